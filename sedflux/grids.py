@@ -1,0 +1,204 @@
+"""Wavelength grids, and moving spectra between them with sparse operators.
+
+Everything here is plain numpy and scipy: wavelengths are vacuum Angstrom, in
+ascending order, and name pixel centres.  Two operators cover every need:
+
+* `rebin_matrix` treats a spectrum as *pixels* (histogram bins): the mean of
+  F_lambda over each output pixel, flux-conserving.  It is what
+  `specutils.manipulation.FluxConservingResampler` computes.
+* `average_matrix` treats a spectrum as *samples of a curve* joined by straight
+  lines, as synphot does, and averages that curve over each output pixel.
+"""
+
+import numpy as np
+from scipy import sparse
+
+__all__ = [
+    "average_matrix",
+    "input_grid",
+    "pixel_edges",
+    "rebin_matrix",
+    "rebin_spectra",
+    "sed_grid",
+]
+
+#: Step of the input grid in log10(wavelength): that of LAMOST.
+INPUT_STEP = 1e-4
+#: Pixels of the input grid; the first is centred at log10(wavelength) = 3.6021.
+INPUT_PIXELS = 2430
+#: Samples of the SED grid: two a resolution element of R = 200.
+SED_SAMPLES = 575
+
+
+def input_grid():
+    """
+    Centres of the input pixels: LAMOST's own, 4000 to 7000 Angstrom.
+
+    Returns
+    -------
+    wavelength : `~numpy.ndarray`, shape (2430,)
+        Vacuum wavelength in Angstrom.
+
+    Examples
+    --------
+    >>> from sedflux.grids import input_grid
+    >>> wavelength = input_grid()
+    >>> wavelength.size, round(wavelength[0], 2), round(wavelength[-1], 2)
+    (2430, 4000.37, 6998.42)
+    """
+    return 10 ** (3.6021 + INPUT_STEP * np.arange(INPUT_PIXELS))
+
+
+def sed_grid():
+    """
+    Wavelengths of the SED: 2500 to 10500 Angstrom, two samples at R = 200.
+
+    Returns
+    -------
+    wavelength : `~numpy.ndarray`, shape (575,)
+        Vacuum wavelength in Angstrom, equally spaced in its logarithm.
+    """
+    return np.geomspace(2500.0, 10500.0, SED_SAMPLES)
+
+
+def pixel_edges(wavelength):
+    """
+    Edges of pixels from their centres: half-way between neighbours.
+
+    Parameters
+    ----------
+    wavelength : array_like, shape (n,)
+        Ascending pixel centres; at least two.
+
+    Returns
+    -------
+    edges : `~numpy.ndarray`, shape (n + 1,)
+    """
+    wavelength = np.asarray(wavelength, dtype=float)
+    middle = 0.5 * (wavelength[1:] + wavelength[:-1])
+    first = 1.5 * wavelength[0] - 0.5 * wavelength[1]
+    last = 1.5 * wavelength[-1] - 0.5 * wavelength[-2]
+    return np.concatenate([[first], middle, [last]])
+
+
+def _overlaps(wavelength, new_wavelength):
+    """Overlap in Angstrom of every new pixel with every old one, sparse (new, old)."""
+    edges, new_edges = pixel_edges(wavelength), pixel_edges(new_wavelength)
+    first = np.clip(np.searchsorted(edges, new_edges[:-1], side="right") - 1, 0, None)
+    last = np.searchsorted(edges, new_edges[1:], side="left")
+    last = np.clip(last, first, wavelength.size)
+    count = last - first
+    rows = np.repeat(np.arange(new_wavelength.size), count)
+    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    columns = np.repeat(first, count) + within
+    overlap = np.minimum(new_edges[rows + 1], edges[columns + 1])
+    overlap = np.clip(overlap - np.maximum(new_edges[rows], edges[columns]), 0.0, None)
+    shape = (new_wavelength.size, wavelength.size)
+    return sparse.csr_matrix((overlap, (rows, columns)), shape=shape)
+
+
+def rebin_matrix(wavelength, new_wavelength):
+    """
+    Sparse operator from pixels to pixels that conserves flux.
+
+    Each row gives the mean F_lambda over one output pixel.  An output pixel that
+    the input covers in part gets the mean over the covered part; one that it
+    does not cover at all has an empty row.
+
+    Parameters
+    ----------
+    wavelength : array_like, shape (n,)
+        Ascending centres of the input pixels.
+    new_wavelength : array_like, shape (m,)
+        Ascending centres of the output pixels.
+
+    Returns
+    -------
+    matrix : `~scipy.sparse.csr_matrix`, shape (m, n)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sedflux.grids import rebin_matrix
+    >>> rebin_matrix(np.array([1.0, 2, 3, 4]), np.array([1.5, 3.5])).toarray()
+    array([[0.5, 0.5, 0. , 0. ],
+           [0. , 0. , 0.5, 0.5]])
+    """
+    overlap = _overlaps(np.asarray(wavelength, float), np.asarray(new_wavelength, float))
+    covered = np.asarray(overlap.sum(axis=1)).ravel()
+    scale = np.divide(1.0, covered, out=np.zeros_like(covered), where=covered > 0)
+    return sparse.csr_matrix(sparse.diags_array(scale) @ overlap)
+
+
+def rebin_spectra(wavelength, flux, ivar, new_wavelength):
+    """
+    Rebin noisy spectra with bad pixels; information is conserved.
+
+    The flux of an output pixel is the mean over the good part of what it
+    covers.  Its inverse variance is the sum of the shares that the input pixels
+    give to it, so that the total information of a stretch of spectrum stays the
+    same.  (Propagating variances through the overlaps instead would promise too
+    much wherever an input pixel is shared by two output pixels, because their
+    correlation is then forgotten.)
+
+    Parameters
+    ----------
+    wavelength : `~numpy.ndarray`, shape (n,)
+        Ascending centres of the input pixels.
+    flux, ivar : `~numpy.ndarray`, shape (N, n)
+        Flux and inverse variance; bad pixels have ``ivar = 0`` and finite flux.
+    new_wavelength : `~numpy.ndarray`, shape (m,)
+        Ascending centres of the output pixels.
+
+    Returns
+    -------
+    flux, ivar : `~numpy.ndarray`, shape (N, m)
+        Output pixels whose good coverage is below one half have ``ivar = 0``
+        and zero flux.
+    """
+    overlap = _overlaps(np.asarray(wavelength, float), np.asarray(new_wavelength, float))
+    width, new_width = np.diff(pixel_edges(wavelength)), np.diff(pixel_edges(new_wavelength))
+    good = ivar > 0
+    covered = (overlap @ good.T.astype(float)).T
+    total = (overlap @ np.where(good, flux, 0.0).T).T
+    share = sparse.csr_matrix(overlap @ sparse.diags_array(1.0 / width))
+    new_ivar = (share @ ivar.T).T
+    usable = covered > 0.5 * new_width
+    new_flux = np.divide(total, covered, out=np.zeros_like(total), where=usable)
+    return new_flux, np.where(usable, new_ivar, 0.0)
+
+
+def average_matrix(wavelength, new_wavelength):
+    """
+    Sparse operator from samples of a curve to its averages over pixels.
+
+    The samples are joined by straight lines, as synphot joins them, and the
+    result is averaged over each output pixel.  Rows of pixels that reach beyond
+    the samples are averaged over the part inside.
+
+    Parameters
+    ----------
+    wavelength : array_like, shape (n,)
+        Ascending sample positions.
+    new_wavelength : array_like, shape (m,)
+        Ascending centres of the output pixels.
+
+    Returns
+    -------
+    matrix : `~scipy.sparse.csr_matrix`, shape (m, n)
+    """
+    x = np.asarray(wavelength, dtype=float)
+    edges = np.clip(pixel_edges(new_wavelength), x[0], x[-1])
+    # Between two neighbours among all samples and edges the curve is one straight
+    # line within one pixel, and its mean is its value in the middle.
+    knots = np.union1d(x, edges)
+    knots = knots[(knots >= edges[0]) & (knots <= edges[-1])]
+    length, middle = np.diff(knots), 0.5 * (knots[1:] + knots[:-1])
+    rows = np.clip(np.searchsorted(edges, middle) - 1, 0, edges.size - 2)
+    left = np.clip(np.searchsorted(x, middle) - 1, 0, x.size - 2)
+    right_share = (middle - x[left]) / (x[left + 1] - x[left])
+    width = np.diff(edges)
+    weight = length / np.where(width > 0, width, 1.0)[rows]
+    entries = np.r_[weight * (1.0 - right_share), weight * right_share]
+    where = (np.r_[rows, rows], np.r_[left, left + 1])
+    return sparse.csr_matrix((entries, where), shape=(edges.size - 1, x.size))

@@ -1,0 +1,365 @@
+"""
+The network: from a normalised spectrum to ln(SED), a diagonal and a low-rank factor.
+
+Two views of the spectrum meet in one residual trunk.
+
+* The *projection* is generalised least squares on principal components of training
+  spectra: with templates ``B`` (k x n) of prior variance ``L``, mean ``m`` and pixel
+  weights ``w``, the coefficients are ``(B w B^T + L^-1)^-1 B w (y - m)``.  It weighs
+  every pixel by its noise, knows gaps, and turns 2430 pixels into k numbers with
+  nearly all their information.
+* The *convolutions* see the spectrum itself, damped where it is noise, and can find
+  what no linear projection does.
+
+Both, and the trunk, are residual blocks with soft thresholds learned per channel,
+``sign(x) max(|x| - tau, 0)`` with ``tau = mean|x| sigmoid(attention)``: the deep
+residual shrinkage idea (Zhao et al. 2020) of UaRA-net (Yang et al. 2024).
+"""
+
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import nn
+
+from sedflux.exceptions import ModelError
+
+__all__ = ["ARCHITECTURES", "Config", "Output", "UncertaintyAwareResidualAttention", "build"]
+
+#: Variance of ln(SED) that no prediction goes below: (0.03 %)^2.
+VARIANCE_FLOOR = 1e-7
+#: Relative noise that the projection adds to every pixel: errors of any template.
+PIXEL_FLOOR = 0.003
+#: Pixels between the positions at which the convolutions begin.
+PATCH = 24
+#: Spread of lines, which sets where the convolutions damp noise.
+LINE_SPREAD = 0.1
+
+
+@dataclass(frozen=True)
+class Config:
+    """
+    Hyper-parameters, stored with the weights.
+
+    Attributes
+    ----------
+    arch : str
+        Name of the architecture.
+    pixels, samples : int
+        Length of the input and of the SED.
+    components : int
+        Templates of the projection.
+    sed_components : int
+        Principal components of ln(SED) that mean and factor are built from.
+    width, blocks, groups : int
+        Width of the trunk, its residual blocks, and its channels of attention.
+    channels : tuple of int
+        Channels of the convolutional blocks; empty for none.
+    rank : int
+        Columns of the covariance's factor.
+    knots : int
+        Wavelengths at which the diagonal is predicted.
+    labels : int
+        Labels estimated on the side.
+    shrink : bool
+        False leaves the soft thresholds out, for comparison.
+    """
+
+    arch: str = "uara"
+    pixels: int = 2430
+    samples: int = 575
+    components: int = 64
+    sed_components: int = 32
+    width: int = 256
+    blocks: int = 4
+    groups: int = 32
+    channels: tuple[int, ...] = (16, 32, 48)
+    rank: int = 10
+    knots: int = 24
+    labels: int = 6
+    shrink: bool = True
+
+    def to_dict(self):
+        """Plain values, for the header of the weights."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values):
+        """Read back what `to_dict` gave; unknown names are refused."""
+        unknown = set(values) - set(cls.__dataclass_fields__)
+        if unknown:
+            raise ModelError(
+                f"model configuration has unknown entries {sorted(unknown)}; "
+                "it was written by a newer sedflux: upgrade"
+            )
+        values = dict(values)
+        if "channels" in values:
+            values["channels"] = tuple(values["channels"])
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Output:
+    """
+    What the network says of N spectra, as tensors.
+
+    Attributes
+    ----------
+    mean : (N, samples)
+        ln(SED).
+    log_variance : (N, samples)
+        Logarithm of the diagonal part of the covariance of ln(SED).
+    factor : (N, rank, samples)
+        Low-rank part: ``factor^T factor``.
+    label_mean, label_log_variance : (N, labels)
+        Scaled labels and the logarithm of their variance.
+    misfit : (N,)
+        Reduced chi-square of the projection's residuals.
+    unusual : (N,)
+        Mean square of the projection's coefficients in units of their spread in the
+        training: about one for ordinary stars.
+    excess : (N,)
+        Rms of the residuals beyond the noise, relative to the continuum.
+    """
+
+    mean: torch.Tensor
+    log_variance: torch.Tensor
+    factor: torch.Tensor
+    label_mean: torch.Tensor
+    label_log_variance: torch.Tensor
+    misfit: torch.Tensor
+    unusual: torch.Tensor
+    excess: torch.Tensor
+
+
+class SoftThreshold(nn.Module):
+    """Shrink every channel by a threshold that attention learns from all of them."""
+
+    def __init__(self, channels, conditions, *, active=True):
+        super().__init__()
+        self.active = active
+        hidden = max(channels // 2, 8)
+        self.attention = nn.Sequential(
+            nn.Linear(channels + conditions, hidden), nn.GELU(), nn.Linear(hidden, channels)
+        )
+        nn.init.constant_(self.attention[-1].bias, -2.0)
+
+    def forward(self, features, condition):
+        """``features`` (N, channels, length), ``condition`` (N, conditions)."""
+        if not self.active:
+            return features
+        level = features.abs().mean(dim=-1)
+        share = torch.sigmoid(self.attention(torch.cat([level, condition], dim=-1)))
+        threshold = (level * share)[..., None]
+        return torch.sign(features) * torch.relu(features.abs() - threshold)
+
+
+class ConvolutionBlock(nn.Module):
+    """Residual block over wavelength with soft thresholds; halves the length."""
+
+    def __init__(self, channels_in, channels, conditions, *, stride, active):
+        super().__init__()
+        self.first = nn.Conv1d(channels_in, channels, 5, stride=stride, padding=2)
+        self.second = nn.Conv1d(channels, channels, 5, padding=2)
+        self.skip = nn.Conv1d(channels_in, channels, 1, stride=stride)
+        self.norm = nn.GroupNorm(1, channels)
+        self.shrink = SoftThreshold(channels, conditions, active=active)
+
+    def forward(self, features, condition):
+        """``features`` (N, channels_in, length)."""
+        inner = self.second(nn.functional.gelu(self.norm(self.first(features))))
+        return self.skip(features) + self.shrink(inner, condition)
+
+
+class DenseBlock(nn.Module):
+    """Residual block over features in groups, each with its own soft threshold."""
+
+    def __init__(self, width, groups, conditions, *, active):
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.first = nn.Linear(width, width)
+        self.second = nn.Linear(width, width)
+        self.shrink = SoftThreshold(groups, conditions, active=active)
+        self.groups = groups
+
+    def forward(self, features, condition):
+        """``features`` (N, width)."""
+        inner = self.second(nn.functional.gelu(self.first(self.norm(features))))
+        inner = inner.unflatten(-1, (self.groups, -1))
+        return features + self.shrink(inner, condition).flatten(-2)
+
+
+class Projection(nn.Module):
+    """Generalised least squares on templates, with everything that is known of them."""
+
+    def __init__(self, components, pixels):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(pixels))
+        self.register_buffer("templates", torch.zeros(components, pixels))
+        self.register_buffer("spread", torch.ones(components))
+        self._products = None
+
+    def products(self):
+        """Products of every pair of templates, (n, k (k + 1) / 2), made when first asked."""
+        if self._products is None or self._products.device != self.templates.device:
+            scaled = self.templates * self.spread[:, None]
+            rows, columns = torch.triu_indices(len(scaled), len(scaled))
+            self._products = (scaled[rows] * scaled[columns]).T.contiguous()
+        return self._products
+
+    def forward(self, normalised, ivar):
+        """
+        Coefficients in units of their spread, their errors, and the residuals.
+
+        Returns
+        -------
+        coefficients, errors : (N, k)
+        residual : (N, n)
+        weight : (N, n)
+        """
+        scaled = self.templates * self.spread[:, None]
+        size = len(scaled)
+        weight = ivar / (1.0 + ivar * PIXEL_FLOOR**2)
+        rows, columns = torch.triu_indices(size, size)
+        normal = weight.new_empty(len(weight), size, size)
+        packed = weight @ self.products()
+        normal[:, rows, columns] = packed
+        normal[:, columns, rows] = packed
+        normal = normal.double() + torch.eye(size, dtype=torch.float64, device=weight.device)
+        right = ((weight * (normalised - self.mean)) @ scaled.T).double()
+        triangle = torch.linalg.cholesky(normal)
+        inverse = torch.cholesky_inverse(triangle)
+        coefficients = (inverse @ right[..., None])[..., 0].float()
+        errors = inverse.diagonal(dim1=-2, dim2=-1).sqrt().float()
+        residual = normalised - self.mean - coefficients @ scaled
+        return coefficients, errors, residual, weight
+
+
+class UncertaintyAwareResidualAttention(nn.Module):
+    """
+    The network ``uara``: projection and convolutions, a residual trunk, and heads.
+
+    Parameters
+    ----------
+    config : `Config`
+    """
+
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+        size, width, conditions = config.components, config.width, 3
+        self.projection = Projection(size, config.pixels)
+        self.entry = nn.Linear(2 * size + conditions, width)
+        self.convolutions = nn.ModuleList()
+        if config.channels:
+            first = config.channels[0]
+            self.stem = nn.Conv1d(2, first, 2 * PATCH, stride=PATCH)
+            length = (config.pixels - 2 * PATCH) // PATCH + 1
+            before = first
+            for index, channels in enumerate(config.channels):
+                stride = 1 if index == 0 else 2
+                self.convolutions.append(ConvolutionBlock(
+                    before, channels, conditions, stride=stride, active=config.shrink))
+                length, before = (length - 1) // stride + 1, channels
+            self.join = nn.Linear(before * length, width)
+            nn.init.zeros_(self.join.weight)
+            nn.init.zeros_(self.join.bias)
+        self.trunk = nn.ModuleList(
+            DenseBlock(width, config.groups, conditions, active=config.shrink)
+            for _ in range(config.blocks)
+        )
+        self.exit = nn.LayerNorm(width)
+        self.shortcut = nn.Linear(size, config.sed_components + config.labels)
+        self.mean_head = nn.Linear(width, config.sed_components + config.labels)
+        self.variance_head = nn.Linear(width, config.knots + config.labels)
+        self.factor_head = nn.Linear(width, config.rank * config.sed_components)
+        for head in (self.shortcut, self.mean_head, self.variance_head):
+            nn.init.zeros_(head.weight)
+            nn.init.zeros_(head.bias)
+        nn.init.normal_(self.factor_head.weight, std=1e-3)
+        self.register_buffer("sed_mean", torch.zeros(config.samples))
+        self.register_buffer("sed_templates", torch.zeros(config.sed_components, config.samples))
+        self.register_buffer("log_variance_start", torch.full((config.samples,), -5.0))
+
+    def _convolve(self, normalised, weight, condition):
+        gain = weight / (weight + LINE_SPREAD**-2)
+        features = self.stem(torch.stack([normalised * gain / LINE_SPREAD, gain], dim=1))
+        for block in self.convolutions:
+            features = block(features, condition)
+        return self.join(features.flatten(1))
+
+    def forward(self, normalised, ivar, resolving_power):
+        """
+        Predict from normalised spectra.
+
+        Parameters
+        ----------
+        normalised, ivar : `torch.Tensor`, shape (N, pixels)
+            From `sedflux.continuum.remove_continuum`.
+        resolving_power : `torch.Tensor`, shape (N,)
+
+        Returns
+        -------
+        output : `Output`
+        """
+        return self.infer(self.projection(normalised, ivar), normalised, ivar, resolving_power)
+
+    def infer(self, projected, normalised, ivar, resolving_power):
+        """The same from projections already made: training makes them elsewhere."""
+        config = self.config
+        coefficients, errors, residual, weight = projected
+        seen = (ivar > 0).float().mean(dim=1)
+        noise = torch.log(weight.mean(dim=1).clamp(min=1e-3)) / 4.0 - 1.5
+        condition = torch.stack([noise, torch.log(resolving_power / 1500.0), seen], dim=1)
+        # Coefficients far outside the training would drive the trunk anywhere.
+        bounded = 6.0 * torch.tanh(coefficients / 6.0)
+        hidden = self.entry(torch.cat([bounded, torch.log(errors), condition], dim=1))
+        if self.convolutions:
+            hidden = hidden + self._convolve(normalised, weight, condition)
+        for block in self.trunk:
+            hidden = block(hidden, condition)
+        hidden = self.exit(hidden)
+        means = self.mean_head(hidden) + self.shortcut(bounded)
+        variances = self.variance_head(hidden)
+        knots = nn.functional.interpolate(
+            variances[:, None, : config.knots], size=config.samples, mode="linear",
+            align_corners=True,
+        )[:, 0]
+        factor = self.factor_head(hidden).unflatten(-1, (config.rank, config.sed_components))
+        good = (ivar > 0).float()
+        count = good.sum(dim=1).clamp(min=1.0)
+        misfit = (residual**2 * weight).sum(dim=1) / count
+        excess = (good * residual**2 - torch.where(weight > 0, 1.0 / weight, 0.0)).sum(dim=1)
+        return Output(
+            mean=self.sed_mean + means[:, : config.sed_components] @ self.sed_templates,
+            log_variance=(self.log_variance_start + knots).clamp(-16.0, 4.0),
+            factor=factor @ self.sed_templates,
+            label_mean=means[:, config.sed_components :],
+            label_log_variance=variances[:, config.knots :].clamp(-14.0, 4.0),
+            misfit=misfit,
+            unusual=(coefficients**2 + errors**2).mean(dim=1),
+            excess=(excess / count).clamp(min=0.0).sqrt(),
+        )
+
+
+#: Architectures by name.
+ARCHITECTURES = {"uara": UncertaintyAwareResidualAttention}
+
+
+def build(config):
+    """
+    Build a network from its configuration, with random weights.
+
+    Parameters
+    ----------
+    config : `Config`
+
+    Raises
+    ------
+    sedflux.exceptions.ModelError
+        If the architecture is unknown.
+    """
+    if config.arch not in ARCHITECTURES:
+        raise ModelError(
+            f"architecture {config.arch!r} is unknown; sedflux has {sorted(ARCHITECTURES)}"
+        )
+    return ARCHITECTURES[config.arch](config)

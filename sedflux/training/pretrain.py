@@ -1,0 +1,273 @@
+"""Training on simulated stars: reproducible, resumable, logged."""
+
+import csv
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, IterableDataset
+
+from sedflux.network.architecture import Config, build
+from sedflux.network.loss import diagonal_loss, gaussian_loss, label_loss
+
+__all__ = ["Schedule", "prepare_network", "pretrain"]
+
+log = logging.getLogger(__name__)
+
+#: Stars from which the templates of input and SED are made.
+_TEMPLATE_EXAMPLES = 12288
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """
+    How long and how to train.
+
+    Attributes
+    ----------
+    steps : int
+        Optimiser steps.
+    batch : int
+        Examples a step.
+    block : int
+        Examples that the engine makes at once; the order within it is random.
+    learning_rate : float
+        Peak of the cosine schedule.
+    seed : int
+        Fixes every example and every initial weight.
+    average : float
+        Decay of the exponential average of the weights, which is what is kept.
+    diagonal : bool
+        Use the plain diagonal loss.
+    """
+
+    steps: int = 20000
+    batch: int = 512
+    block: int = 4096
+    learning_rate: float = 1.5e-3
+    seed: int = 1
+    average: float = 0.999
+    diagonal: bool = False
+
+
+class _Blocks(IterableDataset):
+    """Batches of examples, projected; block i depends on the seed and i alone."""
+
+    def __init__(self, engine, projection, schedule, first_step):
+        self.engine, self.projection = engine, projection
+        self.schedule, self.first_step = schedule, first_step
+
+    def __iter__(self):
+        torch.set_num_threads(1)
+        schedule = self.schedule
+        per_block = schedule.block // schedule.batch
+        worker = torch.utils.data.get_worker_info()
+        for block in range(self.first_step // per_block, -(-schedule.steps // per_block)):
+            if worker is not None and block % worker.num_workers != worker.id:
+                continue
+            rng = np.random.default_rng([schedule.seed, block])
+            examples = self.engine.examples(schedule.block, rng)
+            for start in range(0, schedule.block, schedule.batch):
+                part = examples.take(slice(start, start + schedule.batch))
+                batch = [torch.from_numpy(np.asarray(getattr(part, name), dtype=np.float32))
+                         for name in part.__dataclass_fields__]
+                yield batch, self.projection(*batch[:2])
+
+
+def prepare_network(engine, config, *, seed):
+    """
+    A network whose templates are the principal components of simulated stars.
+
+    Parameters
+    ----------
+    engine : `~sedflux.training.examples.Engine`
+    config : `~sedflux.network.architecture.Config`
+    seed : int
+
+    Returns
+    -------
+    network : `torch.nn.Module`
+    """
+    torch.manual_seed(seed)
+    network = build(config)
+    rng = np.random.default_rng([seed, 2**31])
+    examples = engine.examples(_TEMPLATE_EXAMPLES, rng)
+    # Noise would become templates: keep pixels of good spectra.
+    quiet = np.median(examples.ivar, axis=1) > 40.0**2
+    values = np.where(examples.ivar > 0, examples.normalised, 0.0)[quiet].astype(np.float64)
+    mean = values.mean(axis=0)
+    covariance = (values - mean).T @ (values - mean) / len(values)
+    noise = np.median((1.0 / np.maximum(examples.ivar[quiet], 1.0)).mean(axis=1))
+    power, vectors = np.linalg.eigh(covariance)
+    power, vectors = power[::-1][: config.components], vectors[:, ::-1][:, : config.components]
+    projection = network.projection
+    projection.mean.copy_(torch.from_numpy(mean))
+    projection.templates.copy_(torch.from_numpy(vectors.T.copy()))
+    spread = np.sqrt(np.maximum(power - noise, 0.02 * power))
+    projection.spread.copy_(torch.from_numpy(spread))
+    log_sed = examples.log_sed.astype(np.float64)
+    network.sed_mean.copy_(torch.from_numpy(log_sed.mean(axis=0)))
+    _, singular, vectors = np.linalg.svd(log_sed - log_sed.mean(axis=0), full_matrices=False)
+    # Scaled by the square root of their spread: late components matter at high S/N.
+    size = np.sqrt(singular[: config.sed_components] / np.sqrt(len(log_sed)))
+    templates = vectors[: config.sed_components] * size[:, None]
+    network.sed_templates.copy_(torch.from_numpy(templates))
+    _start_linear(network, examples)
+    return network
+
+
+def _start_linear(network, examples):
+    """Begin with ridge regression on the projection; the trunk learns what it lacks."""
+    with torch.no_grad():
+        coefficients = torch.cat([
+            network.projection(torch.from_numpy(examples.normalised[rows]),
+                               torch.from_numpy(examples.ivar[rows].astype(np.float32)))[0]
+            for rows in np.array_split(np.arange(len(examples.ivar)), 24)
+        ]).numpy()
+    design = np.column_stack([6.0 * np.tanh(coefficients / 6.0), np.ones(len(coefficients))])
+    templates = network.sed_templates.numpy().astype(float)
+    deviation = examples.log_sed - network.sed_mean.numpy()
+    scores = deviation @ templates.T / (templates**2).sum(axis=1)
+    target = np.column_stack([scores, examples.labels])
+    normal = design.T @ design + 10.0 * np.eye(design.shape[1])
+    solution = np.linalg.solve(normal, design.T @ target)
+    with torch.no_grad():
+        network.shortcut.weight.copy_(torch.from_numpy(solution[:-1].T))
+        network.shortcut.bias.copy_(torch.from_numpy(solution[-1]))
+    size = network.config.sed_components
+    left = deviation - (design @ solution)[:, :size] @ templates
+    network.log_variance_start.copy_(torch.from_numpy(np.log(left.var(axis=0)) - 1.0))
+
+
+def _rate(step, schedule):
+    """Linear warm-up, then a cosine down to one percent."""
+    warm = min(1.0, (step + 1) / 500)
+    phase = min(step / schedule.steps, 1.0)
+    return warm * (0.01 + 0.99 * 0.5 * (1.0 + np.cos(np.pi * phase)))
+
+
+def _average_into(average, network, decay):
+    with torch.no_grad():
+        for slow, fast in zip(average.parameters(), network.parameters(), strict=True):
+            slow.lerp_(fast, 1.0 - decay)
+
+
+def _save(path, step, network, average, optimizer):
+    """Write everything that a resumed run needs; tensors only, never pickled."""
+    from safetensors.torch import save_file
+
+    tensors = {}
+    for prefix, module in (("network.", network), ("average.", average)):
+        tensors.update({prefix + name: value.contiguous()
+                        for name, value in module.state_dict().items()})
+    for index, state in optimizer.state_dict()["state"].items():
+        for name in ("step", "exp_avg", "exp_avg_sq"):
+            tensors[f"optimizer.{index}.{name}"] = state[name].contiguous()
+    temporary = path.with_suffix(".tmp")
+    save_file(tensors, temporary, metadata={"step": str(step)})
+    temporary.replace(path)
+
+
+def _resume(path, network, average, optimizer):
+    """Read a checkpoint back into place; the step to go on from."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as stream:
+        step = int(stream.metadata()["step"])
+        tensors = {name: stream.get_tensor(name) for name in stream.keys()}
+    for prefix, module in (("network.", network), ("average.", average)):
+        module.load_state_dict({name.removeprefix(prefix): value
+                                for name, value in tensors.items() if name.startswith(prefix)})
+    state = optimizer.state_dict()
+    count = sum(len(group["params"]) for group in state["param_groups"])
+    state["state"] = {
+        index: {name: tensors[f"optimizer.{index}.{name}"]
+                for name in ("step", "exp_avg", "exp_avg_sq")}
+        for index in range(count) if f"optimizer.{index}.step" in tensors
+    }
+    optimizer.load_state_dict(state)
+    return step
+
+
+def pretrain(engine, schedule, folder, *, config=None, workers=1, progress=True):
+    """
+    Train a network on simulated stars.
+
+    Parameters
+    ----------
+    engine : `~sedflux.training.examples.Engine`
+        Makes the examples.
+    schedule : `Schedule`
+    folder : path-like
+        Gets ``checkpoint.safetensors``, from which an interrupted run goes on, and
+        ``log.csv``.
+    config : `~sedflux.network.architecture.Config`, optional
+    workers : int, optional
+        Processes that make examples; 0 makes them in this one.
+    progress : bool, optional
+        Show a progress bar.
+
+    Returns
+    -------
+    network : `torch.nn.Module`
+        With the averaged weights.
+    history : list of dict
+        One entry every 200 steps.
+    """
+    from tqdm import tqdm
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    config = config or Config()
+    network = prepare_network(engine, config, seed=schedule.seed)
+    average = build(config)
+    average.load_state_dict(network.state_dict())
+    optimizer = torch.optim.AdamW(network.parameters(), lr=schedule.learning_rate,
+                                  weight_decay=1e-4)
+    checkpoint = folder / "checkpoint.safetensors"
+    first = _resume(checkpoint, network, average, optimizer) if checkpoint.exists() else 0
+    loader = DataLoader(_Blocks(engine, network.projection, schedule, first), batch_size=None, num_workers=workers,
+                        prefetch_factor=16 if workers else None)
+    loss_of = diagonal_loss if schedule.diagonal else gaussian_loss
+    history, recent, begin = [], [], time.monotonic()
+    bar = tqdm(total=schedule.steps, initial=first, disable=not progress, unit="step")
+    for step, batch in enumerate(loader, start=first):
+        if step >= schedule.steps:
+            break
+        (normalised, ivar, power, log_sed, labels), projected = batch
+        for group in optimizer.param_groups:
+            group["lr"] = schedule.learning_rate * _rate(step, schedule)
+        output = network.infer(projected, normalised, ivar, power)
+        loss = loss_of(output, log_sed).mean() + 0.02 * label_loss(output, labels).mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        _average_into(average, network, min(schedule.average, (step + 1) / (step + 10)))
+        recent.append(loss.item())
+        bar.update()
+        if (step + 1) % 200 == 0 or step + 1 == schedule.steps:
+            rms = (output.mean - log_sed).detach().square().mean().sqrt().item()
+            entry = {"step": step + 1, "loss": float(np.mean(recent)), "rms": rms,
+                     "seconds": round(time.monotonic() - begin, 1)}
+            history.append(entry)
+            _append(folder / "log.csv", entry)
+            bar.set_postfix(loss=f"{entry['loss']:.4f}")
+            recent = []
+        if (step + 1) % 1000 == 0 or step + 1 == schedule.steps:
+            _save(checkpoint, step + 1, network, average, optimizer)
+    bar.close()
+    return average, history
+
+
+def _append(path, entry):
+    """One more line of the log; the header comes with the first."""
+    new = not path.exists()
+    with open(path, "a", newline="") as stream:
+        writer = csv.DictWriter(stream, fieldnames=list(entry))
+        if new:
+            writer.writeheader()
+        writer.writerow(entry)
