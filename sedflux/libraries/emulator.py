@@ -18,7 +18,7 @@ from scipy.optimize import minimize
 
 from sedflux.exceptions import InputError
 
-__all__ = ["Emulator", "Kernel", "fit_kernel", "scale_labels"]
+__all__ = ["Emulator", "Kernel", "fit_kernel", "scale_labels", "unscale_labels"]
 
 # Centres and widths that bring the labels to order one: 5040 K / TEFF, LOGG, MH,
 # ALPHA, CARBON, VMICRO.
@@ -45,6 +45,13 @@ def scale_labels(labels):
     scaled = np.array(np.atleast_2d(labels), dtype=float)
     scaled[:, 0] = 5040.0 / scaled[:, 0]
     return (scaled - _CENTRE) / _WIDTH
+
+
+def unscale_labels(scaled):
+    """The inverse of `scale_labels`."""
+    labels = np.atleast_2d(scaled) * _WIDTH + _CENTRE
+    labels[:, 0] = 5040.0 / np.maximum(labels[:, 0], 1e-2)
+    return labels
 
 
 def _quadratic(scaled):

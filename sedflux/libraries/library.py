@@ -1,6 +1,5 @@
 """`SpectralLibrary`: spectra of known stars or models on one wavelength grid."""
 
-import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,8 +8,9 @@ from astropy.io import fits
 from astropy.table import Table
 
 from sedflux.exceptions import InputError
+from sedflux.weights import file_hash
 
-__all__ = ["LABELS", "SpectralLibrary", "file_sha256", "read_library", "split_models"]
+__all__ = ["LABELS", "SpectralLibrary", "read_library", "split_models"]
 
 #: Labels of the synthetic library, in the order of every label array.
 LABELS = ("TEFF", "LOGG", "MH", "ALPHA", "CARBON", "VMICRO")
@@ -67,12 +67,6 @@ class SpectralLibrary:
         return replace(self, flux=self.flux[rows], table=self.table[rows], sed_factor=factor)
 
 
-def file_sha256(path):
-    """SHA-256 of a file, as hexadecimal digits."""
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _blanketing(hdus, wavelength, shape):
     """The BLANKETING extension interpolated to the wavelengths, 1 outside its grid."""
     if "BLANKETING" not in hdus:
@@ -122,7 +116,7 @@ def read_library(path, *, resolving_power=None):
         flux = np.asarray(hdus["FLUX"].data, dtype=np.float32)
         factor = _blanketing(hdus, wavelength, flux.shape)
         power = resolving_power or float(hdus[0].header.get("RPOWER", 2000.0))
-    return SpectralLibrary(wavelength, flux, table, power, factor, file_sha256(path))
+    return SpectralLibrary(wavelength, flux, table, power, factor, file_hash(path))
 
 
 def split_models(library):

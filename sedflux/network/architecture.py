@@ -110,6 +110,9 @@ class Output:
         Logarithm of the diagonal part of the covariance of ln(SED).
     factor : (N, rank, samples)
         Low-rank part: ``factor^T factor``.
+    scores, score_log_variance : (N, sed_components)
+        Components of ln(SED), in units of their spread in the training, from which the
+        mean is made; and the logarithm of their variance.
     label_mean, label_log_variance : (N, labels)
         Scaled labels and the logarithm of their variance.
     misfit : (N,)
@@ -124,6 +127,8 @@ class Output:
     mean: torch.Tensor
     log_variance: torch.Tensor
     factor: torch.Tensor
+    scores: torch.Tensor
+    score_log_variance: torch.Tensor
     label_mean: torch.Tensor
     label_log_variance: torch.Tensor
     misfit: torch.Tensor
@@ -270,7 +275,8 @@ class UncertaintyAwareResidualAttention(nn.Module):
         self.exit = nn.LayerNorm(width)
         self.shortcut = nn.Linear(size, config.sed_components + config.labels)
         self.mean_head = nn.Linear(width, config.sed_components + config.labels)
-        self.variance_head = nn.Linear(width, config.knots + config.labels)
+        self.variance_head = nn.Linear(
+            width, config.knots + config.labels + config.sed_components)
         self.factor_head = nn.Linear(width, config.rank * config.sed_components)
         for head in (self.shortcut, self.mean_head, self.variance_head):
             nn.init.zeros_(head.weight)
@@ -279,6 +285,11 @@ class UncertaintyAwareResidualAttention(nn.Module):
         self.register_buffer("sed_mean", torch.zeros(config.samples))
         self.register_buffer("sed_templates", torch.zeros(config.sed_components, config.samples))
         self.register_buffer("log_variance_start", torch.full((config.samples,), -5.0))
+
+    def scores_of(self, log_sed):
+        """Components of ln(SED) in units of their spread, (N, sed_components)."""
+        size = (self.sed_templates**2).sum(dim=1)
+        return (log_sed - self.sed_mean) @ (self.sed_templates / size[:, None]).T
 
     def _convolve(self, normalised, weight, condition):
         gain = weight / (weight + LINE_SPREAD**-2)
@@ -324,6 +335,8 @@ class UncertaintyAwareResidualAttention(nn.Module):
             variances[:, None, : config.knots], size=config.samples, mode="linear",
             align_corners=True,
         )[:, 0]
+        labels, scores = variances[:, config.knots :].split(
+            [config.labels, config.sed_components], dim=1)
         factor = self.factor_head(hidden).unflatten(-1, (config.rank, config.sed_components))
         good = (ivar > 0).float()
         count = good.sum(dim=1).clamp(min=1.0)
@@ -333,8 +346,10 @@ class UncertaintyAwareResidualAttention(nn.Module):
             mean=self.sed_mean + means[:, : config.sed_components] @ self.sed_templates,
             log_variance=(self.log_variance_start + knots).clamp(-16.0, 4.0),
             factor=factor @ self.sed_templates,
+            scores=means[:, : config.sed_components],
+            score_log_variance=scores.clamp(-16.0, 4.0),
             label_mean=means[:, config.sed_components :],
-            label_log_variance=variances[:, config.knots :].clamp(-14.0, 4.0),
+            label_log_variance=labels.clamp(-14.0, 4.0),
             misfit=misfit,
             unusual=(coefficients**2 + errors**2).mean(dim=1),
             excess=(excess / count).clamp(min=0.0).sqrt(),

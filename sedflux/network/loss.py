@@ -1,10 +1,12 @@
 """Losses: Gaussian negative log-likelihoods of ln(SED), full or diagonal."""
 
+from dataclasses import replace
+
 import torch
 
 from sedflux.network.architecture import VARIANCE_FLOOR
 
-__all__ = ["diagonal_loss", "gaussian_loss", "label_loss"]
+__all__ = ["diagonal_loss", "gaussian_loss", "label_loss", "score_loss", "training_loss"]
 
 
 def gaussian_loss(output, log_sed):
@@ -55,8 +57,47 @@ def diagonal_loss(output, log_sed):
     return (0.5 * (log_sed - output.mean) ** 2 / variance + 0.5 * variance.log()).mean(dim=1)
 
 
+def _independent(residual, log_variance):
+    return (0.5 * residual**2 * torch.exp(-log_variance) + 0.5 * log_variance).mean(dim=1)
+
+
 def label_loss(output, labels):
     """Negative log-likelihood of the scaled labels, shape (N,)."""
-    residual = labels - output.label_mean
-    variance = output.label_log_variance.exp()
-    return (0.5 * residual**2 / variance + 0.5 * output.label_log_variance).mean(dim=1)
+    return _independent(labels - output.label_mean, output.label_log_variance)
+
+
+def score_loss(output, scores):
+    """Negative log-likelihood of the components of ln(SED), shape (N,)."""
+    return _independent(scores - output.scores, output.score_log_variance)
+
+
+def training_loss(output, log_sed, scores, labels, *, diagonal=False):
+    """
+    What is minimised: means by their components, the covariance by the full likelihood.
+
+    The full likelihood alone trains means badly: once its factor has swallowed the
+    errors of the leading components, they are as good as unconstrained and the many
+    precise directions own the gradient.  (A run stopped at 20, 10, 2 and 4 % in the
+    four bands at any S/N.)  Component by component each direction is learned at
+    its own precision, and the likelihood of what is left, ``mean`` held, makes the
+    covariance honest.
+
+    Parameters
+    ----------
+    output : `~sedflux.network.architecture.Output`
+    log_sed : `torch.Tensor`, shape (N, samples)
+    scores : `torch.Tensor`, shape (N, sed_components)
+        Projections of ``log_sed`` on the network's templates.
+    labels : `torch.Tensor`, shape (N, labels)
+    diagonal : bool, optional
+        Use the plain diagonal loss for mean and sigma instead.
+
+    Returns
+    -------
+    loss : `torch.Tensor`, shape (N,)
+    """
+    side = 0.2 * label_loss(output, labels)
+    if diagonal:
+        return diagonal_loss(output, log_sed) + side
+    held = replace(output, mean=output.mean.detach())
+    return gaussian_loss(held, log_sed) + score_loss(output, scores) + side

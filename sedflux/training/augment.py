@@ -104,7 +104,7 @@ def observe(flux, observing):
     return inner.reshape(len(flux), INPUT_PIXELS, 2).mean(axis=2)
 
 
-def random_curves(size, rng, dust_curve):
+def random_curves(size, rng, dust_curve, *, wiggle=True):
     """
     Random smooth multiplicative curves: calibration, fibre, dust.
 
@@ -119,6 +119,8 @@ def random_curves(size, rng, dust_curve):
     rng : `numpy.random.Generator`
     dust_curve : `~numpy.ndarray`, shape (2430,)
         ln(flux) for a unit of E(B-V).
+    wiggle : bool, optional
+        Whether to add the wiggles.
 
     Returns
     -------
@@ -128,10 +130,10 @@ def random_curves(size, rng, dust_curve):
     legendre = np.polynomial.legendre.legvander(np.linspace(-1.0, 1.0, INPUT_PIXELS), 16)
     low = rng.normal(0.0, [0.5, 0.2, 0.1], (size, 3)) @ legendre[:, 1:4].T
     amplitude = np.exp(rng.uniform(np.log(2e-4), np.log(5e-3), size)) * (rng.random(size) < 0.5)
-    wiggle = rng.normal(0.0, 1.0, (size, 8)) @ legendre[:, 9:17].T
-    wiggle *= (amplitude / wiggle.std(axis=1))[:, None]
+    high = rng.normal(0.0, 1.0, (size, 8)) @ legendre[:, 9:17].T
+    high *= (amplitude * wiggle / high.std(axis=1))[:, None]
     reddening = rng.uniform(0.0, 2.0, size)[:, None] * (dust_curve - dust_curve.mean())
-    return np.exp(low + wiggle + reddening)
+    return np.exp(low + high + reddening)
 
 
 def random_noise(size, rng, *, low=5.0, high=300.0):

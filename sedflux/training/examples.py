@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from sedflux.continuum import remove_continuum, smooth_basis
-from sedflux.grids import average_matrix, input_grid, rebin_matrix, sed_grid
+from sedflux.grids import input_grid, rebin_matrix, sed_grid
 from sedflux.libraries.emulator import Emulator, fit_kernel, scale_labels
 from sedflux.libraries.library import LABELS
+from sedflux.prediction import optical_mean
 from sedflux.reddening import continuum_shapes, extinction_curve
 from sedflux.resolution import broadening_sigma, lsf_matrix
 from sedflux.training.augment import (
@@ -58,11 +59,6 @@ def library_inputs(library, resolving_power, grid):
     return flux / flux.mean(axis=1, keepdims=True)
 
 
-def mean_over_optical(wavelength):
-    """Row vector that averages an SED over 4000-7000 Angstrom, sparse (1, n)."""
-    return average_matrix(wavelength, np.array([2500.0, 5500.0, 8500.0]))[1:2]
-
-
 def library_seds(library):
     """
     ln(SED) of a library's models: R = 200, relative to the mean over 4000-7000 A.
@@ -75,7 +71,7 @@ def library_seds(library):
     sigma = broadening_sigma(grid, library.resolving_power, 200.0)
     kernel = lsf_matrix(library.wavelength, sigma, new_wavelength=grid)
     flux = (kernel @ library.sed_flux.T.astype(float)).T
-    return np.log(flux / (mean_over_optical(grid) @ flux.T).T)
+    return np.log(flux / (optical_mean(grid) @ flux.T).T)
 
 
 @dataclass(frozen=True)
@@ -137,7 +133,7 @@ class Engine:
         self.to_pixels = (components[:COMPONENTS] / self.scale).astype(np.float32)
         self.continuum = input_basis()
         self._dust = extinction_curve(input_grid())
-        self._average = mean_over_optical(sed_grid())
+        self._average = optical_mean(sed_grid())
         core = scale_labels(labels)[:, :3]
         solar = (labels[:, LABELS.index("ALPHA")] == 0) & (labels[:, LABELS.index("CARBON")] == 0)
         distance = ((core[:, None] - core[None]) ** 2).sum(axis=-1)

@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from sedflux.network.architecture import Config, build
-from sedflux.network.loss import diagonal_loss, gaussian_loss, label_loss
+from sedflux.network.loss import training_loss
 
 __all__ = ["Schedule", "prepare_network", "pretrain"]
 
@@ -111,8 +111,7 @@ def prepare_network(engine, config, *, seed):
     log_sed = examples.log_sed.astype(np.float64)
     network.sed_mean.copy_(torch.from_numpy(log_sed.mean(axis=0)))
     _, singular, vectors = np.linalg.svd(log_sed - log_sed.mean(axis=0), full_matrices=False)
-    # Scaled by the square root of their spread: late components matter at high S/N.
-    size = np.sqrt(singular[: config.sed_components] / np.sqrt(len(log_sed)))
+    size = singular[: config.sed_components] / np.sqrt(len(log_sed))
     templates = vectors[: config.sed_components] * size[:, None]
     network.sed_templates.copy_(torch.from_numpy(templates))
     _start_linear(network, examples)
@@ -130,7 +129,7 @@ def _start_linear(network, examples):
     design = np.column_stack([6.0 * np.tanh(coefficients / 6.0), np.ones(len(coefficients))])
     templates = network.sed_templates.numpy().astype(float)
     deviation = examples.log_sed - network.sed_mean.numpy()
-    scores = deviation @ templates.T / (templates**2).sum(axis=1)
+    scores = network.scores_of(torch.from_numpy(examples.log_sed.astype(np.float32))).numpy()
     target = np.column_stack([scores, examples.labels])
     normal = design.T @ design + 10.0 * np.eye(design.shape[1])
     solution = np.linalg.solve(normal, design.T @ target)
@@ -231,7 +230,6 @@ def pretrain(engine, schedule, folder, *, config=None, workers=1, progress=True)
     first = _resume(checkpoint, network, average, optimizer) if checkpoint.exists() else 0
     loader = DataLoader(_Blocks(engine, network.projection, schedule, first), batch_size=None, num_workers=workers,
                         prefetch_factor=16 if workers else None)
-    loss_of = diagonal_loss if schedule.diagonal else gaussian_loss
     history, recent, begin = [], [], time.monotonic()
     bar = tqdm(total=schedule.steps, initial=first, disable=not progress, unit="step")
     for step, batch in enumerate(loader, start=first):
@@ -241,7 +239,8 @@ def pretrain(engine, schedule, folder, *, config=None, workers=1, progress=True)
         for group in optimizer.param_groups:
             group["lr"] = schedule.learning_rate * _rate(step, schedule)
         output = network.infer(projected, normalised, ivar, power)
-        loss = loss_of(output, log_sed).mean() + 0.02 * label_loss(output, labels).mean()
+        scores = network.scores_of(log_sed)
+        loss = training_loss(output, log_sed, scores, labels, diagonal=schedule.diagonal).mean()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -250,8 +249,10 @@ def pretrain(engine, schedule, folder, *, config=None, workers=1, progress=True)
         recent.append(loss.item())
         bar.update()
         if (step + 1) % 200 == 0 or step + 1 == schedule.steps:
-            rms = (output.mean - log_sed).detach().square().mean().sqrt().item()
-            entry = {"step": step + 1, "loss": float(np.mean(recent)), "rms": rms,
+            error = (output.mean - log_sed).detach()
+            entry = {"step": step + 1, "loss": float(np.mean(recent)),
+                     "rms": error.square().mean().sqrt().item(),
+                     "median": error.abs().median().item(),
                      "seconds": round(time.monotonic() - begin, 1)}
             history.append(entry)
             _append(folder / "log.csv", entry)

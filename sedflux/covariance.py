@@ -1,0 +1,246 @@
+"""
+`LowRankCovariance`: a diagonal plus a few directions, never a dense matrix.
+
+``C = diag(d) + U^T U`` with ``d`` (n,) and ``U`` (r, n).  Everything costs ``n r^2`` by the
+Woodbury identity.  Inside sedflux it describes ln(flux), which is relative flux;
+`scaled` turns it into the covariance of an absolute flux.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
+
+from sedflux.exceptions import InputError
+
+__all__ = ["LowRankCovariance"]
+
+
+@dataclass(frozen=True)
+class LowRankCovariance:
+    """
+    Covariance of n values: ``diag(diagonal) + factor.T @ factor``.
+
+    Parameters
+    ----------
+    diagonal : array_like, shape (n,)
+        Variances that are independent from value to value; not negative.
+    factor : array_like, shape (r, n)
+        Directions in which all values move together, one a row; r may be zero.
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If shapes disagree, or a value is negative or not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sedflux.covariance import LowRankCovariance
+    >>> covariance = LowRankCovariance(np.full(3, 0.01), np.full((1, 3), 0.2))
+    >>> covariance.sigma.round(3)
+    array([0.224, 0.224, 0.224])
+
+    The mean of the three is hardly better known than each, for they err together:
+
+    >>> covariance.propagate(np.full((1, 3), 1 / 3)).sigma.round(3)
+    array([0.208])
+    """
+
+    diagonal: np.ndarray
+    factor: np.ndarray
+
+    def __post_init__(self):
+        diagonal = np.array(self.diagonal, dtype=float)
+        factor = np.array(self.factor, dtype=float)
+        if diagonal.ndim != 1 or factor.ndim != 2 or factor.shape[1] != diagonal.size:
+            raise InputError(
+                f"diagonal and factor have the shapes {diagonal.shape} and {factor.shape}; "
+                "a covariance of n values needs (n,) and (r, n)"
+            )
+        if not (np.isfinite(diagonal).all() and np.isfinite(factor).all()):
+            raise InputError("diagonal and factor of a covariance must be finite")
+        if diagonal.size and diagonal.min() < 0:
+            raise InputError(
+                f"diagonal has the negative variance {diagonal.min():.3g}; none may be below zero"
+            )
+        diagonal.flags.writeable = factor.flags.writeable = False
+        object.__setattr__(self, "diagonal", diagonal)
+        object.__setattr__(self, "factor", factor)
+
+    def __len__(self):
+        return self.diagonal.size
+
+    @property
+    def rank(self):
+        """Number of rows of the factor."""
+        return len(self.factor)
+
+    @property
+    def variance(self):
+        """Diagonal of the covariance, shape (n,)."""
+        return self.diagonal + (self.factor**2).sum(axis=0)
+
+    @property
+    def sigma(self):
+        """Standard deviations, shape (n,)."""
+        return np.sqrt(self.variance)
+
+    def to_dense(self):
+        """The matrix itself, shape (n, n)."""
+        return np.diag(self.diagonal) + self.factor.T @ self.factor
+
+    def to_astropy(self):
+        """
+        The same as `astropy.nddata.Covariance`.
+
+        Returns
+        -------
+        covariance : `~astropy.nddata.Covariance`
+        """
+        from astropy.nddata import Covariance
+
+        return Covariance(array=self.to_dense())
+
+    def with_column(self, direction):
+        """
+        Add one more common direction, such as the error of a reddening.
+
+        Parameters
+        ----------
+        direction : array_like, shape (n,)
+            One standard deviation along it.
+        """
+        direction = np.asarray(direction, dtype=float)
+        if direction.shape != self.diagonal.shape:
+            raise InputError(
+                f"direction has the shape {direction.shape}, the covariance has {len(self)} values"
+            )
+        if not np.any(direction):
+            return self
+        return LowRankCovariance(self.diagonal, np.vstack([self.factor, direction]))
+
+    def scaled(self, scale):
+        """
+        Covariance of the values multiplied by ``scale``, shape (n,) or a number.
+
+        With a flux as scale it turns relative into absolute covariance.
+        """
+        scale = np.broadcast_to(np.asarray(scale, dtype=float), self.diagonal.shape)
+        return LowRankCovariance(self.diagonal * scale**2, self.factor * scale)
+
+    def propagate(self, matrix):
+        """
+        Covariance of ``matrix @ values``.
+
+        Rows that share values become correlated through the diagonal part, which
+        is then handed on exactly, as further rows of the factor: at most
+        ``min(m, n)`` of them.
+
+        Parameters
+        ----------
+        matrix : array_like or sparse matrix, shape (m, n)
+
+        Returns
+        -------
+        covariance : `LowRankCovariance`
+            Of m values; equal to ``matrix @ C @ matrix.T``.
+        """
+        if matrix.shape[-1] != len(self):
+            raise InputError(
+                f"matrix has {matrix.shape[-1]} columns, the covariance has {len(self)} values"
+            )
+        matrix = sparse.csr_matrix(matrix)
+        factor = np.asarray((matrix @ self.factor.T).T)
+        weighted = matrix @ sparse.diags_array(np.sqrt(self.diagonal))
+        shared = sparse.csr_matrix(weighted @ weighted.T)
+        diagonal = shared.diagonal()
+        if shared.count_nonzero() == np.count_nonzero(diagonal):
+            return LowRankCovariance(diagonal, factor)
+        rest = weighted.toarray().T
+        if len(diagonal) < len(self):
+            values, vectors = np.linalg.eigh(shared.toarray())
+            rest = (vectors * np.sqrt(np.clip(values, 0.0, None))).T
+        return LowRankCovariance(np.zeros(len(diagonal)), np.vstack([factor, rest]))
+
+    def sample(self, size, rng):
+        """
+        Draw deviations from the mean.
+
+        Parameters
+        ----------
+        size : int
+            Number of draws.
+        rng : `numpy.random.Generator`
+
+        Returns
+        -------
+        deviations : `~numpy.ndarray`, shape (size, n)
+        """
+        common = rng.standard_normal((size, self.rank)) @ self.factor
+        return common + rng.standard_normal((size, len(self))) * np.sqrt(self.diagonal)
+
+    def _woodbury(self):
+        """Inverse standard deviations, whitened factor and Cholesky factor of the core."""
+        if np.any(self.diagonal <= 0):
+            raise InputError(
+                "this covariance has a vanishing diagonal and cannot be inverted; "
+                "add the noise of the measurement first"
+            )
+        inverse_sigma = 1.0 / np.sqrt(self.diagonal)
+        white = self.factor * inverse_sigma
+        core = cho_factor(np.eye(self.rank) + white @ white.T, lower=True)
+        return inverse_sigma, white, core
+
+    def chi2(self, residual):
+        """
+        ``residual^T C^-1 residual`` for residuals of shape (n,) or (N, n).
+        """
+        inverse_sigma, white, core = self._woodbury()
+        scaled = np.asarray(residual, dtype=float) * inverse_sigma
+        along = solve_triangular(core[0], white @ np.atleast_2d(scaled).T, lower=True)
+        square = (np.atleast_2d(scaled) ** 2).sum(axis=1) - (along**2).sum(axis=0)
+        return square if np.ndim(residual) > 1 else float(square[0])
+
+    def log_prob(self, residual):
+        """
+        Gaussian log density of residuals, shape (n,) or (N, n).
+        """
+        core = self._woodbury()[2]
+        log_det = np.log(self.diagonal).sum() + 2.0 * np.log(np.diag(core[0])).sum()
+        return -0.5 * (self.chi2(residual) + log_det + len(self) * np.log(2.0 * np.pi))
+
+    def condition(self, matrix, residual, noise):
+        """
+        Condition on measurements of linear combinations (Kalman's update).
+
+        Parameters
+        ----------
+        matrix : array_like, shape (m, n)
+            ``matrix @ values`` is what was measured; m is small.
+        residual : array_like, shape (m,)
+            Measured minus expected.
+        noise : array_like, shape (m, m)
+            Covariance of the measurement errors.
+
+        Returns
+        -------
+        shift : `~numpy.ndarray`, shape (n,)
+            What to add to the values.
+        covariance : `LowRankCovariance`
+            What uncertainty is left.  The measurement sharpens the factor; the
+            independent part, which a broad measurement averages away, keeps its
+            variance, on the side of caution.
+        """
+        matrix = np.atleast_2d(np.asarray(matrix, dtype=float))
+        residual = np.atleast_1d(np.asarray(residual, dtype=float))
+        common = matrix @ self.factor.T
+        own = (matrix * self.diagonal) @ matrix.T + np.atleast_2d(noise)
+        total = cho_factor(common @ common.T + own, lower=True)
+        gain = cho_solve(total, residual)
+        shift = self.factor.T @ (common.T @ gain) + self.diagonal * (matrix.T @ gain)
+        left = np.eye(self.rank) - common.T @ cho_solve(total, common)
+        values, vectors = np.linalg.eigh(0.5 * (left + left.T))
+        root = (vectors * np.sqrt(np.clip(values, 0.0, None))).T
+        return shift, LowRankCovariance(self.diagonal, root @ self.factor)

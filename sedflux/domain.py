@@ -1,0 +1,96 @@
+"""
+The domain of a model: flags for inputs unlike its training, and errors that grow.
+
+The projection on which the network stands tells how well a spectrum is made of
+training spectra (the *excess*: rms of what is left beyond the noise) and how far its
+coefficients lie from theirs (*unusual*).  The limits come with the model.
+"""
+
+import numpy as np
+
+from sedflux.libraries.emulator import unscale_labels
+
+__all__ = ["flag_rows", "inflate"]
+
+#: Below this S/N a pixel the prior speaks louder than the lines.
+LOW_SNR = 8.0
+#: Directions of the prior that open when a star is unlike the training.
+_PRIOR_ROWS = 4
+_UNUSABLE = 25.0
+
+
+def _severity(values, limits):
+    """How far beyond its limits a spectrum is: 1 at the limit, growing; shape (N,)."""
+    noise = 1.0 / np.maximum(values["snr"], 1.0)
+    # At low S/N an excess is itself uncertain: 2430 pixels give it to a few percent of the noise.
+    excess = values["excess"] / np.hypot(limits["excess"], 0.3 * noise)
+    unusual = np.sqrt(values["unusual"] / limits["unusual"])
+    severity = np.maximum(excess, unusual)
+    return np.where(values["usable"], severity, _UNUSABLE)
+
+
+def flag_rows(values, limits):
+    """
+    Flags of each spectrum, and how severe they are.
+
+    Parameters
+    ----------
+    values : dict of str to `~numpy.ndarray`
+        What the network and the pipeline say of N spectra; the estimated labels are
+        added to it as ``teff``, ``logg`` and ``mh``.
+    limits : dict
+        The model's domain: ``excess``, ``unusual``, ``teff`` (two limits in K).
+
+    Returns
+    -------
+    flags : tuple of tuple of str
+    severity : `~numpy.ndarray`, shape (N,)
+        One at the limit of the domain.
+    """
+    labels = unscale_labels(values["label_mean"])
+    values["teff"], values["logg"], values["mh"] = labels[:, 0], labels[:, 1], labels[:, 2]
+    severity = _severity(values, limits)
+    cool, hot = limits["teff"]
+    tests = [
+        (~values["usable"], "too few good pixels: the prior alone"),
+        (values["usable"] & (values["snr"] < LOW_SNR), "low S/N"),
+        (severity > 1.0, "unlike the training: other kind of object or bad data"),
+        (values["teff"] < cool, f"near or beyond the cool limit of {cool:.0f} K"),
+        (values["teff"] > hot, f"near or beyond the hot limit of {hot:.0f} K"),
+        (values["spikes"] > 3, "emission lines or spikes were left out"),
+        (values["usable"] & (values["good"] < 0.8), "many bad pixels"),
+    ]
+    flags = tuple(tuple(text for test, text in tests if test[row])
+                  for row in range(len(severity)))
+    edge = (values["teff"] < cool) | (values["teff"] > hot)
+    return flags, np.where(edge, np.maximum(severity, 1.5), severity)
+
+
+def inflate(values, severity, templates):
+    """
+    Covariance of ln(flux), widened for spectra beyond the domain.
+
+    Beyond the limit the predicted sigma grows with the severity, and the leading
+    directions in which training SEDs differ open towards the prior.
+
+    Parameters
+    ----------
+    values : dict of str to `~numpy.ndarray`
+        With ``log_variance`` (N, n) and ``factor`` (N, r, n).
+    severity : `~numpy.ndarray`, shape (N,)
+    templates : `~numpy.ndarray`, shape (k, n)
+        Principal components of ln(SED), each as long as its spread.
+
+    Returns
+    -------
+    diagonal : `~numpy.ndarray`, shape (N, n)
+    factor : `~numpy.ndarray`, shape (N, r + 4, n)
+    """
+    from sedflux.network.architecture import VARIANCE_FLOOR
+
+    growth = np.maximum(severity, 1.0)
+    diagonal = (np.exp(values["log_variance"]) + VARIANCE_FLOOR) * growth[:, None] ** 2
+    prior = templates[:_PRIOR_ROWS].astype(float)
+    opening = np.clip((growth - 1.0) / 3.0, 0.0, 1.0)
+    rows = opening[:, None, None] * prior
+    return diagonal, np.concatenate([values["factor"] * growth[:, None, None], rows], axis=1)

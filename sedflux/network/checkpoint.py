@@ -1,0 +1,97 @@
+"""Models on disk: safetensors, with everything worth knowing in the header."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from sedflux.exceptions import WeightsError
+from sedflux.network.architecture import Config, build
+
+__all__ = ["load_network", "read_metadata", "save_network"]
+
+FORMAT = "sedflux-1"
+
+
+def save_network(path, network, metadata):
+    """
+    Write a network with its configuration and provenance.
+
+    Parameters
+    ----------
+    path : path-like
+    network : `torch.nn.Module`
+        From `sedflux.network.architecture.build`.
+    metadata : dict
+        What can be written as JSON: name, training, data, figures, domain.
+    """
+    from safetensors.torch import save_file
+
+    tensors = {name: value.detach().contiguous() for name, value in network.state_dict().items()}
+    header = {"format": FORMAT, "config": json.dumps(network.config.to_dict()),
+              "sedflux": json.dumps(metadata)}
+    save_file(tensors, path, metadata=header)
+
+
+def _open(path):
+    """Open a safetensors file, or say what is wrong with it."""
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"model file {str(path)!r} does not exist; give the path of a model")
+    try:
+        return safe_open(path, framework="pt")
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"model file {str(path)!r} is damaged or no safetensors file ({error}); "
+            "fetch it again"
+        ) from error
+
+
+def read_metadata(path):
+    """
+    Header of a model file, without its weights.
+
+    Returns
+    -------
+    config : `~sedflux.network.architecture.Config`
+    metadata : dict
+    """
+    with _open(path) as stream:
+        header = stream.metadata() or {}
+    if header.get("format") != FORMAT:
+        raise WeightsError(
+            f"model file {str(path)!r} has the format {header.get('format')!r}, "
+            f"this sedflux reads {FORMAT!r}; it is no sedflux model or of another version"
+        )
+    return Config.from_dict(json.loads(header["config"])), json.loads(header["sedflux"])
+
+
+def load_network(path):
+    """
+    Read a network, ready to predict.
+
+    Returns
+    -------
+    network : `torch.nn.Module`
+    metadata : dict
+
+    Raises
+    ------
+    sedflux.exceptions.WeightsError
+        If the file is missing, damaged or does not fit its configuration.
+    """
+    config, metadata = read_metadata(path)
+    network = build(config)
+    with _open(path) as stream:
+        tensors = {name: stream.get_tensor(name) for name in stream.keys()}
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise WeightsError(f"model file {str(path)!r} does not fit its configuration: {error}") \
+            from error
+    if not all(np.isfinite(value.numpy()).all() for value in tensors.values()):
+        raise WeightsError(f"model file {str(path)!r} holds weights that are not finite")
+    network.eval().requires_grad_(False)
+    return network, metadata

@@ -1,0 +1,216 @@
+"""`SEDPrediction`: what is predicted, with its errors and what to know about it."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from astropy import units as u
+
+from sedflux.covariance import LowRankCovariance
+from sedflux.exceptions import InputError
+from sedflux.grids import average_matrix
+from sedflux.reddening import extinction_curve, redden
+from sedflux.spectrum import sed_to_spectrum
+
+__all__ = ["SEDPrediction", "optical_mean"]
+
+
+def optical_mean(wavelength):
+    """Row vector that averages a sampled SED over 4000-7000 Angstrom, sparse (1, n)."""
+    return average_matrix(wavelength, np.array([2500.0, 5500.0, 8500.0]))[1:2]
+
+
+@dataclass(frozen=True)
+class SEDPrediction:
+    """
+    Predicted SEDs of N stars, or of one.
+
+    Attributes
+    ----------
+    wavelength : `~numpy.ndarray`, shape (n,)
+        Vacuum wavelength in Angstrom.
+    flux : `~numpy.ndarray`, shape (n,) or (N, n)
+        F_lambda relative to its mean over 4000-7000 Angstrom.
+    diagonal : `~numpy.ndarray`, shape (n,) or (N, n)
+        Independent part of the variance of ln(flux).
+    factor : `~numpy.ndarray`, shape (r, n) or (N, r, n)
+        Common part of the covariance of ln(flux), ``factor.T @ factor``.
+    flags : tuple of str, or tuple of those
+        Reasons to be careful; empty for an ordinary star.
+    model : str
+        Name of the model.
+    sha256 : str
+        Hash of its file.
+    diagnostics : dict of str to `~numpy.ndarray`
+        Numbers behind the flags (S/N, misfit, estimated labels), each of shape () or
+        (N,).
+    """
+
+    wavelength: np.ndarray
+    flux: np.ndarray
+    diagonal: np.ndarray
+    factor: np.ndarray
+    flags: tuple
+    model: str = ""
+    sha256: str = ""
+    diagnostics: dict = field(default_factory=dict)
+
+    @property
+    def single(self):
+        """Whether this is one star, without an axis for stars."""
+        return self.flux.ndim == 1
+
+    def __len__(self):
+        return 1 if self.single else len(self.flux)
+
+    def __getitem__(self, row):
+        """One of the stars."""
+        if self.single:
+            raise InputError("this prediction is of one star and has no rows")
+        return SEDPrediction(
+            self.wavelength, self.flux[row], self.diagonal[row], self.factor[row],
+            self.flags[row], self.model, self.sha256,
+            {name: value[row] for name, value in self.diagnostics.items()},
+        )
+
+    @property
+    def relative_covariance(self):
+        """Covariance of ln(flux): a `LowRankCovariance`, or a tuple of N."""
+        if self.single:
+            return LowRankCovariance(self.diagonal, self.factor)
+        return tuple(LowRankCovariance(d, f)
+                     for d, f in zip(self.diagonal, self.factor, strict=True))
+
+    @cached_property
+    def covariance(self):
+        """Covariance of the flux: a `LowRankCovariance`, or a tuple of N."""
+        if self.single:
+            return self.relative_covariance.scaled(self.flux)
+        return tuple(c.scaled(f) for c, f in zip(self.relative_covariance, self.flux, strict=True))
+
+    @property
+    def sigma(self):
+        """Standard deviation of the flux, shape of ``flux``."""
+        return self.flux * np.sqrt(self.diagonal + (self.factor**2).sum(axis=-2))
+
+    def sample(self, size, rng):
+        """
+        Draw SEDs, log-normal about the prediction.
+
+        Parameters
+        ----------
+        size : int
+        rng : `numpy.random.Generator`
+
+        Returns
+        -------
+        flux : `~numpy.ndarray`, shape (size, n) or (N, size, n)
+        """
+        if self.single:
+            return self.flux * np.exp(self.relative_covariance.sample(size, rng))
+        return np.stack([self[row].sample(size, rng) for row in range(len(self))])
+
+    def reddened(self, ebv, *, ebv_error=0.0, law="G23", r_v=3.1):
+        """
+        The same stars behind dust, again relative to the mean over 4000-7000 A.
+
+        Parameters
+        ----------
+        ebv, ebv_error : float
+            E(B-V) and its error in magnitudes.
+        law, r_v : optional
+            See `sedflux.reddening.extinction_curve`.
+
+        Returns
+        -------
+        prediction : `SEDPrediction`
+            With one more row in the factor.
+        """
+        if not self.single:
+            parts = [self[row].reddened(ebv, ebv_error=ebv_error, law=law, r_v=r_v)
+                     for row in range(len(self))]
+            return _stack(parts)
+        mean = optical_mean(self.wavelength)
+        log_flux, covariance = redden(
+            self.wavelength, np.log(self.flux), self.relative_covariance, ebv, law=law, r_v=r_v)
+        flux = np.exp(log_flux)
+        flux = flux / (mean @ flux)
+        # Only the change relative to the optical mean moves a relative SED.
+        curve = extinction_curve(self.wavelength, law=law, r_v=r_v)
+        direction = ebv_error * (curve - mean @ (flux * curve))
+        covariance = covariance.with_column(direction)
+        return SEDPrediction(self.wavelength, flux, covariance.diagonal, covariance.factor,
+                             self.flags, self.model, self.sha256, self.diagnostics)
+
+    def to_spectrum(self, kind=None, *, wavelengths=None, header=None):
+        """
+        As a spectrum, with `StdDevUncertainty` and the covariance in its meta.
+
+        Parameters
+        ----------
+        kind : type, optional
+            `specutils.Spectrum` (default) or a subclass.
+        wavelengths : `~astropy.units.Quantity`, optional
+            Pixel centres to average the SED over; its own grid by default.
+        header : dict, optional
+            More cards for ``meta["header"]``.
+
+        Returns
+        -------
+        spectrum : `~specutils.Spectrum`
+        """
+        if kind is None:
+            from specutils import Spectrum as kind
+        flux, covariance, axis = self.flux, self.covariance, self.wavelength * u.AA
+        if wavelengths is not None:
+            flux, covariance, axis = self._averaged(wavelengths)
+        sigma = covariance.sigma if self.single else np.stack([c.sigma for c in covariance])
+        meta = {"model": self.model, "sha256": self.sha256, "flags": self.flags,
+                "covariance": covariance, "diagnostics": self.diagnostics}
+        cards = {"SEDMODEL": (self.model, "sedflux model"),
+                 "SEDHASH": (self.sha256[:16], "SHA-256 of the model, first digits"),
+                 "SEDNORM": ("mean 4000-7000 A", "flux is relative to this")}
+        if self.single:
+            cards["SEDFLAGS"] = ("; ".join(self.flags)[:60] or "none", "reasons to be careful")
+        return sed_to_spectrum(kind, axis, flux, sigma, meta=meta, header=cards | (header or {}))
+
+    def _averaged(self, wavelengths):
+        """Flux and covariance averaged over the user's pixels, in the user's order."""
+        centre = _output_wavelengths(wavelengths, self.wavelength)
+        order = np.argsort(centre)
+        inverse = np.argsort(order)
+        matrix = average_matrix(self.wavelength, centre[order])[inverse]
+        flux = (matrix @ np.atleast_2d(self.flux).T).T
+        if self.single:
+            return flux[0], self.covariance.propagate(matrix), wavelengths
+        return flux, tuple(c.propagate(matrix) for c in self.covariance), wavelengths
+
+
+def _output_wavelengths(wavelengths, grid):
+    """Check the wavelengths that a user asks for; plain Angstrom."""
+    if not isinstance(wavelengths, u.Quantity) or wavelengths.unit.physical_type != "length":
+        raise InputError(
+            f"wavelengths is {type(wavelengths).__name__} "
+            f"{getattr(wavelengths, 'unit', 'without unit')!s}; "
+            "give a Quantity of wavelengths, such as numpy.arange(3000, 9000) * u.AA"
+        )
+    centre = np.atleast_1d(wavelengths.to_value(u.AA))
+    if centre.ndim != 1 or centre.size < 2 or np.unique(centre).size != centre.size:
+        raise InputError("wavelengths must be two or more different pixel centres in one dimension")
+    if not np.isfinite(centre).all() or centre.min() < grid[0] or centre.max() > grid[-1]:
+        raise InputError(
+            f"wavelengths reach from {centre.min():.1f} to {centre.max():.1f} Angstrom; "
+            f"the SED covers {grid[0]:.0f} to {grid[-1]:.0f} and is not extrapolated"
+        )
+    return centre
+
+
+def _stack(parts):
+    """Predictions of single stars as one of many."""
+    first = parts[0]
+    return SEDPrediction(
+        first.wavelength, np.stack([p.flux for p in parts]),
+        np.stack([p.diagonal for p in parts]), np.stack([p.factor for p in parts]),
+        tuple(p.flags for p in parts), first.model, first.sha256,
+        {name: np.stack([p.diagnostics[name] for p in parts]) for name in first.diagnostics},
+    )

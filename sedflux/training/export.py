@@ -1,0 +1,76 @@
+"""From a training run to a model file: averaged weights, domain and provenance."""
+
+import numpy as np
+import torch
+
+from sedflux.network.checkpoint import save_network
+
+__all__ = ["export_model", "measure_domain"]
+
+#: Share of simulated stars that lie inside the domain.
+_INSIDE = 0.995
+#: Rms by which lines of ordinary real stars differ from models, at least.
+_LEAST_EXCESS = 0.03
+
+
+def measure_domain(network, engine, *, examples=6144, seed=5):
+    """
+    Limits of the domain, from simulated stars.
+
+    Parameters
+    ----------
+    network : `torch.nn.Module`
+    engine : `~sedflux.training.examples.Engine`
+    examples : int, optional
+    seed : int, optional
+
+    Returns
+    -------
+    domain : dict
+        ``excess``, ``unusual`` and ``teff``, as `sedflux.domain` wants them.
+    """
+    batch = engine.examples(examples, np.random.default_rng([seed, 2**30]))
+    found = {"excess": [], "unusual": []}
+    with torch.inference_mode():
+        for rows in np.array_split(np.arange(examples), max(examples // 256, 1)):
+            part = batch.take(rows)
+            output = network(*(torch.from_numpy(np.asarray(values, dtype=np.float32)) for values in
+                               (part.normalised, part.ivar, part.resolving_power)))
+            quiet = np.median(part.ivar, axis=1) > 30.0**2
+            found["excess"].append(output.excess.numpy()[quiet])
+            found["unusual"].append(output.unusual.numpy())
+    limit = {name: float(np.quantile(np.concatenate(values), _INSIDE))
+             for name, values in found.items()}
+    teff = engine.library.labels[:, 0]
+    return {"excess": max(limit["excess"], _LEAST_EXCESS), "unusual": limit["unusual"],
+            "teff": [float(np.round(teff.min() + 100.0)), float(np.round(teff.max() - 150.0))]}
+
+
+def export_model(path, network, engine, *, name, training):
+    """
+    Write a trained network as a model.
+
+    Parameters
+    ----------
+    path : path-like
+    network : `torch.nn.Module`
+    engine : `~sedflux.training.examples.Engine`
+    name : str
+        ``arch.tag``.
+    training : dict
+        Schedule, seed and last figures of the run.
+    """
+    library = engine.library
+    metadata = {
+        "name": name,
+        "predicts": "intrinsic SED (no reddening), F_lambda relative to 4000-7000 Angstrom",
+        "domain": measure_domain(network, engine),
+        "training": training,
+        "data": {"sha256": library.sha256, "models": len(library),
+                 "test": "models whose INDEX ends in 3 were never seen"},
+        "kernel": engine.kernel.log_parameters.tolist(),
+        "grids": {"input": "log10(wavelength) = 3.6021 + 1e-4 i, 2430 pixels, vacuum",
+                  "sed": "575 samples from 2500 to 10500 Angstrom, equal in the logarithm"},
+        "terms": "BSD-3-Clause",
+    }
+    save_network(path, network.eval(), metadata)

@@ -1,0 +1,147 @@
+"""
+The label fit and the Fisher bound: what the pixels allow, through the emulator.
+
+Unknown are the six labels, with the library's own spread as prior, and the weights
+of the emulator's errors (`Emulator.errors` of neighbouring models), each with unit
+variance.  Because input and SED of a model err together, what the input says of an
+error corrects the SED.  Iterated generalised least squares gives the *label fit*; the
+information of its last step, without the emulator's errors, is the *Fisher bound*.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sedflux.continuum import remove_continuum
+from sedflux.grids import input_grid
+from sedflux.libraries.emulator import NEIGHBOURS, Emulator
+from sedflux.training.examples import input_basis, library_inputs, library_seds
+
+__all__ = ["LabelFit", "LabelResult"]
+
+#: Steps of the labels for derivatives.
+_STEPS = np.array([40.0, 0.05, 0.05, 0.04, 0.04, 0.1])
+#: Variance of ln(SED) that the emulator's truncated noise leaves.
+_FLOOR = 1e-6
+
+
+@dataclass(frozen=True)
+class LabelResult:
+    """Labels, ln(SED) and the factor of its covariance, for one star."""
+
+    labels: np.ndarray
+    log_sed: np.ndarray
+    factor: np.ndarray
+    chi2: float
+
+    @property
+    def diagonal(self):
+        """Independent part of the variance of ln(SED)."""
+        return np.full(self.log_sed.shape, _FLOOR)
+
+
+class LabelFit:
+    """
+    Fits labels to spectra through the emulator, and knows the Fisher bound.
+
+    Parameters
+    ----------
+    library : `~sedflux.libraries.SpectralLibrary`
+        Training models.
+    kernel : `~sedflux.libraries.emulator.Kernel`
+    resolving_power : float, optional
+        Of the spectra to be fitted.
+    """
+
+    def __init__(self, library, kernel, *, resolving_power=2000.0):
+        self._basis = input_basis()
+        flux = np.log(library_inputs(library, resolving_power, input_grid()))
+        flux -= (flux @ self._basis) @ self._basis.T
+        self._pixels = flux.shape[1]
+        outputs = np.hstack([flux, library_seds(library)])
+        self.emulator = Emulator(library.labels, outputs, kernel)
+        labels = library.labels
+        self._low, self._high = labels.min(axis=0), labels.max(axis=0)
+        self._prior_mean = labels.mean(axis=0)
+        self._prior = np.linalg.inv(np.cov(labels.T))
+
+    def _local(self, labels, ivar):
+        """Model at labels: normalised input, ln(SED), and their derivatives."""
+        points = np.repeat(labels[None], 1 + 2 * len(_STEPS), axis=0)
+        for index, step in enumerate(_STEPS):
+            points[1 + 2 * index, index] += step
+            points[2 + 2 * index, index] -= step
+        joint = self.emulator.mean(points)
+        flux = np.exp(joint[:, : self._pixels])
+        weights = np.broadcast_to(ivar, flux.shape)
+        normalised, _ = remove_continuum(flux, weights, self._basis, tolerance=1e-7)
+        log_sed = joint[:, self._pixels :]
+        slopes = [(values[1::2] - values[2::2]) / (2.0 * _STEPS[:, None])
+                  for values in (normalised, log_sed)]
+        return normalised[0], log_sed[0], *slopes
+
+    def _error_rows(self, labels):
+        """Emulator errors of neighbours, as rows with unit-variance weights."""
+        near = self.emulator.neighbours(labels[None])[0]
+        variance = self.emulator.variance(labels[None])[0] + self.emulator.kernel.nugget
+        scale = np.sqrt(variance / NEIGHBOURS / self.emulator.loo_variance[near])
+        rows = self.emulator.errors[near] * scale[:, None]
+        return rows[:, : self._pixels], rows[:, self._pixels :]
+
+    def bound(self, labels, ivar):
+        """
+        Variance of ln(SED) that the Fisher information allows, shape (575,).
+
+        Parameters
+        ----------
+        labels : `~numpy.ndarray`, shape (6,)
+        ivar : `~numpy.ndarray`, shape (2430,)
+            Inverse variance of the normalised spectrum.
+        """
+        _, _, slope, sed_slope = self._local(labels, ivar)
+        covariance = np.linalg.inv((slope * ivar) @ slope.T + self._prior)
+        return np.einsum("ip,ij,jp->p", sed_slope, covariance, sed_slope)
+
+    def _start(self, normalised, ivar):
+        """Labels of the model that fits best."""
+        flux = np.exp(self.emulator.outputs[:, : self._pixels])
+        models = flux - 1.0
+        models -= (models @ self._basis) @ self._basis.T
+        return self.emulator.labels[np.argmin(((models - normalised) ** 2) @ ivar)]
+
+    def fit(self, normalised, ivar, *, iterations=12):
+        """
+        Fit one spectrum.
+
+        Parameters
+        ----------
+        normalised, ivar : `~numpy.ndarray`, shape (2430,)
+            From `sedflux.continuum.remove_continuum`.
+        iterations : int, optional
+
+        Returns
+        -------
+        result : `LabelResult`
+        """
+        labels = self._start(normalised, ivar)
+        size = len(labels)
+        prior = np.eye(size + NEIGHBOURS)
+        prior[:size, :size] = self._prior
+        for _ in range(iterations):
+            model, log_sed, slope, sed_slope = self._local(labels, ivar)
+            errors, sed_errors = self._error_rows(labels)
+            design = np.vstack([slope, errors])
+            offset = np.concatenate([labels - self._prior_mean, np.zeros(NEIGHBOURS)])
+            residual = normalised - model
+            normal = (design * ivar) @ design.T + prior
+            solution = np.linalg.solve(normal, (design * ivar) @ residual - prior @ offset)
+            step = np.clip(solution[:size], -8.0 * _STEPS, 8.0 * _STEPS)
+            step = np.clip(labels + step, self._low, self._high) - labels
+            if np.abs(step / _STEPS).max() < 0.05:
+                break
+            labels = labels + step
+        sed_design = np.vstack([sed_slope, sed_errors])
+        root = np.linalg.cholesky(np.linalg.inv(normal))
+        corrected = log_sed + np.concatenate([step, solution[size:]]) @ sed_design
+        return LabelResult(labels, corrected, root.T @ sed_design,
+                           float(residual**2 @ ivar))

@@ -1,0 +1,101 @@
+"""Definitions of error, bias, pull and coverage that every table uses."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["BANDS", "SLITLESS_BANDS", "Score", "band_rows", "score"]
+
+#: Bands of the tables, in Angstrom.
+BANDS = {
+    "2500-3000": (2500.0, 3000.0),
+    "3000-4000": (3000.0, 4000.0),
+    "4000-7000": (4000.0, 7000.0),
+    "7000-10500": (7000.0, 10500.0),
+}
+#: First orders of CSST's gratings, as far as SEDs reach.
+SLITLESS_BANDS = {"GU": (2550.0, 4000.0), "GV": (4000.0, 6200.0), "GI": (6200.0, 10000.0)}
+
+
+@dataclass(frozen=True)
+class Score:
+    """
+    Errors in one cell.
+
+    Attributes
+    ----------
+    error : float
+        Rms over stars and wavelengths of predicted / true - 1.
+    bias : float
+        Its median.
+    scatter : float
+        1.4826 times its median absolute deviation.
+    pull : float
+        Standard deviation of (predicted - true) / sigma.
+    coverage68, coverage95 : float
+        Shares of truths within 1 and 2 sigma.
+    band_error : float
+        Rms error of the band's mean flux.
+    band_pull : float
+        Standard deviation of its pulls, with the full covariance.
+    stars : int
+    """
+
+    error: float
+    bias: float
+    scatter: float
+    pull: float
+    coverage68: float
+    coverage95: float
+    band_error: float
+    band_pull: float
+    stars: int
+
+
+def band_rows(wavelength, bands=BANDS):
+    """Which wavelengths each band holds: dict of name to bool array."""
+    return {name: (wavelength >= low) & (wavelength < high) for name, (low, high) in bands.items()}
+
+
+def score(flux, diagonal, factor, truth, inside):
+    """
+    Score predictions in one band.
+
+    Parameters
+    ----------
+    flux, truth : `~numpy.ndarray`, shape (N, n)
+        Predicted and true flux; truth may be NaN where unknown.
+    diagonal : `~numpy.ndarray`, shape (N, n)
+        Of the covariance of ln(flux).
+    factor : `~numpy.ndarray`, shape (N, r, n)
+    inside : `~numpy.ndarray` of bool, shape (n,)
+
+    Returns
+    -------
+    score : `Score`
+    """
+    flux, truth = flux[:, inside], truth[:, inside]
+    diagonal, factor = diagonal[:, inside], factor[:, :, inside]
+    relative = flux / truth - 1.0
+    good = np.isfinite(relative)
+    sigma = np.sqrt(diagonal + (factor**2).sum(axis=1))
+    pulls = ((flux - truth) / (flux * sigma))[good]
+    values = relative[good]
+    weight = np.where(good, flux, 0.0)
+    total = np.maximum(weight.sum(axis=1), 1e-300)
+    mean_error = weight.sum(axis=1) / np.maximum(np.where(good, truth, 0.0).sum(axis=1), 1e-300) - 1.0
+    share = weight / total[:, None]
+    common = np.einsum("nri,ni->nr", factor, share)
+    mean_sigma = np.sqrt((common**2).sum(axis=1) + (share**2 * diagonal).sum(axis=1))
+    some = good.any(axis=1)
+    return Score(
+        error=float(np.sqrt(np.mean(values**2))),
+        bias=float(np.median(values)),
+        scatter=float(1.4826 * np.median(np.abs(values - np.median(values)))),
+        pull=float(np.sqrt(np.mean((pulls - pulls.mean()) ** 2))),
+        coverage68=float(np.mean(np.abs(pulls) < 1.0)),
+        coverage95=float(np.mean(np.abs(pulls) < 2.0)),
+        band_error=float(np.sqrt(np.mean(mean_error[some] ** 2))),
+        band_pull=float(np.sqrt(np.mean((mean_error[some] / mean_sigma[some]) ** 2))),
+        stars=int(some.sum()),
+    )

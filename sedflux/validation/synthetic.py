@@ -1,0 +1,122 @@
+"""Accuracy on real syntheses kept out of the training, beside the Fisher bound."""
+
+import numpy as np
+from astropy.table import Table
+
+from sedflux.continuum import remove_continuum
+from sedflux.grids import input_grid, sed_grid
+from sedflux.libraries.library import split_models
+from sedflux.reddening import extinction_curve
+from sedflux.training.augment import Observing, observe, random_curves
+from sedflux.training.examples import Engine, input_basis, library_inputs, library_seds
+from sedflux.validation.labelfit import LabelFit
+from sedflux.validation.metrics import BANDS, SLITLESS_BANDS, band_rows, score
+from sedflux.validation.ridge import fit_ridge
+
+__all__ = ["noisy_inputs", "synthetic_table"]
+
+_RIDGE_EXAMPLES = 6000
+#: Effective temperatures to which the targets refer.
+TEFF_RANGE = (5000.0, 9750.0)
+
+
+def noisy_inputs(flux, snr, rng):
+    """
+    White noise of constant S/N a pixel, and an unknown smooth curve.
+
+    Parameters
+    ----------
+    flux : `~numpy.ndarray`, shape (N, 2430)
+    snr : float
+    rng : `numpy.random.Generator`
+
+    Returns
+    -------
+    flux, ivar : `~numpy.ndarray`, shape (N, 2430)
+    """
+    noisy = flux * (1.0 + rng.standard_normal(flux.shape) / snr)
+    curve = random_curves(len(flux), rng, extinction_curve(input_grid()), wiggle=False)
+    return noisy * curve, (snr / (flux * curve)) ** 2
+
+
+def _network(predictor, flux, ivar):
+    prediction = predictor.predict(input_grid(), flux, ivar)
+    return np.log(prediction.flux), prediction.diagonal, prediction.factor
+
+
+def _labelfit(fitter, flux, ivar):
+    normalised, weight = remove_continuum(flux, ivar, input_basis())
+    results = [fitter.fit(y, w) for y, w in zip(normalised, weight, strict=True)]
+    return (np.stack([r.log_sed for r in results]), np.stack([r.diagonal for r in results]),
+            np.stack([r.factor for r in results]))
+
+
+def _ridge(engine, snr, flux, ivar, seed):
+    rng = np.random.default_rng([seed, 99])
+    stars, log_sed, _ = engine.stars(_RIDGE_EXAMPLES, rng)
+    size = len(stars)
+    clean = observe(stars, Observing(np.full(size, 2000.0), np.zeros(size), np.zeros(size)))
+    training, _ = remove_continuum(*noisy_inputs(clean, snr, rng), engine.continuum,
+                                   tolerance=1e-5)
+    baseline = fit_ridge(training, log_sed)
+    normalised, _ = remove_continuum(flux, ivar, engine.continuum)
+    return (baseline.predict(normalised), np.tile(baseline.variance, (len(flux), 1)),
+            np.tile(baseline.factor, (len(flux), 1, 1)))
+
+
+def synthetic_table(library, predictor, kernel, *, snrs=(10.0, 20.0, 40.0, 80.0),
+                    realisations=4, seed=7, baselines=True, progress=None):
+    """
+    Score network and baselines on the held-out models.
+
+    Parameters
+    ----------
+    library : `~sedflux.libraries.SpectralLibrary`
+        The whole synthetic library; it is split here.
+    predictor : `~sedflux.Predictor`
+    kernel : `~sedflux.libraries.emulator.Kernel`
+        Of the emulator.
+    snrs : sequence of float, optional
+    realisations : int, optional
+        Noise realisations of each model.
+    seed : int, optional
+    baselines : bool, optional
+        Score ridge regression and the label fit too.
+    progress : callable, optional
+        Called with a line of text now and then.
+
+    Returns
+    -------
+    table : `~astropy.table.Table`
+        One row a method, S/N and band.
+    """
+    training, test = split_models(library)
+    teff = test.labels[:, 0]
+    test = test.select((teff > TEFF_RANGE[0]) & (teff < TEFF_RANGE[1]))
+    say = progress or (lambda text: None)
+    say(f"{len(test)} held-out models, {len(training)} in the emulator")
+    clean, truth = library_inputs(test, 2000.0, input_grid()), np.exp(library_seds(test))
+    fitter = LabelFit(training, kernel)
+    engine = Engine(training, kernel=kernel) if baselines else None
+    bands = band_rows(sed_grid(), BANDS | SLITLESS_BANDS)
+    rows = []
+    for snr in snrs:
+        rng = np.random.default_rng([seed, int(snr)])
+        bound = np.stack([fitter.bound(labels, np.full(len(input_grid()), snr**2))
+                          for labels in test.labels])
+        draws = [noisy_inputs(clean, snr, rng) for _ in range(realisations)]
+        flux, ivar = (np.concatenate(values) for values in zip(*draws, strict=True))
+        methods = {"network": lambda f=flux, i=ivar: _network(predictor, f, i)}
+        if baselines:
+            methods["ridge"] = lambda f=flux, i=ivar, s=snr: _ridge(engine, s, f, i, seed)
+            methods["label fit"] = lambda f=flux, i=ivar: _labelfit(fitter, f, i)
+        for method, predict in methods.items():
+            log_sed, diagonal, factor = predict()
+            say(f"S/N {snr:g}: {method}")
+            for band, inside in bands.items():
+                result = score(np.exp(log_sed), diagonal, factor,
+                               np.tile(truth, (realisations, 1)), inside)
+                limit = float(np.sqrt(bound[:, inside].mean()))
+                rows.append({"method": method, "snr": snr, "band": band, "bound": limit,
+                             "ratio": result.error / limit, **vars(result)})
+    return Table(rows)
