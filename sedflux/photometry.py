@@ -113,9 +113,9 @@ def _band_samples(wavelength, band, name):
     outside = (own < wavelength[0]) | (own > wavelength[-1])
     total = np.trapezoid(passed, own)
     if not total > 0 or np.trapezoid(np.where(outside, passed, 0.0), own) > _OUTSIDE * total:
+        open_at = own[passed > 0] if (passed > 0).any() else own
         raise InputError(
-            f"bandpass {name!r} covers {own[passed > 0].min() if (passed > 0).any() else np.nan:.0f}"
-            f"-{own[passed > 0].max() if (passed > 0).any() else np.nan:.0f} Angstrom, the SED "
+            f"bandpass {name!r} covers {open_at.min():.0f}-{open_at.max():.0f} Angstrom, the SED "
             f"{wavelength[0]:.0f}-{wavelength[-1]:.0f}: the band must lie inside"
         )
     x = merge_wavelengths(wavelength, own)
@@ -150,7 +150,7 @@ def _flux_row(wavelength, band, name):
 
 def _count_row(wavelength, band, name, area):
     """Row of the count rate for a collecting area in cm2."""
-    from synphot.binning import calculate_bin_widths, calculate_bin_edges
+    from synphot.binning import calculate_bin_edges, calculate_bin_widths
 
     x, passed, *_ = _band_samples(wavelength, band, name)
     width = calculate_bin_widths(calculate_bin_edges(x * u.AA)).to_value(u.AA)

@@ -30,6 +30,8 @@ MIN_COVERAGE = 0.85
 MIN_GOOD = 0.5
 #: Positive excursions beyond this, and five sigma, are no stellar spectrum.
 _SPIKE = 0.5
+#: Wavelengths around the input grid that are worth reading, in Angstrom.
+_NEAR = (3900.0, 7150.0)
 _CHUNK = 256
 _VELOCITY_STEP = 6.0
 
@@ -88,8 +90,9 @@ class Predictor:
             spectrum (and flagged) if not given.
         mask : array_like, shape of ``flux`` or (n,), optional
             True, or not zero, for bad pixels.
-        resolving_power : float, optional
-            lambda / FWHM of the spectra, 500 or more.
+        resolving_power : float or array_like, shape (n,), optional
+            lambda / FWHM of the spectra, 500 or more; where it varies, all is
+            degraded to the least.
         radial_velocity : float or array_like, shape (N,), optional
             Velocity of each star in km/s, which is taken out.
 
@@ -105,13 +108,17 @@ class Predictor:
         """
         flux, ivar, single, assumed = _check_arrays(wavelength, flux, ivar, mask)
         wavelength = np.asarray(wavelength, dtype=float)
-        power = _check_resolving_power(resolving_power)
         velocity = _check_velocity(radial_velocity, len(flux))
-        flux, ivar = degrade_spectra(wavelength, flux, ivar, power, RESOLVING_POWER)
+        sharp, power = _check_resolving_power(resolving_power, wavelength)
+        near = (wavelength > _NEAR[0]) & (wavelength < _NEAR[1])
+        if near.sum() > 2:
+            wavelength, sharp = wavelength[near], sharp[near]
+            flux, ivar = flux[:, near], ivar[:, near]
+        flux, ivar = degrade_spectra(wavelength, flux, ivar, sharp, power)
         flux, ivar = self._to_grid(wavelength, flux, ivar, velocity)
         usable = _check_content(flux, ivar)
         parts = [
-            self._chunk(flux[rows], ivar[rows], min(power, RESOLVING_POWER), usable[rows])
+            self._chunk(flux[rows], ivar[rows], power, usable[rows])
             for rows in np.array_split(np.arange(len(flux)), -(-len(flux) // _CHUNK))
         ]
         return self._assemble(parts, assumed, single)
@@ -158,7 +165,8 @@ class Predictor:
                   for name in output.__dataclass_fields__}
         weight = new_ivar.sum(axis=1) / np.maximum((new_ivar > 0).sum(axis=1), 1)
         values |= {"snr": np.sqrt(weight), "spikes": spikes.sum(axis=1), "usable": usable,
-                   "good": (new_ivar > 0).mean(axis=1)}
+                   "good": (new_ivar > 0).mean(axis=1),
+                   "resolving_power": np.full(len(flux), power)}
         return values
 
     def _assemble(self, parts, assumed, single):
@@ -171,7 +179,8 @@ class Predictor:
         flux /= (self._optical_mean @ flux.T).T
         diagonal, factor = inflate(values, severity, self._network.sed_templates.numpy())
         diagnostics = {name: values[name] for name in
-                       ("snr", "misfit", "excess", "unusual", "teff", "logg", "mh")}
+                       ("snr", "resolving_power", "misfit", "excess", "unusual",
+                        "teff", "logg", "mh")}
         prediction = SEDPrediction(self.wavelength, flux, diagonal, factor, flags, self.name,
                                    self.sha256, diagnostics)
         return prediction[0] if single else prediction
@@ -194,9 +203,10 @@ def predict_sed(spectrum, *, model=None, resolving_power=None, radial_velocity=N
         uncertainty the noise is estimated and the result flagged.
     model : str, path-like or `Predictor`, optional
         The packaged model by default.
-    resolving_power : float, optional
-        lambda / FWHM; by default ``spectrum.meta["resolving_power"]``, or 2000.
-        Sharper spectra are degraded, those below 500 refused.
+    resolving_power : float or array_like, shape (n,), optional
+        lambda / FWHM, one or for every wavelength; by default
+        ``spectrum.meta["resolving_power"]``, or 2000.  Sharper spectra are degraded,
+        those below 500 refused.
     radial_velocity : `~astropy.units.Quantity`, optional
         Velocity to take out, one or (N,); by default
         ``spectrum.meta["radial_velocity"]``, the spectrum's own, or zero.
@@ -231,9 +241,9 @@ def predict_sed(spectrum, *, model=None, resolving_power=None, radial_velocity=N
     >>> sed.flux.shape, sed.uncertainty.uncertainty_type
     ((575,), 'std')
     """
-    arrays = from_spectrum(spectrum, medium=medium)
+    arrays = from_spectrum(spectrum, medium=medium, resolving_power=resolving_power)
     predictor = model if isinstance(model, Predictor) else Predictor(model)
-    power = _first(resolving_power, arrays.meta.get("resolving_power"), RESOLVING_POWER)
+    power = _first(arrays.resolving_power, RESOLVING_POWER)
     velocity = _velocity_of(spectrum, arrays.meta, radial_velocity)
     prediction = predictor.predict(arrays.wavelength, arrays.flux, arrays.ivar,
                                    resolving_power=power, radial_velocity=velocity)
@@ -241,7 +251,8 @@ def predict_sed(spectrum, *, model=None, resolving_power=None, radial_velocity=N
         prediction = _with_flags(prediction, arrays.flags)
     if arrays.single:
         prediction = prediction[0]
-    header = {"SEDRPOW": (float(np.min(power)), "resolving power of the input"),
+    used = prediction.diagnostics["resolving_power"]
+    header = {"SEDRPOW": (float(np.ravel(used)[0]), "resolving power of the input, as used"),
               "SEDRV": (float(np.ravel(velocity)[0]), "[km/s] velocity taken out")}
     if reddening is not None:
         ebv, error = _check_reddening(reddening)
@@ -285,18 +296,23 @@ def _check_reddening(reddening):
     return float(pair[0]), float(pair[1]) if pair.size == 2 else 0.0
 
 
-def _check_resolving_power(resolving_power):
-    """One resolving power for the whole range, not below the least."""
+def _check_resolving_power(resolving_power, wavelength):
+    """Resolving power at each wavelength, and the one to which all is degraded."""
     try:
-        power = float(resolving_power)
+        power = np.broadcast_to(np.asarray(resolving_power, dtype=float), wavelength.shape)
     except (TypeError, ValueError) as error:
-        raise InputError(f"resolving_power is {resolving_power!r}; give one number") from error
-    if not power >= MIN_RESOLVING_POWER:
         raise InputError(
-            f"resolving_power is {power:g}; sedflux needs {MIN_RESOLVING_POWER:g} or more, "
+            f"resolving_power is {resolving_power!r}; give one number, or one for each of the "
+            f"{wavelength.size} wavelengths"
+        ) from error
+    inside = (wavelength > 4000.0) & (wavelength < 7000.0)
+    least = power[inside].min() if inside.any() else power.min()
+    if not least >= MIN_RESOLVING_POWER:
+        raise InputError(
+            f"resolving_power is {least:g}; sedflux needs {MIN_RESOLVING_POWER:g} or more, "
             "because lines of coarser spectra say too little"
         )
-    return power
+    return power, float(min(least, RESOLVING_POWER))
 
 
 def _check_velocity(radial_velocity, size):

@@ -178,7 +178,7 @@ class _Star:
         self.photons = self.model.interpolate @ arrays.flux
         relative = arrays.relative_covariance
         spread = self.model.interpolate.multiply(arrays.flux)
-        self.modes = np.asarray((spread @ relative.factor.T))
+        self.modes = np.asarray(spread @ relative.factor.T)
         self.own = np.asarray(spread.multiply(np.sqrt(relative.diagonal)).power(2).sum(axis=1))
         self.own = self.own.ravel()
 

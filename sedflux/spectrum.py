@@ -41,6 +41,8 @@ class SpectrumArrays:
         Whether the spectrum had one dimension.
     flags : tuple of str
         What had to be assumed.
+    resolving_power : float or `~numpy.ndarray`, shape (n,)
+        As given, or None if nobody knows.
     meta : dict
     """
 
@@ -49,6 +51,7 @@ class SpectrumArrays:
     ivar: np.ndarray
     single: bool
     flags: tuple[str, ...] = ()
+    resolving_power: float | np.ndarray | None = None
     meta: dict = field(default_factory=dict)
 
 
@@ -157,7 +160,7 @@ def estimate_variance(flux, good):
     return variance
 
 
-def from_spectrum(spectrum, *, medium=None):
+def from_spectrum(spectrum, *, medium=None, resolving_power=None):
     """
     Arrays of a spectrum, whatever its units, order, uncertainty or mask.
 
@@ -168,6 +171,8 @@ def from_spectrum(spectrum, *, medium=None):
     medium : {'vacuum', 'air'}, optional
         What the wavelengths refer to; by default ``spectrum.meta["medium"]``, or
         vacuum.
+    resolving_power : float or array_like, shape (n,), optional
+        By default ``spectrum.meta["resolving_power"]``.
 
     Returns
     -------
@@ -230,8 +235,15 @@ def from_spectrum(spectrum, *, medium=None):
     step = np.diff(wavelength[order])
     if (step <= 0).any():
         raise InputError("spectral axis has repeated wavelengths: merge or drop them")
+    power = meta.get("resolving_power") if resolving_power is None else resolving_power
+    if np.ndim(power):
+        power = np.asarray(power)
+        if power.shape != wavelength.shape:
+            raise InputError(f"resolving_power has the shape {power.shape}; one number or one "
+                             f"for each of the {wavelength.size} wavelengths is allowed")
+        power = power[order]
     return SpectrumArrays(wavelength[order], flux[:, order], ivar[:, order],
-                          spectrum.flux.ndim == 1, flags, dict(meta))
+                          spectrum.flux.ndim == 1, flags, power, dict(meta))
 
 
 def sed_to_spectrum(kind, wavelength, flux, sigma, *, meta, header, unit=None):

@@ -1,0 +1,5 @@
+"""Libraries of real and synthetic spectra: readers, and the emulator."""
+
+from sedflux.libraries.library import LABELS, SpectralLibrary, read_library, split_models
+
+__all__ = ["LABELS", "SpectralLibrary", "read_library", "split_models"]

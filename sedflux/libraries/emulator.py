@@ -87,6 +87,7 @@ class Kernel:
                               2.0, 2.0, 2.0, 0.1, 0.1, 0.1, 0.02, 1e-4]))
 
     def __call__(self, first, second):
+        """Kernel between scaled labels (N, 6) and (M, 6), shape (N, M), without nugget."""
         p = np.exp(self.log_parameters)
         squares = (first[:, None, :] - second[None, :, :]) ** 2
         core = np.exp(-0.5 * squares[..., :3] @ p[:3] ** -2)

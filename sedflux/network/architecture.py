@@ -282,6 +282,9 @@ class UncertaintyAwareResidualAttention(nn.Module):
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
         nn.init.normal_(self.factor_head.weight, std=1e-3)
+        # Begin with independent errors of the leading components.
+        start = torch.eye(config.rank, config.sed_components)
+        self.factor_head.bias.data.copy_(start.flatten())
         self.register_buffer("sed_mean", torch.zeros(config.samples))
         self.register_buffer("sed_templates", torch.zeros(config.sed_components, config.samples))
         self.register_buffer("log_variance_start", torch.full((config.samples,), -5.0))
@@ -337,7 +340,11 @@ class UncertaintyAwareResidualAttention(nn.Module):
         )[:, 0]
         labels, scores = variances[:, config.knots :].split(
             [config.labels, config.sed_components], dim=1)
-        factor = self.factor_head(hidden).unflatten(-1, (config.rank, config.sed_components))
+        scores = scores.clamp(-16.0, 4.0)
+        # Loadings of order one on the errors that the components are known to have: over
+        # a hundredfold range of noise no linear head would find the scale by itself.
+        loadings = self.factor_head(hidden).unflatten(-1, (config.rank, config.sed_components))
+        factor = loadings * torch.exp(0.5 * scores)[:, None]
         good = (ivar > 0).float()
         count = good.sum(dim=1).clamp(min=1.0)
         misfit = (residual**2 * weight).sum(dim=1) / count
@@ -347,7 +354,7 @@ class UncertaintyAwareResidualAttention(nn.Module):
             log_variance=(self.log_variance_start + knots).clamp(-16.0, 4.0),
             factor=factor @ self.sed_templates,
             scores=means[:, : config.sed_components],
-            score_log_variance=scores.clamp(-16.0, 4.0),
+            score_log_variance=scores,
             label_mean=means[:, config.sed_components :],
             label_log_variance=labels.clamp(-14.0, 4.0),
             misfit=misfit,

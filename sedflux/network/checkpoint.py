@@ -85,7 +85,7 @@ def load_network(path):
     config, metadata = read_metadata(path)
     network = build(config)
     with _open(path) as stream:
-        tensors = {name: stream.get_tensor(name) for name in stream.keys()}
+        tensors = {name: stream.get_tensor(name) for name in list(stream.keys())}
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:

@@ -1,0 +1,1 @@
+"""Training: simulated examples, pretraining, and export of models."""

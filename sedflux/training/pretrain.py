@@ -176,7 +176,7 @@ def _resume(path, network, average, optimizer):
 
     with safe_open(path, framework="pt") as stream:
         step = int(stream.metadata()["step"])
-        tensors = {name: stream.get_tensor(name) for name in stream.keys()}
+        tensors = {name: stream.get_tensor(name) for name in list(stream.keys())}
     for prefix, module in (("network.", network), ("average.", average)):
         module.load_state_dict({name.removeprefix(prefix): value
                                 for name, value in tensors.items() if name.startswith(prefix)})
@@ -228,7 +228,8 @@ def pretrain(engine, schedule, folder, *, config=None, workers=1, progress=True)
                                   weight_decay=1e-4)
     checkpoint = folder / "checkpoint.safetensors"
     first = _resume(checkpoint, network, average, optimizer) if checkpoint.exists() else 0
-    loader = DataLoader(_Blocks(engine, network.projection, schedule, first), batch_size=None, num_workers=workers,
+    blocks = _Blocks(engine, network.projection, schedule, first)
+    loader = DataLoader(blocks, batch_size=None, num_workers=workers,
                         prefetch_factor=16 if workers else None)
     history, recent, begin = [], [], time.monotonic()
     bar = tqdm(total=schedule.steps, initial=first, disable=not progress, unit="step")
@@ -258,7 +259,7 @@ def pretrain(engine, schedule, folder, *, config=None, workers=1, progress=True)
             _append(folder / "log.csv", entry)
             bar.set_postfix(loss=f"{entry['loss']:.4f}")
             recent = []
-        if (step + 1) % 1000 == 0 or step + 1 == schedule.steps:
+        if (step + 1) % 500 == 0 or step + 1 == schedule.steps:
             _save(checkpoint, step + 1, network, average, optimizer)
     bar.close()
     return average, history

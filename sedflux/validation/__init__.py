@@ -1,0 +1,1 @@
+"""Accuracy and speed: definitions, baselines and the commands that print them."""

@@ -83,7 +83,8 @@ def score(flux, diagonal, factor, truth, inside):
     values = relative[good]
     weight = np.where(good, flux, 0.0)
     total = np.maximum(weight.sum(axis=1), 1e-300)
-    mean_error = weight.sum(axis=1) / np.maximum(np.where(good, truth, 0.0).sum(axis=1), 1e-300) - 1.0
+    true_total = np.maximum(np.where(good, truth, 0.0).sum(axis=1), 1e-300)
+    mean_error = total / true_total - 1.0
     share = weight / total[:, None]
     common = np.einsum("nri,ni->nr", factor, share)
     mean_sigma = np.sqrt((common**2).sum(axis=1) + (share**2 * diagonal).sum(axis=1))

@@ -1,0 +1,147 @@
+"""The command ``sedflux``: predict, models, train, validate, benchmark."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from sedflux import __version__
+from sedflux.exceptions import SedfluxError
+
+__all__ = ["main"]
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="sedflux", description="Spectral energy distributions of stars from their lines.")
+    parser.add_argument("--version", action="version", version=f"sedflux {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    predict = commands.add_parser("predict", help="predict the SED of one or more spectra")
+    predict.add_argument("spectra", nargs="*", help="LAMOST, CALSPEC, NGSL, MILES or any "
+                         "file that specutils reads")
+    predict.add_argument("--demo", action="store_true", help="predict the packaged demo star")
+    predict.add_argument("--model", help="name or path of a model")
+    predict.add_argument("--resolving-power", type=float)
+    predict.add_argument("--radial-velocity", type=float, metavar="KM/S")
+    predict.add_argument("--reddening", type=float, metavar="E(B-V)")
+    predict.add_argument("--medium", choices=("vacuum", "air"))
+    predict.add_argument("--output", metavar="FITS", help="write the SED (one spectrum)")
+    predict.add_argument("--plot", metavar="PNG", help="write a figure (one spectrum)")
+
+    commands.add_parser("models", help="list the models")
+
+    train = commands.add_parser("train", help="train a network on a synthetic library")
+    train.add_argument("library", help="FITS library with MODELS, WAVELENGTH and FLUX")
+    train.add_argument("--output", required=True, metavar="FOLDER",
+                       help="checkpoint, log, figure and model go here; a run is resumed")
+    train.add_argument("--name", default="uara.custom", help="name of the model, arch.tag")
+    train.add_argument("--steps", type=int, default=7000)
+    train.add_argument("--seed", type=int, default=1)
+    train.add_argument("--workers", type=int, default=1)
+    train.add_argument("--learning-rate", type=float, default=1.5e-3)
+    train.add_argument("--no-convolutions", action="store_true")
+    train.add_argument("--no-shrinkage", action="store_true")
+    train.add_argument("--diagonal-loss", action="store_true")
+
+    validate = commands.add_parser("validate", help="measure the accuracy")
+    validate.add_argument("--synthetic", metavar="FITS", help="synthetic library")
+    validate.add_argument("--stars", nargs=2, metavar=("STIS", "MILES"),
+                          help="stars with both spectra")
+    validate.add_argument("--photometry", metavar="FITS", help="colours; needs --stars")
+    validate.add_argument("--continuum", metavar="FITS",
+                          help="compare forms of the continuum removal on a library")
+    validate.add_argument("--model")
+    validate.add_argument("--realisations", type=int, default=4)
+    validate.add_argument("--no-baselines", action="store_true")
+    validate.add_argument("--output", default="validation", metavar="FOLDER")
+
+    benchmark = commands.add_parser("benchmark", help="measure the speed")
+    benchmark.add_argument("--model")
+    benchmark.add_argument("--batches", type=int, nargs="+", default=[1, 64, 4096])
+    return parser
+
+
+def _predict(arguments):
+    from sedflux.report import predict_files
+
+    files = list(arguments.spectra)
+    if arguments.demo:
+        from sedflux.demo import demo_path
+
+        files.append(demo_path("bd17_stis"))
+    if not files:
+        raise SedfluxError("no spectrum is given: name a file, or use --demo")
+    if len(files) > 1 and (arguments.output or arguments.plot):
+        raise SedfluxError("--output and --plot take one spectrum at a time")
+    for line in predict_files(files, arguments):
+        print(line)
+
+
+def _models(arguments):
+    from sedflux.weights import list_models
+
+    for entry in list_models():
+        place = "packaged" if entry.packaged else "fetched"
+        print(f"{entry.name:24s} {place:9s} {entry.sha256[:12]}  {entry.description}")
+
+
+def _train(arguments):
+    from sedflux.training.run import train_on_library
+
+    path = train_on_library(
+        arguments.library, arguments.output, name=arguments.name, steps=arguments.steps,
+        seed=arguments.seed, workers=arguments.workers, learning_rate=arguments.learning_rate,
+        convolutions=not arguments.no_convolutions, shrink=not arguments.no_shrinkage,
+        diagonal=arguments.diagonal_loss,
+    )
+    print(f"wrote {path}")
+
+
+def _validate(arguments):
+    from sedflux.validation import run
+
+    if not (arguments.synthetic or arguments.stars or arguments.continuum):
+        raise SedfluxError("nothing to validate on: give --synthetic, --stars or --continuum")
+    folder = Path(arguments.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    if arguments.continuum:
+        run.continuum(arguments.continuum, folder, say=print)
+    if arguments.synthetic:
+        run.synthetic(arguments.synthetic, folder, model=arguments.model,
+                      realisations=arguments.realisations,
+                      baselines=not arguments.no_baselines, say=print)
+    if arguments.stars:
+        run.stars(*arguments.stars, folder, photometry=arguments.photometry,
+                  model=arguments.model, say=print)
+
+
+def _benchmark(arguments):
+    from sedflux.validation.speed import benchmark
+
+    for line in benchmark(arguments.model, arguments.batches):
+        print(line)
+
+
+def main(argv=None):
+    """
+    Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        `sys.argv` without the program by default.
+
+    Returns
+    -------
+    status : int
+        0, or 2 after an error that is told in one line.
+    """
+    arguments = _parser().parse_args(argv)
+    run = {"predict": _predict, "models": _models, "train": _train, "validate": _validate,
+           "benchmark": _benchmark}[arguments.command]
+    try:
+        run(arguments)
+    except SedfluxError as error:
+        print(f"sedflux {arguments.command}: {error}", file=sys.stderr)
+        return 2
+    return 0

@@ -1,0 +1,48 @@
+"""Registers the readers with specutils, before its general ones."""
+
+from sedflux.libraries.calspec import (
+    identify_calspec,
+    identify_ngsl,
+    read_calspec,
+    read_ngsl,
+)
+from sedflux.libraries.lamost import identify_lamost, read_lamost
+from sedflux.libraries.miles import identify_miles, read_miles
+
+__all__ = ["READERS", "register_readers"]
+
+#: Name of each format, how it is recognised and read.
+READERS = {
+    "LAMOST low resolution": (identify_lamost, read_lamost),
+    "CALSPEC": (identify_calspec, read_calspec),
+    "NGSL": (identify_ngsl, read_ngsl),
+    "MILES": (identify_miles, read_miles),
+}
+#: specutils gives its own loaders 0 to 10.
+_PRIORITY = 30
+
+
+def register_readers():
+    """
+    Make `specutils.Spectrum.read` know LAMOST, CALSPEC, NGSL and MILES files.
+
+    Calling it again changes nothing.
+
+    Examples
+    --------
+    >>> from sedflux.libraries.connect import register_readers
+    >>> register_readers()
+    >>> from specutils import Spectrum
+    >>> from sedflux.demo import demo_path
+    >>> Spectrum.read(demo_path("16cygb_miles")).meta["object"]
+    '16 Cyg B (HD 186427)'
+    """
+    from astropy.io import registry
+    from specutils import Spectrum
+    from specutils.io.registers import data_loader, get_loaders_by_extension  # noqa: F401
+
+    known = {(row["Data class"], row["Format"]) for row in registry.get_formats(Spectrum, "Read")}
+    for name, (identify, read) in READERS.items():
+        if ("Spectrum", name) not in known:
+            data_loader(name, identifier=identify, dtype=Spectrum, extensions=["fits", "gz"],
+                        priority=_PRIORITY)(read)

@@ -1,0 +1,78 @@
+"""One training run from a library to a model: what ``sedflux train`` does."""
+
+import csv
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from sedflux.libraries.library import read_library, split_models
+from sedflux.network.architecture import Config
+from sedflux.training.examples import Engine
+from sedflux.training.export import export_model
+from sedflux.training.pretrain import Schedule, pretrain
+
+__all__ = ["train_on_library"]
+
+
+def train_on_library(library, folder, *, name="uara.custom", steps=7000, seed=1, workers=1,
+                     learning_rate=1.5e-3, convolutions=True, shrink=True, diagonal=False):
+    """
+    Train a model on a synthetic library and write it, with its log.
+
+    Parameters
+    ----------
+    library : path-like
+        FITS library; its models whose INDEX ends in 3 are left for testing.
+    folder : path-like
+        Gets checkpoint, ``log.csv``, ``training.json``, ``training.png`` and the model;
+        a run that was cut off is resumed.
+    name : str, optional
+        ``arch.tag``.
+    steps, seed, workers, learning_rate : optional
+        See `~sedflux.training.pretrain.Schedule`.
+    convolutions, shrink : bool, optional
+        Leave the convolutions or the soft thresholds out, for comparison.
+    diagonal : bool, optional
+        Train with the plain diagonal loss.
+
+    Returns
+    -------
+    path : `~pathlib.Path`
+        Of the model.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    engine = _engine(library, folder)
+    schedule = Schedule(steps=steps, seed=seed, learning_rate=learning_rate, diagonal=diagonal)
+    defaults = Config()
+    config = Config(channels=defaults.channels if convolutions else (), shrink=shrink)
+    network, _ = pretrain(engine, schedule, folder, config=config, workers=workers)
+    with open(folder / "log.csv", newline="") as stream:
+        history = [{key: float(value) for key, value in row.items()}
+                   for row in csv.DictReader(stream)]
+    training = {"schedule": asdict(schedule), "last": history[-1]}
+    (folder / "training.json").write_text(json.dumps(
+        training | {"config": config.to_dict(), "data": engine.library.sha256}, indent=2))
+    path = folder / f"{name}.safetensors"
+    export_model(path, network, engine, name=name, training=training)
+    from sedflux.plotting import plot_training
+
+    plot_training(folder / "training.png", history)
+    return path
+
+
+def _engine(library, folder):
+    """The engine, with the kernel of an earlier start if there is one."""
+    import numpy as np
+
+    from sedflux.libraries.emulator import Kernel
+
+    training, _ = split_models(read_library(library))
+    stored = folder / "kernel.json"
+    kernel = Kernel(np.array(json.loads(stored.read_text()))) if stored.exists() else None
+    engine = Engine(training, kernel=kernel)
+    stored.write_text(json.dumps(engine.kernel.log_parameters.tolist()))
+    return engine
