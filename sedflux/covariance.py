@@ -14,7 +14,29 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
 from sedflux.exceptions import InputError
 
-__all__ = ["LowRankCovariance"]
+__all__ = ["LowRankCovariance", "positive_part"]
+
+
+def positive_part(rows, core):
+    """
+    Factor of the positive part of ``rows.T @ core @ rows``.
+
+    Parameters
+    ----------
+    rows : `~numpy.ndarray`, shape (k, n)
+    core : `~numpy.ndarray`, shape (k, k)
+        Symmetric; may be indefinite.
+
+    Returns
+    -------
+    factor : `~numpy.ndarray`, shape (r, n)
+        ``factor.T @ factor`` is the product without its negative eigenvalues: equal
+        where there are none, larger (in the sense of matrices) where there are.
+    """
+    basis, triangle = np.linalg.qr(rows.T)
+    values, vectors = np.linalg.eigh(triangle @ core @ triangle.T)
+    keep = values > 0
+    return (basis @ (vectors[:, keep] * np.sqrt(values[keep]))).T
 
 
 @dataclass(frozen=True)
@@ -229,9 +251,9 @@ class LowRankCovariance:
         shift : `~numpy.ndarray`, shape (n,)
             What to add to the values.
         covariance : `LowRankCovariance`
-            What uncertainty is left.  The measurement sharpens the factor; the
-            independent part, which a broad measurement averages away, keeps its
-            variance, on the side of caution.
+            What uncertainty is left.  The independent part, which a broad
+            measurement averages away, keeps its variance, on the side of caution:
+            the result is never below the exact one.
         """
         matrix = np.atleast_2d(np.asarray(matrix, dtype=float))
         residual = np.atleast_1d(np.asarray(residual, dtype=float))
@@ -240,7 +262,8 @@ class LowRankCovariance:
         total = cho_factor(common @ common.T + own, lower=True)
         gain = cho_solve(total, residual)
         shift = self.factor.T @ (common.T @ gain) + self.diagonal * (matrix.T @ gain)
-        left = np.eye(self.rank) - common.T @ cho_solve(total, common)
-        values, vectors = np.linalg.eigh(0.5 * (left + left.T))
-        root = (vectors * np.sqrt(np.clip(values, 0.0, None))).T
-        return shift, LowRankCovariance(self.diagonal, root @ self.factor)
+        known = solve_triangular(
+            total[0], common @ self.factor + matrix * self.diagonal, lower=True)
+        core = np.diag(np.r_[np.ones(self.rank), -np.ones(len(known))])
+        factor = positive_part(np.vstack([self.factor, known]), core)
+        return shift, LowRankCovariance(self.diagonal, factor)

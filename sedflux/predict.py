@@ -16,7 +16,7 @@ from sedflux.grids import input_grid, rebin_spectra, sed_grid
 from sedflux.prediction import SEDPrediction, optical_mean
 from sedflux.reddening import continuum_shapes
 from sedflux.resolution import degrade_spectra
-from sedflux.spectrum import from_spectrum
+from sedflux.spectrum import estimate_variance, from_spectrum, require_light
 
 __all__ = ["MIN_RESOLVING_POWER", "RESOLVING_POWER", "Predictor", "predict_sed"]
 
@@ -349,8 +349,6 @@ def _check_coverage(rest, grid):
 
 def _check_arrays(wavelength, flux, ivar, mask):
     """Arrays of matching shapes, finite, scaled to order one; bad pixels at zero weight."""
-    from sedflux.spectrum import estimate_variance
-
     wavelength = np.asarray(wavelength, dtype=float)
     flux = np.asarray(flux)
     if flux.ndim not in (1, 2) or flux.shape[-1:] != wavelength.shape or flux.size == 0:
@@ -368,6 +366,8 @@ def _check_arrays(wavelength, flux, ivar, mask):
         if mask.shape not in (wavelength.shape, flux.shape):
             raise InputError(f"mask has the shape {mask.shape}, flux has {flux.shape}")
         good &= ~(mask != 0)
+    if good.any():
+        require_light(flux, good)
     flux = np.where(good, flux, 0.0)
     count = np.maximum(good.sum(axis=1), 1)
     size = np.abs(flux).sum(axis=1) / count
@@ -381,7 +381,8 @@ def _check_arrays(wavelength, flux, ivar, mask):
     if ivar.shape != flux.shape:
         raise InputError(f"ivar has the shape {ivar.shape}, flux has {flux.shape}")
     if (ivar < 0).any() or not np.isfinite(ivar[good]).any():
-        raise InputError("ivar must not be negative, and finite somewhere")
+        raise InputError(f"ivar reaches down to {np.nanmin(ivar):g}; it must not be negative, "
+                         "and finite somewhere (zero marks bad pixels)")
     ivar = np.where(good & np.isfinite(ivar), ivar, 0.0) * size**2
     return flux, ivar, single, ()
 

@@ -42,7 +42,7 @@ def extinction_curve(wavelength, *, law="G23", r_v=3.1):
     --------
     >>> from sedflux.reddening import extinction_curve
     >>> [round(float(value), 2) for value in extinction_curve([3000.0, 5500.0])]
-    [-5.04, -2.84]
+    [-5.34, -2.85]
     """
     from astropy import units as u
     from dust_extinction import parameter_averages

@@ -17,6 +17,7 @@ __all__ = [
     "estimate_variance",
     "from_sed",
     "from_spectrum",
+    "require_light",
     "sed_to_spectrum",
 ]
 
@@ -126,6 +127,13 @@ def _variance(spectrum):
         return variance.to_value(spectrum.flux.unit**2)
 
 
+def require_light(flux, good):
+    """Refuse spectra of which not one has any positive flux."""
+    if not (flux[good] > 0).any():
+        raise InputError("flux is zero or negative throughout: there is no star to predict, "
+                         "or the sky is over-subtracted")
+
+
 def estimate_variance(flux, good):
     """
     Variance estimated from spectra: third differences, in running windows.
@@ -208,6 +216,7 @@ def from_spectrum(spectrum, *, medium=None, resolving_power=None):
         good &= ~np.atleast_2d(np.asarray(spectrum.mask) != 0)
     if not good.any():
         raise InputError("spectrum has no good pixel: all are masked or not finite")
+    require_light(flux, good)
     flags = ()
     variance = _variance(spectrum)
     # Scaled here, because squares of 1e-17 leave the range of single precision.

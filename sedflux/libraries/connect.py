@@ -8,6 +8,7 @@ from sedflux.libraries.calspec import (
 )
 from sedflux.libraries.lamost import identify_lamost, read_lamost
 from sedflux.libraries.miles import identify_miles, read_miles
+from sedflux.libraries.sedfile import identify_sed, read_sed
 
 __all__ = ["READERS", "register_readers"]
 
@@ -17,6 +18,7 @@ READERS = {
     "CALSPEC": (identify_calspec, read_calspec),
     "NGSL": (identify_ngsl, read_ngsl),
     "MILES": (identify_miles, read_miles),
+    "sedflux SED": (identify_sed, read_sed),
 }
 #: specutils gives its own loaders 0 to 10.
 _PRIORITY = 30
@@ -24,7 +26,7 @@ _PRIORITY = 30
 
 def register_readers():
     """
-    Make `specutils.Spectrum.read` know LAMOST, CALSPEC, NGSL and MILES files.
+    Make `specutils.Spectrum.read` know LAMOST, CALSPEC, NGSL, MILES and SED files.
 
     Calling it again changes nothing.
 
@@ -39,7 +41,7 @@ def register_readers():
     """
     from astropy.io import registry
     from specutils import Spectrum
-    from specutils.io.registers import data_loader, get_loaders_by_extension  # noqa: F401
+    from specutils.io.registers import data_loader
 
     known = {(row["Data class"], row["Format"]) for row in registry.get_formats(Spectrum, "Read")}
     for name, (identify, read) in READERS.items():

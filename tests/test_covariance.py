@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+from scipy import sparse
+from scipy.stats import multivariate_normal
+
+from sedflux import LowRankCovariance
+from sedflux.exceptions import InputError
+
+
+def make(seed, size=12, rank=3):
+    rng = np.random.default_rng(seed)
+    return LowRankCovariance(rng.uniform(0.1, 1.0, size), rng.standard_normal((rank, size)))
+
+
+@given(st.integers(0, 1000), st.integers(2, 15), st.integers(0, 4))
+@settings(max_examples=40, deadline=None)
+def test_density_and_chi2_equal_the_dense_ones(seed, size, rank):
+    covariance = make(seed, size, rank)
+    residual = np.random.default_rng(seed + 1).standard_normal((4, size))
+    dense = covariance.to_dense()
+    assert_allclose(covariance.log_prob(residual),
+                    multivariate_normal(np.zeros(size), dense).logpdf(residual), rtol=1e-8)
+    expected = np.einsum("ni,ij,nj->n", residual, np.linalg.inv(dense), residual)
+    assert_allclose(covariance.chi2(residual), expected, rtol=1e-7)
+    assert_allclose(covariance.chi2(residual[0]), expected[0], rtol=1e-7)
+
+
+@pytest.mark.parametrize("outputs", [3, 30])
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix])
+def test_propagation_equals_the_dense_one(outputs, kind):
+    covariance = make(2)
+    matrix = np.random.default_rng(3).standard_normal((outputs, 12))
+    result = covariance.propagate(kind(matrix))
+    assert_allclose(result.to_dense(), matrix @ covariance.to_dense() @ matrix.T, atol=1e-10)
+
+
+def test_disjoint_rows_keep_a_diagonal():
+    result = make(4).propagate(np.kron(np.eye(4), np.ones((1, 3)) / 3))
+    assert (result.diagonal > 0).all()
+    assert result.rank == 3
+
+
+def test_sigma_is_the_root_of_the_diagonal():
+    covariance = make(5)
+    assert_allclose(covariance.sigma**2, np.diag(covariance.to_dense()))
+
+
+def test_samples_have_the_covariance(rng):
+    covariance = make(6, 5, 2)
+    samples = covariance.sample(200_000, rng)
+    assert_allclose(np.cov(samples.T), covariance.to_dense(), atol=0.05)
+
+
+def test_conditioning_follows_the_dense_update():
+    covariance = LowRankCovariance(np.full(12, 1e-8), make(7).factor)
+    matrix = np.random.default_rng(8).uniform(0.0, 1.0, (2, 12)) / 12
+    noise, residual = np.diag([0.01, 0.02]), np.array([0.3, -0.2])
+    dense = covariance.to_dense()
+    gain = dense @ matrix.T @ np.linalg.inv(matrix @ dense @ matrix.T + noise)
+    shift, posterior = covariance.condition(matrix, residual, noise)
+    assert_allclose(shift, gain @ residual, rtol=1e-8)
+    assert_allclose(posterior.to_dense(), dense - gain @ matrix @ dense, atol=1e-7)
+
+
+def test_conditioning_never_underestimates():
+    covariance = make(9)
+    matrix, noise = np.full((1, 12), 1 / 12), [[1e-4]]
+    dense = covariance.to_dense()
+    exact = dense - dense @ matrix.T @ matrix @ dense / (matrix @ dense @ matrix.T + noise)
+    posterior = covariance.condition(matrix, [0.0], noise)[1]
+    assert (posterior.variance >= np.diag(exact) - 1e-12).all()
+    assert matrix @ posterior.to_dense() @ matrix.T < matrix @ dense @ matrix.T
+
+
+def test_scaled_and_with_column():
+    covariance, scale = make(10), np.linspace(1.0, 2.0, 12)
+    assert_allclose(covariance.scaled(scale).to_dense(),
+                    covariance.to_dense() * np.outer(scale, scale))
+    column = np.linspace(-1.0, 1.0, 12)
+    assert_allclose(covariance.with_column(column).to_dense(),
+                    covariance.to_dense() + np.outer(column, column))
+    assert covariance.with_column(np.zeros(12)) is covariance
+
+
+def test_astropy_covariance_is_the_same():
+    covariance = make(11, 4, 1)
+    assert_allclose(covariance.to_astropy().to_dense(), covariance.to_dense())
+
+
+def test_frozen():
+    with pytest.raises(ValueError, match="read-only"):
+        make(1).diagonal[0] = 2.0
+
+
+@pytest.mark.parametrize(("diagonal", "factor", "message"), [
+    ([1.0, 2.0], [[1.0]], "shapes"),
+    ([1.0, -2.0], [[1.0, 1.0]], "negative variance -2"),
+    ([1.0, np.nan], [[1.0, 1.0]], "finite"),
+])
+def test_bad_values_are_refused(diagonal, factor, message):
+    with pytest.raises(InputError, match=message):
+        LowRankCovariance(diagonal, factor)
+
+
+def test_misuse_is_told():
+    with pytest.raises(InputError, match="columns"):
+        make(1).propagate(np.ones((1, 5)))
+    with pytest.raises(InputError, match="direction"):
+        make(1).with_column(np.ones(3))
+    with pytest.raises(InputError, match="cannot be inverted"):
+        LowRankCovariance(np.zeros(2), np.ones((1, 2))).chi2(np.ones(2))

@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+from astropy import units as u
+from numpy.testing import assert_allclose
+from synphot import SpectralElement
+from synphot.models import Box1D
+
+from sedflux import InputError, anchor, synthetic_photometry, to_source_spectrum
+
+GREEN = SpectralElement(Box1D, amplitude=1.0, x_0=5000.0, width=800.0)
+RED = SpectralElement(Box1D, amplitude=1.0, x_0=7500.0, width=800.0)
+
+
+def test_source_has_the_flux(sed):
+    from synphot import units
+
+    source = to_source_spectrum(sed)
+    assert_allclose(source(sed.spectral_axis, flux_unit=units.FLAM).value, sed.flux.value)
+
+
+def test_anchoring_gives_the_magnitude_and_its_error(sed):
+    absolute = anchor(sed, 13.4 * u.ABmag, GREEN, magnitude_error=0.02 * u.mag)
+    assert absolute.flux.unit == u.Unit("erg / (s cm2 Angstrom)")
+    result = synthetic_photometry(absolute, {"green": GREEN, "red": RED})
+    assert_allclose(result.value[0].value, 13.4, rtol=1e-10)
+    assert_allclose(result.sigma[0].value, 0.02, rtol=0.05)
+    color = synthetic_photometry(sed, {"green": GREEN, "red": RED}).color("green", "red")
+    expected = np.hypot(color[1].value, 0.02)
+    assert_allclose(result.sigma[1].value, expected, rtol=0.02)
+    assert absolute.meta["header"]["SEDMAGER"] == 0.02
+    assert absolute.meta["sedflux"]["model"] == sed.meta["sedflux"]["model"]
+
+
+def test_covariance_between_bands_is_used_for_colors(sed):
+    result = synthetic_photometry(sed, {"green": GREEN, "red": RED})
+    _, error = result.color("green", "red")
+    variance = result.covariance
+    assert_allclose(error.value**2, variance[0, 0] + variance[1, 1] - 2 * variance[0, 1])
+
+
+@pytest.mark.parametrize(("kwargs", "message"), [
+    ({"bandpasses": []}, "empty"),
+    ({"bandpasses": ["V"]}, "SpectralElement"),
+    ({"bandpasses": SpectralElement(Box1D, x_0=11000.0, width=2000.0)}, "must lie inside"),
+    ({"bandpasses": GREEN, "unit": u.Jy}, "u.ABmag and u.ct"),
+    ({"bandpasses": GREEN, "unit": u.ct}, "collecting area"),
+    ({"bandpasses": GREEN, "unit": u.ct, "area": 3 * u.m}, "collecting area"),
+])
+def test_bad_bands_and_units(sed, kwargs, message):
+    with pytest.raises(InputError, match=message):
+        synthetic_photometry(sed, **kwargs)
+
+
+@pytest.mark.parametrize(("magnitude", "error", "message"), [
+    (13.4, 0.0 * u.mag, "AB magnitude"),
+    (np.nan * u.ABmag, 0.0 * u.mag, "AB magnitude"),
+    (13.4 * u.ABmag, -1.0 * u.mag, "0 mag or more"),
+])
+def test_bad_anchors(sed, magnitude, error, message):
+    with pytest.raises(InputError, match=message):
+        anchor(sed, magnitude, GREEN, magnitude_error=error)
