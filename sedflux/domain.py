@@ -10,7 +10,7 @@ import numpy as np
 
 from sedflux.libraries.emulator import unscale_labels
 
-__all__ = ["flag_rows", "inflate"]
+__all__ = ["calibrated", "flag_rows", "inflate"]
 
 #: Below this S/N a pixel the prior speaks louder than the lines.
 LOW_SNR = 8.0
@@ -66,6 +66,34 @@ def flag_rows(values, limits):
     return flags, np.where(edge, np.maximum(severity, 1.5), severity)
 
 
+def calibrated(values, calibration, wavelength):
+    """
+    Covariance with the last scale of sigma, measured by S/N and band.
+
+    Parameters
+    ----------
+    values : dict of str to `~numpy.ndarray`
+        With ``snr`` (N,), ``diagonal`` (N, n) and ``factor`` (N, r, n).
+    calibration : dict
+        From `sedflux.training.refine.measure_calibration`.
+    wavelength : `~numpy.ndarray`, shape (n,)
+
+    Returns
+    -------
+    diagonal : `~numpy.ndarray`, shape (N, n)
+    factor : `~numpy.ndarray`, shape (N, r, n)
+    """
+    table = np.asarray(calibration["scale"])
+    level = np.log(np.maximum(values["snr"], 1.0))
+    nodes = np.log(calibration["snr"])
+    bands = np.stack([np.interp(level, nodes, column) for column in table.T], axis=1)
+    place = np.log(wavelength)
+    centres = np.log(calibration["wavelength"])
+    hats = np.stack([np.interp(place, centres, unit) for unit in np.eye(len(centres))])
+    scale = (bands @ hats).astype(np.float32)
+    return values["diagonal"] * scale**2, values["factor"] * scale[:, None]
+
+
 def inflate(values, severity, templates):
     """
     Covariance of ln(flux), widened for spectra beyond the domain.
@@ -76,7 +104,7 @@ def inflate(values, severity, templates):
     Parameters
     ----------
     values : dict of str to `~numpy.ndarray`
-        With ``log_variance`` (N, n) and ``factor`` (N, r, n).
+        With ``diagonal`` (N, n) and ``factor`` (N, r, n).
     severity : `~numpy.ndarray`, shape (N,)
     templates : `~numpy.ndarray`, shape (k, n)
         Principal components of ln(SED), each as long as its spread.
@@ -84,13 +112,13 @@ def inflate(values, severity, templates):
     Returns
     -------
     diagonal : `~numpy.ndarray`, shape (N, n)
-    factor : `~numpy.ndarray`, shape (N, r + 4, n)
+    factor : `~numpy.ndarray`, shape (N, r, n), or (N, r + 4, n) if any row is beyond
     """
-    from sedflux.network.architecture import VARIANCE_FLOOR
-
-    growth = np.maximum(severity, 1.0)
-    diagonal = (np.exp(values["log_variance"]) + VARIANCE_FLOOR) * growth[:, None] ** 2
-    prior = templates[:_PRIOR_ROWS].astype(float)
+    growth = np.maximum(severity, 1.0).astype(np.float32)
+    diagonal = values["diagonal"] * growth[:, None] ** 2
+    if not (growth > 1.0).any():
+        return diagonal, values["factor"]
+    prior = templates[:_PRIOR_ROWS]
     opening = np.clip((growth - 1.0) / 3.0, 0.0, 1.0)
     rows = opening[:, None, None] * prior
     return diagonal, np.concatenate([values["factor"] * growth[:, None, None], rows], axis=1)

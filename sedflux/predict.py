@@ -10,7 +10,7 @@ from astropy import units as u
 from astropy.constants import c as _LIGHT
 
 from sedflux.continuum import remove_continuum, smooth_basis
-from sedflux.domain import flag_rows, inflate
+from sedflux.domain import calibrated, flag_rows, inflate
 from sedflux.exceptions import InputError
 from sedflux.grids import input_grid, rebin_spectra, sed_grid
 from sedflux.prediction import SEDPrediction, optical_mean
@@ -161,8 +161,11 @@ class Predictor:
         padded[0][: len(flux)], padded[1][: len(flux)] = normalised, new_ivar
         with torch.inference_mode():
             output = self._network(*map(torch.from_numpy, padded), torch.full((size,), power))
+            diagonal, factor = self._network.compact_covariance(output)
+        names = ("mean", "label_mean", "misfit", "unusual", "excess")
         values = {name: getattr(output, name).numpy()[: len(flux)].astype(float)
-                  for name in output.__dataclass_fields__}
+                  for name in names}
+        values |= {"diagonal": diagonal.numpy()[: len(flux)], "factor": factor.numpy()[: len(flux)]}
         weight = new_ivar.sum(axis=1) / np.maximum((new_ivar > 0).sum(axis=1), 1)
         values |= {"snr": np.sqrt(weight), "spikes": spikes.sum(axis=1), "usable": usable,
                    "good": (new_ivar > 0).mean(axis=1),
@@ -177,6 +180,8 @@ class Predictor:
             flags = tuple((*row, *assumed) for row in flags)
         flux = np.exp(values["mean"])
         flux /= (self._optical_mean @ flux.T).T
+        values["diagonal"], values["factor"] = calibrated(values, self.metadata["calibration"],
+                                                          self.wavelength)
         diagonal, factor = inflate(values, severity, self._network.sed_templates.numpy())
         diagnostics = {name: values[name] for name in
                        ("snr", "resolving_power", "misfit", "excess", "unusual",

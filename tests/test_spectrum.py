@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 from astropy import units as u
-from astropy.nddata import InverseVariance, StdDevUncertainty, UnknownUncertainty, VarianceUncertainty
+from astropy.nddata import (
+    InverseVariance,
+    StdDevUncertainty,
+    UnknownUncertainty,
+    VarianceUncertainty,
+)
 from numpy.testing import assert_allclose
 from specutils import Spectrum
 

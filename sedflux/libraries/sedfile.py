@@ -42,7 +42,7 @@ def read_sed(path, **kwargs):
     sigma = table[names[0]] if names else None
     mask = table["mask"] if "mask" in table.colnames else None
     # Many stars are written with the spectral axis first.
-    turn = (lambda values: None if values is None else u.Quantity(values, unit).T)
-    return Spectrum(spectral_axis=table[table.colnames[0]], flux=turn(flux),
-                    uncertainty=None if sigma is None else StdDevUncertainty(turn(sigma)),
+    sigma = None if sigma is None else StdDevUncertainty(u.Quantity(sigma, unit).T)
+    return Spectrum(spectral_axis=table[table.colnames[0]], flux=u.Quantity(flux, unit).T,
+                    uncertainty=sigma,
                     mask=None if mask is None else mask.T, meta={"header": header})

@@ -55,7 +55,8 @@ class Config:
     channels : tuple of int
         Channels of the convolutional blocks; empty for none.
     rank : int
-        Columns of the covariance's factor.
+        Directions of the covariance that each star has of its own, beside those that all
+        stars share; and the rank to which predictions are compressed.
     knots : int
         Wavelengths at which the diagonal is predicted.
     labels : int
@@ -73,7 +74,7 @@ class Config:
     blocks: int = 4
     groups: int = 32
     channels: tuple[int, ...] = (16, 32, 48)
-    rank: int = 10
+    rank: int = 12
     knots: int = 24
     labels: int = 6
     shrink: bool = True
@@ -108,8 +109,9 @@ class Output:
         ln(SED).
     log_variance : (N, samples)
         Logarithm of the diagonal part of the covariance of ln(SED).
-    factor : (N, rank, samples)
-        Low-rank part: ``factor^T factor``.
+    loadings : (N, sed_components + rank, sed_components)
+        Rows of the common part of the covariance, in the space of the components:
+        ``loadings^T loadings`` is the covariance of ``scores``.
     scores, score_log_variance : (N, sed_components)
         Components of ln(SED), in units of their spread in the training, from which the
         mean is made; and the logarithm of their variance.
@@ -126,7 +128,7 @@ class Output:
 
     mean: torch.Tensor
     log_variance: torch.Tensor
-    factor: torch.Tensor
+    loadings: torch.Tensor
     scores: torch.Tensor
     score_log_variance: torch.Tensor
     label_mean: torch.Tensor
@@ -281,13 +283,21 @@ class UncertaintyAwareResidualAttention(nn.Module):
         for head in (self.shortcut, self.mean_head, self.variance_head):
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
-        nn.init.normal_(self.factor_head.weight, std=1e-3)
-        # Begin with independent errors of the leading components.
-        start = torch.eye(config.rank, config.sed_components)
-        self.factor_head.bias.data.copy_(start.flatten())
+        self.gain_head = nn.Linear(width, config.sed_components)
+        self.shared = nn.Parameter(torch.eye(config.sed_components))
+        self.reset_covariance()
         self.register_buffer("sed_mean", torch.zeros(config.samples))
         self.register_buffer("sed_templates", torch.zeros(config.sed_components, config.samples))
         self.register_buffer("log_variance_start", torch.full((config.samples,), -5.0))
+
+    def reset_covariance(self):
+        """Begin with independent errors of the components, at their own variances."""
+        nn.init.zeros_(self.gain_head.weight)
+        nn.init.zeros_(self.gain_head.bias)
+        nn.init.normal_(self.factor_head.weight, std=1e-3)
+        nn.init.zeros_(self.factor_head.bias)
+        with torch.no_grad():
+            self.shared.copy_(torch.eye(self.config.sed_components))
 
     def scores_of(self, log_sed):
         """Components of ln(SED) in units of their spread, (N, sed_components)."""
@@ -319,8 +329,20 @@ class UncertaintyAwareResidualAttention(nn.Module):
 
     def infer(self, projected, normalised, ivar, resolving_power):
         """The same from projections already made: training makes them elsewhere."""
-        config = self.config
-        coefficients, errors, residual, weight = projected
+        features, bounded = self.features(projected, normalised, ivar, resolving_power)
+        return Output(**self.heads(features, bounded), **self.fit_of(projected, ivar))
+
+    def features(self, projected, normalised, ivar, resolving_power):
+        """
+        What the trunk makes of spectra.
+
+        Returns
+        -------
+        features : (N, width)
+        bounded : (N, components)
+            Coefficients of the projection, kept within reason.
+        """
+        coefficients, errors, _, weight = projected
         seen = (ivar > 0).float().mean(dim=1)
         noise = torch.log(weight.mean(dim=1).clamp(min=1e-3)) / 4.0 - 1.5
         condition = torch.stack([noise, torch.log(resolving_power / 1500.0), seen], dim=1)
@@ -331,9 +353,13 @@ class UncertaintyAwareResidualAttention(nn.Module):
             hidden = hidden + self._convolve(normalised, weight, condition)
         for block in self.trunk:
             hidden = block(hidden, condition)
-        hidden = self.exit(hidden)
-        means = self.mean_head(hidden) + self.shortcut(bounded)
-        variances = self.variance_head(hidden)
+        return self.exit(hidden), bounded
+
+    def heads(self, features, bounded):
+        """Means, variances and factor from the trunk's features: a dict for `Output`."""
+        config = self.config
+        means = self.mean_head(features) + self.shortcut(bounded)
+        variances = self.variance_head(features)
         knots = nn.functional.interpolate(
             variances[:, None, : config.knots], size=config.samples, mode="linear",
             align_corners=True,
@@ -343,24 +369,57 @@ class UncertaintyAwareResidualAttention(nn.Module):
         scores = scores.clamp(-16.0, 4.0)
         # Loadings of order one on the errors that the components are known to have: over
         # a hundredfold range of noise no linear head would find the scale by itself.
-        loadings = self.factor_head(hidden).unflatten(-1, (config.rank, config.sed_components))
-        factor = loadings * torch.exp(0.5 * scores)[:, None]
+        # Directions shared by all stars, stronger or weaker in each, span every
+        # component: with fewer rows than components, the likelihood inflates those
+        # that there are (sigma came out three times too large with ten).
+        own = self.factor_head(features).unflatten(-1, (config.rank, config.sed_components))
+        shared = torch.exp(self.gain_head(features))[..., None] * self.shared
+        loadings = torch.cat([shared, own], dim=1) * torch.exp(0.5 * scores)[:, None]
+        return {
+            "mean": self.sed_mean + means[:, : config.sed_components] @ self.sed_templates,
+            "log_variance": (self.log_variance_start + knots).clamp(-16.0, 4.0),
+            "loadings": loadings,
+            "scores": means[:, : config.sed_components],
+            "score_log_variance": scores,
+            "label_mean": means[:, config.sed_components :],
+            "label_log_variance": labels.clamp(-14.0, 4.0),
+        }
+
+    def compact_covariance(self, output):
+        """
+        Covariance of ln(SED) as a diagonal and a factor of the configured rank.
+
+        The directions that are dropped are the smallest; their variance joins the
+        diagonal, so that every sigma stays what it was.
+
+        Returns
+        -------
+        diagonal : (N, samples)
+        factor : (N, rank, samples)
+        """
+        size = (self.sed_templates**2).sum(dim=1).sqrt()
+        unit = self.sed_templates / size[:, None]
+        rows = output.loadings * size
+        values, vectors = torch.linalg.eigh((rows.mT @ rows).double())
+        directions = (vectors * values.clamp(min=0.0).sqrt()[:, None]).mT.float() @ unit
+        small, large = directions.split(
+            [len(size) - self.config.rank, self.config.rank], dim=1)
+        diagonal = output.log_variance.exp() + VARIANCE_FLOOR + (small**2).sum(dim=1)
+        return diagonal, large
+
+    @staticmethod
+    def fit_of(projected, ivar):
+        """How well the projection fits: a dict for `Output`."""
+        coefficients, errors, residual, weight = projected
         good = (ivar > 0).float()
         count = good.sum(dim=1).clamp(min=1.0)
-        misfit = (residual**2 * weight).sum(dim=1) / count
-        excess = (good * residual**2 - torch.where(weight > 0, 1.0 / weight, 0.0)).sum(dim=1)
-        return Output(
-            mean=self.sed_mean + means[:, : config.sed_components] @ self.sed_templates,
-            log_variance=(self.log_variance_start + knots).clamp(-16.0, 4.0),
-            factor=factor @ self.sed_templates,
-            scores=means[:, : config.sed_components],
-            score_log_variance=scores,
-            label_mean=means[:, config.sed_components :],
-            label_log_variance=labels.clamp(-14.0, 4.0),
-            misfit=misfit,
-            unusual=(coefficients**2 + errors**2).mean(dim=1),
-            excess=(excess / count).clamp(min=0.0).sqrt(),
-        )
+        noise = torch.where(weight > 0, 1.0 / weight, 0.0)
+        excess = (good * residual**2 - noise).sum(dim=1) / count
+        return {
+            "misfit": (residual**2 * weight).sum(dim=1) / count,
+            "unusual": (coefficients**2 + errors**2).mean(dim=1),
+            "excess": excess.clamp(min=0.0).sqrt(),
+        }
 
 
 #: Architectures by name.

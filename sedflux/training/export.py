@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from sedflux.network.checkpoint import save_network
+from sedflux.training.refine import measure_calibration
 
 __all__ = ["export_model", "measure_domain"]
 
@@ -64,6 +65,7 @@ def export_model(path, network, engine, *, name, training):
     metadata = {
         "name": name,
         "predicts": "intrinsic SED (no reddening), F_lambda relative to 4000-7000 Angstrom",
+        "calibration": measure_calibration(network, engine),
         "domain": measure_domain(network, engine),
         "training": training,
         "data": {"sha256": library.sha256, "models": len(library),

@@ -11,12 +11,14 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from sedflux.network.architecture import Config, build
-from sedflux.network.loss import training_loss
+from sedflux.network.loss import mean_loss
 
 __all__ = ["Schedule", "prepare_network", "pretrain"]
 
 log = logging.getLogger(__name__)
 
+#: Steps between checkpoints.
+SAVE_EVERY = 500
 #: Stars from which the templates of input and SED are made.
 _TEMPLATE_EXAMPLES = 12288
 
@@ -241,7 +243,7 @@ def pretrain(engine, schedule, folder, *, config=None, workers=1, progress=True)
             group["lr"] = schedule.learning_rate * _rate(step, schedule)
         output = network.infer(projected, normalised, ivar, power)
         scores = network.scores_of(log_sed)
-        loss = training_loss(output, log_sed, scores, labels, diagonal=schedule.diagonal).mean()
+        loss = mean_loss(output, log_sed, scores, labels, diagonal=schedule.diagonal).mean()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -259,7 +261,7 @@ def pretrain(engine, schedule, folder, *, config=None, workers=1, progress=True)
             _append(folder / "log.csv", entry)
             bar.set_postfix(loss=f"{entry['loss']:.4f}")
             recent = []
-        if (step + 1) % 500 == 0 or step + 1 == schedule.steps:
+        if (step + 1) % SAVE_EVERY == 0 or step + 1 == schedule.steps:
             _save(checkpoint, step + 1, network, average, optimizer)
     bar.close()
     return average, history

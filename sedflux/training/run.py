@@ -12,6 +12,7 @@ from sedflux.network.architecture import Config
 from sedflux.training.examples import Engine
 from sedflux.training.export import export_model
 from sedflux.training.pretrain import Schedule, pretrain
+from sedflux.training.refine import fit_covariance
 
 __all__ = ["train_on_library"]
 
@@ -50,10 +51,12 @@ def train_on_library(library, folder, *, name="uara.custom", steps=7000, seed=1,
     defaults = Config()
     config = Config(channels=defaults.channels if convolutions else (), shrink=shrink)
     network, _ = pretrain(engine, schedule, folder, config=config, workers=workers)
+    refined = fit_covariance(network, engine, seed=seed)
     with open(folder / "log.csv", newline="") as stream:
         history = [{key: float(value) for key, value in row.items()}
                    for row in csv.DictReader(stream)]
-    training = {"schedule": asdict(schedule), "last": history[-1]}
+    training = {"schedule": asdict(schedule), "last": history[-1],
+                "covariance": refined}
     (folder / "training.json").write_text(json.dumps(
         training | {"config": config.to_dict(), "data": engine.library.sha256}, indent=2))
     path = folder / f"{name}.safetensors"

@@ -102,8 +102,10 @@ def synthetic_table(library, predictor, kernel, *, snrs=(10.0, 20.0, 40.0, 80.0)
     rows = []
     for snr in snrs:
         rng = np.random.default_rng([seed, int(snr)])
-        bound = np.stack([fitter.bound(labels, np.full(len(input_grid()), snr**2))
-                          for labels in test.labels])
+        # Constant S/N a pixel means less noise within lines.
+        _, weight = remove_continuum(clean, (snr / clean) ** 2, input_basis())
+        bound = np.stack([fitter.bound(labels, row)
+                          for labels, row in zip(test.labels, weight, strict=True)])
         draws = [noisy_inputs(clean, snr, rng) for _ in range(realisations)]
         flux, ivar = (np.concatenate(values) for values in zip(*draws, strict=True))
         methods = {"network": lambda f=flux, i=ivar: _network(predictor, f, i)}

@@ -1,0 +1,135 @@
+"""
+The second stage: the covariance alone, on features of the finished network.
+
+While means improve, their errors shrink and change shape, and the covariance lags
+behind.  When they stand still, the features of some ten thousand fresh stars are
+computed once, and the covariance's heads are trained on them to convergence by the
+full likelihood.  Then a last scale of sigma, by band and S/N, is measured on stars
+that neither stage saw.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+import torch
+
+from sedflux.network.architecture import Output
+from sedflux.network.loss import covariance_loss, label_loss, score_loss
+
+__all__ = ["fit_covariance", "measure_calibration"]
+
+#: Edges in S/N, and centres in wavelength (Angstrom), of the last scale of sigma.
+SNR_EDGES = (5.0, 8.0, 14.0, 28.0, 56.0, 110.0, 300.0)
+BANDS = ((2500.0, 3000.0), (3000.0, 4000.0), (4000.0, 7000.0), (7000.0, 10500.0))
+
+
+def _compute(network, engine, examples, rng):
+    """Features, truth and S/N of fresh stars, in pieces that fit the memory."""
+    found = []
+    with torch.no_grad():
+        for _ in range(-(-examples // 2048)):
+            part = engine.examples(2048, rng)
+            for rows in np.array_split(np.arange(2048), 4):
+                piece = part.take(rows)
+                normalised, ivar, power, log_sed, labels = (
+                    torch.from_numpy(np.asarray(getattr(piece, name), dtype=np.float32))
+                    for name in piece.__dataclass_fields__)
+                projected = network.projection(normalised, ivar)
+                features, bounded = network.features(projected, normalised, ivar, power)
+                level = (ivar.sum(dim=1) / (ivar > 0).sum(dim=1).clamp(min=1)).sqrt()
+                found.append((features, bounded, log_sed, labels, level))
+    return [torch.cat(values) for values in zip(*found, strict=True)]
+
+
+def _output(network, features, bounded):
+    zero = features.new_zeros(len(features))
+    return Output(**network.heads(features, bounded), misfit=zero, unusual=zero, excess=zero)
+
+
+def fit_covariance(network, engine, *, examples=40960, steps=2500, batch=512,
+                   learning_rate=2e-3, seed=1):
+    """
+    Train the heads of the covariance; the means stay as they are.
+
+    Parameters
+    ----------
+    network : `torch.nn.Module`
+        Changed in place.
+    engine : `~sedflux.training.examples.Engine`
+    examples, steps, batch : int, optional
+    learning_rate : float, optional
+    seed : int, optional
+
+    Returns
+    -------
+    history : list of float
+        Mean loss of every hundred steps.
+    """
+    rng = np.random.default_rng([seed, 2**31 + 1])
+    network.eval()
+    features, bounded, log_sed, labels, _ = _compute(network, engine, examples, rng)
+    scores = network.scores_of(log_sed)
+    network.reset_covariance()
+    heads = [*network.factor_head.parameters(), *network.gain_head.parameters(),
+             *network.variance_head.parameters(), network.shared]
+    for parameter in heads:
+        parameter.requires_grad_(True)
+    optimizer = torch.optim.Adam(heads, lr=learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    history, recent = [], []
+    for step in range(steps):
+        rows = torch.from_numpy(rng.integers(0, len(features), batch))
+        output = _output(network, features[rows], bounded[rows])
+        loss = covariance_loss(network, output, log_sed[rows], scores[rows])
+        # The variances of components and labels keep their meaning.
+        loss = loss + score_loss(output, scores[rows]) + label_loss(output, labels[rows])
+        loss = loss.mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(heads, 1.0)
+        optimizer.step()
+        schedule.step()
+        recent.append(loss.item())
+        if (step + 1) % 100 == 0:
+            history.append(float(np.mean(recent)))
+            recent = []
+    return history
+
+
+def measure_calibration(network, engine, *, examples=24576, seed=1):
+    """
+    Ratio of true to predicted errors, by S/N and band, on fresh stars.
+
+    Parameters
+    ----------
+    network : `torch.nn.Module`
+    engine : `~sedflux.training.examples.Engine`
+    examples : int, optional
+    seed : int, optional
+
+    Returns
+    -------
+    calibration : dict
+        ``snr`` (k,), ``wavelength`` (4,) and ``scale`` (k, 4), as
+        `sedflux.domain.calibrated` wants them.
+    """
+    from sedflux.grids import sed_grid
+
+    rng = np.random.default_rng([seed, 2**31 + 2])
+    features, bounded, log_sed, _, level = _compute(network, engine, examples, rng)
+    grid = sed_grid()
+    pulls = []
+    with torch.no_grad():
+        for rows in torch.arange(len(features)).split(1024):
+            output = _output(network, features[rows], bounded[rows])
+            diagonal, factor = network.compact_covariance(output)
+            variance = diagonal + (factor**2).sum(dim=1)
+            pulls.append((((log_sed[rows] - output.mean) ** 2) / variance).numpy())
+    square, level = np.concatenate(pulls), level.numpy()
+    scale = []
+    for low, high in pairwise(SNR_EDGES):
+        inside = (level >= low) & (level < high)
+        scale.append([float(np.sqrt(square[inside][:, (grid >= a) & (grid < b)].mean()))
+                      for a, b in BANDS])
+    return {"snr": [float(np.sqrt(a * b)) for a, b in pairwise(SNR_EDGES)],
+            "wavelength": [float(np.sqrt(a * b)) for a, b in BANDS], "scale": scale}

@@ -1,0 +1,195 @@
+"""Training on a toy library: it runs, learns, resumes, and its sigma is honest."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+
+from sedflux import Predictor
+from sedflux.grids import input_grid, sed_grid
+from sedflux.libraries.emulator import Kernel
+from sedflux.network.architecture import Config
+from sedflux.training.augment import (
+    FINE_RESOLVING_POWER,
+    Observing,
+    draw_observing,
+    fine_grid,
+    observe,
+    random_curves,
+    random_noise,
+)
+from sedflux.training.examples import Engine, library_inputs, library_seds
+from sedflux.training.export import export_model
+from sedflux.training.pretrain import Schedule, pretrain
+from sedflux.training.refine import fit_covariance, measure_calibration
+
+SMALL = Config(components=16, sed_components=8, width=32, blocks=1, groups=8, channels=(4,),
+               rank=4, knots=6)
+
+
+@pytest.fixture(scope="module")
+def engine(toy_library):
+    from sedflux.libraries import split_models
+
+    return Engine(split_models(toy_library)[0], kernel=Kernel.initial())
+
+
+def as_observing(power, velocity=0.0, rotation=0.0):
+    return Observing(*(np.array([value]) for value in (power, velocity, rotation)))
+
+
+def test_fine_grid_halves_the_input_pixels():
+    inner = fine_grid()[70:-70].reshape(-1, 2)
+    assert_allclose(np.sqrt(inner.prod(axis=1)), input_grid(), rtol=1e-9)
+
+
+def test_broadening_equals_the_direct_one(toy_library):
+    fine = library_inputs(toy_library.select(slice(0, 2)), FINE_RESOLVING_POWER, fine_grid())
+    direct = library_inputs(toy_library.select(slice(0, 2)), 1000.0, input_grid())
+    power = np.full(2, 1000.0)
+    result = observe(fine, Observing(power, np.zeros(2), np.zeros(2)))
+    ratio = result / direct
+    assert_allclose(ratio / ratio.mean(axis=1, keepdims=True), 1.0, atol=2e-3)
+
+
+def test_velocity_moves_lines():
+    fine = fine_grid()
+    line = 1.0 - 0.5 * np.exp(-0.5 * ((fine - 5500.0) / 3.0) ** 2)[None]
+    moved = observe(line, as_observing(2500.0, velocity=150.0))[0]
+    grid = input_grid()
+    centre = (grid * (1 - moved)).sum() / (1 - moved).sum()
+    assert_allclose(centre, 5500.0 * (1 + 150.0 / 299792.458), atol=0.05)
+
+
+def test_rotation_broadens_by_its_profile_and_keeps_the_strength():
+    fine = fine_grid()
+    line = 1.0 - 0.5 * np.exp(-0.5 * ((fine - 5500.0) / 1.5) ** 2)[None]
+    still, spinning = (observe(line, as_observing(2500.0, rotation=v))[0] for v in (0.0, 200.0))
+    assert_allclose((1 - spinning).sum(), (1 - still).sum(), rtol=1e-3)
+    grid = input_grid()
+
+    def width(flux):
+        depth = np.where(np.abs(grid - 5500.0) < 15.0, 1 - flux, 0.0)
+        mean = (grid * depth).sum() / depth.sum()
+        return ((grid - mean) ** 2 * depth).sum() / depth.sum()
+
+    # Variance of Gray's profile with limb darkening e: (1/4 - 7 e / 60) / (1 - e / 3) v^2.
+    reach = 5500.0 * 200.0 / 299792.458
+    expected = (0.25 - 7.0 * 0.6 / 60.0) / (1.0 - 0.6 / 3.0) * reach**2
+    assert_allclose(width(spinning) - width(still), expected, rtol=0.05)
+
+
+def test_only_hot_stars_rotate(rng):
+    teff = np.r_[np.full(500, 5500.0), np.full(500, 8000.0)]
+    drawn = draw_observing(teff, rng)
+    assert (drawn.rotation[:500] == 0).all()
+    assert (drawn.rotation[500:] > 0).mean() > 0.5
+    assert drawn.resolving_power.min() >= 500.0
+    assert drawn.resolving_power.max() <= 2500.0
+
+
+def test_noise_covers_the_asked_range(rng):
+    sigma, good = random_noise(2000, rng)
+    level = 1.0 / np.median(sigma, axis=1)
+    assert level.min() < 8.0
+    assert level.max() > 200.0
+    assert 0.9 < good.mean() < 1.0
+    assert (good.mean(axis=1) > 0.5).all()
+
+
+def test_curves_are_positive_and_large(rng):
+    curves = random_curves(50, rng, np.linspace(-4.0, -2.5, 2430))
+    assert (curves > 0).all()
+    assert np.std(np.log(curves)) > 0.2
+
+
+def test_examples_depend_on_the_seed_alone(engine):
+    first = engine.examples(64, np.random.default_rng(1))
+    again = engine.examples(64, np.random.default_rng(1))
+    assert_allclose(first.normalised, again.normalised)
+    assert first.normalised.shape == (64, 2430)
+    assert np.isfinite(first.log_sed).all()
+    assert (first.ivar >= 0).all()
+
+
+def test_seds_are_normalised(toy_library):
+    log_sed = library_seds(toy_library)
+    grid = sed_grid()
+    inside = (grid > 4000) & (grid < 7000)
+    mean = np.trapezoid(np.exp(log_sed)[:, inside], grid[inside], axis=1) / np.ptp(grid[inside])
+    assert_allclose(mean, 1.0, atol=0.01)
+
+
+@pytest.fixture(scope="module")
+def trained(engine, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    schedule = Schedule(steps=160, batch=128, block=512, learning_rate=3e-3)
+    network, history = pretrain(engine, schedule, folder, config=SMALL, workers=0, progress=False)
+    losses = fit_covariance(network, engine, examples=4096, steps=400, batch=256)
+    return network, history, losses, folder
+
+
+def test_training_learns(trained, engine):
+    network, _, losses, _ = trained
+    assert losses[-1] < losses[0]
+    batch = engine.examples(512, np.random.default_rng(99))
+    with torch.no_grad():
+        output = network(*(torch.from_numpy(np.asarray(values, dtype=np.float32)) for values in
+                           (batch.normalised, batch.ivar, batch.resolving_power)))
+    error = output.mean.numpy() - batch.log_sed
+    prior = batch.log_sed - batch.log_sed.mean(axis=0)
+    assert np.median(np.abs(error)) < 0.35 * np.median(np.abs(prior))
+
+
+def test_sigma_is_honest_on_fresh_stars(trained, engine):
+    calibration = measure_calibration(trained[0], engine, examples=4096, seed=8)
+    assert np.all(np.abs(np.log(calibration["scale"])) < 0.5)
+
+
+def test_interrupted_training_goes_on(engine, tmp_path):
+    """Twice four steps, resumed, are eight steps."""
+    options = {"config": SMALL, "workers": 0, "progress": False}
+    schedule = Schedule(steps=8, batch=64, block=256)
+    whole, _ = pretrain(engine, schedule, tmp_path / "whole", **options)
+
+    class Stop(Exception):
+        pass
+
+    class Dying:
+        """The engine, which fails when the second block is asked for."""
+
+        calls = 0
+
+        def __getattr__(self, name):
+            return getattr(engine, name)
+
+        def examples(self, size, rng):
+            if size == 256:
+                Dying.calls += 1
+                if Dying.calls > 1:
+                    raise Stop
+            return engine.examples(size, rng)
+
+    from sedflux.training import pretrain as module
+
+    saved = module.SAVE_EVERY
+    module.SAVE_EVERY = 4
+    try:
+        with pytest.raises(Stop):
+            pretrain(Dying(), schedule, tmp_path / "cut", **options)
+        resumed, _ = pretrain(engine, schedule, tmp_path / "cut", **options)
+    finally:
+        module.SAVE_EVERY = saved
+    for one, other in zip(whole.parameters(), resumed.parameters(), strict=True):
+        assert_allclose(one.detach(), other.detach(), atol=1e-6)
+
+
+def test_exported_model_predicts(trained, engine, tmp_path, star):
+    path = tmp_path / "uara.toy.safetensors"
+    export_model(path, trained[0], engine, name="uara.toy", training={"seed": 1})
+    predictor = Predictor(path)
+    assert predictor.name == "uara.toy"
+    assert predictor.metadata["data"]["models"] == len(engine.library)
+    wavelength, flux = star
+    prediction = predictor.predict(wavelength, flux, np.full(flux.size, 1e4))
+    assert np.isfinite(prediction.flux).all()
