@@ -3,8 +3,8 @@
 import warnings
 from importlib.metadata import version as _version
 
-from sphinx_astropy.conf.v2 import *  # noqa: F403
-from sphinx_astropy.conf.v2 import exclude_patterns, extensions
+from sphinx_astropy.conf.v1 import *  # noqa: F403
+from sphinx_astropy.conf.v1 import exclude_patterns, extensions
 
 project = "sedflux"
 author = "the sedflux developers"

@@ -44,7 +44,7 @@ def measure_domain(network, engine, *, examples=6144, seed=5):
              for name, values in found.items()}
     teff = engine.library.labels[:, 0]
     return {"excess": max(limit["excess"], _LEAST_EXCESS), "unusual": limit["unusual"],
-            "teff": [float(np.round(teff.min() + 100.0)), float(np.round(teff.max() - 150.0))]}
+            "teff": [float(np.round(teff.min() + 200.0)), float(np.round(teff.max() - 250.0))]}
 
 
 def export_model(path, network, engine, *, name, training):
