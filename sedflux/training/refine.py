@@ -46,7 +46,7 @@ def _output(network, features, bounded):
     return Output(**network.heads(features, bounded), misfit=zero, unusual=zero, excess=zero)
 
 
-def fit_covariance(network, engine, *, examples=40960, steps=2500, batch=512,
+def fit_covariance(network, engine, *, examples=40960, steps=1800, batch=512,
                    learning_rate=2e-3, seed=1):
     """
     Train the heads of the covariance; the means stay as they are.
