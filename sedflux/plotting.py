@@ -59,8 +59,10 @@ def plot_prediction(path, sed, *, normalised=None, measured=None, title=""):
         total = np.hypot(sed.sigma, measured[1])
         axes[2].axhspan(-1, 1, color=_BAND, alpha=0.5, lw=0)
         axes[2].axhline(0, color="0.4", lw=0.8)
-        axes[2].plot(sed.wavelength, (measured[0] - sed.flux) / total, color=_TRUTH, lw=0.9)
-        axes[2].set(ylabel="(measured - predicted)\n/ sigma", ylim=(-5, 5),
+        pulls = (measured[0] - sed.flux) / total
+        limit = max(4.0, 1.1 * np.nanmax(np.abs(pulls)))
+        axes[2].plot(sed.wavelength, pulls, color=_TRUTH, lw=0.9)
+        axes[2].set(ylabel="(measured - predicted)\n/ sigma", ylim=(-limit, limit),
                     xlim=axis.get_xlim(), xlabel="wavelength (vacuum Å)")
     else:
         axis.set_xlabel("wavelength (vacuum Å)")

@@ -28,6 +28,8 @@ MIN_RESOLVING_POWER = 500.0
 MIN_COVERAGE = 0.85
 #: Share of good input pixels below which a spectrum says too little.
 MIN_GOOD = 0.5
+#: S/N a pixel beyond which no training spectrum reaches.
+MAX_SNR = 300.0
 #: Positive excursions beyond this, and five sigma, are no stellar spectrum.
 _SPIKE = 0.5
 #: Wavelengths around the input grid that are worth reading, in Angstrom.
@@ -154,6 +156,8 @@ class Predictor:
         if spikes.any():
             ivar = np.where(spikes, 0.0, ivar)
             normalised, new_ivar = remove_continuum(flux, ivar, self._basis, tolerance=1e-7)
+        # No training spectrum was better: what is called better is limited by other errors.
+        new_ivar = np.minimum(new_ivar, MAX_SNR**2)
         # The same number of rows in every product makes a star's result independent
         # of its company.
         size = 16 if len(flux) <= 16 else _CHUNK

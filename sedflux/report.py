@@ -110,7 +110,8 @@ def predict_files(files, options):
         applied = sed.meta["header"]["SEDRV"]
         measured = measured_sed(spectrum, applied, prediction)
         name = spectrum.meta.get("object") or path
-        yield from _table(name, spectrum, sed, prediction, measured)
+        yield from _table(name, spectrum, sed, prediction, measured,
+                          predictor.metadata.get("caveat"))
         if options.output:
             sed.write(options.output, format="tabular-fits", overwrite=True)
             yield f"wrote {options.output}"
@@ -124,7 +125,7 @@ def predict_files(files, options):
             yield f"wrote {options.plot}"
 
 
-def _table(name, spectrum, sed, prediction, measured):
+def _table(name, spectrum, sed, prediction, measured, caveat):
     """Lines about one star."""
     notes, header = prediction.diagnostics, sed.meta["header"]
     yield f"star      {name}  {spectrum.meta.get('class', '')}".rstrip()
@@ -134,6 +135,8 @@ def _table(name, spectrum, sed, prediction, measured):
     yield (f"star is   Teff about {notes['teff']:.0f} K, log g {notes['logg']:.1f}, "
            f"[M/H] {notes['mh']:+.1f}; lines fit to {100 * notes['excess']:.1f} %")
     yield f"flags     {'; '.join(prediction.flags) or 'none'}"
+    if caveat:
+        yield f"caveat    {caveat}"
     yield "wavelength   SED     sigma" + ("   measured  difference  in sigma" if measured else "")
     for shown in _SHOWN:
         index = int(np.argmin(np.abs(prediction.wavelength - shown)))

@@ -66,6 +66,8 @@ def export_model(path, network, engine, *, name, training):
         "name": name,
         "predicts": "intrinsic SED (no reddening), F_lambda relative to 4000-7000 Angstrom",
         "calibration": measure_calibration(network, engine),
+        "caveat": "trained on models alone; real stars differ by more than sigma says, "
+                  "above all below 4000 Angstrom",
         "domain": measure_domain(network, engine),
         "training": training,
         "data": {"sha256": library.sha256, "models": len(library),
