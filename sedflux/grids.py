@@ -159,8 +159,13 @@ def rebin_spectra(wavelength, flux, ivar, new_wavelength):
     overlap = _overlaps(np.asarray(wavelength, float), np.asarray(new_wavelength, float))
     width, new_width = np.diff(pixel_edges(wavelength)), np.diff(pixel_edges(new_wavelength))
     good = ivar > 0
-    covered = (overlap @ good.T.astype(float)).T
-    total = (overlap @ np.where(good, flux, 0.0).T).T
+    if good.all():
+        covered = np.broadcast_to(np.asarray(overlap.sum(axis=1)).ravel(),
+                                  (len(flux), new_wavelength.size))
+    else:
+        covered = (overlap @ good.T.astype(flux.dtype)).T
+        flux = np.where(good, flux, 0.0)
+    total = (overlap @ flux.T).T
     share = sparse.csr_matrix(overlap @ sparse.diags_array(1.0 / width))
     new_ivar = (share @ ivar.T).T
     usable = covered > 0.5 * new_width

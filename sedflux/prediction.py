@@ -86,7 +86,8 @@ class SEDPrediction:
         """Covariance of the flux: a `LowRankCovariance`, or a tuple of N."""
         if self.single:
             return self.relative_covariance.scaled(self.flux)
-        return tuple(c.scaled(f) for c, f in zip(self.relative_covariance, self.flux, strict=True))
+        return tuple(LowRankCovariance(d * f**2, rows * f) for d, rows, f in
+                     zip(self.diagonal, self.factor, self.flux, strict=True))
 
     @property
     def sigma(self):

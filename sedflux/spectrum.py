@@ -129,7 +129,7 @@ def _variance(spectrum):
 
 def require_light(flux, good):
     """Refuse spectra of which not one has any positive flux."""
-    if not (flux[good] > 0).any():
+    if not ((flux > 0) & good).any():
         raise InputError("flux is zero or negative throughout: there is no star to predict, "
                          "or the sky is over-subtracted")
 
