@@ -14,6 +14,10 @@ __all__ = ["calibrated", "flag_rows", "inflate"]
 
 #: Below this S/N a pixel the prior speaks louder than the lines.
 LOW_SNR = 8.0
+#: A star that seems poorer in metals than this has hardly any lines beside hydrogen's: it may
+#: as well be hot, a white dwarf or a subdwarf.
+METAL_POOR = -2.4
+_NO_METALS = 3.0
 #: Directions of the prior that open when a star is unlike the training.
 _PRIOR_ROWS = 4
 _UNUSABLE = 25.0
@@ -51,7 +55,9 @@ def flag_rows(values, limits):
     values["teff"], values["logg"], values["mh"] = labels[:, 0], labels[:, 1], labels[:, 2]
     severity = _severity(values, limits)
     cool, hot = limits["teff"]
+    bare = values["usable"] & (values["mh"] < METAL_POOR)
     tests = [
+        (bare, "hardly any metal lines: very metal-poor, or a hot star, subdwarf or white dwarf"),
         (~values["usable"], "too few good pixels: the prior alone"),
         (values["usable"] & (values["snr"] < LOW_SNR), "low S/N"),
         (severity > 1.0, "unlike the training: other kind of object or bad data"),
@@ -63,7 +69,8 @@ def flag_rows(values, limits):
     flags = tuple(tuple(text for test, text in tests if test[row])
                   for row in range(len(severity)))
     edge = (values["teff"] < cool) | (values["teff"] > hot)
-    return flags, np.where(edge, np.maximum(severity, 1.5), severity)
+    severity = np.where(edge, np.maximum(severity, 1.5), severity)
+    return flags, np.where(bare, np.maximum(severity, _NO_METALS), severity)
 
 
 def calibrated(values, calibration, wavelength):

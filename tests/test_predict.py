@@ -148,6 +148,15 @@ def test_foreign_objects_are_flagged_and_sigma_grows(predictor, star):
     assert not any("unlike" in text for text in result.flags[0])
 
 
+def test_a_hot_star_without_metal_lines_is_flagged(predictor, star):
+    wavelength, _ = star
+    lines = (4102.9, 4341.7, 4862.7, 6564.6)
+    hot = 1.0 - sum(0.2 / (1 + ((wavelength - c) / 8.0) ** 2) for c in lines)
+    result = predictor.predict(wavelength, hot, np.full(hot.size, 1e4))
+    assert any("hardly any metal lines" in text or "unlike" in text for text in result.flags)
+    assert np.median(result.sigma / result.flux) > 0.05
+
+
 def test_emission_is_left_out_and_flagged(predictor, star):
     wavelength, flux = star
     active = flux + 3.0 * np.exp(-0.5 * ((wavelength - 6564.6) / 6.0) ** 2)
