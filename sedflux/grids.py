@@ -16,6 +16,7 @@ from scipy import sparse
 __all__ = [
     "average_matrix",
     "input_grid",
+    "interpolation_matrix",
     "pixel_edges",
     "rebin_matrix",
     "rebin_spectra",
@@ -171,6 +172,31 @@ def rebin_spectra(wavelength, flux, ivar, new_wavelength):
     usable = covered > 0.5 * new_width
     new_flux = np.divide(total, covered, out=np.zeros_like(total), where=usable)
     return new_flux, np.where(usable, new_ivar, 0.0)
+
+
+def interpolation_matrix(wavelength, position):
+    """
+    Sparse operator from samples of a curve to its values between them.
+
+    Parameters
+    ----------
+    wavelength : array_like, shape (n,)
+        Ascending sample positions.
+    position : array_like, shape (m,)
+        Where the curve is wanted; outside the samples it is zero.
+
+    Returns
+    -------
+    matrix : `~scipy.sparse.csr_matrix`, shape (m, n)
+    """
+    x, position = np.asarray(wavelength, dtype=float), np.asarray(position, dtype=float)
+    left = np.clip(np.searchsorted(x, position, side="right") - 1, 0, x.size - 2)
+    share = (position - x[left]) / (x[left + 1] - x[left])
+    inside = (position >= x[0]) & (position <= x[-1])
+    rows = np.arange(position.size)
+    entries = np.r_[np.where(inside, 1.0 - share, 0.0), np.where(inside, share, 0.0)]
+    where = (np.r_[rows, rows], np.r_[left, left + 1])
+    return sparse.csr_matrix((entries, where), shape=(position.size, x.size))
 
 
 def average_matrix(wavelength, new_wavelength):

@@ -15,6 +15,7 @@ from astropy import units as u
 
 from sedflux.covariance import LowRankCovariance, positive_part
 from sedflux.exceptions import InputError
+from sedflux.grids import interpolation_matrix
 from sedflux.spectrum import from_sed, sed_to_spectrum
 
 __all__ = ["SyntheticPhotometry", "anchor", "synthetic_photometry", "to_source_spectrum"]
@@ -122,18 +123,6 @@ def _band_samples(wavelength, band, name):
     return x, band(x * u.AA).value, own, passed
 
 
-def _interpolation(wavelength, x):
-    """Dense (len(x), n): linear interpolation of samples, zero outside."""
-    index = np.clip(np.searchsorted(wavelength, x, side="right") - 1, 0, wavelength.size - 2)
-    share = (x - wavelength[index]) / (wavelength[index + 1] - wavelength[index])
-    inside = (x >= wavelength[0]) & (x <= wavelength[-1])
-    matrix = np.zeros((x.size, wavelength.size))
-    rows = np.arange(x.size)
-    matrix[rows, index] = np.where(inside, 1.0 - share, 0.0)
-    matrix[rows, index + 1] += np.where(inside, share, 0.0)
-    return matrix
-
-
 def _trapezoid_weights(x):
     step = np.diff(x)
     return 0.5 * (np.r_[step, 0.0] + np.r_[0.0, step])
@@ -143,8 +132,8 @@ def _flux_row(wavelength, band, name):
     """Row of the mean F_lambda in the band, weighted by photons, and the pivot wavelength."""
     x, passed, own, own_passed = _band_samples(wavelength, band, name)
     # synphot interpolates photons, lambda F_lambda, between the samples of the SED.
-    photons = _interpolation(wavelength, x) * wavelength
-    row = (_trapezoid_weights(x) * passed) @ photons
+    photons = interpolation_matrix(wavelength, x)
+    row = ((_trapezoid_weights(x) * passed) @ photons) * wavelength
     return row / np.trapezoid(own * own_passed, own), band.pivot().to_value(u.AA)
 
 
@@ -155,7 +144,8 @@ def _count_row(wavelength, band, name, area):
     x, passed, *_ = _band_samples(wavelength, band, name)
     width = calculate_bin_widths(calculate_bin_edges(x * u.AA)).to_value(u.AA)
     energy = (constants.h * constants.c).to_value(u.erg * u.AA)
-    return area * (width * passed) @ (_interpolation(wavelength, x) * wavelength) / energy
+    row = (width * passed) @ interpolation_matrix(wavelength, x)
+    return area * row * wavelength / energy
 
 
 def synthetic_photometry(sed, bandpasses, *, unit=u.ABmag, area=None):

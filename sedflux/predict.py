@@ -6,6 +6,7 @@ loads its model once, and is made for many spectra.
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 from astropy import units as u
@@ -284,8 +285,6 @@ def _first(*values):
 
 
 def _with_flags(prediction, flags):
-    from dataclasses import replace
-
     return replace(prediction, flags=tuple((*row, *flags) for row in prediction.flags))
 
 

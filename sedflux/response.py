@@ -16,7 +16,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
-from sedflux.grids import pixel_edges
+from sedflux.grids import interpolation_matrix, pixel_edges
 from sedflux.resolution import FWHM_PER_SIGMA
 from sedflux.slitless import count_model, photons_per_flux
 from sedflux.spectrum import from_sed
@@ -101,7 +101,8 @@ class ResponseCurve:
                 f"counts cover {pixels[0]:.0f}-{pixels[-1]:.0f} Angstrom, the response "
                 f"{self.wavelength[0]:.0f}-{self.wavelength[-1]:.0f}: cut the counts to it"
             )
-        matrix = _linear(self.wavelength, pixels)
+        inside = np.clip(pixels, self.wavelength[0], self.wavelength[-1])
+        matrix = interpolation_matrix(self.wavelength, inside)
         throughput = np.exp(matrix @ np.log(self.throughput))
         width = np.diff(pixel_edges(pixels))
         scale = self.area.to_value(u.cm**2) * width * throughput * photons_per_flux(pixels)
@@ -111,17 +112,6 @@ class ResponseCurve:
         covariance = LowRankCovariance(variance / scale**2, response.factor * flux)
         return sed_to_spectrum(type(counts), pixels * u.AA, flux, covariance.sigma,
                                meta={"covariance": covariance}, header={}, unit=_FLAM)
-
-
-def _linear(x, new_x):
-    """Dense linear interpolation."""
-    index = np.clip(np.searchsorted(x, new_x, side="right") - 1, 0, x.size - 2)
-    share = np.clip((new_x - x[index]) / (x[index + 1] - x[index]), 0.0, 1.0)
-    matrix = np.zeros((new_x.size, x.size))
-    rows = np.arange(new_x.size)
-    matrix[rows, index] = 1.0 - share
-    matrix[rows, index + 1] = share
-    return matrix
 
 
 def _count_arrays(counts, number):

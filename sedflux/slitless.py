@@ -15,7 +15,7 @@ from astropy import units as u
 from scipy import sparse
 
 from sedflux.exceptions import InputError
-from sedflux.grids import pixel_edges
+from sedflux.grids import interpolation_matrix, pixel_edges
 from sedflux.resolution import FWHM_PER_SIGMA, lsf_matrix
 
 __all__ = ["CountModel", "count_model", "photons_per_flux"]
@@ -120,13 +120,7 @@ def count_model(pixels, sed_wavelength, *, area, resolving_power=None, extra=())
     if sigma is not None:
         broadening = np.interp(fine, pixels, sigma)
         collect = collect @ lsf_matrix(fine, broadening, reach=_REACH)
-    index = np.clip(np.searchsorted(sed_wavelength, fine, side="right") - 1, 0,
-                    sed_wavelength.size - 2)
-    share = (fine - sed_wavelength[index]) / np.diff(sed_wavelength)[index]
-    rows = np.arange(fine.size)
     # Photons, not energies, are joined by straight lines, as synphot does.
-    photons = photons_per_flux(sed_wavelength)
-    entries = np.r_[(1.0 - share) * photons[index], share * photons[index + 1]]
-    interpolate = sparse.csr_matrix((entries, (np.r_[rows, rows], np.r_[index, index + 1])),
-                                    shape=(fine.size, sed_wavelength.size))
+    photons = sparse.diags_array(photons_per_flux(sed_wavelength))
+    interpolate = sparse.csr_matrix(interpolation_matrix(sed_wavelength, fine) @ photons)
     return CountModel(fine, sparse.csr_matrix(area * collect), interpolate)

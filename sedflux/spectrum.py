@@ -21,8 +21,7 @@ __all__ = [
     "sed_to_spectrum",
 ]
 
-_DENSITY = (u.Unit("erg / (s cm2 Angstrom)"), u.Unit("erg / (s cm2 Hz)"),
-            u.Unit("photon / (s cm2 Angstrom)"))
+_FLAM = u.Unit("erg / (s cm2 Angstrom)")
 
 
 @dataclass(frozen=True)
@@ -98,16 +97,11 @@ def _vacuum_angstrom(spectrum, medium):
 
 def _to_f_lambda(unit, wavelength):
     """Factor from a flux unit to F_lambda, up to a constant, at each wavelength."""
-    if unit == u.dimensionless_unscaled:
-        return np.ones_like(wavelength), unit
-    for target in _DENSITY:
-        try:
-            factor = (1.0 * unit).to_value(_DENSITY[0], u.spectral_density(wavelength * u.AA))
-            return np.asarray(factor), target
-        except u.UnitConversionError:
-            break
-    # Counts, data numbers, electrons and the like: shapes are not trusted anyway.
-    return np.ones_like(wavelength), unit
+    try:
+        return (1.0 * unit).to_value(_FLAM, u.spectral_density(wavelength * u.AA))
+    except u.UnitConversionError:
+        # Counts, data numbers, relative flux: shapes are not trusted anyway.
+        return np.ones_like(wavelength)
 
 
 def _variance(spectrum):
@@ -209,7 +203,7 @@ def from_spectrum(spectrum, *, medium=None, resolving_power=None):
         raise InputError("the last axis of the flux must be the spectral one: move it there")
     meta = spectrum.meta or {}
     wavelength = _vacuum_angstrom(spectrum, medium or meta.get("medium", "vacuum"))
-    factor, _ = _to_f_lambda(spectrum.flux.unit, wavelength)
+    factor = _to_f_lambda(spectrum.flux.unit, wavelength)
     flux = np.atleast_2d(np.array(spectrum.flux.value, dtype=float))
     good = np.isfinite(flux)
     if spectrum.mask is not None:
@@ -332,7 +326,7 @@ def from_sed(sed):
     flux = sed.flux.value[order]
     if absolute:
         try:
-            flux = sed.flux[order].to_value(_DENSITY[0], u.spectral_density(wavelength * u.AA))
+            flux = sed.flux[order].to_value(_FLAM, u.spectral_density(wavelength * u.AA))
         except u.UnitConversionError as error:
             raise InputError(
                 f"sed has the flux unit {sed.flux.unit.to_string()!r}; it must be a flux density "

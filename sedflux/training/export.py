@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from sedflux.network.checkpoint import save_network
+from sedflux.training.pretrain import as_tensors
 from sedflux.training.refine import measure_calibration
 
 __all__ = ["export_model", "measure_domain"]
@@ -35,8 +36,7 @@ def measure_domain(network, engine, *, examples=6144, seed=5):
     with torch.inference_mode():
         for rows in np.array_split(np.arange(examples), max(examples // 256, 1)):
             part = batch.take(rows)
-            output = network(*(torch.from_numpy(np.asarray(values, dtype=np.float32)) for values in
-                               (part.normalised, part.ivar, part.resolving_power)))
+            output = network(*as_tensors(part)[:3])
             quiet = np.median(part.ivar, axis=1) > 30.0**2
             found["excess"].append(output.excess.numpy()[quiet])
             found["unusual"].append(output.unusual.numpy())

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from sedflux.network.architecture import Config, build
 from sedflux.network.loss import mean_loss
 
-__all__ = ["Schedule", "prepare_network", "pretrain"]
+__all__ = ["Schedule", "as_tensors", "prepare_network", "pretrain"]
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,12 @@ class Schedule:
     diagonal: bool = False
 
 
+def as_tensors(examples):
+    """Normalised input, ivar, resolving power, ln(SED) and labels as float32 tensors."""
+    return [torch.from_numpy(np.asarray(getattr(examples, name), dtype=np.float32))
+            for name in examples.__dataclass_fields__]
+
+
 class _Blocks(IterableDataset):
     """Batches of examples, projected; block i depends on the seed and i alone."""
 
@@ -74,8 +80,7 @@ class _Blocks(IterableDataset):
             examples = self.engine.examples(schedule.block, rng)
             for start in range(0, schedule.block, schedule.batch):
                 part = examples.take(slice(start, start + schedule.batch))
-                batch = [torch.from_numpy(np.asarray(getattr(part, name), dtype=np.float32))
-                         for name in part.__dataclass_fields__]
+                batch = as_tensors(part)
                 yield batch, self.projection(*batch[:2])
 
 

@@ -15,6 +15,7 @@ import torch
 
 from sedflux.network.architecture import Output
 from sedflux.network.loss import covariance_loss, label_loss, score_loss
+from sedflux.training.pretrain import as_tensors
 
 __all__ = ["fit_covariance", "measure_calibration"]
 
@@ -31,9 +32,7 @@ def _compute(network, engine, examples, rng):
             part = engine.examples(2048, rng)
             for rows in np.array_split(np.arange(2048), 4):
                 piece = part.take(rows)
-                normalised, ivar, power, log_sed, labels = (
-                    torch.from_numpy(np.asarray(getattr(piece, name), dtype=np.float32))
-                    for name in piece.__dataclass_fields__)
+                normalised, ivar, power, log_sed, labels = as_tensors(piece)
                 projected = network.projection(normalised, ivar)
                 features, bounded = network.features(projected, normalised, ivar, power)
                 level = (ivar.sum(dim=1) / (ivar > 0).sum(dim=1).clamp(min=1)).sqrt()

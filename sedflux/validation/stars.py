@@ -5,6 +5,7 @@ from astropy.io import fits
 from astropy.table import Table
 from scipy.optimize import minimize_scalar
 
+from sedflux.covariance import LowRankCovariance
 from sedflux.grids import sed_grid
 from sedflux.libraries.library import read_library
 from sedflux.prediction import optical_mean
@@ -69,8 +70,6 @@ def fit_reddening(prediction, truth, error):
     curve = extinction_curve(prediction.wavelength)
     good = np.isfinite(truth)
     covariance = prediction.relative_covariance
-    from sedflux.covariance import LowRankCovariance
-
     part = LowRankCovariance(covariance.diagonal[good] + error**2, covariance.factor[:, good])
 
     def chi2(ebv):
