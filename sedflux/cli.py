@@ -35,11 +35,11 @@ def _parser():
     train.add_argument("--output", required=True, metavar="FOLDER",
                        help="checkpoint, log, figure and model go here; a run is resumed")
     train.add_argument("--name", default="uara.custom", help="name of the model, arch.tag")
-    train.add_argument("--steps", type=int, default=7000)
+    train.add_argument("--steps", type=int, default=24000)
     train.add_argument("--seed", type=int, default=1)
     train.add_argument("--workers", type=int, default=1)
     train.add_argument("--learning-rate", type=float, default=1.5e-3)
-    train.add_argument("--no-convolutions", action="store_true")
+    train.add_argument("--convolutions", action="store_true")
     train.add_argument("--no-shrinkage", action="store_true")
     train.add_argument("--diagonal-loss", action="store_true")
 
@@ -91,7 +91,7 @@ def _train(arguments):
     path = train_on_library(
         arguments.library, arguments.output, name=arguments.name, steps=arguments.steps,
         seed=arguments.seed, workers=arguments.workers, learning_rate=arguments.learning_rate,
-        convolutions=not arguments.no_convolutions, shrink=not arguments.no_shrinkage,
+        convolutions=arguments.convolutions, shrink=not arguments.no_shrinkage,
         diagonal=arguments.diagonal_loss,
     )
     print(f"wrote {path}")

@@ -30,6 +30,10 @@ __all__ = ["DEGREE", "fit_continuum", "remove_continuum", "smooth_basis"]
 DEGREE = 8
 _SOFT_NOISE = 0.2
 _BLOCKS = 27
+#: Longest step of the fit (rms of ln continuum), and limit of ln continuum, whose exponential
+#: can be squared in single precision.
+_LONGEST = 0.7
+_LIMIT = 40.0
 
 
 def smooth_basis(pixels, *, degree=DEGREE, shapes=()):
@@ -105,7 +109,7 @@ def fit_continuum(flux, ivar, basis, *, iterations=25, tolerance=1e-9):
     coefficients = _start(flux, good, basis)
     normal = np.empty((len(flux), size, size))
     for _ in range(iterations):
-        inverse = np.exp(-np.clip(coefficients @ basis.T, -80.0, 80.0))
+        inverse = np.exp(-np.clip(coefficients @ basis.T, -_LIMIT, _LIMIT))
         weight = good / (1.0 + variance * (inverse / _SOFT_NOISE) ** 2)
         residual = weight * np.clip(flux * inverse - 1.0, -2.0, 2.0)
         packed = weight @ products
@@ -113,6 +117,9 @@ def fit_continuum(flux, ivar, basis, *, iterations=25, tolerance=1e-9):
         normal[:, second, first] = packed
         normal += 1e-9 * np.eye(size)
         step = np.linalg.solve(normal, (residual @ basis)[..., None])[..., 0]
+        # Noise at the end of a spectrum can throw a full step far beyond the minimum.
+        length = np.sqrt((step**2).sum(axis=1, keepdims=True) / pixels)
+        step *= np.minimum(1.0, _LONGEST / np.maximum(length, 1e-30))
         coefficients = coefficients + step.astype(flux.dtype)
         if np.abs(step).max(initial=0.0) < tolerance * np.sqrt(pixels):
             break
@@ -156,7 +163,7 @@ def remove_continuum(flux, ivar, basis, *, tolerance=1e-9):
     """
     coefficients = fit_continuum(flux, ivar, basis, tolerance=tolerance)
     log_continuum = coefficients @ basis.T.astype(flux.dtype)
-    inverse = np.exp(-np.clip(log_continuum, -80.0, 80.0))
+    inverse = np.exp(-np.clip(log_continuum, -_LIMIT, _LIMIT))
     good = ivar > 0
     normalised = np.where(good, flux * inverse - 1.0, 0.0)
     return normalised, np.where(good, ivar / inverse**2, 0.0)

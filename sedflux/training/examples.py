@@ -13,8 +13,9 @@ import numpy as np
 
 from sedflux.continuum import remove_continuum, smooth_basis
 from sedflux.grids import input_grid, rebin_matrix, sed_grid
-from sedflux.libraries.emulator import Emulator, fit_kernel, scale_labels
+from sedflux.libraries.emulator import scale_labels
 from sedflux.libraries.library import LABELS
+from sedflux.libraries.principal import PrincipalEmulator
 from sedflux.prediction import optical_mean
 from sedflux.reddening import continuum_shapes, extinction_curve
 from sedflux.resolution import broadening_sigma, lsf_matrix
@@ -29,10 +30,9 @@ from sedflux.training.augment import (
 
 __all__ = ["Engine", "Examples", "input_basis", "library_inputs", "library_seds"]
 
-#: Principal components that the engine's emulator keeps.
-COMPONENTS = 160
-#: Components that decide the kernel.
-KERNEL_COMPONENTS = 18
+#: Neighbours among which labels are smoothed, and how far, in units of their distance.
+_NEIGHBOURS = 12
+_SMOOTHING = 0.8
 #: Noisy copies made of each simulated star.
 COPIES = 4
 _CHUNK = 256
@@ -74,6 +74,17 @@ def library_seds(library):
     return np.log(flux / (optical_mean(grid) @ flux.T).T)
 
 
+def joint_weight(pixels, samples):
+    """Weights that let input and SED count alike in the emulator's components."""
+    return np.r_[np.full(pixels, pixels**-0.5), np.full(samples, samples**-0.5)]
+
+
+def is_solar_scaled(labels):
+    """Which models (N, 6) have solar-scaled abundances."""
+    columns = [LABELS.index("ALPHA"), LABELS.index("CARBON")]
+    return (labels[:, columns] == 0).all(axis=1)
+
+
 @dataclass(frozen=True)
 class Examples:
     """
@@ -110,39 +121,38 @@ class Engine:
     ----------
     library : `~sedflux.libraries.SpectralLibrary`
         The training models alone.
-    kernel : `~sedflux.libraries.emulator.Kernel`, optional
+    kernels : tuple of `~sedflux.libraries.emulator.Kernel`, optional
         Fitted when not given; takes minutes.
     """
 
-    def __init__(self, library, *, kernel=None):
+    def __init__(self, library, *, kernels=None):
         self.library = library
         log_input = np.log(library_inputs(library, FINE_RESOLVING_POWER, fine_grid()))
         smooth = smooth_basis(log_input.shape[1], shapes=continuum_shapes(fine_grid()))
         log_input -= (log_input @ smooth) @ smooth.T
         log_sed = library_seds(library)
         self.pixels = log_input.shape[1]
-        self.scale = np.r_[np.full(self.pixels, self.pixels**-0.5),
-                           np.full(log_sed.shape[1], log_sed.shape[1] ** -0.5)]
-        joint = np.hstack([log_input, log_sed])
-        self.centre = joint.mean(axis=0)
-        components = np.linalg.svd((joint - self.centre) * self.scale, full_matrices=False)[2]
-        scores = ((joint - self.centre) * self.scale) @ components[:COMPONENTS].T
-        labels = library.labels
-        self.kernel = kernel or fit_kernel(labels, scores[:, :KERNEL_COMPONENTS])
-        self.emulator = Emulator(labels, scores, self.kernel)
-        self.to_pixels = (components[:COMPONENTS] / self.scale).astype(np.float32)
+        self.emulator = PrincipalEmulator(
+            library.labels, np.hstack([log_input, log_sed]),
+            joint_weight(self.pixels, log_sed.shape[1]), kernels=kernels)
+        self._components = self.emulator.components.astype(np.float32)
+        self._centre = self.emulator.centre.astype(np.float32)
         self.continuum = input_basis()
         self._dust = extinction_curve(input_grid())
         self._average = optical_mean(sed_grid())
-        core = scale_labels(labels)[:, :3]
-        solar = (labels[:, LABELS.index("ALPHA")] == 0) & (labels[:, LABELS.index("CARBON")] == 0)
-        distance = ((core[:, None] - core[None]) ** 2).sum(axis=-1)
+        scaled = scale_labels(library.labels)
+        solar = is_solar_scaled(library.labels)
+        distance = ((scaled[:, None] - scaled[None]) ** 2).sum(axis=-1)
         distance[solar[:, None] != solar[None]] = np.inf
-        self._near = np.argsort(distance, axis=1)[:, 1:9]
+        self._near = np.argsort(distance, axis=1)[:, 1 : 1 + _NEIGHBOURS]
 
     def draw_labels(self, size, rng):
         """
-        Labels from the flat prior: the library's own, smoothed between neighbours.
+        Labels from the flat prior: the library's own, each smoothed among its neighbours.
+
+        A Gaussian as wide as the distances between models leaves no lattice that a
+        network could learn; solar-scaled models stay solar-scaled, and what leaves
+        the library's range is reflected back.
 
         Returns
         -------
@@ -150,10 +160,14 @@ class Engine:
         """
         labels = self.library.labels
         first = rng.integers(0, len(labels), size)
-        second = self._near[first, rng.integers(0, self._near.shape[1], size)]
-        share = rng.uniform(-0.5, 0.5, (size, 1))
-        drawn = labels[first] + share * (labels[second] - labels[first])
-        return np.clip(drawn, labels.min(axis=0), labels.max(axis=0))
+        near = self._near[first]
+        mix = _SMOOTHING * rng.standard_normal(near.shape) / np.sqrt(near.shape[1])
+        steps = labels[near] - labels[first][:, None]
+        drawn = labels[first] + np.einsum("nk,nkl->nl", mix, steps)
+        low, high = labels.min(axis=0), labels.max(axis=0)
+        drawn = np.where(drawn < low, 2.0 * low - drawn, drawn)
+        drawn = np.where(drawn > high, 2.0 * high - drawn, drawn)
+        return np.clip(drawn, low, high)
 
     def stars(self, size, rng):
         """
@@ -166,9 +180,8 @@ class Engine:
         labels : `~numpy.ndarray`, shape (size, 6)
         """
         labels = self.draw_labels(size, rng)
-        scores = self.emulator.mean(labels)
-        scores += self.emulator.draw_weights(labels, rng) @ self.emulator.errors
-        joint = scores.astype(np.float32) @ self.to_pixels + self.centre.astype(np.float32)
+        scores = self.emulator.draw_scores(labels, rng)
+        joint = scores.astype(np.float32) @ self._components + self._centre
         log_sed = joint[:, self.pixels :]
         log_sed = log_sed - np.log(self._average @ np.exp(log_sed).T).T
         return np.exp(joint[:, : self.pixels]), log_sed, labels
@@ -205,6 +218,12 @@ class Engine:
         curve = curves[rows] / curves[rows].mean(axis=1, keepdims=True)
         ivar = (good / (sigma * curve * clean[rows]) ** 2).astype(np.float32)
         normalised, ivar = remove_continuum(noisy * curve, ivar, self.continuum, tolerance=1e-4)
+        usable = np.isfinite(normalised).all(axis=1) & np.isfinite(ivar).all(axis=1)
+        if not usable.all():
+            # One spectrum in a million has no continuum left; its noisy twin stands in.
+            stand_in = np.flatnonzero(usable)[: (~usable).sum()]
+            normalised[~usable], ivar[~usable] = normalised[stand_in], ivar[stand_in]
+            rows[~usable] = rows[stand_in]
         told = observing.resolving_power[rows] * np.exp(0.03 * rng.standard_normal(size))
         return Examples(normalised, ivar, told.astype(np.float32), log_sed[rows],
                         scale_labels(labels[rows]).astype(np.float32))

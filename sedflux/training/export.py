@@ -4,7 +4,8 @@ import numpy as np
 import torch
 
 from sedflux.network.checkpoint import save_network
-from sedflux.training.pretrain import as_tensors
+from sedflux.libraries.principal import kernels_to_lists
+from sedflux.training.pool import as_tensors
 from sedflux.training.refine import measure_calibration
 
 __all__ = ["export_model", "measure_domain"]
@@ -72,7 +73,7 @@ def export_model(path, network, engine, *, name, training):
         "training": training,
         "data": {"sha256": library.sha256, "models": len(library),
                  "test": "models whose INDEX ends in 3 were never seen"},
-        "kernel": engine.kernel.log_parameters.tolist(),
+        "kernels": kernels_to_lists(engine.emulator.kernels),
         "grids": {"input": "log10(wavelength) = 3.6021 + 1e-4 i, 2430 pixels, vacuum",
                   "sed": "575 samples from 2500 to 10500 Angstrom, equal in the logarithm"},
         "terms": "BSD-3-Clause",

@@ -1,24 +1,23 @@
 """Training on simulated stars: reproducible, resumable, logged."""
 
 import csv
-import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, IterableDataset
 
-from sedflux.network.architecture import Config, build
+from sedflux.network.architecture import Config, Output, build
 from sedflux.network.loss import mean_loss
+from sedflux.training.pool import Batch, Pool, summarise_examples
 
-__all__ = ["Schedule", "as_tensors", "prepare_network", "pretrain"]
+__all__ = ["Schedule", "prepare_network", "pretrain"]
 
-log = logging.getLogger(__name__)
-
-#: Steps between checkpoints.
+#: Steps between checkpoints, each with a look at the validation examples.
 SAVE_EVERY = 500
+#: Fresh examples that no step sees, for validation.
+_VALIDATION = 8192
 #: Stars from which the templates of input and SED are made.
 _TEMPLATE_EXAMPLES = 12288
 
@@ -35,53 +34,39 @@ class Schedule:
     batch : int
         Examples a step.
     block : int
-        Examples that the engine makes at once; the order within it is random.
+        Examples that the engine makes at once.
+    pool : int
+        Blocks among which a step draws its examples.
+    reuse : int
+        How often each example is drawn on average.
     learning_rate : float
         Peak of the cosine schedule.
     seed : int
         Fixes every example and every initial weight.
     average : float
         Decay of the exponential average of the weights, which is what is kept.
+    patience : int
+        Checks of the validation loss, one every 500 steps, without improvement after
+        which the training stops.
     diagonal : bool
         Use the plain diagonal loss.
     """
 
-    steps: int = 20000
+    steps: int = 24000
     batch: int = 512
     block: int = 4096
+    pool: int = 64
+    reuse: int = 4
     learning_rate: float = 1.5e-3
     seed: int = 1
     average: float = 0.999
+    patience: int = 12
     diagonal: bool = False
 
-
-def as_tensors(examples):
-    """Normalised input, ivar, resolving power, ln(SED) and labels as float32 tensors."""
-    return [torch.from_numpy(np.asarray(getattr(examples, name), dtype=np.float32))
-            for name in examples.__dataclass_fields__]
-
-
-class _Blocks(IterableDataset):
-    """Batches of examples, projected; block i depends on the seed and i alone."""
-
-    def __init__(self, engine, projection, schedule, first_step):
-        self.engine, self.projection = engine, projection
-        self.schedule, self.first_step = schedule, first_step
-
-    def __iter__(self):
-        torch.set_num_threads(1)
-        schedule = self.schedule
-        per_block = schedule.block // schedule.batch
-        worker = torch.utils.data.get_worker_info()
-        for block in range(self.first_step // per_block, -(-schedule.steps // per_block)):
-            if worker is not None and block % worker.num_workers != worker.id:
-                continue
-            rng = np.random.default_rng([schedule.seed, block])
-            examples = self.engine.examples(schedule.block, rng)
-            for start in range(0, schedule.block, schedule.batch):
-                part = examples.take(slice(start, start + schedule.batch))
-                batch = as_tensors(part)
-                yield batch, self.projection(*batch[:2])
+    @property
+    def steps_per_block(self):
+        """Steps between renewals of a block."""
+        return max(1, self.reuse * self.block // self.batch)
 
 
 def prepare_network(engine, config, *, seed):
@@ -198,7 +183,42 @@ def _resume(path, network, average, optimizer):
     return step
 
 
-def pretrain(engine, schedule, folder, *, config=None, workers=1, progress=True):
+def _output(network, summary):
+    """The network's output without the projection's diagnostics, which training ignores."""
+    zero = summary.condition.new_zeros(len(summary.condition))
+    heads = network.heads(*network.features(summary))
+    return Output(**heads, misfit=zero, unusual=zero, excess=zero)
+
+
+def _loss(network, batch, schedule):
+    output = _output(network, batch.summary)
+    truth = network.sed_mean + batch.scores @ network.sed_templates
+    return mean_loss(output, truth, batch.scores, batch.labels, diagonal=schedule.diagonal).mean()
+
+
+def _validate(network, batch, schedule):
+    """Loss and errors of ln(SED) on examples that no step sees."""
+    with torch.no_grad():
+        loss = _loss(network, batch, schedule).item()
+        output = _output(network, batch.summary)
+        error = (output.scores - batch.scores) @ network.sed_templates
+    return {"validation": loss, "rms": error.square().mean().sqrt().item(),
+            "median": error.abs().median().item()}
+
+
+def _device():
+    """A GPU with its fast arithmetic where there is one, else the processor."""
+    if torch.cuda.is_available():
+        torch.set_float32_matmul_precision("high")
+        return torch.device("cuda")
+    return torch.device("cpu")
+
+
+def _move(batch, device):
+    return Batch.from_tensors([value.to(device) for value in batch.tensors()])
+
+
+def pretrain(engine, schedule, folder, *, config=None, start=None, workers=1, progress=True):
     """
     Train a network on simulated stars.
 
@@ -211,6 +231,8 @@ def pretrain(engine, schedule, folder, *, config=None, workers=1, progress=True)
         Gets ``checkpoint.safetensors``, from which an interrupted run goes on, and
         ``log.csv``.
     config : `~sedflux.network.architecture.Config`, optional
+    start : `torch.nn.Module`, optional
+        Go on from this network, with its templates, instead of a new one.
     workers : int, optional
         Processes that make examples; 0 makes them in this one.
     progress : bool, optional
@@ -221,34 +243,33 @@ def pretrain(engine, schedule, folder, *, config=None, workers=1, progress=True)
     network : `torch.nn.Module`
         With the averaged weights.
     history : list of dict
-        One entry every 200 steps.
+        One entry every 500 steps.
     """
     from tqdm import tqdm
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    config = config or Config()
-    network = prepare_network(engine, config, seed=schedule.seed)
-    average = build(config)
-    average.load_state_dict(network.state_dict())
+    if start is None:
+        start = prepare_network(engine, config or Config(), seed=schedule.seed)
+    # Examples are made by processes of their own, on the processor.
+    validation = summarise_examples(start, engine.examples(
+        _VALIDATION, np.random.default_rng([schedule.seed, 2**31 + 7])))
+    device = _device()
+    network, average = (build(start.config).to(device) for _ in range(2))
+    for copy in (network, average):
+        copy.load_state_dict(start.state_dict())
+    validation = _move(validation, device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=schedule.learning_rate,
                                   weight_decay=1e-4)
     checkpoint = folder / "checkpoint.safetensors"
     first = _resume(checkpoint, network, average, optimizer) if checkpoint.exists() else 0
-    blocks = _Blocks(engine, network.projection, schedule, first)
-    loader = DataLoader(blocks, batch_size=None, num_workers=workers,
-                        prefetch_factor=16 if workers else None)
+    pool = Pool(engine, start, schedule, step=first, workers=workers)
     history, recent, begin = [], [], time.monotonic()
     bar = tqdm(total=schedule.steps, initial=first, disable=not progress, unit="step")
-    for step, batch in enumerate(loader, start=first):
-        if step >= schedule.steps:
-            break
-        (normalised, ivar, power, log_sed, labels), projected = batch
+    for step in range(first, schedule.steps):
         for group in optimizer.param_groups:
             group["lr"] = schedule.learning_rate * _rate(step, schedule)
-        output = network.infer(projected, normalised, ivar, power)
-        scores = network.scores_of(log_sed)
-        loss = mean_loss(output, log_sed, scores, labels, diagonal=schedule.diagonal).mean()
+        loss = _loss(network, _move(pool.batch(step), device), schedule)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -256,20 +277,24 @@ def pretrain(engine, schedule, folder, *, config=None, workers=1, progress=True)
         _average_into(average, network, min(schedule.average, (step + 1) / (step + 10)))
         recent.append(loss.item())
         bar.update()
-        if (step + 1) % 200 == 0 or step + 1 == schedule.steps:
-            error = (output.mean - log_sed).detach()
-            entry = {"step": step + 1, "loss": float(np.mean(recent)),
-                     "rms": error.square().mean().sqrt().item(),
-                     "median": error.abs().median().item(),
-                     "seconds": round(time.monotonic() - begin, 1)}
+        if (step + 1) % SAVE_EVERY == 0 or step + 1 == schedule.steps:
+            entry = {"step": step + 1, "loss": float(np.mean(recent))}
+            entry |= _validate(average, validation, schedule)
+            entry["seconds"] = round(time.monotonic() - begin, 1)
             history.append(entry)
             _append(folder / "log.csv", entry)
-            bar.set_postfix(loss=f"{entry['loss']:.4f}")
+            bar.set_postfix(loss=f"{entry['validation']:.4f}")
             recent = []
-        if (step + 1) % SAVE_EVERY == 0 or step + 1 == schedule.steps:
             _save(checkpoint, step + 1, network, average, optimizer)
+            if _stale([row["validation"] for row in history], schedule.patience):
+                break
     bar.close()
-    return average, history
+    return average.cpu(), history
+
+
+def _stale(losses, patience):
+    """Whether the last ``patience`` losses brought nothing better than those before."""
+    return len(losses) > patience and min(losses[-patience:]) >= min(losses[:-patience])
 
 
 def _append(path, entry):

@@ -15,7 +15,7 @@ import torch
 
 from sedflux.network.architecture import Output
 from sedflux.network.loss import covariance_loss, label_loss, score_loss
-from sedflux.training.pretrain import as_tensors
+from sedflux.training.pool import as_tensors
 
 __all__ = ["fit_covariance", "measure_calibration"]
 
@@ -34,7 +34,8 @@ def _compute(network, engine, examples, rng):
                 piece = part.take(rows)
                 normalised, ivar, power, log_sed, labels = as_tensors(piece)
                 projected = network.projection(normalised, ivar)
-                features, bounded = network.features(projected, normalised, ivar, power)
+                summary = network.summarise(projected, normalised, ivar, power)
+                features, bounded = network.features(summary)
                 level = (ivar.sum(dim=1) / (ivar > 0).sum(dim=1).clamp(min=1)).sqrt()
                 found.append((features, bounded, log_sed, labels, level))
     return [torch.cat(values) for values in zip(*found, strict=True)]

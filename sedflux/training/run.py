@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from sedflux.libraries.library import read_library, split_models
+from sedflux.libraries.principal import kernels_from_lists, kernels_to_lists
 from sedflux.network.architecture import Config
 from sedflux.training.examples import Engine
 from sedflux.training.export import export_model
@@ -16,9 +17,12 @@ from sedflux.training.refine import fit_covariance
 
 __all__ = ["train_on_library"]
 
+#: Channels of the convolutions, where they are asked for.
+CONVOLUTIONS = (16, 32, 48)
 
-def train_on_library(library, folder, *, name="uara.custom", steps=7000, seed=1, workers=1,
-                     learning_rate=1.5e-3, convolutions=True, shrink=True, diagonal=False):
+
+def train_on_library(library, folder, *, name="uara.custom", steps=24000, seed=1, workers=1,
+                     learning_rate=1.5e-3, convolutions=False, shrink=True, diagonal=False):
     """
     Train a model on a synthetic library and write it, with its log.
 
@@ -34,7 +38,7 @@ def train_on_library(library, folder, *, name="uara.custom", steps=7000, seed=1,
     steps, seed, workers, learning_rate : optional
         See `~sedflux.training.pretrain.Schedule`.
     convolutions, shrink : bool, optional
-        Leave the convolutions or the soft thresholds out, for comparison.
+        Add convolutions, or leave the soft thresholds out, for comparison.
     diagonal : bool, optional
         Train with the plain diagonal loss.
 
@@ -48,8 +52,7 @@ def train_on_library(library, folder, *, name="uara.custom", steps=7000, seed=1,
     torch.set_num_threads(1)
     engine = _engine(library, folder)
     schedule = Schedule(steps=steps, seed=seed, learning_rate=learning_rate, diagonal=diagonal)
-    defaults = Config()
-    config = Config(channels=defaults.channels if convolutions else (), shrink=shrink)
+    config = Config(channels=CONVOLUTIONS if convolutions else (), shrink=shrink)
     network, _ = pretrain(engine, schedule, folder, config=config, workers=workers)
     refined = fit_covariance(network, engine, seed=seed)
     with open(folder / "log.csv", newline="") as stream:
@@ -68,14 +71,10 @@ def train_on_library(library, folder, *, name="uara.custom", steps=7000, seed=1,
 
 
 def _engine(library, folder):
-    """The engine, with the kernel of an earlier start if there is one."""
-    import numpy as np
-
-    from sedflux.libraries.emulator import Kernel
-
+    """The engine, with the kernels of an earlier start if there are any."""
     training, _ = split_models(read_library(library))
-    stored = folder / "kernel.json"
-    kernel = Kernel(np.array(json.loads(stored.read_text()))) if stored.exists() else None
-    engine = Engine(training, kernel=kernel)
-    stored.write_text(json.dumps(engine.kernel.log_parameters.tolist()))
+    stored = folder / "kernels.json"
+    kernels = kernels_from_lists(json.loads(stored.read_text())) if stored.exists() else None
+    engine = Engine(training, kernels=kernels)
+    stored.write_text(json.dumps(kernels_to_lists(engine.emulator.kernels)))
     return engine

@@ -14,8 +14,14 @@ import numpy as np
 
 from sedflux.continuum import remove_continuum
 from sedflux.grids import input_grid
-from sedflux.libraries.emulator import NEIGHBOURS, Emulator
-from sedflux.training.examples import input_basis, library_inputs, library_seds
+from sedflux.libraries.emulator import NEIGHBOURS
+from sedflux.libraries.principal import PrincipalEmulator
+from sedflux.training.examples import (
+    input_basis,
+    joint_weight,
+    library_inputs,
+    library_seds,
+)
 
 __all__ = ["LabelFit", "LabelResult"]
 
@@ -48,22 +54,41 @@ class LabelFit:
     ----------
     library : `~sedflux.libraries.SpectralLibrary`
         Training models.
-    kernel : `~sedflux.libraries.emulator.Kernel`
+    kernels : tuple of `~sedflux.libraries.emulator.Kernel`
     resolving_power : float, optional
         Of the spectra to be fitted.
     """
 
-    def __init__(self, library, kernel, *, resolving_power=2000.0):
+    def __init__(self, library, kernels, *, resolving_power=2000.0):
         self._basis = input_basis()
         flux = np.log(library_inputs(library, resolving_power, input_grid()))
         flux -= (flux @ self._basis) @ self._basis.T
         self._pixels = flux.shape[1]
         outputs = np.hstack([flux, library_seds(library)])
-        self.emulator = Emulator(library.labels, outputs, kernel)
+        weight = joint_weight(self._pixels, outputs.shape[1] - self._pixels)
+        self.emulator = PrincipalEmulator(library.labels, outputs, weight, kernels=kernels)
+        self._models = flux
         labels = library.labels
         self._low, self._high = labels.min(axis=0), labels.max(axis=0)
         self._prior_mean = labels.mean(axis=0)
         self._prior = np.linalg.inv(np.cov(labels.T))
+
+    def models(self, labels):
+        """
+        Noiseless models and how they change with the labels.
+
+        Parameters
+        ----------
+        labels : `~numpy.ndarray`, shape (N, 6)
+
+        Returns
+        -------
+        normalised : `~numpy.ndarray`, shape (N, 2430)
+        slopes : `~numpy.ndarray`, shape (6, N, 2430)
+        """
+        found = [self._local(row, np.ones(self._pixels)) for row in labels]
+        return (np.stack([model for model, *_ in found]),
+                np.stack([slope for _, _, slope, _ in found], axis=1))
 
     def _local(self, labels, ivar):
         """Model at labels: normalised input, ln(SED), and their derivatives."""
@@ -82,10 +107,7 @@ class LabelFit:
 
     def _error_rows(self, labels):
         """Emulator errors of neighbours, as rows with unit-variance weights."""
-        near = self.emulator.neighbours(labels[None])[0]
-        variance = self.emulator.variance(labels[None])[0] + self.emulator.kernel.nugget
-        scale = np.sqrt(variance / NEIGHBOURS / self.emulator.loo_variance[near])
-        rows = self.emulator.errors[near] * scale[:, None]
+        rows = self.emulator.error_rows(labels)
         return rows[:, : self._pixels], rows[:, self._pixels :]
 
     def bound(self, labels, ivar):
@@ -104,8 +126,7 @@ class LabelFit:
 
     def _start(self, normalised, ivar):
         """Labels of the model that fits best."""
-        flux = np.exp(self.emulator.outputs[:, : self._pixels])
-        models = flux - 1.0
+        models = np.exp(self._models) - 1.0
         models -= (models @ self._basis) @ self._basis.T
         return self.emulator.labels[np.argmin(((models - normalised) ** 2) @ ivar)]
 

@@ -1,9 +1,7 @@
 """The commands of ``sedflux validate``: tables on paper and on disk."""
 
-import numpy as np
-
-from sedflux.libraries.emulator import Kernel
 from sedflux.libraries.library import read_library
+from sedflux.libraries.principal import kernels_from_lists
 from sedflux.predict import Predictor
 from sedflux.validation.continuum_study import continuum_table
 from sedflux.validation.stars import color_table, star_table
@@ -38,8 +36,8 @@ def synthetic(library, folder, *, model=None, realisations=4, baselines=True, sa
         Gets lines of text.
     """
     predictor = Predictor(model)
-    kernel = Kernel(np.array(predictor.metadata["kernel"]))
-    table = synthetic_table(read_library(library), predictor, kernel, realisations=realisations,
+    kernels = kernels_from_lists(predictor.metadata["kernels"])
+    table = synthetic_table(read_library(library), predictor, kernels, realisations=realisations,
                             baselines=baselines, progress=say)
     _write(table, folder / "synthetic.ecsv", say)
 

@@ -64,7 +64,7 @@ def _ridge(engine, snr, flux, ivar, seed):
             np.tile(baseline.factor, (len(flux), 1, 1)))
 
 
-def synthetic_table(library, predictor, kernel, *, snrs=(10.0, 20.0, 40.0, 80.0),
+def synthetic_table(library, predictor, kernels, *, snrs=(10.0, 20.0, 40.0, 80.0),
                     realisations=4, seed=7, baselines=True, progress=None):
     """
     Score network and baselines on the held-out models.
@@ -74,7 +74,7 @@ def synthetic_table(library, predictor, kernel, *, snrs=(10.0, 20.0, 40.0, 80.0)
     library : `~sedflux.libraries.SpectralLibrary`
         The whole synthetic library; it is split here.
     predictor : `~sedflux.Predictor`
-    kernel : `~sedflux.libraries.emulator.Kernel`
+    kernels : tuple of `~sedflux.libraries.emulator.Kernel`
         Of the emulator.
     snrs : sequence of float, optional
     realisations : int, optional
@@ -96,8 +96,8 @@ def synthetic_table(library, predictor, kernel, *, snrs=(10.0, 20.0, 40.0, 80.0)
     say = progress or (lambda text: None)
     say(f"{len(test)} held-out models, {len(training)} in the emulator")
     clean, truth = library_inputs(test, 2000.0, input_grid()), np.exp(library_seds(test))
-    fitter = LabelFit(training, kernel)
-    engine = Engine(training, kernel=kernel) if baselines else None
+    fitter = LabelFit(training, kernels)
+    engine = Engine(training, kernels=kernels) if baselines else None
     bands = band_rows(sed_grid(), BANDS | SLITLESS_BANDS)
     rows = []
     for snr in snrs:

@@ -31,7 +31,7 @@ SMALL = Config(components=16, sed_components=8, width=32, blocks=1, groups=8, ch
 def engine(toy_library):
     from sedflux.libraries import split_models
 
-    return Engine(split_models(toy_library)[0], kernel=Kernel.initial())
+    return Engine(split_models(toy_library)[0], kernels=(Kernel.initial(),))
 
 
 def as_observing(power, velocity=0.0, rotation=0.0):

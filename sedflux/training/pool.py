@@ -1,0 +1,156 @@
+"""
+The pool of examples that a training draws from, renewed while it runs.
+
+An example costs more to make than to learn from: its spectrum is drawn, observed,
+normalised and projected, and then a few hundred numbers are all that the trunk
+sees.  So these numbers wait in a pool, each is used a few times, far apart, and the
+oldest give way to fresh ones.  What a step sees depends on seed and step alone.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, IterableDataset
+
+from sedflux.network.architecture import Summary
+
+__all__ = ["Batch", "Pool", "as_tensors", "summarise_examples"]
+
+_PIECE = 512
+
+
+@dataclass(frozen=True)
+class Batch:
+    """
+    Examples as the trunk sees them, with the truth.
+
+    Attributes
+    ----------
+    summary : `~sedflux.network.architecture.Summary`
+    scores : `torch.Tensor`, shape (N, sed_components)
+        Components of the true ln(SED).
+    labels : `torch.Tensor`, shape (N, labels)
+        Scaled labels.
+    """
+
+    summary: Summary
+    scores: torch.Tensor
+    labels: torch.Tensor
+
+    def take(self, rows):
+        """The examples of some rows."""
+        return Batch(self.summary.take(rows), self.scores[rows], self.labels[rows])
+
+    def tensors(self):
+        """All tensors, in an order that `from_tensors` knows."""
+        names = Summary.__dataclass_fields__
+        return [*(getattr(self.summary, name) for name in names), self.scores, self.labels]
+
+    @classmethod
+    def from_tensors(cls, tensors):
+        """The inverse of `tensors`."""
+        *parts, scores, labels = tensors
+        return cls(Summary(*parts), scores, labels)
+
+
+def as_tensors(examples):
+    """Normalised input, ivar, resolving power, ln(SED) and labels as float32 tensors."""
+    return [torch.from_numpy(np.asarray(getattr(examples, name), dtype=np.float32))
+            for name in examples.__dataclass_fields__]
+
+
+def summarise_examples(network, examples):
+    """
+    Project examples, piece by piece.
+
+    Parameters
+    ----------
+    network : `torch.nn.Module`
+        Its projection and templates do not change in training.
+    examples : `~sedflux.training.examples.Examples`
+
+    Returns
+    -------
+    batch : `Batch`
+    """
+    parts = []
+    with torch.no_grad():
+        for start in range(0, len(examples.labels), _PIECE):
+            part = as_tensors(examples.take(slice(start, start + _PIECE)))
+            normalised, ivar, power, log_sed, labels = part
+            projected = network.projection(normalised, ivar)
+            summary = network.summarise(projected, normalised, ivar, power)
+            parts.append(Batch(summary, network.scores_of(log_sed), labels).tensors())
+    return Batch.from_tensors([torch.cat(values) for values in zip(*parts, strict=True)])
+
+
+class _Blocks(IterableDataset):
+    """Blocks of summarised examples; block i depends on the seed and i alone."""
+
+    def __init__(self, engine, network, size, seed, first, count):
+        self.engine, self.network = engine, network
+        self.size, self.seed, self.first, self.count = size, seed, first, count
+
+    def __iter__(self):
+        torch.set_num_threads(1)
+        worker = torch.utils.data.get_worker_info()
+        for block in range(self.first, self.first + self.count):
+            if worker is not None and (block - self.first) % worker.num_workers != worker.id:
+                continue
+            rng = np.random.default_rng([self.seed, block])
+            examples = self.engine.examples(self.size, rng)
+            yield summarise_examples(self.network, examples).tensors()
+
+
+class Pool:
+    """
+    A ring of blocks of examples.
+
+    Parameters
+    ----------
+    engine : `~sedflux.training.examples.Engine`
+    network : `torch.nn.Module`
+    schedule : `~sedflux.training.pretrain.Schedule`
+    step : int
+        The first step that will be asked for.
+    workers : int
+        Processes that make examples; 0 makes them in this one.
+    """
+
+    def __init__(self, engine, network, schedule, *, step, workers):
+        self._schedule = schedule
+        self._renewals = step // schedule.steps_per_block
+        wanted = schedule.pool + max(schedule.steps - 1, 0) // schedule.steps_per_block
+        blocks = _Blocks(engine, network, schedule.block, schedule.seed, self._renewals,
+                         wanted - self._renewals)
+        loader = DataLoader(blocks, batch_size=None, num_workers=workers,
+                            prefetch_factor=4 if workers else None)
+        self._source = iter(loader)
+        self._ring = None
+        for index in range(self._renewals, self._renewals + schedule.pool):
+            self._put(index)
+
+    def _put(self, index):
+        fresh = next(self._source)
+        if self._ring is None:
+            size = self._schedule.pool
+            self._ring = [value.new_empty(size, *value.shape) for value in fresh]
+        for ring, value in zip(self._ring, fresh, strict=True):
+            ring[index % self._schedule.pool] = value
+
+    def batch(self, step):
+        """
+        The examples of a step; steps are asked for in order.
+
+        Returns
+        -------
+        batch : `Batch`
+        """
+        schedule = self._schedule
+        while self._renewals < step // schedule.steps_per_block:
+            self._put(self._renewals + schedule.pool)
+            self._renewals += 1
+        rng = np.random.default_rng([schedule.seed, 2**30, step])
+        rows = torch.from_numpy(rng.integers(0, schedule.pool * schedule.block, schedule.batch))
+        return Batch.from_tensors([ring.flatten(0, 1)[rows] for ring in self._ring])

@@ -1,0 +1,291 @@
+"""
+Real stars for training: spectra with lines, and what is known of their SEDs.
+
+Three sources, each with its own error model (`sedflux.training.empirical` weighs them):
+MILES, R = 2000 spectra with published labels, whose own fluxes (3600-7300 Angstrom) appear
+dereddened; HST/STIS, complete SEDs with the reddening of each star, taken as input too at
+R = 500 where MILES has no spectrum; and photometry of NGSL spectra.  Stars are told apart by
+name, and their names alone decide in which fold they are left out.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from astropy.io import fits
+from astropy.table import Table
+
+from sedflux.continuum import remove_continuum
+from sedflux.grids import input_grid, rebin_spectra, sed_grid
+from sedflux.libraries.library import read_library
+from sedflux.prediction import optical_mean
+from sedflux.resolution import broadening_sigma, degrade_spectra, lsf_matrix
+from sedflux.training.examples import input_basis
+
+__all__ = ["FOLDS", "RealStars", "fold_of", "miles_inputs", "read_passbands", "read_stars",
+           "stis_sed"]
+
+#: Groups of stars of which each is left out once.
+FOLDS = 4
+_FOLD_SEED = "sedflux folds 1"
+#: FWHM of MILES in Angstrom, and the S/N a pixel that its spectra are taken to have.
+MILES_FWHM, MILES_SNR = 2.5, 150.0
+#: Resolving power to which MILES and STIS spectra are brought as inputs.
+MILES_POWER, STIS_POWER = 1600.0, 500.0
+_STIS_RESOLVING_POWER = ((5700.0, 700.0), (np.inf, 550.0))
+_MILES_SED = (3600.0, 7340.0)
+#: Errors of published labels: TEFF (K), LOGG, MH, ALPHA, CARBON, VMICRO (km/s).
+LABEL_ERRORS = np.array([100.0, 0.25, 0.12, 0.1, 0.1, 0.4])
+#: Labels of stars of which only the spectral type is known, and their errors.
+_TYPE_TEFF = {"B9": 10000.0, "A0": 9700.0, "A1": 9300.0, "A2": 8900.0, "A3": 8600.0,
+              "A4": 8300.0, "A5": 8100.0, "A6": 7900.0, "A7": 7700.0, "A8": 7500.0, "A": 8300.0,
+              "F": 6500.0, "G": 5700.0, "K": 4900.0}
+_TYPE_ERRORS = np.array([600.0, 0.4, 0.5, 0.15, 0.15, 0.5])
+#: Surface gravity at the edge of the synthetic library.
+_EDGE = ([4500, 5000, 6000, 7000, 8000, 9000, 10000], [0.6, 0.8, 1.25, 1.9, 2.6, 2.9, 3.2])
+
+
+@dataclass(frozen=True)
+class RealStars:
+    """
+    N stars with lines and truths.
+
+    Attributes
+    ----------
+    name : `~numpy.ndarray` of str, shape (N,)
+    source : `~numpy.ndarray` of str, shape (N,)
+        Where the input comes from: MILES, CALSPEC or NGSL.
+    labels, label_errors : `~numpy.ndarray`, shape (N, 6)
+        Published, or guessed from the spectral type with wide errors.
+    normalised, ivar : `~numpy.ndarray`, shape (N, 2430)
+    resolving_power : `~numpy.ndarray`, shape (N,)
+    miles_sed, stis_sed : `~numpy.ndarray`, shape (N, 575)
+        ln(SED), NaN where unknown; the second with the star's reddening.
+    magnitudes : `~numpy.ndarray`, shape (N, k)
+        AB magnitudes in the bands of the photometry, NaN where unknown.
+    ebv : `~numpy.ndarray`, shape (N,)
+        Known E(B-V), else NaN.
+    """
+
+    name: np.ndarray
+    source: np.ndarray
+    labels: np.ndarray
+    label_errors: np.ndarray
+    normalised: np.ndarray
+    ivar: np.ndarray
+    resolving_power: np.ndarray
+    miles_sed: np.ndarray
+    stis_sed: np.ndarray
+    magnitudes: np.ndarray
+    ebv: np.ndarray
+
+    def __len__(self):
+        return len(self.name)
+
+    def take(self, rows):
+        """Some of the stars: a mask or indices."""
+        return RealStars(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+
+    @property
+    def fold(self):
+        """Fold of each star, shape (N,)."""
+        return np.array([fold_of(name) for name in self.name])
+
+
+def fold_of(name):
+    """
+    Fold in which a star is left out, from its name alone.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    fold : int
+        0 to 3.
+
+    Examples
+    --------
+    >>> from sedflux.training.stars import fold_of
+    >>> fold_of("HD19445") == fold_of(" HD19445 ")
+    True
+    """
+    digest = hashlib.sha256(f"{_FOLD_SEED} {name.strip()}".encode()).hexdigest()
+    return int(digest, 16) % FOLDS
+
+
+def miles_inputs(miles, rows):
+    """
+    MILES spectra, which are in the rest frame and vacuum, as arrays.
+
+    Returns
+    -------
+    wavelength : `~numpy.ndarray`, shape (n,)
+    flux, ivar : `~numpy.ndarray`, shape (N, n)
+    """
+    keep = (miles.wavelength > 3900.0) & (miles.wavelength < 7100.0)
+    flux = miles.flux[rows][:, keep].astype(float)
+    good = np.isfinite(flux) & (flux > 0)
+    level = np.nanmean(np.where(good, flux, np.nan), axis=1, keepdims=True)
+    flux = np.where(good, flux / level, 0.0)
+    ivar = np.where(good, (MILES_SNR / np.where(good, flux, 1.0)) ** 2, 0.0)
+    return miles.wavelength[keep], flux, ivar
+
+
+def stis_sed(stis, row):
+    """STIS flux of one star at R = 200 relative to 4000-7000 A; NaN where it has none."""
+    grid = sed_grid()
+    flux = stis.flux[row].astype(float)
+    good = np.isfinite(flux) & (flux > 0)
+    wavelength, flux = stis.wavelength[good], flux[good]
+    kernel = lsf_matrix(wavelength, broadening_sigma(grid, _stis_power(grid), 200.0),
+                        new_wavelength=grid)
+    smooth = kernel @ flux
+    near = np.searchsorted(wavelength, grid)
+    gap = np.diff(np.r_[-np.inf, wavelength, np.inf])[np.clip(near, 0, wavelength.size)]
+    smooth = smooth / (optical_mean(grid) @ smooth)
+    known = (grid > wavelength[0]) & (grid < wavelength[-1]) & (gap < 30.0)
+    return np.where(known, smooth, np.nan)
+
+
+def _stis_power(wavelength):
+    return np.select([wavelength < edge for edge, _ in _STIS_RESOLVING_POWER],
+                     [value for _, value in _STIS_RESOLVING_POWER])
+
+
+def read_passbands(path):
+    """Throughputs of a photometry file: wavelength (Angstrom) and value, by band."""
+    with fits.open(path) as hdus:
+        return {hdu.name: (np.asarray(hdu.data["WAVELENGTH"], float),
+                           np.asarray(hdu.data["THROUGHPUT"], float))
+                for hdu in hdus[2:]}
+
+
+def _names(column):
+    return [str(value).strip() for value in column]
+
+
+def _miles_seds(miles, rows):
+    """ln(SED) of MILES stars over the range that they cover."""
+    grid = sed_grid()
+    inside = (grid > _MILES_SED[0]) & (grid < _MILES_SED[1])
+    sigma = broadening_sigma(grid[inside], grid[inside] / MILES_FWHM, 200.0)
+    kernel = lsf_matrix(miles.wavelength, sigma, new_wavelength=grid[inside])
+    flux = miles.flux[rows].astype(float)
+    good = np.isfinite(flux) & (flux > 0)
+    seen = kernel @ good.T.astype(float)
+    smooth = (kernel @ np.where(good, flux, 0.0).T) / np.where(seen > 0.5, seen, np.nan)
+    whole = np.full((len(rows), grid.size), np.nan)
+    whole[:, inside] = smooth.T
+    mean = optical_mean(grid) @ np.nan_to_num(whole).T
+    return np.log(whole / mean.T)
+
+
+def _usable(labels):
+    """Stars that lie within the synthetic library."""
+    teff, logg, mh = labels.T
+    with np.errstate(invalid="ignore"):
+        return ((teff > 4550.0) & (teff < 10200.0) & (mh > -2.5) & (mh < 0.5) & (logg < 5.0)
+                & (logg > np.interp(teff, *_EDGE)))
+
+
+def _six_labels(three):
+    """TEFF, LOGG, MH with the abundances that go with them in the Galaxy."""
+    alpha = np.clip(-0.4 * three[:, 2], 0.0, 0.4)
+    return np.column_stack([three, alpha, np.zeros(len(three)), np.full(len(three), 2.0)])
+
+
+def _normalise(wavelength, flux, ivar, power, new_power):
+    """Spectra as the network takes them."""
+    flux, ivar = degrade_spectra(wavelength, flux, ivar, power, new_power)
+    flux, ivar = rebin_spectra(wavelength, flux, ivar, input_grid())
+    return remove_continuum(flux, ivar, input_basis(), tolerance=1e-7)
+
+
+def _guess(sptype):
+    """TEFF, LOGG, MH from a spectral type; NaN if it is no ordinary star."""
+    known = next((teff for kind, teff in _TYPE_TEFF.items() if sptype.startswith(kind)), np.nan)
+    return np.array([known, 3.3 if "III" in sptype else 4.1, -0.2])
+
+
+def _stis_only(stis):
+    """Rows, labels and errors of ordinary STIS stars that MILES did not observe."""
+    rows, labels, errors = [], [], []
+    table = stis.table
+    columns = (_names(table[name]) for name in ("SPTYPE", "MILES", "QUALITY"))
+    for row, (kind, partner, quality) in enumerate(zip(*columns, strict=True)):
+        published = np.array([float(table[name][row]) for name in ("TEFF", "LOGG", "FEH")])
+        three = published if np.isfinite(published).all() else _guess(kind)
+        if partner not in ("", "--") or quality == "suspect" or not _usable(three[None])[0]:
+            continue
+        if "e" in kind or "p" in kind.replace("wp", ""):
+            continue
+        rows.append(row)
+        labels.append(three)
+        errors.append(LABEL_ERRORS if three is published else _TYPE_ERRORS)
+    return rows, np.array(labels), np.array(errors)
+
+
+def _stis_inputs(stis, rows):
+    keep = (stis.wavelength > 3900.0) & (stis.wavelength < 7150.0)
+    wavelength = stis.wavelength[keep]
+    flux = stis.flux[rows][:, keep].astype(float)
+    good = np.isfinite(flux) & (flux > 0)
+    flux = np.where(good, flux, 0.0)
+    ivar = np.where(good, (MILES_SNR / np.where(good, flux, 1.0)) ** 2, 0.0)
+    return _normalise(wavelength, flux, ivar, _stis_power(wavelength), STIS_POWER)
+
+
+def read_stars(miles, stis, photometry):
+    """
+    Read all real stars within the range of the synthetic library.
+
+    Parameters
+    ----------
+    miles, stis, photometry : path-like
+        FITS libraries of R = 2000 spectra, of STIS SEDs, and of magnitudes.
+
+    Returns
+    -------
+    stars : `RealStars`
+    """
+    miles, stis, bands = read_library(miles), read_library(stis), read_passbands(photometry)
+    colours = Table.read(photometry, hdu=1)
+    three = np.column_stack([np.asarray(miles.table[name], float)
+                             for name in ("TEFF", "LOGG", "FEH")])
+    rows = np.flatnonzero(_usable(three))
+    names = np.array(_names(miles.table["NAME"]))[rows]
+    wavelength, flux, ivar = miles_inputs(miles, rows)
+    first = _normalise(wavelength, flux, ivar, wavelength / MILES_FWHM, MILES_POWER)
+    empty = np.full((len(rows), sed_grid().size), np.nan)
+    magnitudes, ebv = np.full((len(rows), len(bands)), np.nan), np.full(len(rows), np.nan)
+    measured = empty.copy()
+    place = {name: index for index, name in enumerate(names)}
+    for row, partner in enumerate(_names(stis.table["MILES"])):
+        suspect = str(stis.table["QUALITY"][row]).strip() == "suspect"
+        if partner in place and not suspect:
+            measured[place[partner]] = np.log(stis_sed(stis, row))
+    for entry in colours:
+        index = place.get(str(entry["NAME"]).strip())
+        if index is not None:
+            magnitudes[index] = [entry[band] for band in bands]
+            ebv[index] = np.ma.filled(entry["EBV"], np.nan)
+    more, labels, errors = _stis_only(stis)
+    second = _stis_inputs(stis, more)
+    count = len(more)
+    sources = _names(stis.table["SOURCE"])
+    titles = [hd if hd.startswith("HD") else own for hd, own in
+              zip(_names(stis.table["HD"]), _names(stis.table["NAME"]), strict=True)]
+    return RealStars(
+        name=np.r_[names, [titles[row] for row in more]],
+        source=np.r_[np.full(len(rows), "MILES", dtype="U8"), [sources[row] for row in more]],
+        labels=_six_labels(np.vstack([three[rows], labels])),
+        label_errors=np.vstack([np.tile(LABEL_ERRORS, (len(rows), 1)), errors]),
+        normalised=np.vstack([first[0], second[0]]), ivar=np.vstack([first[1], second[1]]),
+        resolving_power=np.r_[np.full(len(rows), MILES_POWER), np.full(count, STIS_POWER)],
+        miles_sed=np.vstack([_miles_seds(miles, rows), empty[:1].repeat(count, axis=0)]),
+        stis_sed=np.vstack([measured, [np.log(stis_sed(stis, row)) for row in more]]),
+        magnitudes=np.vstack([magnitudes, np.full((count, len(bands)), np.nan)]),
+        ebv=np.r_[ebv, np.full(count, np.nan)],
+    )
