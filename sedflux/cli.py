@@ -30,35 +30,57 @@ def _parser():
 
     commands.add_parser("models", help="list the models")
 
-    train = commands.add_parser("train", help="train a network on a synthetic library")
-    train.add_argument("library", help="FITS library with MODELS, WAVELENGTH and FLUX")
-    train.add_argument("--output", required=True, metavar="FOLDER",
-                       help="checkpoint, log, figure and model go here; a run is resumed")
-    train.add_argument("--name", default="uara.custom", help="name of the model, arch.tag")
-    train.add_argument("--steps", type=int, default=24000)
-    train.add_argument("--seed", type=int, default=1)
-    train.add_argument("--workers", type=int, default=1)
-    train.add_argument("--learning-rate", type=float, default=1.5e-3)
-    train.add_argument("--convolutions", action="store_true")
-    train.add_argument("--no-shrinkage", action="store_true")
-    train.add_argument("--diagonal-loss", action="store_true")
+    _train_parser(commands.add_parser("train", help="train a network"))
+    _validate_parser(commands.add_parser("validate", help="measure the accuracy"))
 
-    validate = commands.add_parser("validate", help="measure the accuracy")
+    benchmark = commands.add_parser("benchmark", help="measure the speed")
+    benchmark.add_argument("--model")
+    benchmark.add_argument("--batches", type=int, nargs="+", default=[1, 64, 4096])
+    return parser
+
+
+def _train_parser(train):
+    stages = train.add_subparsers(dest="stage", required=True)
+    first = stages.add_parser("pretrain", help="on a synthetic library alone")
+    first.add_argument("library", help="FITS library with MODELS, WAVELENGTH and FLUX")
+    first.add_argument("--convolutions", action="store_true")
+    first.add_argument("--no-shrinkage", action="store_true")
+    first.add_argument("--diagonal-loss", action="store_true")
+    second = stages.add_parser("finetune", help="on a library that real stars correct")
+    second.add_argument("library", help="the library of the pretraining")
+    second.add_argument("miles", help="R = 2000 spectra of stars")
+    second.add_argument("stis", help="HST/STIS SEDs of stars")
+    second.add_argument("photometry", help="magnitudes of stars")
+    second.add_argument("--start", required=True, metavar="MODEL", help="the pretrained model")
+    second.add_argument("--leave-out", type=int, metavar="FOLD", help="stars not to be used, 0-3")
+    second.add_argument("--share", type=float, default=1.0, help="share of the stars to use")
+    second.add_argument("--cold", action="store_true", help="begin with new weights")
+    for stage, steps, rate in ((first, 20000, 1.5e-3), (second, 6000, 1.5e-3)):
+        stage.add_argument("--output", required=True, metavar="FOLDER",
+                           help="checkpoint, log, figure and model go here; a run is resumed")
+        stage.add_argument("--name", default="uara.custom", help="name of the model, arch.tag")
+        stage.add_argument("--steps", type=int, default=steps)
+        stage.add_argument("--seed", type=int, default=1)
+        stage.add_argument("--workers", type=int, default=1)
+        stage.add_argument("--learning-rate", type=float, default=rate)
+
+
+def _validate_parser(validate):
     validate.add_argument("--synthetic", metavar="FITS", help="synthetic library")
-    validate.add_argument("--stars", nargs=2, metavar=("STIS", "MILES"),
-                          help="stars with both spectra")
-    validate.add_argument("--photometry", metavar="FITS", help="colours; needs --stars")
+    validate.add_argument("--stars", nargs=3, metavar=("STIS", "MILES", "PHOTOMETRY"),
+                          help="real stars")
+    validate.add_argument("--folds", nargs=4, metavar="MODEL", default=[],
+                          help="models trained without fold 0, 1, 2, 3 of the stars")
+    validate.add_argument("--compare", metavar="MODEL", help="another model on the same stars")
+    validate.add_argument("--snr", type=float, help="add noise to the stars' spectra")
+    validate.add_argument("--foreign", nargs=2, metavar=("STIS", "MILES"),
+                          help="objects of other kinds: how many are flagged")
     validate.add_argument("--continuum", metavar="FITS",
                           help="compare forms of the continuum removal on a library")
     validate.add_argument("--model")
     validate.add_argument("--realisations", type=int, default=4)
     validate.add_argument("--no-baselines", action="store_true")
     validate.add_argument("--output", default="validation", metavar="FOLDER")
-
-    benchmark = commands.add_parser("benchmark", help="measure the speed")
-    benchmark.add_argument("--model")
-    benchmark.add_argument("--batches", type=int, nargs="+", default=[1, 64, 4096])
-    return parser
 
 
 def _predict(arguments):
@@ -86,22 +108,30 @@ def _models(arguments):
 
 
 def _train(arguments):
-    from sedflux.training.run import train_on_library
+    common = {name: getattr(arguments, name)
+              for name in ("name", "steps", "seed", "workers", "learning_rate")}
+    if arguments.stage == "pretrain":
+        from sedflux.training.run import train_on_library
 
-    path = train_on_library(
-        arguments.library, arguments.output, name=arguments.name, steps=arguments.steps,
-        seed=arguments.seed, workers=arguments.workers, learning_rate=arguments.learning_rate,
-        convolutions=arguments.convolutions, shrink=not arguments.no_shrinkage,
-        diagonal=arguments.diagonal_loss,
-    )
+        path = train_on_library(
+            arguments.library, arguments.output, convolutions=arguments.convolutions,
+            shrink=not arguments.no_shrinkage, diagonal=arguments.diagonal_loss, **common)
+    else:
+        from sedflux.training.finetune import finetune
+
+        path = finetune(
+            arguments.library, arguments.miles, arguments.stis, arguments.photometry,
+            arguments.output, start=arguments.start, leave_out=arguments.leave_out,
+            share=arguments.share, warm=not arguments.cold, **common)
     print(f"wrote {path}")
 
 
 def _validate(arguments):
     from sedflux.validation import run
 
-    if not (arguments.synthetic or arguments.stars or arguments.continuum):
-        raise SedfluxError("nothing to validate on: give --synthetic, --stars or --continuum")
+    if not any((arguments.synthetic, arguments.stars, arguments.foreign, arguments.continuum)):
+        raise SedfluxError(
+            "nothing to validate on: give --synthetic, --stars, --foreign or --continuum")
     folder = Path(arguments.output)
     folder.mkdir(parents=True, exist_ok=True)
     if arguments.continuum:
@@ -111,8 +141,11 @@ def _validate(arguments):
                       realisations=arguments.realisations,
                       baselines=not arguments.no_baselines, say=print)
     if arguments.stars:
-        run.stars(*arguments.stars, folder, photometry=arguments.photometry,
-                  model=arguments.model, say=print)
+        models = arguments.folds or ([arguments.model] if arguments.model else [])
+        run.stars(*arguments.stars, folder, models=models, compare=arguments.compare,
+                  snr=arguments.snr, say=print)
+    if arguments.foreign:
+        run.foreign(*arguments.foreign, folder, model=arguments.model, say=print)
 
 
 def _benchmark(arguments):

@@ -6,10 +6,10 @@ from sedflux.exceptions import SedfluxError
 
 __all__ = ["plot_prediction", "plot_response", "plot_training"]
 
-_INK, _BAND, _TRUTH = "#1f4e79", "#9dc3e6", "#c55a11"
+INK, BAND_COLOR, TRUTH_COLOR = "#1f4e79", "#9dc3e6", "#c55a11"
 
 
-def _pyplot():
+def load_pyplot():
     try:
         import matplotlib
 
@@ -36,32 +36,32 @@ def plot_prediction(path, sed, *, normalised=None, measured=None, title=""):
         Flux of the same star on the SED's grid, and its sigma.
     title : str, optional
     """
-    pyplot = _pyplot()
+    pyplot = load_pyplot()
     heights = [1.0, 2.0] + ([0.8] if measured else [])
     figure, axes = pyplot.subplots(len(heights), 1, figsize=(9, 2.4 * sum(heights)),
                                    height_ratios=heights, layout="constrained")
     if normalised is not None:
-        axes[0].plot(*normalised, color=_INK, lw=0.6)
+        axes[0].plot(*normalised, color=INK, lw=0.6)
     axes[0].set(ylabel="input / continuum", title=title, xlim=(4000, 7000),
                 xlabel="wavelength (vacuum Å)")
     axis = axes[1]
     for width, alpha in ((2, 0.35), (1, 0.7)):
         axis.fill_between(sed.wavelength, sed.flux - width * sed.sigma,
-                          sed.flux + width * sed.sigma, color=_BAND, alpha=alpha, lw=0,
+                          sed.flux + width * sed.sigma, color=BAND_COLOR, alpha=alpha, lw=0,
                           label=f"predicted, {width} sigma")
-    axis.plot(sed.wavelength, sed.flux, color=_INK, lw=1.2, label="predicted from the lines")
+    axis.plot(sed.wavelength, sed.flux, color=INK, lw=1.2, label="predicted from the lines")
     if measured:
-        axis.plot(sed.wavelength, measured[0], color=_TRUTH, lw=1.0, label="measured")
+        axis.plot(sed.wavelength, measured[0], color=TRUTH_COLOR, lw=1.0, label="measured")
     axis.set(ylabel="F$_\\lambda$ / mean(4000-7000 Å)", xlim=sed.wavelength[[0, -1]],
              ylim=(0, 1.25 * np.nanmax(sed.flux)))
     axis.legend(frameon=False, fontsize="small")
     if measured:
         total = np.hypot(sed.sigma, measured[1])
-        axes[2].axhspan(-1, 1, color=_BAND, alpha=0.5, lw=0)
+        axes[2].axhspan(-1, 1, color=BAND_COLOR, alpha=0.5, lw=0)
         axes[2].axhline(0, color="0.4", lw=0.8)
         pulls = (measured[0] - sed.flux) / total
         limit = max(4.0, 1.1 * np.nanmax(np.abs(pulls)))
-        axes[2].plot(sed.wavelength, pulls, color=_TRUTH, lw=0.9)
+        axes[2].plot(sed.wavelength, pulls, color=TRUTH_COLOR, lw=0.9)
         axes[2].set(ylabel="(measured - predicted)\n/ sigma", ylim=(-limit, limit),
                     xlim=axis.get_xlim(), xlabel="wavelength (vacuum Å)")
     else:
@@ -81,13 +81,13 @@ def plot_response(path, response, *, truth=None):
     truth : `~numpy.ndarray`, optional
         Throughput at the same wavelengths.
     """
-    pyplot = _pyplot()
+    pyplot = load_pyplot()
     figure, axis = pyplot.subplots(figsize=(8, 4), layout="constrained")
     axis.fill_between(response.wavelength, response.throughput - response.sigma,
-                      response.throughput + response.sigma, color=_BAND, lw=0, label="1 sigma")
-    axis.plot(response.wavelength, response.throughput, color=_INK, lw=1.2, label="fitted")
+                      response.throughput + response.sigma, color=BAND_COLOR, lw=0, label="1 sigma")
+    axis.plot(response.wavelength, response.throughput, color=INK, lw=1.2, label="fitted")
     if truth is not None:
-        axis.plot(response.wavelength, truth, color=_TRUTH, lw=1, ls="--", label="true")
+        axis.plot(response.wavelength, truth, color=TRUTH_COLOR, lw=1, ls="--", label="true")
     axis.set(xlabel="wavelength (vacuum Å)", ylabel="throughput", ylim=(0, None))
     axis.legend(frameon=False)
     figure.savefig(path, dpi=120)
@@ -104,12 +104,12 @@ def plot_training(path, history):
     history : sequence of dict
         Rows of the training log, with ``step``, ``loss`` and ``median``.
     """
-    pyplot = _pyplot()
+    pyplot = load_pyplot()
     figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
     steps = [entry["step"] for entry in history]
-    axes[0].plot(steps, [entry["loss"] for entry in history], color=_INK)
+    axes[0].plot(steps, [entry["loss"] for entry in history], color=INK)
     axes[0].set(xlabel="step", ylabel="loss")
-    axes[1].semilogy(steps, [entry["median"] for entry in history], color=_INK)
+    axes[1].semilogy(steps, [entry["median"] for entry in history], color=INK)
     axes[1].set(xlabel="step", ylabel="median |error of ln SED|")
     figure.savefig(path, dpi=120)
     pyplot.close(figure)

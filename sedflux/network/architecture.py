@@ -23,7 +23,14 @@ from torch import nn
 
 from sedflux.exceptions import ModelError
 
-__all__ = ["ARCHITECTURES", "Config", "Output", "Summary", "UncertaintyAwareResidualAttention", "build"]
+__all__ = [
+    "ARCHITECTURES",
+    "Config",
+    "Output",
+    "Summary",
+    "UncertaintyAwareResidualAttention",
+    "build",
+]
 
 #: Variance of ln(SED) that no prediction goes below: (0.03 %)^2.
 VARIANCE_FLOOR = 1e-7

@@ -20,10 +20,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.interpolate import BSpline
 
-from sedflux.continuum import remove_continuum
 from sedflux.grids import input_grid, sed_grid
 from sedflux.libraries.emulator import scale_labels
 from sedflux.reddening import extinction_curve
+from sedflux.training.examples import input_basis
 from sedflux.training.stars import MILES_POWER, STIS_POWER
 from sedflux.validation.labelfit import LabelFit
 
@@ -40,8 +40,17 @@ _SPLINES = 26
 _ITERATIONS = 4
 _COMPONENTS = 40
 #: S/N that discrepancies leave to spectra at R = 500, and chi-square beyond which a star is odd.
-_COARSE_SNR = 100.0
-_COARSE_CHI2 = 4.0
+_COARSE_SNR = 40.0
+_COARSE_CHI2 = 2.0
+#: Chi-square of the SED, a sample, beyond which labels of a coarse spectrum are wrong: above
+#: `_HOT`, where models have the right SEDs, and below.
+_COARSE_SHAPE, _HOT = (1.0, 3.0), 7000.0
+#: Temperature above which the spectral type, good to 300 K, replaces coarse lines.
+_EARLY, _EARLY_ERRORS = 8800.0, (300.0, 0.3)
+#: Trial labels for coarse spectra, how many of the best count, and how far lines may move them.
+_TRIALS, _BEST = 20000, 10
+_REFINE = np.array([150.0, 0.15, 0.15, 0.05, 0.05, 0.2])
+_SEED = 11
 
 
 def label_terms(labels):
@@ -61,6 +70,22 @@ def label_terms(labels):
               for c in range(DEGREE + 1 - a - b)]
     powers.sort(key=sum)
     return np.stack([x**a * y**b * z**c for a, b, c in powers], axis=1)
+
+
+def warmth(labels):
+    """
+    Share that a star has in the warm class: the SEDs of cool ones scatter far more.
+
+    Parameters
+    ----------
+    labels : array_like, shape (N, 6)
+
+    Returns
+    -------
+    share : `~numpy.ndarray`, shape (N,)
+        0 below 5200 K, 1 above 5600 K.
+    """
+    return np.clip((np.asarray(labels)[:, 0] - 5200.0) / 400.0, 0.0, 1.0)
 
 
 def sed_splines():
@@ -89,8 +114,10 @@ class Correction:
     star_labels : `~numpy.ndarray`, shape (n, 6)
     residuals : `~numpy.ndarray`, shape (n, 2430)
         What the input correction leaves of each star's normalised spectrum.
-    sed_factor : `~numpy.ndarray`, shape (r, 575)
-        Rows of the covariance of ln(SED) of stars about the correction.
+    sed_factors : `~numpy.ndarray`, shape (2, r, 575)
+        Rows of the covariance of ln(SED) of stars about the correction: cool and warm ones.
+    sed_noise : `~numpy.ndarray`, shape (2, 575)
+        Standard deviation that varies from sample to sample.
     """
 
     input_terms: np.ndarray
@@ -98,7 +125,8 @@ class Correction:
     spread: np.ndarray
     star_labels: np.ndarray
     residuals: np.ndarray
-    sed_factor: np.ndarray
+    sed_factors: np.ndarray
+    sed_noise: np.ndarray
 
     def _faded(self, labels):
         """Terms, smaller where the stars say nothing."""
@@ -158,7 +186,10 @@ class Correction:
         mix = rng.standard_normal(near.shape) / np.sqrt(_NEIGHBOURS)
         weights = np.zeros((len(labels), len(self.residuals)), dtype=np.float32)
         np.put_along_axis(weights, near, mix.astype(np.float32), axis=1)
-        sed = rng.standard_normal((len(labels), len(self.sed_factor))) @ self.sed_factor
+        warm = (rng.random(len(labels)) < warmth(labels)).astype(int)
+        mix = rng.standard_normal((len(labels), self.sed_factors.shape[1]))
+        sed = np.where(warm[:, None], mix @ self.sed_factors[1], mix @ self.sed_factors[0])
+        sed += self.sed_noise[warm] * rng.standard_normal(sed.shape)
         return weights @ self.residuals, sed.astype(np.float32)
 
 
@@ -227,8 +258,10 @@ class _Truth:
 #: Errors that a source shares over wavelengths, as spline coefficients: blue, middle, red.
 _SOURCE_ERRORS = {"MILES": (0.03, 0.008, 0.015), "CALSPEC": (0.01, 0.005, 0.01),
                   "NGSL": (0.02, 0.01, 0.02)}
-#: White error of a sample, of every source.
-_WHITE = 0.01
+#: What splines leave of a star's SED, by wavelength: lines too narrow for them.
+_WHITE = ([2500.0, 3000.0, 3300.0, 4000.0, 4500.0], [0.12, 0.08, 0.04, 0.02, 0.01])
+#: Penalty on terms of each degree in the second, fine step of the correction.
+_FINE_PENALTY = np.repeat([0.3, 1.0, 6.0, 12.0], [1, 3, 6, 10])
 #: Prior E(B-V) and its error: MILES (dereddened), unknown, and known.
 _EBV = {"MILES": (0.0, 0.03), "CALSPEC": (0.015, 0.02), "NGSL": (0.02, 0.03), "known": 0.025}
 _PHOTOMETRY_ERROR = 0.01
@@ -241,14 +274,16 @@ def _knot_values(blue, middle, red):
     return np.interp(centre, [3900.0, 4700.0, 6200.0, 7500.0], [blue, middle, middle, red])
 
 
-def _sed_truth(star, splines, difference, source, ebv, curve, *, miles):
-    """Measurement of one star by its SED."""
+def _sed_truth(star, splines, difference, source, ebv, curve, *, miles, more=None):
+    """Measurement of one star by its SED; ``more`` are further common errors."""
     known = np.flatnonzero(np.isfinite(difference))[::_STEP]
     mean, error = ebv
     nuisance = np.vstack([np.ones(known.size), error * curve[known],
                           (_knot_values(*_SOURCE_ERRORS[source])[:, None] * splines.T[:, known])])
+    if more is not None:
+        nuisance = np.vstack([nuisance, more[:, known]])
     return _Truth(splines[known], difference[known] - mean * curve[known],
-                  np.full(known.size, _WHITE**2), nuisance, star, miles)
+                  np.interp(sed_grid()[known], *_WHITE) ** 2, nuisance, star, miles)
 
 
 def _band_weights(passbands):
@@ -275,7 +310,7 @@ def _color_truth(star, splines, weights, colors, log_sed, ebv, curve):
                   (response @ (error * curve))[None], star, False)
 
 
-def _truths(stars, log_sed, weights, names):
+def _truths(stars, log_sed, doubt, weights, names):
     """All measurements of all stars, relative to the models at their labels."""
     splines, curve = sed_splines(), extinction_curve(sed_grid())
     found = []
@@ -288,8 +323,9 @@ def _truths(stars, log_sed, weights, names):
             found.append(_sed_truth(star, splines, stars.miles_sed[star] - base, "MILES",
                                     _EBV["MILES"], curve, miles=True))
         if np.isfinite(stars.stis_sed[star]).any():
+            more = doubt[star] if stars.labels[star, 0] > _EARLY and source == "CALSPEC" else None
             found.append(_sed_truth(star, splines, stars.stis_sed[star] - base, source, ebv,
-                                    curve, miles=False))
+                                    curve, miles=False, more=more))
         elif np.isfinite(stars.magnitudes[star]).any():
             ordered = dict(zip(names, stars.magnitudes[star], strict=True))
             reference = ordered.pop(REFERENCE_BAND)
@@ -309,7 +345,7 @@ def _information(truth, scatter):
             design @ data - along @ (inner @ along_data))
 
 
-def _solve_sed(truths, terms, scatter):
+def _solve_sed(truths, terms, scatters, warm):
     """
     Generalised least squares for the SED correction of all stars at once.
 
@@ -321,20 +357,20 @@ def _solve_sed(truths, terms, scatter):
     normal = np.zeros((size, _SPLINES, size, _SPLINES))
     right = np.zeros((size, _SPLINES))
     for truth in truths:
-        gram, data = _information(truth, scatter)
+        gram, data = _information(truth, scatters[int(warm[truth.star])])
         row = np.r_[terms[truth.star], float(truth.miles)]
         normal += row[:, None, None, None] * row[None, None, :, None] * gram[None, :, None, :]
         right += row[:, None] * data
     degree = np.r_[0, np.repeat([1, 2, 3], [3, 6, 10])]
-    strength = _knot_values(0.2, 0.05, 0.08)[None] / (2.0**degree)[:, None]
+    strength = _knot_values(0.3, 0.05, 0.08)[None] / (2.0**degree)[:, None]
     prior = np.vstack([strength, _knot_values(0.03, 0.01, 0.02)]) ** -2.0
     flat = normal.reshape(size * _SPLINES, -1) + np.diag(prior.ravel())
     return np.linalg.solve(flat, right.ravel()).reshape(size, _SPLINES)
 
 
-def _star_scatter(truths, terms, coefficients, scatter, *, iterations=3, weight=20.0):
+def _star_scatter(truths, terms, coefficients, *, iterations=3, weight=10.0):
     """Covariance of stars about the correction (splines), from the complete truths alone."""
-    start = scatter.T @ scatter
+    start = _first_scatter().T @ _first_scatter()
     covariance = start
     for _ in range(iterations):
         total, count = weight * start, weight
@@ -351,6 +387,46 @@ def _star_scatter(truths, terms, coefficients, scatter, *, iterations=3, weight=
         covariance = total / count
     values, vectors = np.linalg.eigh(covariance)
     return (vectors * np.sqrt(values.clip(min=0.0))).T[::-1]
+
+
+def _fine_correction(stars, log_sed, terms, coarse, common):
+    """
+    What splines leave, wavelength by wavelength: lines in the SED that models lack.
+
+    Every star's dust and scale are taken out by its own fit to the spline correction.
+
+    Returns
+    -------
+    coefficients : `~numpy.ndarray`, shape (20, 575)
+    left : `~numpy.ndarray`, shape (N, 575)
+        What remains of the STIS stars.
+    """
+    curve, splines = extinction_curve(sed_grid()), sed_splines()
+    left = np.stack([stars.stis_sed, stars.miles_sed - common]) - log_sed - terms @ coarse
+    smooth = np.column_stack([curve, splines * _knot_values(0.05, 0.01, 0.02)])
+    for row in left.reshape(-1, left.shape[-1]):
+        known = np.isfinite(row)
+        if known.any():
+            weight = 1.0 / np.interp(sed_grid()[known], *_WHITE) ** 2
+            design = smooth[known]
+            normal = (design.T * weight) @ design + np.eye(design.shape[1])
+            row -= smooth @ np.linalg.solve(normal, design.T @ (weight * row[known]))
+    stacked = np.vstack([terms, terms])
+    both = left.reshape(-1, left.shape[-1])
+    coefficients = np.zeros((terms.shape[1], both.shape[1]))
+    for sample in range(both.shape[1]):
+        known = np.isfinite(both[:, sample])
+        design = stacked[known]
+        normal = design.T @ design + np.diag(_FINE_PENALTY)
+        coefficients[:, sample] = np.linalg.solve(normal, design.T @ both[known, sample])
+    return coefficients, left[0] - terms @ coefficients
+
+
+def _rms(values):
+    """Rms of each column over the rows that are known, 2 % where there are too few."""
+    count = np.isfinite(values).sum(axis=0)
+    square = np.nansum(values**2, axis=0) / np.maximum(count, 1)
+    return np.where(count > 2, np.sqrt(square), 0.02)
 
 
 def _first_scatter():
@@ -382,29 +458,92 @@ def fit_correction(library, kernels, stars, passbands):
     sharp = stars.take(stars.source == "MILES")
     fitter = LabelFit(library, kernels, resolving_power=MILES_POWER)
     labels, input_terms, residuals, spread = _refine_labels(fitter, sharp, low, high)
-    first = Correction(input_terms, np.zeros((len(input_terms), sed_grid().size)), spread, labels,
-                       residuals.astype(np.float32), np.zeros((1, sed_grid().size)))
-    coarse = stars.take(stars.source != "MILES")
-    fitted, kept = _coarse_labels(first.correct(library), kernels, coarse)
-    rows = np.r_[np.flatnonzero(stars.source == "MILES"),
-                 np.flatnonzero(stars.source != "MILES")[kept]]
-    every, labels = stars.take(rows), np.vstack([labels, fitted[kept]])
-    log_sed = fitter.emulator.mean(labels)[:, -sed_grid().size :]
-    truths = _truths(every, log_sed, _band_weights(passbands), list(passbands))
-    terms, scatter = first._faded(labels), _first_scatter()
-    for _ in range(3):
-        coefficients = _solve_sed(truths, terms, scatter)
-        scatter = _star_scatter(truths, terms, coefficients, _first_scatter())
+    samples = sed_grid().size
+    first = Correction(input_terms, np.zeros((len(input_terms), samples)), spread, labels,
+                       residuals.astype(np.float32), np.zeros((2, 1, samples)),
+                       np.zeros((2, samples)))
+    every, coarse = sharp, stars.take(stars.source != "MILES")
+    if len(coarse):
+        fitted, kept = _coarse_labels(first.correct(library), kernels, coarse)
+        rows = np.r_[np.flatnonzero(stars.source == "MILES"),
+                     np.flatnonzero(stars.source != "MILES")[kept]]
+        every, labels = stars.take(rows), np.vstack([labels, fitted[kept]])
+    log_sed = fitter.emulator.mean(labels)[:, -samples:]
+    doubt = np.stack([fitter.emulator.mean(labels + step)[:, -samples:] - log_sed
+                      for step in np.diag([*_EARLY_ERRORS, 0, 0, 0, 0])[:2]], axis=1)
+    truths = _truths(every, log_sed, doubt, _band_weights(passbands), list(passbands))
+    terms, warm = first._faded(labels), warmth(labels) > 0.5
+    scatters = [_first_scatter()] * 2
+    for _ in range(_ITERATIONS):
+        coefficients = _solve_sed(truths, terms, scatters, warm)
+        scatters = [_star_scatter([truth for truth in truths if warm[truth.star] == kind], terms,
+                                  coefficients) for kind in (False, True)]
     splines = sed_splines()
-    return replace(first, sed_terms=coefficients[:-1] @ splines.T,
-                   sed_factor=scatter @ splines.T)
+    coarse = coefficients[:-1] @ splines.T
+    fine, left = _fine_correction(every, log_sed, terms, coarse, coefficients[-1] @ splines.T)
+    noise = np.stack([_rms(left[warm == kind]) for kind in (False, True)])
+    return replace(first, sed_terms=coarse + fine, sed_factors=np.stack(scatters) @ splines.T,
+                   sed_noise=noise)
 
 
 def _coarse_labels(library, kernels, stars):
-    """Labels of stars with coarse spectra through the corrected library; which to keep."""
+    """
+    Labels of stars with coarse spectra through the corrected library; which to keep.
+
+    Near 9000 K the same Balmer lines belong to two temperatures and coarse spectra cannot
+    tell them apart, so labels are searched over the whole library by lines and the star's
+    own SED together, within what dust and models may do, and then refined by the lines.
+    """
     fitter = LabelFit(library, kernels, resolving_power=STIS_POWER)
-    results = [fitter.fit(values, np.where(weight > 0, _COARSE_SNR**2, 0.0))
-               for values, weight in zip(stars.normalised, stars.ivar, strict=True)]
-    labels = np.stack([result.labels for result in results])
-    chi2 = np.array([result.chi2 for result in results]) / stars.normalised.shape[1]
-    return labels, chi2 < _COARSE_CHI2
+    trial = _trial_labels(library.labels, np.random.default_rng(_SEED))
+    joint = fitter.emulator.mean(trial)
+    models = np.expm1(joint[:, : -sed_grid().size])
+    models -= (models @ input_basis()) @ input_basis().T
+    labels, chi2 = np.empty(stars.labels.shape), np.empty(len(stars))
+    for index in range(len(stars)):
+        values = stars.normalised[index]
+        weight = np.where(stars.ivar[index] > 0, _COARSE_SNR**2, 0.0)
+        total = ((models - values) ** 2) @ weight
+        total += _sed_chi2(stars, index, joint[:, -sed_grid().size :])
+        # A dozen trial points around the best one: a mean is steadier than the best.
+        best = np.argsort(total)[:_BEST]
+        fit = fitter.fit(values, weight, start=trial[best].mean(axis=0), errors=_REFINE)
+        labels[index], chi2[index] = fit.labels, fit.chi2 / values.size
+    # Coarse lines of A0 stars look like those at 8000 K: there the spectral type says more,
+    # unless the SED contradicts it.
+    typed, fitted = (_shape_chi2(fitter, stars, values) for values in (stars.labels, labels))
+    early = (stars.labels[:, 0] > _EARLY) & (typed < fitted)
+    labels = np.where(early[:, None], stars.labels, labels)
+    shape = np.where(early, typed, fitted)
+    limit = np.where(labels[:, 0] > _HOT, *_COARSE_SHAPE)
+    return labels, (early | (chi2 < _COARSE_CHI2)) & (shape < limit)
+
+
+def _shape_chi2(fitter, stars, labels):
+    """Chi-square a sample of each star's SED against the model at its labels."""
+    seds = fitter.emulator.mean(labels)[:, -sed_grid().size :]
+    total = [_sed_chi2(stars, index, seds[index : index + 1])[0] for index in range(len(stars))]
+    return np.array(total) * _STEP / np.isfinite(stars.stis_sed).sum(axis=1)
+
+
+def _trial_labels(labels, rng):
+    """Labels spread over the library: each model's, moved towards another near it."""
+    scaled = scale_labels(labels)
+    near = np.argsort(((scaled[:, None] - scaled[None]) ** 2).sum(axis=-1), axis=1)[:, 1:13]
+    first = rng.integers(0, len(labels), _TRIALS)
+    second = near[first, rng.integers(0, near.shape[1], _TRIALS)]
+    share = rng.uniform(0.0, 1.0, (_TRIALS, labels.shape[1]))
+    return labels[first] + share * (labels[second] - labels[first])
+
+
+def _sed_chi2(stars, index, log_sed):
+    """How badly models' SEDs (N, 575) agree with a star's own, whatever its dust."""
+    source, curve = stars.source[index], extinction_curve(sed_grid())
+    splines = sed_splines()
+    truth = _sed_truth(index, splines, stars.stis_sed[index] - log_sed[0], source, _EBV[source],
+                       curve, miles=False)
+    rows = np.vstack([truth.nuisance, _first_scatter() @ truth.design.T])
+    inverse = np.linalg.inv(np.diag(truth.variance) + rows.T @ rows)
+    known = np.flatnonzero(np.isfinite(stars.stis_sed[index]))[::_STEP]
+    data = truth.data + log_sed[0, known] - log_sed[:, known]
+    return np.einsum("ni,ij,nj->n", data, inverse, data, optimize=True)

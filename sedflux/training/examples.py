@@ -123,10 +123,12 @@ class Engine:
         The training models alone.
     kernels : tuple of `~sedflux.libraries.emulator.Kernel`, optional
         Fitted when not given; takes minutes.
+    scatter : `~sedflux.training.empirical.Correction`, optional
+        Scatter of real stars about the library, drawn anew for every example.
     """
 
-    def __init__(self, library, *, kernels=None):
-        self.library = library
+    def __init__(self, library, *, kernels=None, scatter=None):
+        self.library, self.scatter = library, scatter
         log_input = np.log(library_inputs(library, FINE_RESOLVING_POWER, fine_grid()))
         smooth = smooth_basis(log_input.shape[1], shapes=continuum_shapes(fine_grid()))
         log_input -= (log_input @ smooth) @ smooth.T
@@ -182,9 +184,14 @@ class Engine:
         labels = self.draw_labels(size, rng)
         scores = self.emulator.draw_scores(labels, rng)
         joint = scores.astype(np.float32) @ self._components + self._centre
-        log_sed = joint[:, self.pixels :]
+        flux, log_sed = np.exp(joint[:, : self.pixels]), joint[:, self.pixels :]
+        if self.scatter is not None:
+            lines, change = self.scatter.draw(labels, rng)
+            margin = (self.pixels - 2 * lines.shape[1]) // 2
+            flux[:, margin:-margin] *= 1.0 + np.repeat(lines, 2, axis=1)
+            log_sed = log_sed + change
         log_sed = log_sed - np.log(self._average @ np.exp(log_sed).T).T
-        return np.exp(joint[:, : self.pixels]), log_sed, labels
+        return flux, log_sed, labels
 
     def examples(self, size, rng):
         """

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from sedflux.network.checkpoint import save_network
 from sedflux.libraries.principal import kernels_to_lists
+from sedflux.network.checkpoint import save_network
 from sedflux.training.pool import as_tensors
 from sedflux.training.refine import measure_calibration
 

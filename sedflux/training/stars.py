@@ -23,7 +23,7 @@ from sedflux.resolution import broadening_sigma, degrade_spectra, lsf_matrix
 from sedflux.training.examples import input_basis
 
 __all__ = ["FOLDS", "RealStars", "fold_of", "miles_inputs", "read_passbands", "read_stars",
-           "stis_sed"]
+           "stis_arrays", "stis_sed"]
 
 #: Groups of stars of which each is left out once.
 FOLDS = 4
@@ -40,7 +40,7 @@ LABEL_ERRORS = np.array([100.0, 0.25, 0.12, 0.1, 0.1, 0.4])
 _TYPE_TEFF = {"B9": 10000.0, "A0": 9700.0, "A1": 9300.0, "A2": 8900.0, "A3": 8600.0,
               "A4": 8300.0, "A5": 8100.0, "A6": 7900.0, "A7": 7700.0, "A8": 7500.0, "A": 8300.0,
               "F": 6500.0, "G": 5700.0, "K": 4900.0}
-_TYPE_ERRORS = np.array([600.0, 0.4, 0.5, 0.15, 0.15, 0.5])
+_TYPE_ERRORS = np.array([300.0, 0.4, 0.5, 0.15, 0.15, 0.5])
 #: Surface gravity at the edge of the synthetic library.
 _EDGE = ([4500, 5000, 6000, 7000, 8000, 9000, 10000], [0.6, 0.8, 1.25, 1.9, 2.6, 2.9, 3.2])
 
@@ -225,6 +225,16 @@ def _stis_only(stis):
         labels.append(three)
         errors.append(LABEL_ERRORS if three is published else _TYPE_ERRORS)
     return rows, np.array(labels), np.array(errors)
+
+
+def stis_arrays(stis, row):
+    """Wavelength, flux, ivar, mask and resolving power of one STIS spectrum, as predict takes."""
+    keep = (stis.wavelength > 3900.0) & (stis.wavelength < 7150.0)
+    flux = stis.flux[row][keep].astype(float)
+    good = np.isfinite(flux) & (flux > 0)
+    ivar = (MILES_SNR / np.where(good, flux, 1.0)) ** 2
+    wavelength = stis.wavelength[keep]
+    return wavelength, np.where(good, flux, 0.0), ivar, ~good, _stis_power(wavelength)
 
 
 def _stis_inputs(stis, rows):

@@ -130,7 +130,8 @@ class LabelFit:
         models -= (models @ self._basis) @ self._basis.T
         return self.emulator.labels[np.argmin(((models - normalised) ** 2) @ ivar)]
 
-    def fit(self, normalised, ivar, *, iterations=12):
+    def fit(self, normalised, ivar, *, start=None, errors=None,
+            iterations=12):
         """
         Fit one spectrum.
 
@@ -138,21 +139,27 @@ class LabelFit:
         ----------
         normalised, ivar : `~numpy.ndarray`, shape (2430,)
             From `sedflux.continuum.remove_continuum`.
+        start : `~numpy.ndarray`, shape (6,), optional
+            Labels where the search begins; the model that fits best by default.
+        errors : `~numpy.ndarray`, shape (6,), optional
+            Errors of ``start`` as a prior, instead of the library's spread.
         iterations : int, optional
 
         Returns
         -------
         result : `LabelResult`
         """
-        labels = self._start(normalised, ivar)
+        labels = self._start(normalised, ivar) if start is None else np.array(start, float)
         size = len(labels)
         prior = np.eye(size + NEIGHBOURS)
-        prior[:size, :size] = self._prior
+        known = errors is not None
+        prior[:size, :size] = np.diag(errors**-2.0) if known else self._prior
+        centre = labels if known else self._prior_mean
         for _ in range(iterations):
             model, log_sed, slope, sed_slope = self._local(labels, ivar)
             errors, sed_errors = self._error_rows(labels)
             design = np.vstack([slope, errors])
-            offset = np.concatenate([labels - self._prior_mean, np.zeros(NEIGHBOURS)])
+            offset = np.concatenate([labels - centre, np.zeros(NEIGHBOURS)])
             residual = normalised - model
             normal = (design * ivar) @ design.T + prior
             solution = np.linalg.solve(normal, (design * ivar) @ residual - prior @ offset)

@@ -1,13 +1,29 @@
-"""The commands of ``sedflux validate``: tables on paper and on disk."""
+"""The commands of ``sedflux validate``: tables on paper and on disk, and figures."""
+
+import numpy as np
+from astropy.table import vstack
 
 from sedflux.libraries.library import read_library
 from sedflux.libraries.principal import kernels_from_lists
 from sedflux.predict import Predictor
+from sedflux.training.stars import read_passbands, read_stars
+from sedflux.validation import figures
 from sedflux.validation.continuum_study import continuum_table
-from sedflux.validation.stars import color_table, star_table
-from sedflux.validation.synthetic import synthetic_table
+from sedflux.validation.foreign import foreign_table
+from sedflux.validation.stars import (
+    TEFF_CELLS,
+    both_miles_tables,
+    color_table,
+    fit_reddening,
+    predict_left_out,
+    star_table,
+)
+from sedflux.validation.synthetic import synthetic_cases, synthetic_table
 
-__all__ = ["continuum", "stars", "synthetic"]
+__all__ = ["continuum", "foreign", "stars", "synthetic"]
+
+#: S/N of the map and the histograms.
+_FIGURE_SNR = 20.0
 
 
 def _write(table, path, say):
@@ -23,7 +39,7 @@ def _write(table, path, say):
 
 def synthetic(library, folder, *, model=None, realisations=4, baselines=True, say):
     """
-    Table of the accuracy on held-out models, ``synthetic.ecsv``.
+    Table of the accuracy on held-out models, ``synthetic.ecsv``, and its figures.
 
     Parameters
     ----------
@@ -35,32 +51,97 @@ def synthetic(library, folder, *, model=None, realisations=4, baselines=True, sa
     say : callable
         Gets lines of text.
     """
-    predictor = Predictor(model)
+    predictor, library = Predictor(model), read_library(library)
     kernels = kernels_from_lists(predictor.metadata["kernels"])
-    table = synthetic_table(read_library(library), predictor, kernels, realisations=realisations,
+    table = synthetic_table(library, predictor, kernels, realisations=realisations,
                             baselines=baselines, progress=say)
     _write(table, folder / "synthetic.ecsv", say)
+    cases = {snr: synthetic_cases(library, predictor, snr) for snr in (20.0, 40.0, 80.0)}
+    teff, prediction, truth = cases[_FIGURE_SNR]
+    order = [int(np.argmin(np.abs(teff - value))) for value in (5200.0, 6000.0, 8000.0)]
+    figures.plot_examples(folder / "synthetic_examples.png", [
+        (f"{teff[row]:.0f} K, S/N {snr:.0f}", part.flux[row], part.sigma[row], truth[row])
+        for snr, (_, part, _) in cases.items() for row in order])
+    errors = prediction.flux / truth - 1.0
+    title = f"{predictor.name} on held-out models, S/N {_FIGURE_SNR:.0f}"
+    figures.plot_error_map(folder / "synthetic_map.png", teff, errors, title=title)
+    figures.plot_histograms(folder / "synthetic_histograms.png", errors,
+                            (prediction.flux - truth) / prediction.sigma, title=title)
 
 
-def stars(stis, miles, folder, *, photometry=None, model=None, say):
+def _left_out_models(models):
+    """Predictors and the name under which they appear."""
+    predictors = [Predictor(model) for model in models] or [Predictor()]
+    return predictors[0].name if len(predictors) == 1 else "left out", predictors
+
+
+def stars(stis, miles, photometry, folder, *, models=(), compare=None, snr=None, say):
     """
-    Tables of the accuracy on real stars, ``stars.ecsv`` and ``each_star.ecsv``.
+    Tables and figures of the accuracy on real stars.
+
+    Writes ``stars.ecsv``, ``each_star.ecsv``, ``colors.ecsv``, ``miles.ecsv``,
+    ``stars.png`` and ``miles.png``.
+
+    Parameters
+    ----------
+    stis, miles, photometry : path-like
+    folder : `~pathlib.Path`
+    models : sequence of str, optional
+        One model, or one for every fold of stars, trained without it.
+    compare : str, optional
+        A model to stand beside them, such as the pretrained one.
+    snr : float, optional
+        Add noise to the spectra for this S/N a pixel.
+    say : callable
+    """
+    real, library = read_stars(miles, stis, photometry), read_library(miles)
+    passbands = read_passbands(photometry)
+    found = {"stars": [], "each_star": [], "colors": [], "miles": []}
+    by_wavelength, by_cell = {}, {}
+    for names in (models, [compare] if compare else None):
+        if names is None:
+            continue
+        label, predictors = _left_out_models(names)
+        left_out = predict_left_out(predictors, library, real, snr=snr)
+        table, each = star_table(left_out)
+        tables = (table, each, color_table(left_out, passbands), both_miles_tables(left_out))
+        for parts, part in zip(found.values(), tables, strict=True):
+            part.add_column([label] * len(part), name="model", index=0)
+            parts.append(part)
+        by_wavelength[label], by_cell[label] = _errors(left_out)
+    for name, parts in found.items():
+        _write(vstack(parts), folder / f"{name}.ecsv", say)
+    figures.plot_stars(folder / "stars.png", by_wavelength)
+    figures.plot_miles(folder / "miles.png", by_cell)
+
+
+def _errors(left_out):
+    """Errors against HST with dust fitted, and against MILES by temperature."""
+    real = left_out.stars
+    known = left_out.take(np.isfinite(real.stis_sed).any(axis=1))
+    truth = np.exp(known.stars.stis_sed)
+    errors = np.stack([part.reddened(fit_reddening(part, row, 0.02)).flux / row - 1.0
+                       for part, row in zip(known.predictions, truth, strict=True)])
+    every = left_out.stack("flux") / np.exp(real.miles_sed) - 1.0
+    teff = real.labels[:, 0]
+    return errors, {f"MILES, {low:.0f}-{high:.0f} K": every[(teff >= low) & (teff < high)]
+                    for low, high in TEFF_CELLS[:-1]}
+
+
+def foreign(stis, miles, folder, *, model=None, say):
+    """
+    Table of flags on objects of other kinds and on ordinary stars, ``foreign.ecsv``.
 
     Parameters
     ----------
     stis, miles : path-like
     folder : `~pathlib.Path`
-    photometry : path-like, optional
-        Adds ``colors.ecsv``.
     model : str, optional
     say : callable
     """
     predictor = Predictor(model)
-    table, each = star_table(predictor, stis, miles)
-    _write(each, folder / "each_star.ecsv", say)
-    _write(table, folder / "stars.ecsv", say)
-    if photometry:
-        _write(color_table(predictor, photometry, miles), folder / "colors.ecsv", say)
+    _write(foreign_table(predictor, read_library(stis), read_library(miles)),
+           folder / "foreign.ecsv", say)
 
 
 def continuum(library, folder, *, say):

@@ -1,57 +1,112 @@
-"""Accuracy on real stars: MILES spectra against HST/STIS SEDs and colours."""
+"""
+Accuracy on real stars: MILES spectra against HST/STIS SEDs, colours and MILES's own fluxes.
+
+A fine-tuned model has seen stars, so each star is predicted by the model that was
+trained without its fold (`sedflux.training.stars.fold_of`).
+"""
+
+from dataclasses import dataclass
 
 import numpy as np
-from astropy.io import fits
-from astropy.table import Table
+from astropy.table import Table, vstack
 from scipy.optimize import minimize_scalar
 
 from sedflux.covariance import LowRankCovariance
+from sedflux.exceptions import InputError
 from sedflux.grids import sed_grid
-from sedflux.libraries.library import read_library
 from sedflux.prediction import optical_mean
 from sedflux.reddening import extinction_curve
-from sedflux.resolution import broadening_sigma, lsf_matrix
+from sedflux.training.stars import FOLDS, MILES_FWHM, RealStars, miles_inputs
 from sedflux.validation.metrics import BANDS, SLITLESS_BANDS, band_rows, score
 
-__all__ = ["color_table", "fit_reddening", "star_table"]
+__all__ = ["LeftOut", "TEFF_CELLS", "color_table", "fit_reddening", "miles_table",
+           "predict_left_out", "star_table"]
 
-#: FWHM of MILES in Angstrom, and the S/N a pixel that its spectra are taken to have.
-_MILES_FWHM, _MILES_SNR = 2.5, 150.0
-#: Error of the truth: relative, in the shape of STIS fluxes (CALSPEC, NGSL).
-_TRUTH_ERROR = {"CALSPEC": 0.01, "NGSL": 0.02}
-_STIS_RESOLVING_POWER = ((5700.0, 700.0), (np.inf, 550.0))
-
-
-def _miles_predictions(predictor, miles, rows):
-    """Predictions from MILES spectra; they are in the rest frame and vacuum."""
-    keep = (miles.wavelength > 3900.0) & (miles.wavelength < 7100.0)
-    flux = miles.flux[rows][:, keep].astype(float)
-    good = np.isfinite(flux) & (flux > 0)
-    level = np.nanmean(np.where(good, flux, np.nan), axis=1, keepdims=True)
-    flux = np.where(good, flux / level, 0.0)
-    ivar = np.where(good, (_MILES_SNR / np.where(good, flux, 1.0)) ** 2, 0.0)
-    wavelength = miles.wavelength[keep]
-    return predictor.predict(wavelength, flux, ivar, resolving_power=wavelength / _MILES_FWHM)
+#: Error of the truth: relative, in the shape of STIS fluxes (CALSPEC, NGSL) and of MILES.
+TRUTH_ERROR = {"CALSPEC": 0.01, "NGSL": 0.02, "MILES": 0.02}
+#: Ranges of effective temperature (K) in which stars are scored.
+TEFF_CELLS = ((4550.0, 5000.0), (5000.0, 5500.0), (5500.0, 6500.0), (6500.0, 8000.0),
+              (8000.0, 9750.0), (5000.0, 9750.0))
+#: Bands in which MILES fluxes are scored, in Angstrom.
+MILES_BANDS = {"3600-3750": (3600.0, 3750.0), "3750-4000": (3750.0, 4000.0),
+               "4000-4500": (4000.0, 4500.0), "4500-5500": (4500.0, 5500.0),
+               "6500-7300": (6500.0, 7300.0)}
 
 
-def _stis_truth(stis, row, grid):
-    """STIS flux of one star at R = 200 relative to 4000-7000 A; NaN where it has none."""
-    flux = stis.flux[row].astype(float)
-    good = np.isfinite(flux) & (flux > 0)
-    wavelength, flux = stis.wavelength[good], flux[good]
-    power = np.select([grid < edge for edge, _ in _STIS_RESOLVING_POWER],
-                      [value for _, value in _STIS_RESOLVING_POWER])
-    kernel = lsf_matrix(wavelength, broadening_sigma(grid, power, 200.0), new_wavelength=grid)
-    smooth = kernel @ flux
-    near = np.searchsorted(wavelength, grid)
-    gap = np.diff(np.r_[-np.inf, wavelength, np.inf])[np.clip(near, 0, wavelength.size)]
-    smooth = smooth / (optical_mean(grid) @ smooth)
-    return np.where((grid > wavelength[0]) & (grid < wavelength[-1]) & (gap < 30.0), smooth, np.nan)
-
-
-def fit_reddening(prediction, truth, error):
+@dataclass(frozen=True)
+class LeftOut:
     """
-    E(B-V), not negative, that brings a prediction closest to a measured SED.
+    Predictions of stars by models that never saw them.
+
+    Attributes
+    ----------
+    stars : `~sedflux.training.stars.RealStars`
+    predictions : list of `~sedflux.SEDPrediction`
+        One a star.
+    """
+
+    stars: RealStars
+    predictions: list
+
+    def stack(self, name):
+        """An array attribute or diagnostic of all predictions, (N, ...)."""
+        if name in self.predictions[0].diagnostics:
+            return np.array([float(part.diagnostics[name]) for part in self.predictions])
+        if name == "factor":
+            rank = max(len(part.factor) for part in self.predictions)
+            return np.stack([np.pad(part.factor, ((0, rank - len(part.factor)), (0, 0)))
+                             for part in self.predictions])
+        return np.stack([getattr(part, name) for part in self.predictions])
+
+    def take(self, rows):
+        """Some of the stars."""
+        rows = np.arange(len(self.stars))[rows]
+        return LeftOut(self.stars.take(rows), [self.predictions[row] for row in rows])
+
+
+def predict_left_out(predictors, miles, stars, *, snr=None, seed=3):
+    """
+    Predict MILES stars, each by the model that never saw it.
+
+    Parameters
+    ----------
+    predictors : sequence of `~sedflux.Predictor`
+        One for all stars, or one for every fold in order.
+    miles : `~sedflux.libraries.SpectralLibrary`
+    stars : `~sedflux.training.stars.RealStars`
+    snr : float, optional
+        Noise is added for this S/N a pixel; the spectra are left as they are if None.
+    seed : int, optional
+
+    Returns
+    -------
+    left_out : `LeftOut`
+    """
+    if len(predictors) not in (1, FOLDS):
+        raise InputError(f"{len(predictors)} models are given; one for all stars or {FOLDS}, one "
+                         "for every fold, are needed")
+    stars = stars.take(stars.source == "MILES")
+    names = [str(name).strip() for name in miles.table["NAME"]]
+    wavelength, flux, ivar = miles_inputs(miles, [names.index(name) for name in stars.name])
+    if snr is not None:
+        noise = np.random.default_rng([seed, int(snr)]).standard_normal(flux.shape)
+        ivar = np.where(ivar > 0, 1.0 / (1.0 / np.maximum(ivar, 1e-30) + (flux / snr) ** 2), 0.0)
+        flux = flux * (1.0 + noise / snr)
+    folds = stars.fold % len(predictors)
+    found = [None] * len(stars)
+    for fold, predictor in enumerate(predictors):
+        rows = np.flatnonzero(folds == fold)
+        if rows.size:
+            many = predictor.predict(wavelength, flux[rows], ivar[rows],
+                                     resolving_power=wavelength / MILES_FWHM)
+            for place, row in enumerate(rows):
+                found[row] = many[place]
+    return LeftOut(stars, found)
+
+
+def fit_reddening(prediction, truth, error, *, curve=None, lowest=0.0):
+    """
+    E(B-V) that brings a prediction closest to a measured SED.
 
     Parameters
     ----------
@@ -61,13 +116,15 @@ def fit_reddening(prediction, truth, error):
         Measured flux, NaN where unknown.
     error : float
         Its relative error.
+    lowest : float, optional
+        Lower limit; negative for truths that were dereddened.
 
     Returns
     -------
     ebv : float
     """
     mean = optical_mean(prediction.wavelength)
-    curve = extinction_curve(prediction.wavelength)
+    curve = extinction_curve(prediction.wavelength) if curve is None else curve
     good = np.isfinite(truth)
     covariance = prediction.relative_covariance
     part = LowRankCovariance(covariance.diagonal[good] + error**2, covariance.factor[:, good])
@@ -77,18 +134,24 @@ def fit_reddening(prediction, truth, error):
         flux = flux / (mean @ flux)
         return part.chi2(np.log(truth[good] / flux[good])) + (ebv / 0.3) ** 2
 
-    return float(minimize_scalar(chi2, bounds=(0.0, 1.0), method="bounded").x)
+    return float(minimize_scalar(chi2, bounds=(lowest, 1.0), method="bounded").x)
 
 
-def star_table(predictor, stis, miles, *, teff=(5000.0, 9750.0)):
+def _scores(left_out, flux, truth, error, bands):
+    """Scores in every band; the truth's own error is added to sigma."""
+    diagonal = left_out.stack("diagonal") + np.reshape(error, (-1, 1)) ** 2
+    factor = left_out.stack("factor")
+    return [{"band": band} | vars(score(flux, diagonal, factor, truth, inside))
+            for band, inside in bands.items() if np.isfinite(truth[:, inside]).any()]
+
+
+def star_table(left_out, *, teff=(5000.0, 9750.0)):
     """
     Score predictions from R = 2000 spectra against STIS SEDs, with and without dust.
 
     Parameters
     ----------
-    predictor : `~sedflux.Predictor`
-    stis, miles : path-like
-        Libraries; the column MILES of the first names rows of the second.
+    left_out : `LeftOut`
     teff : tuple of float, optional
         Range of the MILES temperatures that is scored.
 
@@ -99,53 +162,32 @@ def star_table(predictor, stis, miles, *, teff=(5000.0, 9750.0)):
     each : `~astropy.table.Table`
         One row a star: errors of the bands, E(B-V), flags.
     """
-    stis, miles = read_library(stis), read_library(miles)
-    names = [str(name).strip() for name in miles.table["NAME"]]
-    partner = [str(name).strip() for name in stis.table["MILES"]]
-    quality = [str(value).strip() for value in stis.table["QUALITY"]]
-    pairs = [(row, names.index(name)) for row, name in enumerate(partner)
-             if name in names and quality[row] != "suspect"]
-    temperature = np.asarray(miles.table["TEFF"], float)
-    pairs = [(s, m) for s, m in pairs if teff[0] < temperature[m] < teff[1]]
-    predictions = _miles_predictions(predictor, miles, [m for _, m in pairs])
-    grid, bands = sed_grid(), band_rows(sed_grid(), BANDS | SLITLESS_BANDS)
-    truths, errors, fitted, each = [], [], [], []
-    for index, (s, m) in enumerate(pairs):
-        truth = _stis_truth(stis, s, grid)
-        error = _TRUTH_ERROR.get(str(stis.table["SOURCE"][s]).strip(), 0.02)
-        ebv = fit_reddening(predictions[index], truth, error)
-        truths.append(truth)
-        errors.append(error)
-        fitted.append(predictions[index].reddened(ebv))
-        each.append({"star": names[m], "teff": temperature[m],
-                     "teff_predicted": float(predictions.diagnostics["teff"][index]),
-                     "excess": float(predictions.diagnostics["excess"][index]), "ebv": ebv}
-                    | {band: float(np.nanmean(fitted[-1].flux[inside] / truth[inside] - 1.0))
-                       if np.isfinite(truth[inside]).any() else np.nan
-                       for band, inside in bands.items()}
-                    | {"flags": "; ".join(predictions.flags[index])})
-    truths, errors = np.stack(truths), np.array(errors)
-    rows = []
-    for label, parts in (("none", [predictions[i] for i in range(len(pairs))]),
-                         ("fitted", fitted)):
-        flux = np.stack([part.flux for part in parts])
-        diagonal = np.stack([part.diagonal for part in parts]) + errors[:, None] ** 2
-        factor = np.stack([part.factor for part in parts])
-        for band, inside in bands.items():
-            rows.append({"E(B-V)": label, "band": band}
-                        | vars(score(flux, diagonal, factor, truths, inside)))
+    temperature = left_out.stars.labels[:, 0]
+    known = np.isfinite(left_out.stars.stis_sed).any(axis=1)
+    left_out = left_out.take(known & (temperature > teff[0]) & (temperature < teff[1]))
+    stars, bands = left_out.stars, band_rows(sed_grid(), BANDS | SLITLESS_BANDS)
+    truth = np.exp(stars.stis_sed)
+    errors = np.array([TRUTH_ERROR["CALSPEC" if np.isfinite(row[0]) else "NGSL"]
+                       for row in truth])
+    ebv = [fit_reddening(part, row, error) for part, row, error in
+           zip(left_out.predictions, truth, errors, strict=True)]
+    fitted = np.stack([part.reddened(value).flux
+                       for part, value in zip(left_out.predictions, ebv, strict=True)])
+    rows = [{"E(B-V)": label} | row
+            for label, flux in (("none", left_out.stack("flux")), ("fitted", fitted))
+            for row in _scores(left_out, flux, truth, errors, bands)]
+    each = [{"star": str(stars.name[index]), "teff": stars.labels[index, 0],
+             "teff_predicted": float(part.diagnostics["teff"]),
+             "excess": float(part.diagnostics["excess"]), "ebv": ebv[index]}
+            | {band: float(np.nanmean(fitted[index, inside] / truth[index, inside] - 1.0))
+               if np.isfinite(truth[index, inside]).any() else np.nan
+               for band, inside in bands.items()}
+            | {"flags": "; ".join(part.flags)}
+            for index, part in enumerate(left_out.predictions)]
     return Table(rows), Table(each)
 
 
-def _passbands(path):
-    """Throughputs of the photometry file by the name of their extension."""
-    with fits.open(path) as hdus:
-        return {hdu.name: (np.asarray(hdu.data["WAVELENGTH"], float),
-                           np.asarray(hdu.data["THROUGHPUT"], float))
-                for hdu in hdus[2:]}
-
-
-def color_table(predictor, photometry, miles, *, teff=(5000.0, 9750.0)):
+def color_table(left_out, passbands, *, reference="SDSS_R", teff=(5000.0, 9750.0)):
     """
     Predicted minus measured colours of MILES stars with HST/STIS photometry.
 
@@ -153,14 +195,17 @@ def color_table(predictor, photometry, miles, *, teff=(5000.0, 9750.0)):
 
     Parameters
     ----------
-    predictor : `~sedflux.Predictor`
-    photometry, miles : path-like
+    left_out : `LeftOut`
+    passbands : dict
+        From `sedflux.training.stars.read_passbands`, in the order of the magnitudes.
+    reference : str, optional
+        Band against which colours are taken.
     teff : tuple of float, optional
 
     Returns
     -------
     table : `~astropy.table.Table`
-        One row a colour (against the r band): median, scatter, mean predicted sigma.
+        One row a colour: median, scatter, mean predicted sigma, scatter of the pulls.
     """
     from astropy import units as u
     from synphot import SpectralElement
@@ -168,33 +213,83 @@ def color_table(predictor, photometry, miles, *, teff=(5000.0, 9750.0)):
 
     from sedflux.photometry import synthetic_photometry
 
-    table, library = Table.read(photometry, hdu=1), read_library(miles)
-    names = [str(name).strip() for name in library.table["NAME"]]
-    use = [row for row in table if np.isfinite(row["EBV"]) and teff[0] < row["TEFF"] < teff[1]
-           and str(row["NAME"]).strip() in names]
-    rows = [names.index(str(row["NAME"]).strip()) for row in use]
-    predictions = _miles_predictions(predictor, library, rows)
-    bands = {}
-    for name, (wavelength, passed) in _passbands(photometry).items():
-        bands[name] = SpectralElement(Empirical1D, points=wavelength * u.AA,
-                                      lookup_table=np.clip(passed, 0.0, None))
-    difference = {name: [] for name in bands}
-    sigma = {name: [] for name in bands}
-    for index, row in enumerate(use):
-        sed = predictions[index].reddened(max(float(row["EBV"]), 0.0), ebv_error=0.02)
+    stars, temperature = left_out.stars, left_out.stars.labels[:, 0]
+    use = np.isfinite(stars.ebv) & (temperature > teff[0]) & (temperature < teff[1])
+    names = list(passbands)
+    bands = {name: SpectralElement(Empirical1D, points=wavelength * u.AA,
+                                   lookup_table=np.clip(passed, 0.0, None))
+             for name, (wavelength, passed) in passbands.items()}
+    difference, sigma = {name: [] for name in names}, {name: [] for name in names}
+    for index in np.flatnonzero(use):
+        sed = left_out.predictions[index].reddened(max(float(stars.ebv[index]), 0.0),
+                                                   ebv_error=0.025)
         result = synthetic_photometry(sed.to_spectrum(), bands)
-        for name in bands:
-            color, error = result.color(name, "SDSS_R")
-            difference[name].append(color.value - (row[name] - row["SDSS_R"]))
+        measured = dict(zip(names, stars.magnitudes[index], strict=True))
+        for name in names:
+            color, error = result.color(name, reference)
+            difference[name].append(color.value - (measured[name] - measured[reference]))
             sigma[name].append(error.value)
     lines = []
-    for name in bands:
-        if name == "SDSS_R":
+    for name in names:
+        if name == reference:
             continue
-        values = np.array(difference[name])
+        values, errors = np.array(difference[name]), np.array(sigma[name])
         middle = np.nanmedian(values)
-        lines.append({"color": f"{name} - SDSS_R", "stars": int(np.isfinite(values).sum()),
-                      "median": middle,
-                      "scatter": 1.4826 * np.nanmedian(np.abs(values - middle)),
-                      "sigma": float(np.mean(sigma[name]))})
+        # NGSL fluxes are good to 2 %, so are their colours.
+        pulls = values / np.hypot(errors, 0.02)
+        lines.append({"color": f"{name} - {reference}", "stars": int(np.isfinite(values).sum()),
+                      "median": middle, "scatter": _mad(values), "sigma": float(errors.mean()),
+                      "pull": float(np.sqrt(np.nanmean(pulls**2)))})
     return Table(lines)
+
+
+def _mad(values):
+    middle = np.nanmedian(values)
+    return float(1.4826 * np.nanmedian(np.abs(values - middle)))
+
+
+def miles_table(left_out, *, dereddened=True):
+    """
+    Score predictions against MILES's own fluxes, by temperature and band.
+
+    Parameters
+    ----------
+    left_out : `LeftOut`
+    dereddened : bool, optional
+        Take MILES as free of dust, as it appears to be; else fit what E(B-V) is left.
+
+    Returns
+    -------
+    table : `~astropy.table.Table`
+        Bias and scatter (1.4826 MAD) of predicted / measured - 1, and the scatter of the
+        pulls with 2 % error of the truth, in every cell of 3 stars or more.
+    """
+    stars = left_out.stars
+    temperature, truth = stars.labels[:, 0], np.exp(stars.miles_sed)
+    flux, error = left_out.stack("flux"), TRUTH_ERROR["MILES"]
+    if not dereddened:
+        curve = extinction_curve(sed_grid())
+        mean = optical_mean(sed_grid())
+        ebv = [fit_reddening(part, row, error, curve=curve, lowest=-0.3)
+               for part, row in zip(left_out.predictions, truth, strict=True)]
+        flux = flux * np.exp(np.multiply.outer(ebv, curve))
+        flux /= (mean @ flux.T).T
+    sigma = np.sqrt(left_out.stack("diagonal") + (left_out.stack("factor") ** 2).sum(axis=1))
+    rows = []
+    for low, high in TEFF_CELLS:
+        cell = (temperature >= low) & (temperature < high)
+        if cell.sum() < 3:
+            continue
+        for band, inside in band_rows(sed_grid(), MILES_BANDS).items():
+            values = flux[cell][:, inside] / truth[cell][:, inside] - 1.0
+            pulls = values / np.hypot(sigma[cell][:, inside], error)
+            rows.append({"dust": "removed" if dereddened else "fitted", "teff": low,
+                         "teff_end": high, "band": band, "stars": int(cell.sum()),
+                         "bias": float(np.nanmedian(values)), "scatter": _mad(values),
+                         "error": float(np.sqrt(np.nanmean(values**2))), "pull": _mad(pulls)})
+    return Table(rows)
+
+
+def both_miles_tables(left_out):
+    """`miles_table` with dust as removed, and with what is left of it fitted."""
+    return vstack([miles_table(left_out, dereddened=flag) for flag in (True, False)])

@@ -13,7 +13,7 @@ from sedflux.validation.labelfit import LabelFit
 from sedflux.validation.metrics import BANDS, SLITLESS_BANDS, band_rows, score
 from sedflux.validation.ridge import fit_ridge
 
-__all__ = ["noisy_inputs", "synthetic_table"]
+__all__ = ["noisy_inputs", "synthetic_cases", "synthetic_table"]
 
 _RIDGE_EXAMPLES = 6000
 #: Effective temperatures to which the targets refer.
@@ -62,6 +62,30 @@ def _ridge(engine, snr, flux, ivar, seed):
     normalised, _ = remove_continuum(flux, ivar, engine.continuum)
     return (baseline.predict(normalised), np.tile(baseline.variance, (len(flux), 1)),
             np.tile(baseline.factor, (len(flux), 1, 1)))
+
+
+def synthetic_cases(library, predictor, snr, *, seed=17):
+    """
+    Predictions of all held-out models, whatever their temperature, with one noise each.
+
+    Parameters
+    ----------
+    library : `~sedflux.libraries.SpectralLibrary`
+    predictor : `~sedflux.Predictor`
+    snr : float
+    seed : int, optional
+
+    Returns
+    -------
+    teff : `~numpy.ndarray`, shape (N,)
+    prediction : `~sedflux.SEDPrediction`
+    truth : `~numpy.ndarray`, shape (N, 575)
+    """
+    _, test = split_models(library)
+    flux, ivar = noisy_inputs(library_inputs(test, 2000.0, input_grid()), snr,
+                              np.random.default_rng([seed, int(snr)]))
+    return (test.labels[:, 0], predictor.predict(input_grid(), flux, ivar),
+            np.exp(library_seds(test)))
 
 
 def synthetic_table(library, predictor, kernels, *, snrs=(10.0, 20.0, 40.0, 80.0),

@@ -1,0 +1,103 @@
+"""
+From models to stars: training on a library that real stars have corrected.
+
+Few stars and many parameters: rather than the network's weights, the stars correct the
+library (`sedflux.training.empirical`, twenty smooth terms a wavelength), and the network is
+trained on as many examples of it as before, with the stars' scatter drawn into lines and
+SEDs.  Where no star exists, the models stand.
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sedflux.libraries.library import read_library, split_models
+from sedflux.libraries.principal import kernels_from_lists
+from sedflux.network.checkpoint import load_network
+from sedflux.training.empirical import fit_correction
+from sedflux.training.examples import Engine
+from sedflux.training.export import export_model
+from sedflux.training.pretrain import Schedule, pretrain
+from sedflux.training.refine import fit_covariance
+from sedflux.training.stars import read_passbands, read_stars
+
+__all__ = ["finetune", "star_engine"]
+
+
+def star_engine(library, start, stars, passbands):
+    """
+    An engine whose examples are like real stars.
+
+    Parameters
+    ----------
+    library : `~sedflux.libraries.SpectralLibrary`
+        Training models.
+    start : dict
+        Metadata of the pretrained model, which holds the emulator's kernels.
+    stars : `~sedflux.training.stars.RealStars`
+    passbands : dict
+
+    Returns
+    -------
+    engine : `~sedflux.training.examples.Engine`
+    """
+    kernels = kernels_from_lists(start["kernels"])
+    correction = fit_correction(library, kernels, stars, passbands)
+    return Engine(correction.correct(library), kernels=kernels, scatter=correction)
+
+
+def finetune(library, miles, stis, photometry, folder, *, start, name="uara.custom_stars",
+             leave_out=None, steps=6000, seed=1, workers=1, learning_rate=1e-3, warm=True,
+             share=1.0):
+    """
+    Fine-tune a pretrained model on real stars and write it, with its log.
+
+    Parameters
+    ----------
+    library, miles, stis, photometry : path-like
+        FITS libraries: models, R = 2000 spectra, STIS SEDs, magnitudes.
+    folder : path-like
+        Gets checkpoint, ``log.csv``, ``training.json`` and the model; a run that was cut
+        off is resumed.
+    start : path-like
+        The pretrained model.
+    name : str, optional
+        ``arch.tag``.
+    leave_out : int, optional
+        Fold of stars that is left out, see `sedflux.training.stars.fold_of`.
+    steps, seed, workers, learning_rate : optional
+        See `~sedflux.training.pretrain.Schedule`.
+    warm : bool, optional
+        Go on from the pretrained weights; else begin anew, with templates of corrected models.
+    share : float, optional
+        Share of the stars that is used, to see how many are needed.
+
+    Returns
+    -------
+    path : `~pathlib.Path`
+        Of the model.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    network, metadata = load_network(start)
+    models, _ = split_models(read_library(library))
+    stars = read_stars(miles, stis, photometry)
+    if leave_out is not None:
+        stars = stars.take(stars.fold != leave_out)
+    stars = stars.take(np.random.default_rng(seed).random(len(stars)) <= share)
+    engine = star_engine(models, metadata, stars, read_passbands(photometry))
+    schedule = Schedule(steps=steps, seed=seed, learning_rate=learning_rate, pool=40, reuse=6)
+    network, history = pretrain(engine, schedule, folder, start=network if warm else None,
+                                workers=workers)
+    refined = fit_covariance(network, engine, seed=seed)
+    training = {"schedule": asdict(schedule), "start": metadata["name"] if warm else "none",
+                "stars": len(stars), "left_out": "none" if leave_out is None else
+                f"stars of fold {leave_out}", "last": history[-1], "covariance": refined}
+    (folder / "training.json").write_text(json.dumps(training, indent=2))
+    path = folder / f"{name}.safetensors"
+    export_model(path, network, engine, name=name, training=training)
+    return path

@@ -1,0 +1,160 @@
+"""Figures of the accuracy, as ``sedflux validate`` draws them."""
+
+import numpy as np
+
+from sedflux.grids import sed_grid
+from sedflux.plotting import BAND_COLOR, INK, TRUTH_COLOR, load_pyplot
+from sedflux.validation.metrics import BANDS, band_rows
+
+__all__ = ["plot_error_map", "plot_examples", "plot_histograms", "plot_miles", "plot_stars"]
+
+_COLORS = (INK, TRUTH_COLOR, "#548235", "#7f7f7f")
+
+
+def _finish(figure, path):
+    figure.savefig(path, dpi=110)
+    load_pyplot().close(figure)
+
+
+def plot_examples(path, cases):
+    """
+    Representative spectra: predicted and true SEDs at several S/N.
+
+    Parameters
+    ----------
+    path : path-like
+    cases : sequence of tuple
+        Title, predicted flux (575,), sigma (575,) and truth (575,).
+    """
+    pyplot = load_pyplot()
+    rows = -(-len(cases) // 3)
+    figure, axes = pyplot.subplots(rows, 3, figsize=(12, 2.9 * rows), layout="constrained",
+                                   sharex=True, squeeze=False)
+    grid = sed_grid()
+    for axis, (title, flux, sigma, truth) in zip(axes.flat, cases, strict=False):
+        axis.fill_between(grid, flux - 2 * sigma, flux + 2 * sigma, color=BAND_COLOR, lw=0,
+                          label="predicted, 2 sigma")
+        axis.plot(grid, flux, color=INK, lw=1.0, label="predicted")
+        axis.plot(grid, truth, color=TRUTH_COLOR, lw=0.8, ls="--", label="true")
+        axis.set_title(title, fontsize="small")
+        axis.set_ylim(0, None)
+    for axis in axes.flat[len(cases):]:
+        axis.axis("off")
+    axes[0, 0].legend(frameon=False, fontsize="small")
+    for axis in axes[-1]:
+        axis.set_xlabel("wavelength (vacuum Å)")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("F$_\\lambda$ / mean(4000-7000 Å)", fontsize="small")
+    _finish(figure, path)
+
+
+def plot_error_map(path, teff, errors, *, title):
+    """
+    Rms error against effective temperature and wavelength.
+
+    Parameters
+    ----------
+    path : path-like
+    teff : `~numpy.ndarray`, shape (N,)
+    errors : `~numpy.ndarray`, shape (N, 575)
+        Predicted / true - 1.
+    title : str
+    """
+    from matplotlib.colors import LogNorm
+
+    pyplot = load_pyplot()
+    edges = np.arange(np.floor(teff.min() / 500.0) * 500.0, teff.max() + 500.0, 500.0)
+    grid = sed_grid()
+    table = np.full((len(edges) - 1, grid.size), np.nan)
+    for index in range(len(edges) - 1):
+        inside = (teff >= edges[index]) & (teff < edges[index + 1])
+        if inside.any():
+            table[index] = np.sqrt(np.nanmean(errors[inside] ** 2, axis=0))
+    figure, axis = pyplot.subplots(figsize=(9, 4), layout="constrained")
+    mesh = axis.pcolormesh(grid, 0.5 * (edges[1:] + edges[:-1]), 100 * np.maximum(table, 1e-4),
+                           norm=LogNorm(0.2, 30.0), cmap="viridis", shading="nearest")
+    figure.colorbar(mesh, ax=axis, label="rms error (%)")
+    axis.set(xlabel="wavelength (vacuum Å)", ylabel="effective temperature (K)", title=title)
+    _finish(figure, path)
+
+
+def plot_histograms(path, errors, pulls, *, title):
+    """
+    Histograms of errors and pulls in every band, with the unit Gaussian.
+
+    Parameters
+    ----------
+    path : path-like
+    errors, pulls : `~numpy.ndarray`, shape (N, 575)
+    title : str
+    """
+    pyplot = load_pyplot()
+    figure, axes = pyplot.subplots(2, len(BANDS), figsize=(12, 5), layout="constrained")
+    x = np.linspace(-4.0, 4.0, 200)
+    for column, (band, inside) in enumerate(band_rows(sed_grid(), BANDS).items()):
+        values, standard = errors[:, inside], pulls[:, inside]
+        values, standard = values[np.isfinite(values)], standard[np.isfinite(standard)]
+        limit = 4.0 * 1.4826 * np.median(np.abs(values))
+        axes[0, column].hist(100 * values, bins=np.linspace(-100 * limit, 100 * limit, 41),
+                             color=BAND_COLOR, density=True)
+        axes[0, column].set(title=f"{band} Å", xlabel="error (%)")
+        axes[1, column].hist(standard, bins=np.linspace(-4, 4, 41), color=BAND_COLOR, density=True)
+        axes[1, column].plot(x, np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi), color=TRUTH_COLOR)
+        axes[1, column].set(xlabel="pull")
+    for axis in axes.flat:
+        axis.set_yticks([])
+    figure.suptitle(title)
+    _finish(figure, path)
+
+
+def _running(axis, values, label, color):
+    """Median and 16-84 % range of errors (N, 575) against wavelength, in percent."""
+    grid = sed_grid()
+    known = np.isfinite(values).sum(axis=0) >= 3
+    low, middle, high = np.nanpercentile(100 * values[:, known], [16, 50, 84], axis=0)
+    axis.fill_between(grid[known], low, high, color=color, alpha=0.25, lw=0)
+    axis.plot(grid[known], middle, color=color, lw=1.3, label=label)
+
+
+def plot_stars(path, cases):
+    """
+    Errors on HST/STIS stars against wavelength, models beside each other.
+
+    Parameters
+    ----------
+    path : path-like
+    cases : dict of str to `~numpy.ndarray`, shape (N, 575)
+        Predicted / measured - 1 of each star, by model.
+    """
+    figure, axis = load_pyplot().subplots(figsize=(9, 4), layout="constrained")
+    for (label, values), color in zip(cases.items(), _COLORS, strict=False):
+        _running(axis, values, label, color)
+    axis.axhline(0.0, color="0.4", lw=0.8)
+    axis.set(xlabel="wavelength (vacuum Å)", ylabel="predicted / HST - 1 (%)", ylim=(-30, 40),
+             title="median and 16-84 % of HST/STIS stars, E(B-V) fitted")
+    axis.legend(frameon=False)
+    _finish(figure, path)
+
+
+def plot_miles(path, cases):
+    """
+    Errors against MILES's own fluxes, by temperature, models beside each other.
+
+    Parameters
+    ----------
+    path : path-like
+    cases : dict of str to dict
+        By model, of title of the cell to errors (N, 575).
+    """
+    cells = list(next(iter(cases.values())))
+    figure, axes = load_pyplot().subplots(len(cells), 1, figsize=(9, 2.3 * len(cells)),
+                                          sharex=True, layout="constrained", squeeze=False)
+    for axis, cell in zip(axes[:, 0], cells, strict=True):
+        for (label, values), color in zip(cases.items(), _COLORS, strict=False):
+            _running(axis, values[cell], label, color)
+        axis.axhline(0.0, color="0.4", lw=0.8)
+        axis.set(xlim=(3600, 7340), ylim=(-20, 20), ylabel="error (%)")
+        axis.set_title(cell, fontsize="small")
+    axes[0, 0].legend(frameon=False)
+    axes[-1, 0].set_xlabel("wavelength (vacuum Å)")
+    _finish(figure, path)

@@ -1,0 +1,96 @@
+"""Objects of other kinds: how many are flagged, and what becomes of those that are not."""
+
+import numpy as np
+from astropy.table import Table
+
+from sedflux.grids import sed_grid
+from sedflux.training.stars import MILES_FWHM, miles_inputs, stis_arrays, stis_sed
+from sedflux.validation.metrics import BANDS, band_rows
+
+__all__ = ["foreign_table", "kind_of"]
+
+#: Error of the truth that joins sigma.
+_TRUTH_ERROR = 0.02
+
+
+def kind_of(sptype):
+    """
+    Kind of a STIS object from its spectral type; None for ordinary stars.
+
+    Parameters
+    ----------
+    sptype : str
+
+    Returns
+    -------
+    kind : str or None
+
+    Examples
+    --------
+    >>> from sedflux.validation.foreign import kind_of
+    >>> kind_of("DA1.2"), kind_of("sdB"), kind_of("O9V"), kind_of("G2V")
+    ('white dwarf', 'hot subdwarf', 'O or B star', None)
+    """
+    if sptype.startswith("D"):
+        return "white dwarf"
+    if sptype.startswith(("sdO", "sdB")):
+        return "hot subdwarf"
+    if sptype.startswith(("O", "B")) and not sptype.startswith("B9"):
+        return "O or B star"
+    if sptype.startswith("M"):
+        return "M star"
+    return None
+
+
+def _is_wrong(part, truth):
+    """Whether any band's mean differs from the truth by more than five sigma."""
+    for inside in band_rows(sed_grid(), BANDS).values():
+        known = inside & np.isfinite(truth)
+        if known.sum() < 5:
+            continue
+        weight = part.flux[known] / part.flux[known].sum()
+        error = np.log(part.flux[known].sum() / truth[known].sum())
+        factor = part.factor[:, known] @ weight
+        sigma = np.sqrt(factor @ factor + weight**2 @ part.diagonal[known] + _TRUTH_ERROR**2)
+        if abs(error) > 5.0 * sigma:
+            return True
+    return False
+
+
+def foreign_table(predictor, stis, miles):
+    """
+    Share of objects of every kind that get a flag.
+
+    Parameters
+    ----------
+    predictor : `~sedflux.Predictor`
+    stis, miles : `~sedflux.libraries.SpectralLibrary`
+
+    Returns
+    -------
+    table : `~astropy.table.Table`
+        One row a kind; ``wrong`` counts objects without a flag of which a band is wrong by more
+        than five sigma, where HST has measured them.
+    """
+    kinds = [kind_of(str(value).strip()) for value in stis.table["SPTYPE"]]
+    found = {}
+    for row in (row for row, kind in enumerate(kinds) if kind):
+        wavelength, flux, ivar, mask, power = stis_arrays(stis, row)
+        part = predictor.predict(wavelength, flux, ivar, mask=mask, resolving_power=power)
+        wrong = not part.flags and _is_wrong(part, stis_sed(stis, row))
+        found.setdefault(f"{kinds[row]} (STIS)", []).append((bool(part.flags), wrong))
+    teff = np.asarray(miles.table["TEFF"], float)
+    cells = {"hotter than 15000 K (MILES)": (15000.0, np.inf),
+             "11000-15000 K (MILES)": (11000.0, 15000.0),
+             "cooler than 4000 K (MILES)": (0.0, 4000.0),
+             "ordinary, 4700-5500 K (MILES)": (4700.0, 5500.0),
+             "ordinary, 5500-9750 K (MILES)": (5500.0, 9750.0)}
+    for kind, (low, high) in cells.items():
+        rows = np.flatnonzero((teff >= low) & (teff < high))
+        wavelength, flux, ivar = miles_inputs(miles, rows)
+        parts = predictor.predict(wavelength, flux, ivar, resolving_power=wavelength / MILES_FWHM)
+        found[kind] = [(bool(flags), False) for flags in parts.flags]
+    return Table([{"kind": kind, "objects": len(values),
+                   "flagged": float(np.mean([flag for flag, _ in values])),
+                   "wrong": int(sum(wrong for _, wrong in values))}
+                  for kind, values in sorted(found.items())])
