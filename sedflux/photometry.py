@@ -61,7 +61,8 @@ class SyntheticPhotometry:
         i, j = self.bands.index(first), self.bands.index(second)
         variance = self.covariance[i, i] + self.covariance[j, j] - 2.0 * self.covariance[i, j]
         difference = (self.value[i].value - self.value[j].value) * u.mag
-        return difference, np.sqrt(variance) * u.mag
+        # Of two bands that err alike, rounding alone is left.
+        return difference, np.sqrt(max(float(variance), 0.0)) * u.mag
 
 
 def to_source_spectrum(sed):

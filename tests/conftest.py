@@ -80,3 +80,66 @@ def toy_library():
     table["INDEX"] = np.arange(size)
     flux = toy_flux(wavelength, labels).astype(np.float32)
     return SpectralLibrary(wavelength, flux, table, 5000.0, None, "toy")
+
+
+def write_library(path, table, wavelength, flux, name, **more):
+    """A FITS library in the layout that `read_library` takes."""
+    from astropy.io import fits
+
+    hdus = [fits.PrimaryHDU(), fits.BinTableHDU(Table(table), name=name),
+            fits.ImageHDU(wavelength, name="WAVELENGTH"),
+            fits.ImageHDU(np.asarray(flux, dtype=np.float32), name="FLUX")]
+    hdus += [fits.BinTableHDU(value, name=key) for key, value in more.items()]
+    hdus[0].header["RPOWER"] = 5000
+    fits.HDUList(hdus).writeto(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def star_files(tmp_path_factory, toy_library):
+    """
+    Paths of a toy library and of toy stars: models, MILES, STIS and photometry.
+
+    The stars are toy models whose blue SEDs are 10 % brighter than the library says.
+    """
+    folder, rng = tmp_path_factory.mktemp("stars"), np.random.default_rng(6)
+    rows = np.flatnonzero((toy_library.labels[:, 0] > 4700) & (toy_library.labels[:, 1] > 3.2)
+                          & (toy_library.labels[:, 0] < 10000) & (toy_library.labels[:, 1] < 4.95))
+    labels, wave = toy_library.labels[rows], toy_library.wavelength
+    flux = toy_library.flux[rows] * (1.0 + 0.1 / (1.0 + np.exp((wave - 4000.0) / 100.0)))
+    names = [f"TOY{index}" for index in range(len(rows))]
+    stars = {"NAME": names, "SPTYPE": ["F"] * len(rows), "TEFF": labels[:, 0],
+             "LOGG": labels[:, 1], "FEH": labels[:, 2]}
+    grid = np.arange(3541.0, 7411.0, 0.9)
+    noise = 1.0 + 0.003 * rng.standard_normal((len(rows), grid.size))
+    miles = write_library(folder / "miles.fits", stars, grid,
+                          np.stack([np.interp(grid, wave, row) for row in flux]) * noise, "STARS")
+    coarse = np.geomspace(2460.0, 10590.0, 4000)
+    kinds = ["F5V"] * (len(rows) - 4) + ["DA2", "sdO", "M3V", "G2V"]
+    partner = [*names[:-4], "", "", "", ""]
+    stis = write_library(
+        folder / "stis.fits",
+        {"NAME": names, "HD": ["--"] * len(rows), "SOURCE": ["CALSPEC"] * len(rows),
+         "SPTYPE": kinds, "TEFF": np.full(len(rows), np.nan), "LOGG": np.full(len(rows), np.nan),
+         "FEH": np.full(len(rows), np.nan), "MILES": partner, "QUALITY": ["--"] * len(rows)},
+        coarse, np.stack([np.interp(coarse, wave, row) for row in flux]), "STARS")
+    edges = {"BLUE": (3400.0, 4400.0), "SDSS_R": (5600.0, 6900.0), "RED": (8000.0, 9500.0)}
+    bands = {name: Table({"WAVELENGTH": np.linspace(low, high, 30), "THROUGHPUT": np.ones(30)})
+             for name, (low, high) in edges.items()}
+    magnitudes = {}
+    for name, (low, high) in edges.items():
+        inside = (wave > low) & (wave < high)
+        step = wave[inside] * np.gradient(np.log(wave[inside])) * wave[inside]
+        magnitudes[name] = -2.5 * np.log10((flux[:, inside] * step).sum(axis=1)
+                                           / (step / wave[inside] ** 2).sum())
+    photometry = folder / "photometry.fits"
+    from astropy.io import fits
+
+    table = Table({"NAME": names, "TEFF": labels[:, 0], "LOGG": labels[:, 1],
+                   "FEH": labels[:, 2], "EBV": np.zeros(len(rows)), **magnitudes})
+    fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU(table, name="STARS"),
+                  *(fits.BinTableHDU(value, name=name) for name, value in bands.items())]
+                 ).writeto(photometry)
+    models = write_library(folder / "library.fits", toy_library.table, wave, toy_library.flux,
+                           "MODELS")
+    return {"library": models, "miles": miles, "stis": stis, "photometry": photometry}

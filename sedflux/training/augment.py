@@ -43,8 +43,8 @@ def draw_observing(teff, rng):
     Random circumstances of observation, as the training needs them.
 
     Half of the spectra have a resolving power of 1500-2500, half 500-2500
-    (logarithmic); velocities are wrong by up to 15 km/s; of the stars above
-    6200 K, where rotation is no longer braked, seven in ten rotate with
+    (logarithmic); velocities are wrong by up to 15 km/s, in one of seven by up to
+    120 km/s, as when nobody took them out; of the stars above 6200 K, where rotation is no longer braked, seven in ten rotate with
     0-250 km/s.
 
     Parameters
@@ -62,7 +62,8 @@ def draw_observing(teff, rng):
     power = np.where(rng.random(size) < 0.5, rng.uniform(1500.0, 2500.0, size), wide)
     rotates = (teff > 6200.0) & (rng.random(size) < 0.7)
     rotation = np.where(rotates, rng.uniform(0.0, 250.0, size), 0.0)
-    return Observing(power, rng.uniform(-15.0, 15.0, size), rotation)
+    reach = np.where(rng.random(size) < 1.0 / 7.0, 120.0, 15.0)
+    return Observing(power, reach * rng.uniform(-1.0, 1.0, size), rotation)
 
 
 def _rotation_transfer(argument):

@@ -44,7 +44,9 @@ def measure_domain(network, engine, *, examples=6144, seed=5):
     limit = {name: float(np.quantile(np.concatenate(values), _INSIDE))
              for name, values in found.items()}
     teff = engine.library.labels[:, 0]
-    return {"excess": max(limit["excess"], _LEAST_EXCESS), "unusual": limit["unusual"],
+    # Real stars among the examples show by themselves how far their lines differ.
+    least = _LEAST_EXCESS if engine.scatter is None else 0.0
+    return {"excess": max(limit["excess"], least), "unusual": limit["unusual"],
             "teff": [float(np.round(teff.min() + 200.0)), float(np.round(teff.max() - 250.0))]}
 
 
@@ -63,12 +65,13 @@ def export_model(path, network, engine, *, name, training):
         Schedule, seed and last figures of the run.
     """
     library = engine.library
+    stars = engine.scatter is not None
     metadata = {
         "name": name,
         "predicts": "intrinsic SED (no reddening), F_lambda relative to 4000-7000 Angstrom",
         "calibration": measure_calibration(network, engine),
-        "caveat": "trained on models alone; real stars differ by more than sigma says, "
-                  "above all below 4000 Angstrom",
+        "caveat": "" if stars else "trained on models alone; real stars differ by more than "
+                  "sigma says, above all below 4000 Angstrom",
         "domain": measure_domain(network, engine),
         "training": training,
         "data": {"sha256": library.sha256, "models": len(library),

@@ -22,6 +22,7 @@ from sedflux.training.examples import Engine
 from sedflux.training.export import export_model
 from sedflux.training.pretrain import Schedule, pretrain
 from sedflux.training.refine import fit_covariance
+from sedflux.training.run import covariance_size
 from sedflux.training.stars import read_passbands, read_stars
 
 __all__ = ["finetune", "star_engine"]
@@ -93,7 +94,7 @@ def finetune(library, miles, stis, photometry, folder, *, start, name="uara.cust
     schedule = Schedule(steps=steps, seed=seed, learning_rate=learning_rate, pool=40, reuse=6)
     network, history = pretrain(engine, schedule, folder, start=network if warm else None,
                                 workers=workers)
-    refined = fit_covariance(network, engine, seed=seed)
+    refined = fit_covariance(network, engine, seed=seed, **covariance_size(steps))
     training = {"schedule": asdict(schedule), "start": metadata["name"] if warm else "none",
                 "stars": len(stars), "left_out": "none" if leave_out is None else
                 f"stars of fold {leave_out}", "last": history[-1], "covariance": refined}

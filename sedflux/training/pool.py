@@ -121,23 +121,23 @@ class Pool:
     def __init__(self, engine, network, schedule, *, step, workers):
         self._schedule = schedule
         self._renewals = step // schedule.steps_per_block
-        wanted = schedule.pool + max(schedule.steps - 1, 0) // schedule.steps_per_block
+        wanted = schedule.blocks + max(schedule.steps - 1, 0) // schedule.steps_per_block
         blocks = _Blocks(engine, network, schedule.block, schedule.seed, self._renewals,
                          wanted - self._renewals)
         loader = DataLoader(blocks, batch_size=None, num_workers=workers,
                             prefetch_factor=4 if workers else None)
         self._source = iter(loader)
         self._ring = None
-        for index in range(self._renewals, self._renewals + schedule.pool):
+        for index in range(self._renewals, self._renewals + schedule.blocks):
             self._put(index)
 
     def _put(self, index):
         fresh = next(self._source)
         if self._ring is None:
-            size = self._schedule.pool
+            size = self._schedule.blocks
             self._ring = [value.new_empty(size, *value.shape) for value in fresh]
         for ring, value in zip(self._ring, fresh, strict=True):
-            ring[index % self._schedule.pool] = value
+            ring[index % self._schedule.blocks] = value
 
     def batch(self, step):
         """
@@ -149,8 +149,8 @@ class Pool:
         """
         schedule = self._schedule
         while self._renewals < step // schedule.steps_per_block:
-            self._put(self._renewals + schedule.pool)
+            self._put(self._renewals + schedule.blocks)
             self._renewals += 1
         rng = np.random.default_rng([schedule.seed, 2**30, step])
-        rows = torch.from_numpy(rng.integers(0, schedule.pool * schedule.block, schedule.batch))
+        rows = torch.from_numpy(rng.integers(0, schedule.blocks * schedule.block, schedule.batch))
         return Batch.from_tensors([ring.flatten(0, 1)[rows] for ring in self._ring])

@@ -68,6 +68,11 @@ class Schedule:
         """Steps between renewals of a block."""
         return max(1, self.reuse * self.block // self.batch)
 
+    @property
+    def blocks(self):
+        """Blocks that the pool holds: fewer in a trial run, which sees few examples."""
+        return max(1, min(self.pool, self.steps * self.batch // self.block))
+
 
 def prepare_network(engine, config, *, seed):
     """

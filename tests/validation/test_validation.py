@@ -49,7 +49,7 @@ def test_bands_do_not_overlap():
 
 @pytest.fixture(scope="module")
 def fitter(toy_library):
-    return LabelFit(split_models(toy_library)[0], Kernel.initial())
+    return LabelFit(split_models(toy_library)[0], (Kernel.initial(),))
 
 
 def test_label_fit_recovers_a_held_out_model(fitter, toy_library, rng):

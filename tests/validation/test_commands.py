@@ -1,0 +1,60 @@
+"""From a library to tables and figures by the commands alone: a trial run in a minute."""
+
+import pytest
+from astropy.table import Table
+
+from sedflux import Predictor
+from sedflux.cli import main
+
+
+@pytest.fixture(scope="module")
+def models(star_files, tmp_path_factory):
+    """A pretrained and a fine-tuned model of a few dozen steps."""
+    folder = tmp_path_factory.mktemp("train")
+    common = ["--steps", "40", "--workers", "0"]
+    assert main(["train", "pretrain", str(star_files["library"]), "--output", str(folder / "one"),
+                 "--name", "uara.one", *common]) == 0
+    first = folder / "one" / "uara.one.safetensors"
+    assert main(["train", "finetune", str(star_files["library"]), str(star_files["miles"]),
+                 str(star_files["stis"]), str(star_files["photometry"]), "--start", str(first),
+                 "--output", str(folder / "two"), "--name", "uara.two", "--leave-out", "1",
+                 *common]) == 0
+    return first, folder / "two" / "uara.two.safetensors"
+
+
+def test_training_says_where_it_comes_from(models):
+    first, second = (Predictor(path).metadata for path in models)
+    assert first["training"]["schedule"]["steps"] == 40
+    assert second["training"]["start"] == "uara.one"
+    assert second["training"]["left_out"] == "stars of fold 1"
+    assert first["kernels"] == second["kernels"]
+    assert (models[0].parent / "training.png").stat().st_size > 1000
+
+
+def test_tables_and_figures_of_stars(models, star_files, tmp_path):
+    paths = [str(star_files[name]) for name in ("stis", "miles", "photometry")]
+    assert main(["validate", "--stars", *paths, "--folds", *[str(models[1])] * 4,
+                 "--compare", str(models[0]), "--output", str(tmp_path)]) == 0
+    stars = Table.read(tmp_path / "stars.ecsv")
+    assert set(stars["model"]) == {"left out", "uara.one"}
+    assert set(stars["E(B-V)"]) == {"none", "fitted"}
+    assert (Table.read(tmp_path / "miles.ecsv")["stars"] >= 3).all()
+    assert len(Table.read(tmp_path / "colors.ecsv")) == 4
+    for name in ("stars.png", "miles.png"):
+        assert (tmp_path / name).stat().st_size > 1000
+
+
+def test_table_of_foreign_objects(models, star_files, tmp_path):
+    assert main(["validate", "--foreign", str(star_files["stis"]), str(star_files["miles"]),
+                 "--model", str(models[0]), "--output", str(tmp_path)]) == 0
+    table = Table.read(tmp_path / "foreign.ecsv")
+    assert {"white dwarf (STIS)", "hot subdwarf (STIS)"} < set(table["kind"])
+
+
+def test_table_and_figures_of_models(models, star_files, tmp_path):
+    assert main(["validate", "--synthetic", str(star_files["library"]), "--model", str(models[0]),
+                 "--realisations", "1", "--no-baselines", "--output", str(tmp_path)]) == 0
+    table = Table.read(tmp_path / "synthetic.ecsv")
+    assert (table["ratio"] > 0).all()
+    for name in ("examples", "map", "histograms"):
+        assert (tmp_path / f"synthetic_{name}.png").stat().st_size > 1000
