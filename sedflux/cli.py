@@ -1,4 +1,4 @@
-"""The command ``sedflux``: predict, models, train, validate, benchmark."""
+"""The command ``sedflux``: predict, models, fetch-library, train, validate, benchmark."""
 
 import argparse
 import sys
@@ -29,6 +29,17 @@ def _parser():
     predict.add_argument("--plot", metavar="PNG", help="write a figure (one spectrum)")
 
     commands.add_parser("models", help="list the models")
+
+    fetch = commands.add_parser("fetch-library", help="fetch spectra from the public archive")
+    fetch.add_argument("name", help="bosz2017, bosz2024, calspec or ngsl")
+    fetch.add_argument("files", nargs="*", help="names of CALSPEC or NGSL files")
+    fetch.add_argument("--select", nargs="+", default=[], metavar="LABEL=LOW:HIGH",
+                       help="BOSZ models, by TEFF, LOGG, MH, ALPHA, CARBON, VMICRO")
+    fetch.add_argument("--resolving-power", type=int, default=5000, help="of BOSZ files")
+    fetch.add_argument("--folder", required=True, help="files go here; those there are kept")
+    fetch.add_argument("--output", metavar="FITS", help="write BOSZ models as one library")
+    fetch.add_argument("--workers", type=int, default=4)
+    fetch.add_argument("--base-url", help="address of a mirror")
 
     _train_parser(commands.add_parser("train", help="train a network"))
     _validate_parser(commands.add_parser("validate", help="measure the accuracy"))
@@ -148,6 +159,24 @@ def _validate(arguments):
         run.foreign(*arguments.foreign, folder, model=arguments.model, say=print)
 
 
+def _fetch_library(arguments):
+    from sedflux.libraries.archive import list_files
+    from sedflux.libraries.fetch import fetch_files, read_bosz, write_library
+
+    files = list_files(arguments.name, select=arguments.select, files=arguments.files,
+                       resolving_power=arguments.resolving_power)
+    present = fetch_files(arguments.name, files, arguments.folder, base_url=arguments.base_url,
+                          workers=arguments.workers)
+    print(f"{len(present)} of {len(files)} files of {arguments.name} are in {arguments.folder}")
+    if arguments.output:
+        if not arguments.name.startswith("bosz"):
+            raise SedfluxError("--output makes one library of BOSZ models alone; leave it out")
+        library = read_bosz(arguments.name, present, arguments.folder,
+                            resolving_power=arguments.resolving_power)
+        write_library(arguments.output, library)
+        print(f"wrote {arguments.output}, {len(library)} models")
+
+
 def _benchmark(arguments):
     from sedflux.validation.speed import benchmark
 
@@ -171,7 +200,7 @@ def main(argv=None):
     """
     arguments = _parser().parse_args(argv)
     run = {"predict": _predict, "models": _models, "train": _train, "validate": _validate,
-           "benchmark": _benchmark}[arguments.command]
+           "benchmark": _benchmark, "fetch-library": _fetch_library}[arguments.command]
     try:
         run(arguments)
     except SedfluxError as error:

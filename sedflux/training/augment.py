@@ -44,8 +44,8 @@ def draw_observing(teff, rng):
 
     Half of the spectra have a resolving power of 1500-2500, half 500-2500
     (logarithmic); velocities are wrong by up to 15 km/s, in one of seven by up to
-    120 km/s, as when nobody took them out; of the stars above 6200 K, where rotation is no longer braked, seven in ten rotate with
-    0-250 km/s.
+    120 km/s, as when nobody took them out; of the stars above 6200 K, where rotation
+    is no longer braked, seven in ten rotate with 0-250 km/s.
 
     Parameters
     ----------
