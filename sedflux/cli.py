@@ -74,6 +74,8 @@ def _train_parser(train):
         stage.add_argument("--seed", type=int, default=1)
         stage.add_argument("--workers", type=int, default=1)
         stage.add_argument("--learning-rate", type=float, default=rate)
+        stage.add_argument("--prior", choices=("flat", "survey"), default="flat",
+                           help="distribution of the stars' labels")
 
 
 def _validate_parser(validate):
@@ -120,7 +122,7 @@ def _models(arguments):
 
 def _train(arguments):
     common = {name: getattr(arguments, name)
-              for name in ("name", "steps", "seed", "workers", "learning_rate")}
+              for name in ("name", "steps", "seed", "workers", "learning_rate", "prior")}
     if arguments.stage == "pretrain":
         from sedflux.training.run import train_on_library
 

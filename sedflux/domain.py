@@ -9,6 +9,7 @@ coefficients lie from theirs (*unusual*).  The limits come with the model.
 import numpy as np
 
 from sedflux.libraries.emulator import unscale_labels
+from sedflux.libraries.prior import survey_density
 
 __all__ = ["calibrated", "flag_rows", "inflate"]
 
@@ -18,6 +19,9 @@ LOW_SNR = 8.0
 #: as well be hot, a white dwarf or a subdwarf.
 METAL_POOR = -2.4
 _NO_METALS = 3.0
+#: Density of a survey's stars, 1 / (K dex dex), below which the lines speak against the prior.
+RARE = 1e-7
+_RARE_FLAG = "rare among a survey's stars: prior and lines disagree"
 #: Directions of the prior that open when a star is unlike the training.
 _PRIOR_ROWS = 4
 _UNUSABLE = 25.0
@@ -43,7 +47,8 @@ def flag_rows(values, limits):
         What the network and the pipeline say of N spectra; the estimated labels are
         added to it as ``teff``, ``logg`` and ``mh``.
     limits : dict
-        The model's domain: ``excess``, ``unusual``, ``teff`` (two limits in K).
+        The model's domain: ``excess``, ``unusual``, ``teff`` (two limits in K), and the
+        ``prior`` of its labels.
 
     Returns
     -------
@@ -68,6 +73,10 @@ def flag_rows(values, limits):
     ]
     flags = tuple(tuple(text for test, text in tests if test[row])
                   for row in range(len(severity)))
+    if limits.get("prior") == "survey":
+        rare = survey_density(labels) < RARE
+        flags = tuple((*row, _RARE_FLAG) if odd else row
+                      for row, odd in zip(flags, rare & values["usable"], strict=True))
     edge = (values["teff"] < cool) | (values["teff"] > hot)
     severity = np.where(edge, np.maximum(severity, 1.5), severity)
     return flags, np.where(bare, np.maximum(severity, _NO_METALS), severity)

@@ -164,6 +164,11 @@ class Predictor:
         if spikes.any():
             ivar = np.where(spikes, 0.0, ivar)
             normalised, new_ivar = remove_continuum(flux, ivar, self._basis, tolerance=1e-7)
+        # A spectrum without a continuum, all noise, says nothing.
+        finite = np.isfinite(normalised).all(axis=1) & np.isfinite(new_ivar).all(axis=1)
+        usable = usable & finite
+        normalised = np.where(finite[:, None], normalised, 0.0)
+        new_ivar = np.where(finite[:, None], new_ivar, 0.0)
         # No training spectrum was better: what is called better is limited by other errors.
         new_ivar = np.minimum(new_ivar, MAX_SNR**2)
         # The same number of rows in every product makes a star's result independent

@@ -16,6 +16,7 @@ from sedflux.grids import input_grid, rebin_matrix, sed_grid
 from sedflux.libraries.emulator import scale_labels
 from sedflux.libraries.library import LABELS
 from sedflux.libraries.principal import PrincipalEmulator
+from sedflux.libraries.prior import label_chances
 from sedflux.prediction import optical_mean
 from sedflux.reddening import continuum_shapes, extinction_curve
 from sedflux.resolution import broadening_sigma, lsf_matrix
@@ -125,10 +126,13 @@ class Engine:
         Fitted when not given; takes minutes.
     scatter : `~sedflux.training.empirical.Correction`, optional
         Scatter of real stars about the library, drawn anew for every example.
+    prior : {'flat', 'survey'}, optional
+        Distribution of the labels, see `sedflux.libraries.prior`.
     """
 
-    def __init__(self, library, *, kernels=None, scatter=None):
-        self.library, self.scatter = library, scatter
+    def __init__(self, library, *, kernels=None, scatter=None, prior="flat"):
+        self.library, self.scatter, self.prior = library, scatter, prior
+        self._chances = label_chances(library.labels, prior)
         log_input = np.log(library_inputs(library, FINE_RESOLVING_POWER, fine_grid()))
         smooth = smooth_basis(log_input.shape[1], shapes=continuum_shapes(fine_grid()))
         log_input -= (log_input @ smooth) @ smooth.T
@@ -150,7 +154,7 @@ class Engine:
 
     def draw_labels(self, size, rng):
         """
-        Labels from the flat prior: the library's own, each smoothed among its neighbours.
+        Labels from the prior: those of models, each smoothed among its neighbours.
 
         A Gaussian as wide as the distances between models leaves no lattice that a
         network could learn; solar-scaled models stay solar-scaled, and what leaves
@@ -161,7 +165,7 @@ class Engine:
         labels : `~numpy.ndarray`, shape (size, 6)
         """
         labels = self.library.labels
-        first = rng.integers(0, len(labels), size)
+        first = rng.choice(len(labels), size, p=self._chances)
         near = self._near[first]
         mix = _SMOOTHING * rng.standard_normal(near.shape) / np.sqrt(near.shape[1])
         steps = labels[near] - labels[first][:, None]

@@ -47,7 +47,8 @@ def measure_domain(network, engine, *, examples=6144, seed=5):
     # Real stars among the examples show by themselves how far their lines differ.
     least = _LEAST_EXCESS if engine.scatter is None else 0.0
     return {"excess": max(limit["excess"], least), "unusual": limit["unusual"],
-            "teff": [float(np.round(teff.min() + 200.0)), float(np.round(teff.max() - 250.0))]}
+            "teff": [float(np.round(teff.min() + 200.0)), float(np.round(teff.max() - 250.0))],
+            "prior": engine.prior}
 
 
 def export_model(path, network, engine, *, name, training):

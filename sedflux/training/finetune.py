@@ -28,7 +28,7 @@ from sedflux.training.stars import read_passbands, read_stars
 __all__ = ["finetune", "star_engine"]
 
 
-def star_engine(library, start, stars, passbands):
+def star_engine(library, start, stars, passbands, *, prior="flat"):
     """
     An engine whose examples are like real stars.
 
@@ -40,6 +40,8 @@ def star_engine(library, start, stars, passbands):
         Metadata of the pretrained model, which holds the emulator's kernels.
     stars : `~sedflux.training.stars.RealStars`
     passbands : dict
+    prior : {'flat', 'survey'}, optional
+        Distribution of the labels, see `sedflux.libraries.prior`.
 
     Returns
     -------
@@ -47,12 +49,13 @@ def star_engine(library, start, stars, passbands):
     """
     kernels = kernels_from_lists(start["kernels"])
     correction = fit_correction(library, kernels, stars, passbands)
-    return Engine(correction.correct(library), kernels=kernels, scatter=correction)
+    return Engine(correction.correct(library), kernels=kernels, scatter=correction,
+                  prior=prior)
 
 
 def finetune(library, miles, stis, photometry, folder, *, start, name="uara.custom_stars",
              leave_out=None, steps=6000, seed=1, workers=1, learning_rate=1e-3, warm=True,
-             share=1.0):
+             share=1.0, prior="flat"):
     """
     Fine-tune a pretrained model on real stars and write it, with its log.
 
@@ -75,6 +78,8 @@ def finetune(library, miles, stis, photometry, folder, *, start, name="uara.cust
         Go on from the pretrained weights; else begin anew, with templates of corrected models.
     share : float, optional
         Share of the stars that is used, to see how many are needed.
+    prior : {'flat', 'survey'}, optional
+        Distribution of the labels.
 
     Returns
     -------
@@ -90,7 +95,7 @@ def finetune(library, miles, stis, photometry, folder, *, start, name="uara.cust
     if leave_out is not None:
         stars = stars.take(stars.fold != leave_out)
     stars = stars.take(np.random.default_rng(seed).random(len(stars)) <= share)
-    engine = star_engine(models, metadata, stars, read_passbands(photometry))
+    engine = star_engine(models, metadata, stars, read_passbands(photometry), prior=prior)
     schedule = Schedule(steps=steps, seed=seed, learning_rate=learning_rate, pool=40, reuse=6)
     network, history = pretrain(engine, schedule, folder, start=network if warm else None,
                                 workers=workers)

@@ -22,7 +22,8 @@ CONVOLUTIONS = (16, 32, 48)
 
 
 def train_on_library(library, folder, *, name="uara.custom", steps=24000, seed=1, workers=1,
-                     learning_rate=1.5e-3, convolutions=False, shrink=True, diagonal=False):
+                     learning_rate=1.5e-3, convolutions=False, shrink=True, diagonal=False,
+                     prior="flat"):
     """
     Train a model on a synthetic library and write it, with its log.
 
@@ -41,6 +42,8 @@ def train_on_library(library, folder, *, name="uara.custom", steps=24000, seed=1
         Add convolutions, or leave the soft thresholds out, for comparison.
     diagonal : bool, optional
         Train with the plain diagonal loss.
+    prior : {'flat', 'survey'}, optional
+        Distribution of the labels, see `sedflux.libraries.prior`.
 
     Returns
     -------
@@ -50,7 +53,7 @@ def train_on_library(library, folder, *, name="uara.custom", steps=24000, seed=1
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
-    engine = _engine(library, folder)
+    engine = _engine(library, folder, prior)
     schedule = Schedule(steps=steps, seed=seed, learning_rate=learning_rate, diagonal=diagonal)
     config = Config(channels=CONVOLUTIONS if convolutions else (), shrink=shrink)
     network, _ = pretrain(engine, schedule, folder, config=config, workers=workers)
@@ -75,11 +78,11 @@ def covariance_size(steps):
     return {"examples": min(40960, 128 * steps), "steps": min(1800, 3 * steps)}
 
 
-def _engine(library, folder):
+def _engine(library, folder, prior):
     """The engine, with the kernels of an earlier start if there are any."""
     training, _ = split_models(read_library(library))
     stored = folder / "kernels.json"
     kernels = kernels_from_lists(json.loads(stored.read_text())) if stored.exists() else None
-    engine = Engine(training, kernels=kernels)
+    engine = Engine(training, kernels=kernels, prior=prior)
     stored.write_text(json.dumps(kernels_to_lists(engine.emulator.kernels)))
     return engine

@@ -16,6 +16,7 @@ from sedflux.continuum import remove_continuum
 from sedflux.grids import input_grid
 from sedflux.libraries.emulator import NEIGHBOURS
 from sedflux.libraries.principal import PrincipalEmulator
+from sedflux.libraries.prior import label_chances
 from sedflux.training.examples import (
     input_basis,
     joint_weight,
@@ -57,9 +58,11 @@ class LabelFit:
     kernels : tuple of `~sedflux.libraries.emulator.Kernel`
     resolving_power : float, optional
         Of the spectra to be fitted.
+    prior : {'flat', 'survey'}, optional
+        Distribution of the labels, see `sedflux.libraries.prior`.
     """
 
-    def __init__(self, library, kernels, *, resolving_power=2000.0):
+    def __init__(self, library, kernels, *, resolving_power=2000.0, prior="flat"):
         self._basis = input_basis()
         flux = np.log(library_inputs(library, resolving_power, input_grid()))
         flux -= (flux @ self._basis) @ self._basis.T
@@ -70,8 +73,9 @@ class LabelFit:
         self._models = flux
         labels = library.labels
         self._low, self._high = labels.min(axis=0), labels.max(axis=0)
-        self._prior_mean = labels.mean(axis=0)
-        self._prior = np.linalg.inv(np.cov(labels.T))
+        chances = label_chances(labels, prior)
+        self._prior_mean = chances @ labels
+        self._prior = np.linalg.inv(np.cov(labels.T, aweights=chances))
 
     def models(self, labels):
         """

@@ -64,6 +64,19 @@ def _ridge(engine, snr, flux, ivar, seed):
             np.tile(baseline.factor, (len(flux), 1, 1)))
 
 
+def _templates(training, flux, ivar):
+    """The SED of the model whose normalised spectrum is nearest by chi-square."""
+    normalised, weight = remove_continuum(flux, ivar, input_basis())
+    models, _ = remove_continuum(library_inputs(training, 2000.0, input_grid()),
+                                 np.full((len(training), flux.shape[1]), 1e4), input_basis())
+    chi2 = weight @ (models**2).T - 2.0 * (weight * normalised) @ models.T
+    log_sed = library_seds(training)
+    order = np.argsort(chi2, axis=1)[:, :2]
+    # Two neighbours differ by as much as a template errs.
+    spread = (log_sed[order[:, 0]] - log_sed[order[:, 1]]) ** 2 + 1e-6
+    return log_sed[order[:, 0]], spread, np.zeros((len(flux), 1, log_sed.shape[1]))
+
+
 def synthetic_cases(library, predictor, snr, *, seed=17):
     """
     Predictions of all held-out models, whatever their temperature, with one noise each.
@@ -121,6 +134,7 @@ def synthetic_table(library, predictor, kernels, *, snrs=(10.0, 20.0, 40.0, 80.0
     say(f"{len(test)} held-out models, {len(training)} in the emulator")
     clean, truth = library_inputs(test, 2000.0, input_grid()), np.exp(library_seds(test))
     fitter = LabelFit(training, kernels)
+    informed = LabelFit(training, kernels, prior="survey")
     engine = Engine(training, kernels=kernels) if baselines else None
     bands = band_rows(sed_grid(), BANDS | SLITLESS_BANDS)
     rows = []
@@ -128,12 +142,14 @@ def synthetic_table(library, predictor, kernels, *, snrs=(10.0, 20.0, 40.0, 80.0
         rng = np.random.default_rng([seed, int(snr)])
         # Constant S/N a pixel means less noise within lines.
         _, weight = remove_continuum(clean, (snr / clean) ** 2, input_basis())
-        bound = np.stack([fitter.bound(labels, row)
-                          for labels, row in zip(test.labels, weight, strict=True)])
+        bound, survey = (np.stack([fit.bound(labels, row) for labels, row in
+                                   zip(test.labels, weight, strict=True)])
+                         for fit in (fitter, informed))
         draws = [noisy_inputs(clean, snr, rng) for _ in range(realisations)]
         flux, ivar = (np.concatenate(values) for values in zip(*draws, strict=True))
         methods = {"network": lambda f=flux, i=ivar: _network(predictor, f, i)}
         if baselines:
+            methods["nearest template"] = lambda f=flux, i=ivar: _templates(training, f, i)
             methods["ridge"] = lambda f=flux, i=ivar, s=snr: _ridge(engine, s, f, i, seed)
             methods["label fit"] = lambda f=flux, i=ivar: _labelfit(fitter, f, i)
         for method, predict in methods.items():
@@ -144,5 +160,7 @@ def synthetic_table(library, predictor, kernels, *, snrs=(10.0, 20.0, 40.0, 80.0
                                np.tile(truth, (realisations, 1)), inside)
                 limit = float(np.sqrt(bound[:, inside].mean()))
                 rows.append({"method": method, "snr": snr, "band": band, "bound": limit,
-                             "ratio": result.error / limit, **vars(result)})
+                             "ratio": result.error / limit,
+                             "bound_survey": float(np.sqrt(survey[:, inside].mean())),
+                             **vars(result)})
     return Table(rows)
