@@ -88,6 +88,8 @@ def _validate_parser(validate):
     validate.add_argument("--snr", type=float, help="add noise to the stars' spectra")
     validate.add_argument("--foreign", nargs=2, metavar=("STIS", "MILES"),
                           help="objects of other kinds: how many are flagged")
+    validate.add_argument("--star-count", action="store_true",
+                          help="errors against the number of stars; needs --synthetic and --stars")
     validate.add_argument("--continuum", metavar="FITS",
                           help="compare forms of the continuum removal on a library")
     validate.add_argument("--model")
@@ -147,6 +149,12 @@ def _validate(arguments):
             "nothing to validate on: give --synthetic, --stars, --foreign or --continuum")
     folder = Path(arguments.output)
     folder.mkdir(parents=True, exist_ok=True)
+    if arguments.star_count:
+        if not (arguments.synthetic and arguments.stars):
+            raise SedfluxError("--star-count needs --synthetic and --stars")
+        run.star_count(arguments.synthetic, *arguments.stars, folder, model=arguments.model,
+                       say=print)
+        return
     if arguments.continuum:
         run.continuum(arguments.continuum, folder, say=print)
     if arguments.synthetic:

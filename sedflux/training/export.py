@@ -51,7 +51,7 @@ def measure_domain(network, engine, *, examples=6144, seed=5):
             "prior": engine.prior}
 
 
-def export_model(path, network, engine, *, name, training):
+def export_model(path, network, engine, *, name, training, schedule=None):
     """
     Write a trained network as a model.
 
@@ -64,16 +64,19 @@ def export_model(path, network, engine, *, name, training):
         ``arch.tag``.
     training : dict
         Schedule, seed and last figures of the run.
+    schedule : `~sedflux.training.pretrain.Schedule`, optional
+        Makes calibration and domain of a trial run smaller.
     """
+    sized = schedule.sized if schedule is not None else int
     library = engine.library
     stars = engine.scatter is not None
     metadata = {
         "name": name,
         "predicts": "intrinsic SED (no reddening), F_lambda relative to 4000-7000 Angstrom",
-        "calibration": measure_calibration(network, engine),
+        "calibration": measure_calibration(network, engine, examples=sized(24576)),
         "caveat": "" if stars else "trained on models alone; real stars differ by more than "
                   "sigma says, above all below 4000 Angstrom",
-        "domain": measure_domain(network, engine),
+        "domain": measure_domain(network, engine, examples=sized(6144)),
         "training": training,
         "data": {"sha256": library.sha256, "models": len(library),
                  "test": "models whose INDEX ends in 3 were never seen"},

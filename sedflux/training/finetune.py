@@ -22,7 +22,6 @@ from sedflux.training.examples import Engine
 from sedflux.training.export import export_model
 from sedflux.training.pretrain import Schedule, pretrain
 from sedflux.training.refine import fit_covariance
-from sedflux.training.run import covariance_size
 from sedflux.training.stars import read_passbands, read_stars
 
 __all__ = ["finetune", "star_engine"]
@@ -99,11 +98,12 @@ def finetune(library, miles, stis, photometry, folder, *, start, name="uara.cust
     schedule = Schedule(steps=steps, seed=seed, learning_rate=learning_rate, pool=40, reuse=6)
     network, history = pretrain(engine, schedule, folder, start=network if warm else None,
                                 workers=workers)
-    refined = fit_covariance(network, engine, seed=seed, **covariance_size(steps))
+    refined = fit_covariance(network, engine, seed=seed, examples=schedule.sized(40960),
+                             steps=min(1800, 3 * steps))
     training = {"schedule": asdict(schedule), "start": metadata["name"] if warm else "none",
                 "stars": len(stars), "left_out": "none" if leave_out is None else
                 f"stars of fold {leave_out}", "last": history[-1], "covariance": refined}
     (folder / "training.json").write_text(json.dumps(training, indent=2))
     path = folder / f"{name}.safetensors"
-    export_model(path, network, engine, name=name, training=training)
+    export_model(path, network, engine, name=name, training=training, schedule=schedule)
     return path

@@ -68,13 +68,17 @@ class Schedule:
         """Steps between renewals of a block."""
         return max(1, self.reuse * self.block // self.batch)
 
+    def sized(self, examples):
+        """As many examples as are needed, or in proportion to a trial run of few steps."""
+        return min(examples, 1024 + 64 * self.steps)
+
     @property
     def blocks(self):
         """Blocks that the pool holds: fewer in a trial run, which sees few examples."""
         return max(1, min(self.pool, self.steps * self.batch // self.block))
 
 
-def prepare_network(engine, config, *, seed):
+def prepare_network(engine, config, *, seed, examples=_TEMPLATE_EXAMPLES):
     """
     A network whose templates are the principal components of simulated stars.
 
@@ -83,6 +87,7 @@ def prepare_network(engine, config, *, seed):
     engine : `~sedflux.training.examples.Engine`
     config : `~sedflux.network.architecture.Config`
     seed : int
+    examples : int, optional
 
     Returns
     -------
@@ -91,7 +96,7 @@ def prepare_network(engine, config, *, seed):
     torch.manual_seed(seed)
     network = build(config)
     rng = np.random.default_rng([seed, 2**31])
-    examples = engine.examples(_TEMPLATE_EXAMPLES, rng)
+    examples = engine.examples(examples, rng)
     # Noise would become templates: keep pixels of good spectra.
     quiet = np.median(examples.ivar, axis=1) > 40.0**2
     values = np.where(examples.ivar > 0, examples.normalised, 0.0)[quiet].astype(np.float64)
@@ -255,10 +260,11 @@ def pretrain(engine, schedule, folder, *, config=None, start=None, workers=1, pr
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     if start is None:
-        start = prepare_network(engine, config or Config(), seed=schedule.seed)
+        start = prepare_network(engine, config or Config(), seed=schedule.seed,
+                                examples=schedule.sized(_TEMPLATE_EXAMPLES))
     # Examples are made by processes of their own, on the processor.
     validation = summarise_examples(start, engine.examples(
-        _VALIDATION, np.random.default_rng([schedule.seed, 2**31 + 7])))
+        schedule.sized(_VALIDATION), np.random.default_rng([schedule.seed, 2**31 + 7])))
     device = _device()
     network, average = (build(start.config).to(device) for _ in range(2))
     for copy in (network, average):

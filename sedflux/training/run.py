@@ -15,7 +15,7 @@ from sedflux.training.export import export_model
 from sedflux.training.pretrain import Schedule, pretrain
 from sedflux.training.refine import fit_covariance
 
-__all__ = ["covariance_size", "train_on_library"]
+__all__ = ["train_on_library"]
 
 #: Channels of the convolutions, where they are asked for.
 CONVOLUTIONS = (16, 32, 48)
@@ -57,7 +57,8 @@ def train_on_library(library, folder, *, name="uara.custom", steps=24000, seed=1
     schedule = Schedule(steps=steps, seed=seed, learning_rate=learning_rate, diagonal=diagonal)
     config = Config(channels=CONVOLUTIONS if convolutions else (), shrink=shrink)
     network, _ = pretrain(engine, schedule, folder, config=config, workers=workers)
-    refined = fit_covariance(network, engine, seed=seed, **covariance_size(steps))
+    refined = fit_covariance(network, engine, seed=seed, examples=schedule.sized(40960),
+                             steps=min(1800, 3 * steps))
     with open(folder / "log.csv", newline="") as stream:
         history = [{key: float(value) for key, value in row.items()}
                    for row in csv.DictReader(stream)]
@@ -66,16 +67,11 @@ def train_on_library(library, folder, *, name="uara.custom", steps=24000, seed=1
     (folder / "training.json").write_text(json.dumps(
         training | {"config": config.to_dict(), "data": engine.library.sha256}, indent=2))
     path = folder / f"{name}.safetensors"
-    export_model(path, network, engine, name=name, training=training)
+    export_model(path, network, engine, name=name, training=training, schedule=schedule)
     from sedflux.plotting import plot_training
 
     plot_training(folder / "training.png", history)
     return path
-
-
-def covariance_size(steps):
-    """Size of the second stage: as large as needed, or in proportion to a trial run."""
-    return {"examples": min(40960, 128 * steps), "steps": min(1800, 3 * steps)}
 
 
 def _engine(library, folder, prior):

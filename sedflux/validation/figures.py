@@ -111,6 +111,8 @@ def _running(axis, values, label, color):
     """Median and 16-84 % range of errors (N, 575) against wavelength, in percent."""
     grid = sed_grid()
     known = np.isfinite(values).sum(axis=0) >= 3
+    if not known.any():
+        return
     low, middle, high = np.nanpercentile(100 * values[:, known], [16, 50, 84], axis=0)
     axis.fill_between(grid[known], low, high, color=color, alpha=0.25, lw=0)
     axis.plot(grid[known], middle, color=color, lw=1.3, label=label)

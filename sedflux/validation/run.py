@@ -3,13 +3,14 @@
 import numpy as np
 from astropy.table import vstack
 
-from sedflux.libraries.library import read_library
+from sedflux.libraries.library import read_library, split_models
 from sedflux.libraries.principal import kernels_from_lists
 from sedflux.predict import Predictor
 from sedflux.training.stars import read_passbands, read_stars
 from sedflux.validation import figures
 from sedflux.validation.continuum_study import continuum_table
 from sedflux.validation.foreign import foreign_table
+from sedflux.validation.star_count import star_count_table
 from sedflux.validation.stars import (
     TEFF_CELLS,
     both_miles_tables,
@@ -20,7 +21,7 @@ from sedflux.validation.stars import (
 )
 from sedflux.validation.synthetic import synthetic_cases, synthetic_table
 
-__all__ = ["continuum", "foreign", "stars", "synthetic"]
+__all__ = ["continuum", "foreign", "star_count", "stars", "synthetic"]
 
 #: S/N of the map and the histograms.
 _FIGURE_SNR = 20.0
@@ -142,6 +143,25 @@ def foreign(stis, miles, folder, *, model=None, say):
     predictor = Predictor(model)
     _write(foreign_table(predictor, read_library(stis), read_library(miles)),
            folder / "foreign.ecsv", say)
+
+
+def star_count(library, stis, miles, photometry, folder, *, model=None, say):
+    """
+    Table of errors against the number of real stars, ``star_count.ecsv``.
+
+    Parameters
+    ----------
+    library, stis, miles, photometry : path-like
+    folder : `~pathlib.Path`
+    model : str, optional
+        Whose kernels are used.
+    say : callable
+    """
+    training, _ = split_models(read_library(library))
+    table = star_count_table(
+        training, kernels_from_lists(Predictor(model).metadata["kernels"]),
+        read_stars(miles, stis, photometry), read_passbands(photometry), progress=say)
+    _write(table, folder / "star_count.ecsv", say)
 
 
 def continuum(library, folder, *, say):
