@@ -17,7 +17,7 @@ html_static_path = []
 templates_path = []
 
 extensions += ["sphinx_gallery.gen_gallery"]
-exclude_patterns += ["gallery/**", "_build"]
+exclude_patterns += ["gallery/**", "_build", "accuracy/*.rst"]
 automodapi_toctreedirnm = "api"
 numpydoc_xref_param_type = False
 nitpicky = False

@@ -159,7 +159,9 @@ def synthetic_photometry(sed, bandpasses, *, unit=u.ABmag, area=None):
         From `sedflux.predict_sed` or `anchor`; the magnitudes of a relative SED have
         an arbitrary zero point, its colours do not.
     bandpasses : `synphot.SpectralElement`, sequence or dict of them
-        Inside the range of the SED.
+        Inside the range of the SED.  synphot carries the last value of a table on for
+        ever, and so does this: a table must end at zero (see
+        `synphot.SpectralElement.taper`), or it leaks.
     unit : `~astropy.units.Unit`, optional
         ``u.ABmag`` or ``u.ct`` (counts a second).
     area : `~astropy.units.Quantity`, optional

@@ -19,7 +19,7 @@ from sedflux.exceptions import ModelError, WeightsError
 __all__ = ["DEFAULT_MODEL", "ModelEntry", "file_hash", "find_model", "list_models", "registry"]
 
 #: Name of the model that is used when none is given.
-DEFAULT_MODEL = "uara.synthetic1"
+DEFAULT_MODEL = "uara.stars1"
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def find_model(model=None):
     --------
     >>> from sedflux.weights import find_model
     >>> find_model().name
-    'uara.synthetic1.safetensors'
+    'uara.stars1.safetensors'
     """
     name = DEFAULT_MODEL if model is None else os.fspath(model)
     if name.endswith(".safetensors") or os.sep in name:

@@ -20,7 +20,7 @@ def test_default_output(sed):
     assert_allclose(np.trapezoid(sed.flux[inside], sed.spectral_axis[inside])
                     / np.ptp(sed.spectral_axis[inside]), 1.0, atol=2e-3)
     notes = sed.meta["sedflux"]
-    assert notes["model"] == "uara.synthetic1"
+    assert notes["model"] == "uara.stars1"
     assert len(notes["sha256"]) == 64
     assert isinstance(notes["covariance"], LowRankCovariance)
     assert_allclose(notes["covariance"].sigma, sed.uncertainty.array)
@@ -250,4 +250,4 @@ def test_bad_options_say_what_to_do(predictor, spectrum, change, message):
 
 
 def test_model_by_name_is_loaded():
-    assert Predictor("uara.synthetic1").name == "uara.synthetic1"
+    assert Predictor("uara.stars1").name == "uara.stars1"

@@ -28,11 +28,12 @@ _FIGURE_SNR = 20.0
 
 
 def _write(table, path, say):
-    """Write a table as ECSV and say it, rounded."""
+    """Write a table as ECSV and for documents, and say it, rounded."""
     for column in table.itercols():
         if column.dtype.kind == "f":
             column.info.format = ".4f"
     table.write(path, format="ascii.ecsv", overwrite=True)
+    table.write(path.with_suffix(".rst"), format="ascii.rst", overwrite=True)
     for line in table.pformat(max_lines=-1, max_width=-1):
         say(line)
     say(f"wrote {path}")

@@ -216,9 +216,11 @@ def color_table(left_out, passbands, *, reference="SDSS_R", teff=(5000.0, 9750.0
     stars, temperature = left_out.stars, left_out.stars.labels[:, 0]
     use = np.isfinite(stars.ebv) & (temperature > teff[0]) & (temperature < teff[1])
     names = list(passbands)
-    bands = {name: SpectralElement(Empirical1D, points=wavelength * u.AA,
-                                   lookup_table=np.clip(passed, 0.0, None))
-             for name, (wavelength, passed) in passbands.items()}
+    # Tables that do not end at zero would be carried on by synphot: CSP u leaks 0.09 mag of red.
+    bands = {name: SpectralElement(
+        Empirical1D, points=np.r_[wavelength[0] - 1.0, wavelength, wavelength[-1] + 1.0] * u.AA,
+        lookup_table=np.r_[0.0, np.clip(passed, 0.0, None), 0.0])
+        for name, (wavelength, passed) in passbands.items()}
     difference, sigma = {name: [] for name in names}, {name: [] for name in names}
     for index in np.flatnonzero(use):
         sed = left_out.predictions[index].reddened(max(float(stars.ebv[index]), 0.0),
