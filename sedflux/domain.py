@@ -17,7 +17,9 @@ __all__ = ["calibrated", "flag_rows", "inflate"]
 LOW_SNR = 8.0
 #: A star that seems poorer in metals than this has hardly any lines beside hydrogen's: it may
 #: as well be hot, a white dwarf or a subdwarf.
-METAL_POOR = -2.4
+METAL_POOR = -2.05
+#: Surface gravity that no main-sequence star exceeds, against effective temperature in K.
+COMPACT = ((5000.0, 6300.0), (4.95, 4.7))
 _NO_METALS = 3.0
 #: Density of a survey's stars, 1 / (K dex dex), below which the lines speak against the prior.
 RARE = 1e-7
@@ -33,7 +35,8 @@ def _severity(values, limits):
     # At low S/N an excess is itself uncertain: 2430 pixels give it to a few percent of the noise.
     excess = values["excess"] / np.hypot(limits["excess"], 0.3 * noise)
     unusual = np.sqrt(values["unusual"] / limits["unusual"])
-    severity = np.maximum(excess, unusual)
+    strange = np.sqrt(values["strange"] / limits.get("strange", np.inf))
+    severity = np.maximum.reduce([excess, unusual, strange])
     return np.where(values["usable"], severity, _UNUSABLE)
 
 
@@ -47,8 +50,8 @@ def flag_rows(values, limits):
         What the network and the pipeline say of N spectra; the estimated labels are
         added to it as ``teff``, ``logg`` and ``mh``.
     limits : dict
-        The model's domain: ``excess``, ``unusual``, ``teff`` (two limits in K), and the
-        ``prior`` of its labels.
+        The model's domain: ``excess``, ``unusual``, ``strange``, ``teff`` (two limits in
+        K), and the ``prior`` of its labels.
 
     Returns
     -------
@@ -61,7 +64,9 @@ def flag_rows(values, limits):
     severity = _severity(values, limits)
     cool, hot = limits["teff"]
     bare = values["usable"] & (values["mh"] < METAL_POOR)
+    compact = values["usable"] & (values["logg"] > np.interp(values["teff"], *COMPACT))
     tests = [
+        (compact, "gravity beyond the main sequence: a white dwarf or subdwarf?"),
         (bare, "hardly any metal lines: very metal-poor, or a hot star, subdwarf or white dwarf"),
         (~values["usable"], "too few good pixels: the prior alone"),
         (values["usable"] & (values["snr"] < LOW_SNR), "low S/N"),
@@ -79,7 +84,7 @@ def flag_rows(values, limits):
                       for row, odd in zip(flags, rare & values["usable"], strict=True))
     edge = (values["teff"] < cool) | (values["teff"] > hot)
     severity = np.where(edge, np.maximum(severity, 1.5), severity)
-    return flags, np.where(bare, np.maximum(severity, _NO_METALS), severity)
+    return flags, np.where(bare | compact, np.maximum(severity, _NO_METALS), severity)
 
 
 def calibrated(values, calibration, wavelength):

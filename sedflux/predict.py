@@ -179,7 +179,7 @@ class Predictor:
         with torch.inference_mode():
             output = self._network(*map(torch.from_numpy, padded), torch.full((size,), power))
             diagonal, factor = self._network.compact_covariance(output)
-        names = ("mean", "label_mean", "misfit", "unusual", "excess")
+        names = ("mean", "label_mean", "misfit", "unusual", "excess", "strange")
         values = {name: getattr(output, name).numpy()[: len(flux)].astype(float)
                   for name in names}
         values |= {"diagonal": diagonal.numpy()[: len(flux)], "factor": factor.numpy()[: len(flux)]}
@@ -201,7 +201,7 @@ class Predictor:
         flux /= (self._optical_mean @ flux.T).T
         diagonal, factor = inflate(values, severity, self._network.sed_templates.numpy())
         diagnostics = {name: values[name] for name in
-                       ("snr", "resolving_power", "misfit", "excess", "unusual",
+                       ("snr", "resolving_power", "misfit", "excess", "unusual", "strange",
                         "teff", "logg", "mh")}
         prediction = SEDPrediction(self.wavelength, flux, diagonal, factor, flags, self.name,
                                    self.sha256, diagnostics)

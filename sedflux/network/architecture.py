@@ -16,7 +16,7 @@ Both, and the trunk, are residual blocks with soft thresholds learned per channe
 residual shrinkage idea (Zhao et al. 2020) of UaRA-net (Yang et al. 2024).
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 from torch import nn
@@ -40,6 +40,8 @@ PIXEL_FLOOR = 0.003
 PATCH = 24
 #: Spread of lines, which sets where the convolutions damp noise.
 LINE_SPREAD = 0.1
+#: Difference in ln(resolving power) that counts as much as one spread of a coefficient.
+POWER_SPREAD = 0.25
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ class Config:
         Labels estimated on the side.
     shrink : bool
         False leaves the soft thresholds out, for comparison.
+    references : int
+        Ordinary stars whose coefficients the model holds, to tell what is none.
     """
 
     arch: str = "uara"
@@ -86,6 +90,7 @@ class Config:
     knots: int = 24
     labels: int = 6
     shrink: bool = True
+    references: int = 0
 
     def to_dict(self):
         """Plain values, for the header of the weights."""
@@ -132,6 +137,8 @@ class Output:
         training: about one for ordinary stars.
     excess : (N,)
         Rms of the residuals beyond the noise, relative to the continuum.
+    strange : (N,)
+        Distance from the nearest ordinary star, see `strangeness`.
     """
 
     mean: torch.Tensor
@@ -144,6 +151,7 @@ class Output:
     misfit: torch.Tensor
     unusual: torch.Tensor
     excess: torch.Tensor
+    strange: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -322,6 +330,8 @@ class UncertaintyAwareResidualAttention(nn.Module):
         self.register_buffer("sed_mean", torch.zeros(config.samples))
         self.register_buffer("sed_templates", torch.zeros(config.sed_components, config.samples))
         self.register_buffer("log_variance_start", torch.full((config.samples,), -5.0))
+        self.register_buffer("references", torch.zeros(config.references, size + 1))
+        self.register_buffer("spacing", torch.ones(size + 1))
 
     def reset_covariance(self):
         """Begin with independent errors of the components, at their own variances."""
@@ -331,6 +341,50 @@ class UncertaintyAwareResidualAttention(nn.Module):
         nn.init.zeros_(self.factor_head.bias)
         with torch.no_grad():
             self.shared.copy_(torch.eye(self.config.sed_components))
+
+    def place(self, coefficients, resolving_power):
+        """Where spectra stand among the references, (N, components + 1)."""
+        power = torch.log(resolving_power / 1500.0) / POWER_SPREAD
+        return torch.cat([coefficients, power[:, None]], dim=1)
+
+    def set_references(self, places):
+        """
+        Keep ordinary stars, and how far they are from one another.
+
+        Parameters
+        ----------
+        places : `torch.Tensor`, shape (n, components + 1)
+            From `place`.
+        """
+        self.config = replace(self.config, references=len(places))
+        self.references = places
+        distance = torch.cdist(places, places)
+        distance.fill_diagonal_(torch.inf)
+        step = places - places[distance.argmin(dim=1)]
+        self.spacing = (step**2).mean(dim=0).sqrt().clamp(min=1e-3)
+
+    def strangeness(self, projected, resolving_power):
+        """
+        Distance of spectra from the nearest ordinary star, (N,).
+
+        Mean square over the coefficients, in units of the noise and of the distances that
+        ordinary stars have from one another: about one for them.
+
+        Parameters
+        ----------
+        projected : tuple of `torch.Tensor`
+            From `projection`.
+        resolving_power : `torch.Tensor`, shape (N,)
+        """
+        coefficients, errors, *_ = projected
+        if not len(self.references):
+            return coefficients.new_zeros(len(coefficients))
+        places = self.place(coefficients, resolving_power)
+        errors = torch.cat([errors, torch.zeros_like(errors[:, :1])], dim=1)
+        weight = 1.0 / (errors**2 + self.spacing**2)
+        far = (weight * places**2).sum(dim=1, keepdim=True)
+        far = far - 2.0 * (weight * places) @ self.references.T + weight @ (self.references**2).T
+        return far.min(dim=1).values.clamp(min=0.0) / places.shape[1]
 
     def scores_of(self, log_sed):
         """Components of ln(SED) in units of their spread, (N, sed_components)."""
@@ -353,7 +407,8 @@ class UncertaintyAwareResidualAttention(nn.Module):
         """
         projected = self.projection(normalised, ivar)
         summary = self.summarise(projected, normalised, ivar, resolving_power)
-        return Output(**self.heads(*self.features(summary)), **self.fit_of(projected, ivar))
+        return Output(**self.heads(*self.features(summary)), **self.fit_of(projected, ivar),
+                      strange=self.strangeness(projected, resolving_power))
 
     def summarise(self, projected, normalised, ivar, resolving_power):
         """

@@ -11,7 +11,8 @@ from sedflux.network.architecture import Config, build
 __all__ = ["load_network", "read_metadata", "save_network"]
 
 FORMAT = "sedflux-1"
-_HALF = ("trunk.", "factor_head.")
+_OPTIONAL = ("references", "spacing")
+_HALF = ("trunk.", "factor_head.", "references")
 
 
 def save_network(path, network, metadata):
@@ -35,7 +36,7 @@ def save_network(path, network, metadata):
 
 
 def _stored(name, value):
-    """Matrices of the trunk in half precision: 0.05 % of each weight, half of the file."""
+    """Large matrices in half precision: 0.05 % of each weight, half of the file."""
     value = value.detach().contiguous()
     return value.half() if value.ndim == 2 and name.startswith(_HALF) else value
 
@@ -93,6 +94,9 @@ def load_network(path):
     network = build(config)
     with _open(path) as stream:
         tensors = {name: stream.get_tensor(name) for name in list(stream.keys())}
+    # Models without references were written before there were any.
+    state = network.state_dict()
+    tensors = {name: state[name] for name in _OPTIONAL} | tensors
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:

@@ -47,6 +47,8 @@ _COARSE_CHI2 = 2.0
 _COARSE_SHAPE, _HOT = (1.0, 3.0), 7000.0
 #: Temperature above which the spectral type, good to 300 K, replaces coarse lines.
 _EARLY, _EARLY_ERRORS = 8800.0, (300.0, 0.3)
+#: Stars that must have measured a wavelength for the correction to hold there.
+_FEWEST = 8
 #: Trial labels for coarse spectra, how many of the best count, and how far lines may move them.
 _TRIALS, _BEST = 20000, 10
 _REFINE = np.array([150.0, 0.15, 0.15, 0.05, 0.05, 0.2])
@@ -482,8 +484,11 @@ def fit_correction(library, kernels, stars, passbands):
     coarse = coefficients[:-1] @ splines.T
     fine, left = _fine_correction(every, log_sed, terms, coarse, coefficients[-1] @ splines.T)
     noise = np.stack([_rms(left[warm == kind]) for kind in (False, True)])
-    return replace(first, sed_terms=coarse + fine, sed_factors=np.stack(scatters) @ splines.T,
-                   sed_noise=noise)
+    known = np.flatnonzero(np.isfinite(every.stis_sed).sum(axis=0) >= _FEWEST)
+    # Beyond the reddest and bluest samples that HST has measured, the last value holds.
+    held = np.clip(np.arange(samples), known[0], known[-1])
+    return replace(first, sed_terms=(coarse + fine)[:, held], sed_noise=noise[:, held],
+                   sed_factors=(np.stack(scatters) @ splines.T)[:, :, held])
 
 
 def _coarse_labels(library, kernels, stars):

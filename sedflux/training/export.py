@@ -8,12 +8,14 @@ from sedflux.network.checkpoint import save_network
 from sedflux.training.pool import as_tensors
 from sedflux.training.refine import measure_calibration
 
-__all__ = ["export_model", "measure_domain"]
+__all__ = ["export_model", "keep_references", "measure_domain"]
 
 #: Share of simulated stars that lie inside the domain.
 _INSIDE = 0.995
 #: Rms by which lines of ordinary real stars differ from models, at least.
 _LEAST_EXCESS = 0.03
+#: S/N a pixel of the stars that are kept as references.
+_QUIET = 60.0
 
 
 def measure_domain(network, engine, *, examples=6144, seed=5):
@@ -33,7 +35,7 @@ def measure_domain(network, engine, *, examples=6144, seed=5):
         ``excess``, ``unusual`` and ``teff``, as `sedflux.domain` wants them.
     """
     batch = engine.examples(examples, np.random.default_rng([seed, 2**30]))
-    found = {"excess": [], "unusual": []}
+    found = {"excess": [], "unusual": [], "strange": []}
     with torch.inference_mode():
         for rows in np.array_split(np.arange(examples), max(examples // 256, 1)):
             part = batch.take(rows)
@@ -41,14 +43,43 @@ def measure_domain(network, engine, *, examples=6144, seed=5):
             quiet = np.median(part.ivar, axis=1) > 30.0**2
             found["excess"].append(output.excess.numpy()[quiet])
             found["unusual"].append(output.unusual.numpy())
+            found["strange"].append(output.strange.numpy())
     limit = {name: float(np.quantile(np.concatenate(values), _INSIDE))
              for name, values in found.items()}
     teff = engine.library.labels[:, 0]
     # Real stars among the examples show by themselves how far their lines differ.
     least = _LEAST_EXCESS if engine.scatter is None else 0.0
     return {"excess": max(limit["excess"], least), "unusual": limit["unusual"],
+            "strange": limit["strange"],
             "teff": [float(np.round(teff.min() + 200.0)), float(np.round(teff.max() - 250.0))],
             "prior": engine.prior}
+
+
+def keep_references(network, engine, *, count=2048, seed=6):
+    """
+    Give a network the ordinary stars from which it tells what is none.
+
+    Parameters
+    ----------
+    network : `torch.nn.Module`
+        Changed in place.
+    engine : `~sedflux.training.examples.Engine`
+    count : int, optional
+        Stars that are kept.
+    seed : int, optional
+    """
+    rng = np.random.default_rng([seed, 2**30])
+    found, total = [], 0
+    with torch.inference_mode():
+        while total < count:
+            part = engine.examples(4096, rng)
+            quiet = np.flatnonzero(np.median(part.ivar, axis=1) > _QUIET**2)
+            # Noisy copies of one star are one reference.
+            quiet = quiet[np.unique(part.labels[quiet], axis=0, return_index=True)[1]]
+            normalised, ivar, power, *_ = as_tensors(part.take(quiet))
+            found.append(network.place(network.projection(normalised, ivar)[0], power))
+            total += len(quiet)
+    network.set_references(torch.cat(found)[:count].clone())
 
 
 def export_model(path, network, engine, *, name, training, schedule=None):
@@ -68,6 +99,7 @@ def export_model(path, network, engine, *, name, training, schedule=None):
         Makes calibration and domain of a trial run smaller.
     """
     sized = schedule.sized if schedule is not None else int
+    keep_references(network, engine, count=sized(2048))
     library = engine.library
     stars = engine.scatter is not None
     metadata = {

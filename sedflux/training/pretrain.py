@@ -197,7 +197,7 @@ def _output(network, summary):
     """The network's output without the projection's diagnostics, which training ignores."""
     zero = summary.condition.new_zeros(len(summary.condition))
     heads = network.heads(*network.features(summary))
-    return Output(**heads, misfit=zero, unusual=zero, excess=zero)
+    return Output(**heads, misfit=zero, unusual=zero, excess=zero, strange=zero)
 
 
 def _loss(network, batch, schedule):

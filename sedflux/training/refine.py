@@ -43,7 +43,8 @@ def _compute(network, engine, examples, rng):
 
 def _output(network, features, bounded):
     zero = features.new_zeros(len(features))
-    return Output(**network.heads(features, bounded), misfit=zero, unusual=zero, excess=zero)
+    return Output(**network.heads(features, bounded), misfit=zero, unusual=zero, excess=zero,
+                  strange=zero)
 
 
 def fit_covariance(network, engine, *, examples=40960, steps=1800, batch=512,
