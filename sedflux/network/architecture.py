@@ -379,12 +379,14 @@ class UncertaintyAwareResidualAttention(nn.Module):
         coefficients, errors, *_ = projected
         if not len(self.references):
             return coefficients.new_zeros(len(coefficients))
-        places = self.place(coefficients, resolving_power)
+        # The square is multiplied out, which cancels: double precision.
+        places = self.place(coefficients, resolving_power).double()
         errors = torch.cat([errors, torch.zeros_like(errors[:, :1])], dim=1)
-        weight = 1.0 / (errors**2 + self.spacing**2)
+        weight = 1.0 / (errors.double() ** 2 + self.spacing.double() ** 2)
+        known = self.references.double()
         far = (weight * places**2).sum(dim=1, keepdim=True)
-        far = far - 2.0 * (weight * places) @ self.references.T + weight @ (self.references**2).T
-        return far.min(dim=1).values.clamp(min=0.0) / places.shape[1]
+        far = far - 2.0 * (weight * places) @ known.T + weight @ (known**2).T
+        return (far.min(dim=1).values.clamp(min=0.0) / places.shape[1]).float()
 
     def scores_of(self, log_sed):
         """Components of ln(SED) in units of their spread, (N, sed_components)."""

@@ -484,7 +484,8 @@ def fit_correction(library, kernels, stars, passbands):
     coarse = coefficients[:-1] @ splines.T
     fine, left = _fine_correction(every, log_sed, terms, coarse, coefficients[-1] @ splines.T)
     noise = np.stack([_rms(left[warm == kind]) for kind in (False, True)])
-    known = np.flatnonzero(np.isfinite(every.stis_sed).sum(axis=0) >= _FEWEST)
+    count = np.isfinite(every.stis_sed).sum(axis=0)
+    known = np.flatnonzero(count >= min(_FEWEST, count.max()))
     # Beyond the reddest and bluest samples that HST has measured, the last value holds.
     held = np.clip(np.arange(samples), known[0], known[-1])
     return replace(first, sed_terms=(coarse + fine)[:, held], sed_noise=noise[:, held],

@@ -155,3 +155,41 @@ def test_configuration_is_checked():
     with pytest.raises(ModelError, match="'other' is unknown"):
         build(Config(arch="other"))
     assert Config.from_dict(Config().to_dict()) == Config()
+
+
+def test_strange_spectra_are_far_from_all_references(network):
+    normalised, ivar, power = spectra(200)
+    with torch.no_grad():
+        assert (network(normalised, ivar, power).strange == 0).all()
+        places = network.place(network.projection(normalised, ivar)[0], power)
+        network.set_references(places[:150])
+        assert network.config.references == 150
+        ordinary = network(normalised[150:], ivar[150:], power[150:]).strange
+        other = network(normalised[150:] + 3.0 * network.projection.templates[0], ivar[150:],
+                        power[150:]).strange
+    assert ordinary.median() < 2.0
+    assert (other > 3.0 * ordinary).all()
+
+
+def test_strangeness_is_the_smallest_weighted_distance(network):
+    normalised, ivar, power = spectra(20)
+    with torch.no_grad():
+        projected = network.projection(normalised, ivar)
+        places = network.place(projected[0], power)
+        network.set_references(places[:10].clone())
+        found = network.strangeness(projected, power).numpy()
+    errors = np.c_[projected[1].numpy(), np.zeros(20)]
+    weight = 1.0 / (errors**2 + network.spacing.numpy() ** 2)
+    steps = places.numpy()[:, None] - network.references.numpy()[None]
+    direct = (weight[:, None] * steps**2).sum(axis=-1).min(axis=1) / places.shape[1]
+    assert_allclose(found, direct, rtol=1e-3, atol=1e-4)
+
+
+def test_models_keep_their_references(network, tmp_path):
+    normalised, ivar, power = spectra(30)
+    network.set_references(network.place(network.projection(normalised, ivar)[0], power))
+    path = tmp_path / "with.safetensors"
+    save_network(path, network, {})
+    again, _ = load_network(path)
+    assert again.config.references == 30
+    assert_allclose(again.references, network.references, atol=2e-2)
