@@ -7,8 +7,6 @@ trained on as many examples of it as before, with the stars' scatter drawn into 
 SEDs.  Where no star exists, the models stand.
 """
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +17,10 @@ from sedflux.libraries.principal import kernels_from_lists
 from sedflux.network.checkpoint import load_network
 from sedflux.training.empirical import fit_correction
 from sedflux.training.examples import Engine
-from sedflux.training.export import export_model
 from sedflux.training.pretrain import Schedule, pretrain
-from sedflux.training.refine import fit_covariance
+from sedflux.training.run import finish
 from sedflux.training.stars import read_passbands, read_stars
+from sedflux.weights import file_hash
 
 __all__ = ["finetune", "star_engine"]
 
@@ -63,8 +61,8 @@ def finetune(library, miles, stis, photometry, folder, *, start, name="uara.cust
     library, miles, stis, photometry : path-like
         FITS libraries: models, R = 2000 spectra, STIS SEDs, magnitudes.
     folder : path-like
-        Gets checkpoint, ``log.csv``, ``training.json`` and the model; a run that was cut
-        off is resumed.
+        Gets checkpoint, ``log.csv``, ``training.json``, ``training.png`` and the model; a
+        run that was cut off is resumed.
     start : path-like
         The pretrained model.
     name : str, optional
@@ -96,14 +94,10 @@ def finetune(library, miles, stis, photometry, folder, *, start, name="uara.cust
     stars = stars.take(np.random.default_rng(seed).random(len(stars)) <= share)
     engine = star_engine(models, metadata, stars, read_passbands(photometry), prior=prior)
     schedule = Schedule(steps=steps, seed=seed, learning_rate=learning_rate, pool=40, reuse=6)
-    network, history = pretrain(engine, schedule, folder, start=network if warm else None,
-                                workers=workers)
-    refined = fit_covariance(network, engine, seed=seed, examples=schedule.sized(40960),
-                             steps=min(1800, 3 * steps))
-    training = {"schedule": asdict(schedule), "start": metadata["name"] if warm else "none",
-                "stars": len(stars), "left_out": "none" if leave_out is None else
-                f"stars of fold {leave_out}", "last": history[-1], "covariance": refined}
-    (folder / "training.json").write_text(json.dumps(training, indent=2))
-    path = folder / f"{name}.safetensors"
-    export_model(path, network, engine, name=name, training=training, schedule=schedule)
-    return path
+    network, _ = pretrain(engine, schedule, folder, start=network if warm else None,
+                          workers=workers)
+    left_out = "none" if leave_out is None else f"stars of fold {leave_out}"
+    origin = {"start": metadata["name"] if warm else "none", "stars": len(stars),
+              "left_out": left_out, "files": {Path(file).name: file_hash(file)
+                                              for file in (miles, stis, photometry)}}
+    return finish(network, engine, schedule, folder, name=name, origin=origin)

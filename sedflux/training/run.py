@@ -15,7 +15,7 @@ from sedflux.training.export import export_model
 from sedflux.training.pretrain import Schedule, pretrain
 from sedflux.training.refine import fit_covariance
 
-__all__ = ["train_on_library"]
+__all__ = ["finish", "train_on_library"]
 
 #: Channels of the convolutions, where they are asked for.
 CONVOLUTIONS = (16, 32, 48)
@@ -57,19 +57,43 @@ def train_on_library(library, folder, *, name="uara.custom", steps=24000, seed=1
     schedule = Schedule(steps=steps, seed=seed, learning_rate=learning_rate, diagonal=diagonal)
     config = Config(channels=CONVOLUTIONS if convolutions else (), shrink=shrink)
     network, _ = pretrain(engine, schedule, folder, config=config, workers=workers)
-    refined = fit_covariance(network, engine, seed=seed, examples=schedule.sized(40960),
-                             steps=min(1800, 3 * steps))
+    return finish(network, engine, schedule, folder, name=name, origin={"start": "none"})
+
+
+def finish(network, engine, schedule, folder, *, name, origin):
+    """
+    What follows the means: the covariance, the model's file, and the run's log.
+
+    Parameters
+    ----------
+    network : `torch.nn.Module`
+    engine : `~sedflux.training.examples.Engine`
+    schedule : `~sedflux.training.pretrain.Schedule`
+    folder : `~pathlib.Path`
+        Of the run; gets ``training.json``, ``training.png`` and the model.
+    name : str
+        ``arch.tag``.
+    origin : dict
+        What the run began with, for the header.
+
+    Returns
+    -------
+    path : `~pathlib.Path`
+        Of the model.
+    """
+    from sedflux.plotting import plot_training
+
+    refined = fit_covariance(network, engine, seed=schedule.seed, examples=schedule.sized(40960),
+                             steps=min(1800, 3 * schedule.steps))
     with open(folder / "log.csv", newline="") as stream:
         history = [{key: float(value) for key, value in row.items()}
                    for row in csv.DictReader(stream)]
-    training = {"schedule": asdict(schedule), "last": history[-1],
+    training = {"schedule": asdict(schedule), **origin, "last": history[-1],
                 "covariance": refined}
     (folder / "training.json").write_text(json.dumps(
-        training | {"config": config.to_dict(), "data": engine.library.sha256}, indent=2))
+        training | {"config": network.config.to_dict(), "data": engine.library.sha256}, indent=2))
     path = folder / f"{name}.safetensors"
     export_model(path, network, engine, name=name, training=training, schedule=schedule)
-    from sedflux.plotting import plot_training
-
     plot_training(folder / "training.png", history)
     return path
 

@@ -118,6 +118,13 @@ def _running(axis, values, label, color):
     axis.plot(grid[known], middle, color=color, lw=1.3, label=label)
 
 
+def _legend(*axes):
+    """A legend in the first of some axes that show anything."""
+    for axis in axes[:1]:
+        if axis.get_legend_handles_labels()[0]:
+            axis.legend(frameon=False)
+
+
 def plot_stars(path, cases):
     """
     Errors on HST/STIS stars against wavelength, models beside each other.
@@ -134,7 +141,7 @@ def plot_stars(path, cases):
     axis.axhline(0.0, color="0.4", lw=0.8)
     axis.set(xlabel="wavelength (vacuum Å)", ylabel="predicted / HST - 1 (%)", ylim=(-30, 40),
              title="median and 16-84 % of HST/STIS stars, E(B-V) fitted")
-    axis.legend(frameon=False)
+    _legend(axis)
     _finish(figure, path)
 
 
@@ -157,6 +164,6 @@ def plot_miles(path, cases):
         axis.axhline(0.0, color="0.4", lw=0.8)
         axis.set(xlim=(3600, 7340), ylim=(-20, 20), ylabel="error (%)")
         axis.set_title(cell, fontsize="small")
-    axes[0, 0].legend(frameon=False)
+    _legend(*(axis for axis in axes[:, 0] if axis.get_legend_handles_labels()[0]))
     axes[-1, 0].set_xlabel("wavelength (vacuum Å)")
     _finish(figure, path)

@@ -11,7 +11,7 @@ from sedflux.cli import main
 def models(star_files, tmp_path_factory):
     """A pretrained and a fine-tuned model of a few dozen steps."""
     folder = tmp_path_factory.mktemp("train")
-    common = ["--steps", "40", "--workers", "0"]
+    common = ["--steps", "24", "--workers", "0"]
     assert main(["train", "pretrain", str(star_files["library"]), "--output", str(folder / "one"),
                  "--name", "uara.one", *common]) == 0
     first = folder / "one" / "uara.one.safetensors"
@@ -24,8 +24,10 @@ def models(star_files, tmp_path_factory):
 
 def test_training_says_where_it_comes_from(models):
     first, second = (Predictor(path).metadata for path in models)
-    assert first["training"]["schedule"]["steps"] == 40
+    assert first["training"]["schedule"]["steps"] == 24
     assert second["training"]["start"] == "uara.one"
+    assert set(second["training"]["files"]) == {"miles.fits", "stis.fits", "photometry.fits"}
+    assert (models[1].parent / "training.png").stat().st_size > 1000
     assert second["training"]["left_out"] == "stars of fold 1"
     assert first["kernels"] == second["kernels"]
     assert (models[0].parent / "training.png").stat().st_size > 1000
