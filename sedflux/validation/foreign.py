@@ -87,6 +87,8 @@ def foreign_table(predictor, stis, miles):
              "ordinary, 5500-9750 K (MILES)": (5500.0, 9750.0)}
     for kind, (low, high) in cells.items():
         rows = np.flatnonzero((teff >= low) & (teff < high))
+        if not rows.size:
+            continue
         wavelength, flux, ivar = miles_inputs(miles, rows)
         parts = predictor.predict(wavelength, flux, ivar, resolving_power=wavelength / MILES_FWHM)
         found[kind] = [(bool(flags), False) for flags in parts.flags]
