@@ -90,6 +90,8 @@ def _validate_parser(validate):
                           help="objects of other kinds: how many are flagged")
     validate.add_argument("--star-count", action="store_true",
                           help="errors against the number of stars; needs --synthetic and --stars")
+    validate.add_argument("--model-count", metavar="FITS",
+                          help="errors against the number of models of a library")
     validate.add_argument("--continuum", metavar="FITS",
                           help="compare forms of the continuum removal on a library")
     validate.add_argument("--model")
@@ -144,9 +146,10 @@ def _train(arguments):
 def _validate(arguments):
     from sedflux.validation import run
 
-    if not any((arguments.synthetic, arguments.stars, arguments.foreign, arguments.continuum)):
-        raise SedfluxError(
-            "nothing to validate on: give --synthetic, --stars, --foreign or --continuum")
+    if not any((arguments.synthetic, arguments.stars, arguments.foreign, arguments.continuum,
+                arguments.model_count)):
+        raise SedfluxError("nothing to validate on: give --synthetic, --stars, --foreign, "
+                           "--model-count or --continuum")
     folder = Path(arguments.output)
     folder.mkdir(parents=True, exist_ok=True)
     if arguments.star_count:
@@ -155,6 +158,8 @@ def _validate(arguments):
         run.star_count(arguments.synthetic, *arguments.stars, folder, model=arguments.model,
                        say=print)
         return
+    if arguments.model_count:
+        run.model_count(arguments.model_count, folder, model=arguments.model, say=print)
     if arguments.continuum:
         run.continuum(arguments.continuum, folder, say=print)
     if arguments.synthetic:

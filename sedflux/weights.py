@@ -16,10 +16,13 @@ from pathlib import Path
 
 from sedflux.exceptions import ModelError, WeightsError
 
-__all__ = ["DEFAULT_MODEL", "ModelEntry", "file_hash", "find_model", "list_models", "registry"]
+__all__ = ["ABSENT", "DEFAULT_MODEL", "ModelEntry", "fetch_file", "file_hash", "find_model", "list_models", "registry"]
 
 #: Name of the model that is used when none is given.
 DEFAULT_MODEL = "uara.stars1"
+#: What `fetch_file` says of a file that the server does not have.
+ABSENT = "absent"
+_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -179,3 +182,37 @@ def _fetched(entry, base_urls):
         "or set SEDFLUX_DATA_DIR to a folder that has it, or SEDFLUX_BASE_URLS to an "
         "address that serves it."
     )
+
+
+def fetch_file(url, path):
+    """
+    Fetch one file through pooch unless it is there; a partial one never bears its name.
+
+    Parameters
+    ----------
+    url : str
+    path : `~pathlib.Path`
+
+    Returns
+    -------
+    problem : str or None
+        What went wrong, `ABSENT` if the server has no such file.
+    """
+    import pooch
+    import requests
+
+    if path.exists():
+        return None
+    partial = path.with_name(path.name + ".part")
+    for _ in range(_TRIES):
+        try:
+            # `pooch.retrieve` would log a hash for each of thousands of files.
+            pooch.HTTPDownloader(timeout=60)(url, str(partial), None)
+            partial.replace(path)
+            return None
+        except (requests.RequestException, OSError) as error:
+            answer = getattr(error, "response", None)
+            if answer is not None and answer.status_code == 404:
+                return ABSENT
+            problem = f"{url}: {type(error).__name__}: {str(error).splitlines()[0]}"
+    return problem

@@ -11,13 +11,12 @@ from astropy.table import Table
 from sedflux.exceptions import InputError, WeightsError
 from sedflux.libraries.archive import ARCHIVES
 from sedflux.libraries.library import LABELS, SpectralLibrary
+from sedflux.weights import ABSENT, fetch_file
 
 __all__ = ["fetch_files", "read_bosz", "write_library"]
 
 #: Wavelengths that a library of models keeps, in Angstrom.
 _RANGE = (2440.0, 10600.0)
-_TRIES = 3
-_ABSENT = "absent"
 
 
 def fetch_files(name, files, folder, *, base_url=None, workers=4, progress=True):
@@ -53,11 +52,11 @@ def fetch_files(name, files, folder, *, base_url=None, workers=4, progress=True)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        tasks = [pool.submit(_fetch, f"{base}/{file.path}", folder / file.filename)
+        tasks = [pool.submit(fetch_file, f"{base}/{file.path}", folder / file.filename)
                  for file in files]
         problems = [task.result() for task in tqdm(tasks, disable=not progress, unit="file")]
     present = [file for file in files if (folder / file.filename).exists()]
-    failures = [problem for problem in problems if problem and problem != _ABSENT]
+    failures = [problem for problem in problems if problem and problem != ABSENT]
     if failures or not present:
         shown = "\n  ".join(failures[:5]) or f"{base} has none of them"
         raise WeightsError(
@@ -67,28 +66,6 @@ def fetch_files(name, files, folder, *, base_url=None, workers=4, progress=True)
             "the address of a mirror with --base-url."
         )
     return present
-
-
-def _fetch(url, path):
-    """Fetch one file unless it is there; what went wrong, or None."""
-    import pooch
-    import requests
-
-    if path.exists():
-        return None
-    partial = path.with_name(path.name + ".part")
-    for _ in range(_TRIES):
-        try:
-            # `pooch.retrieve` would log a hash for each of thousands of files.
-            pooch.HTTPDownloader(timeout=60)(url, str(partial), None)
-            partial.replace(path)
-            return None
-        except (requests.RequestException, OSError) as error:
-            answer = getattr(error, "response", None)
-            if answer is not None and answer.status_code == 404:
-                return _ABSENT
-            problem = f"{url}: {type(error).__name__}: {str(error).splitlines()[0]}"
-    return problem
 
 
 def _bosz2017_arrays(path):

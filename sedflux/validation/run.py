@@ -10,6 +10,7 @@ from sedflux.training.stars import read_passbands, read_stars
 from sedflux.validation import figures
 from sedflux.validation.continuum_study import continuum_table
 from sedflux.validation.foreign import foreign_table
+from sedflux.validation.model_count import model_count_table
 from sedflux.validation.star_count import star_count_table
 from sedflux.validation.stars import (
     TEFF_CELLS,
@@ -21,7 +22,7 @@ from sedflux.validation.stars import (
 )
 from sedflux.validation.synthetic import synthetic_cases, synthetic_table
 
-__all__ = ["continuum", "foreign", "star_count", "stars", "synthetic"]
+__all__ = ["continuum", "foreign", "model_count", "star_count", "stars", "synthetic"]
 
 #: S/N of the map and the histograms.
 _FIGURE_SNR = 20.0
@@ -163,6 +164,23 @@ def star_count(library, stis, miles, photometry, folder, *, model=None, say):
         training, kernels_from_lists(Predictor(model).metadata["kernels"]),
         read_stars(miles, stis, photometry), read_passbands(photometry), progress=say)
     _write(table, folder / "star_count.ecsv", say)
+
+
+def model_count(library, folder, *, model=None, say):
+    """
+    Table of errors against the number of models, ``model_count.ecsv``.
+
+    Parameters
+    ----------
+    library : path-like
+    folder : `~pathlib.Path`
+    model : str, optional
+        Whose kernels are used.
+    say : callable
+    """
+    kernels = kernels_from_lists(Predictor(model).metadata["kernels"])
+    _write(model_count_table(read_library(library), kernels, progress=say),
+           folder / "model_count.ecsv", say)
 
 
 def continuum(library, folder, *, say):

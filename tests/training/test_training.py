@@ -193,3 +193,30 @@ def test_exported_model_predicts(trained, engine, tmp_path, star):
     wavelength, flux = star
     prediction = predictor.predict(wavelength, flux, np.full(flux.size, 1e4))
     assert np.isfinite(prediction.flux).all()
+
+
+def test_training_stops_when_validation_stands_still():
+    from sedflux.training.pretrain import _stale
+
+    falling = [1.0 / (n + 1) for n in range(20)]
+    assert not _stale(falling, 12)
+    assert _stale(falling + [0.5] * 12, 12)
+    assert not _stale([0.5] * 5, 12)
+
+
+def test_every_example_is_used_as_often_as_the_schedule_says(engine):
+    """Renewals bring each block in after it was made, and none is skipped."""
+    from sedflux.training.pool import Pool
+    from sedflux.training.pretrain import prepare_network
+
+    network = prepare_network(engine, SMALL, seed=1, examples=2048)
+    schedule = Schedule(steps=12, batch=128, block=256, pool=2, reuse=2)
+    assert schedule.steps_per_block == 4
+    pool = Pool(engine, network, schedule, step=0, workers=0)
+    seen = [pool.batch(step).labels[:, 0] for step in range(12)]
+    later = Pool(engine, network, schedule, step=8, workers=0)
+    for step in (8, 9, 10, 11):
+        assert_allclose(later.batch(step).labels[:, 0], seen[step])
+    first, last = (set(np.round(np.concatenate(part), 5).tolist()) for part in
+                   (seen[:4], seen[8:]))
+    assert not first & last

@@ -60,3 +60,11 @@ def test_table_and_figures_of_models(models, star_files, tmp_path):
     assert (table["ratio"] > 0).all()
     for name in ("examples", "map", "histograms"):
         assert (tmp_path / f"synthetic_{name}.png").stat().st_size > 1000
+
+
+def test_error_against_the_number_of_models(models, star_files, tmp_path):
+    assert main(["validate", "--model-count", str(star_files["library"]), "--model",
+                 str(models[0]), "--output", str(tmp_path)]) == 0
+    table = Table.read(tmp_path / "model_count.ecsv")
+    assert len(set(table["models"])) == 2
+    assert (table["error"] > 0).all()
