@@ -16,7 +16,16 @@ from pathlib import Path
 
 from sedflux.exceptions import ModelError, WeightsError
 
-__all__ = ["ABSENT", "DEFAULT_MODEL", "ModelEntry", "fetch_file", "file_hash", "find_model", "list_models", "registry"]
+__all__ = [
+    "ABSENT",
+    "DEFAULT_MODEL",
+    "ModelEntry",
+    "fetch_file",
+    "file_hash",
+    "find_model",
+    "list_models",
+    "registry",
+]
 
 #: Name of the model that is used when none is given.
 DEFAULT_MODEL = "uara.stars1"
