@@ -102,13 +102,18 @@ def plot_training(path, history):
     ----------
     path : path-like
     history : sequence of dict
-        Rows of the training log, with ``step``, ``loss`` and ``median``.
+        Rows of the training log, with ``step``, ``loss``, ``median`` and, if known,
+        ``validation``.
     """
     pyplot = load_pyplot()
     figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
     steps = [entry["step"] for entry in history]
-    axes[0].plot(steps, [entry["loss"] for entry in history], color=INK)
+    axes[0].plot(steps, [entry["loss"] for entry in history], color=INK, label="training")
+    if all("validation" in entry for entry in history):
+        axes[0].plot(steps, [entry["validation"] for entry in history], color=TRUTH_COLOR,
+                     label="validation (averaged weights)")
     axes[0].set(xlabel="step", ylabel="loss")
+    axes[0].legend(frameon=False, fontsize="small")
     axes[1].semilogy(steps, [entry["median"] for entry in history], color=INK)
     axes[1].set(xlabel="step", ylabel="median |error of ln SED|")
     figure.savefig(path, dpi=120)
