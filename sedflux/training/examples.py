@@ -124,7 +124,7 @@ class Engine:
         The training models alone.
     kernels : tuple of `~sedflux.libraries.emulator.Kernel`, optional
         Fitted when not given; takes minutes.
-    scatter : `~sedflux.training.empirical.Correction`, optional
+    scatter : `~sedflux.training.correction.Correction`, optional
         Scatter of real stars about the library, drawn anew for every example.
     prior : {'flat', 'survey'}, optional
         Distribution of the labels, see `sedflux.libraries.prior`.

@@ -8,12 +8,8 @@ from sedflux.continuum import remove_continuum
 from sedflux.grids import input_grid, sed_grid
 from sedflux.libraries.emulator import Kernel, scale_labels
 from sedflux.reddening import extinction_curve
-from sedflux.training.empirical import (
-    fit_correction,
-    label_terms,
-    sed_splines,
-    warmth,
-)
+from sedflux.training.correction import label_terms, sed_splines, warmth
+from sedflux.training.empirical import fit_correction
 from sedflux.training.examples import Engine, input_basis, library_inputs, library_seds
 from sedflux.training.stars import FOLDS, LABEL_ERRORS, RealStars, fold_of
 

@@ -1,0 +1,218 @@
+"""
+What is known of the SEDs of real stars, as one linear model of the correction.
+
+Each truth measures a star's difference from the model at its labels, in splines of
+wavelength, with its own errors: the dust and scale of the star, what the source shares over
+wavelengths, and white errors.  Generalised least squares gives the correction of all stars at
+once, with a common error of MILES as one more unknown; what stars scatter about it is
+estimated by expectation and maximisation.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sedflux.grids import sed_grid
+from sedflux.reddening import extinction_curve
+from sedflux.training.correction import SPLINES, sed_splines
+
+__all__ = ["Truth", "band_weights", "fine_correction", "first_scatter", "measure", "rms_of_known",
+           "sed_truth", "solve_sed", "star_scatter"]
+
+#: Band against which colours are taken.
+REFERENCE_BAND = "SDSS_R"
+#: Temperature above which labels of coarse spectra are those of the spectral type.
+EARLY = 8800.0
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Truth of one star as a linear Gaussian measurement of its spline coefficients."""
+
+    design: np.ndarray
+    data: np.ndarray
+    variance: np.ndarray
+    nuisance: np.ndarray
+    star: int
+    miles: bool
+
+
+#: Errors that a source shares over wavelengths, as spline coefficients: blue, middle, red.
+_SOURCE_ERRORS = {"MILES": (0.03, 0.008, 0.015), "CALSPEC": (0.01, 0.005, 0.01),
+                  "NGSL": (0.02, 0.01, 0.02)}
+#: What splines leave of a star's SED, by wavelength: lines too narrow for them.
+_WHITE = ([2500.0, 3000.0, 3300.0, 4000.0, 4500.0], [0.12, 0.08, 0.04, 0.02, 0.01])
+#: Penalty on terms of each degree in the second, fine step of the correction.
+_FINE_PENALTY = np.repeat([0.3, 1.0, 6.0, 12.0], [1, 3, 6, 10])
+#: Prior E(B-V) and its error: MILES (dereddened), unknown, and known.
+EBV = {"MILES": (0.0, 0.03), "CALSPEC": (0.015, 0.02), "NGSL": (0.02, 0.03), "known": 0.025}
+_PHOTOMETRY_ERROR = 0.01
+STEP = 3
+
+
+def _knot_values(blue, middle, red):
+    """A quantity at every spline, interpolated between blue, middle and red."""
+    centre = np.exp(np.interp(np.arange(SPLINES), [0, SPLINES - 1], np.log([2500.0, 10500.0])))
+    return np.interp(centre, [3900.0, 4700.0, 6200.0, 7500.0], [blue, middle, middle, red])
+
+
+def sed_truth(star, splines, difference, source, ebv, curve, *, miles, more=None):
+    """Measurement of one star by its SED; ``more`` are further common errors."""
+    known = np.flatnonzero(np.isfinite(difference))[::STEP]
+    mean, error = ebv
+    nuisance = np.vstack([np.ones(known.size), error * curve[known],
+                          (_knot_values(*_SOURCE_ERRORS[source])[:, None] * splines.T[:, known])])
+    if more is not None:
+        nuisance = np.vstack([nuisance, more[:, known]])
+    return Truth(splines[known], difference[known] - mean * curve[known],
+                  np.interp(sed_grid()[known], *_WHITE) ** 2, nuisance, star, miles)
+
+
+def band_weights(passbands):
+    """Photon-counting weights of every band on the SED grid, the reference band last."""
+    grid = sed_grid()
+    order = [name for name in passbands if name != REFERENCE_BAND] + [REFERENCE_BAND]
+    width = grid * np.gradient(np.log(grid))
+    return np.stack([np.interp(grid, passbands[name][0], passbands[name][1].clip(min=0.0),
+                               left=0.0, right=0.0) * grid * width for name in order])
+
+
+def _color_truth(star, splines, weights, colors, log_sed, ebv, curve):
+    """Measurement of one star by its colours against the reference band."""
+    known = np.isfinite(colors)
+    light = weights * np.exp(log_sed)
+    response = light / light.sum(axis=1, keepdims=True)
+    response = (response[:-1] - response[-1])[known]
+    magnitudes = -2.5 * np.log10(light.sum(axis=1) / (weights / sed_grid() ** 2).sum(axis=1))
+    model = magnitudes[:-1] - magnitudes[-1]
+    offset = (colors - model)[known] * -0.4 * np.log(10.0)
+    mean, error = ebv
+    return Truth(response @ splines, offset - mean * (response @ curve),
+                  np.full(known.sum(), _PHOTOMETRY_ERROR**2),
+                  (response @ (error * curve))[None], star, False)
+
+
+def measure(stars, log_sed, doubt, weights, names):
+    """All measurements of all stars, relative to the models at their labels."""
+    splines, curve = sed_splines(), extinction_curve(sed_grid())
+    found = []
+    for star in range(len(stars)):
+        known = np.isfinite(stars.ebv[star])
+        source = "NGSL" if stars.source[star] == "MILES" else stars.source[star]
+        ebv = (max(stars.ebv[star], 0.0), EBV["known"]) if known else EBV[source]
+        base = log_sed[star]
+        if np.isfinite(stars.miles_sed[star]).any():
+            found.append(sed_truth(star, splines, stars.miles_sed[star] - base, "MILES",
+                                    EBV["MILES"], curve, miles=True))
+        if np.isfinite(stars.stis_sed[star]).any():
+            more = doubt[star] if stars.labels[star, 0] > EARLY and source == "CALSPEC" else None
+            found.append(sed_truth(star, splines, stars.stis_sed[star] - base, source, ebv,
+                                    curve, miles=False, more=more))
+        elif np.isfinite(stars.magnitudes[star]).any():
+            ordered = dict(zip(names, stars.magnitudes[star], strict=True))
+            reference = ordered.pop(REFERENCE_BAND)
+            colors = np.array(list(ordered.values())) - reference
+            found.append(_color_truth(star, splines, weights, colors, base, ebv, curve))
+    return found
+
+
+def _information(truth, scatter):
+    """Information of one measurement on its splines, and its weighted data."""
+    rows = np.vstack([truth.nuisance, scatter @ truth.design.T]) / np.sqrt(truth.variance)
+    inner = np.linalg.inv(np.eye(len(rows)) + rows @ rows.T)
+    design = truth.design.T / np.sqrt(truth.variance)
+    data = truth.data / np.sqrt(truth.variance)
+    along, along_data = design @ rows.T, rows @ data
+    return (design @ design.T - along @ inner @ along.T,
+            design @ data - along @ (inner @ along_data))
+
+
+def solve_sed(truths, terms, scatters, warm):
+    """
+    Generalised least squares for the SED correction of all stars at once.
+
+    Returns
+    -------
+    coefficients : `~numpy.ndarray`, shape (20, 26)
+    """
+    size = terms.shape[1] + 1
+    normal = np.zeros((size, SPLINES, size, SPLINES))
+    right = np.zeros((size, SPLINES))
+    for truth in truths:
+        gram, data = _information(truth, scatters[int(warm[truth.star])])
+        row = np.r_[terms[truth.star], float(truth.miles)]
+        normal += row[:, None, None, None] * row[None, None, :, None] * gram[None, :, None, :]
+        right += row[:, None] * data
+    degree = np.r_[0, np.repeat([1, 2, 3], [3, 6, 10])]
+    strength = _knot_values(0.3, 0.05, 0.08)[None] / (2.0**degree)[:, None]
+    prior = np.vstack([strength, _knot_values(0.03, 0.01, 0.02)]) ** -2.0
+    flat = normal.reshape(size * SPLINES, -1) + np.diag(prior.ravel())
+    return np.linalg.solve(flat, right.ravel()).reshape(size, SPLINES)
+
+
+def star_scatter(truths, terms, coefficients, *, iterations=3, weight=10.0):
+    """Covariance of stars about the correction (splines), from the complete truths alone."""
+    start = first_scatter().T @ first_scatter()
+    covariance = start
+    for _ in range(iterations):
+        total, count = weight * start, weight
+        for truth in truths:
+            if truth.miles:
+                continue
+            data = truth.data - truth.design @ (terms[truth.star] @ coefficients[:-1])
+            noise = truth.nuisance.T @ truth.nuisance + np.diag(truth.variance)
+            cross = covariance @ truth.design.T
+            gain = np.linalg.solve(truth.design @ cross + noise, cross.T).T
+            mean = gain @ data
+            total = total + np.outer(mean, mean) + covariance - gain @ cross.T
+            count += 1.0
+        covariance = total / count
+    values, vectors = np.linalg.eigh(covariance)
+    return (vectors * np.sqrt(values.clip(min=0.0))).T[::-1]
+
+
+def fine_correction(stars, log_sed, terms, coarse, common):
+    """
+    What splines leave, wavelength by wavelength: lines in the SED that models lack.
+
+    Every star's dust and scale are taken out by its own fit to the spline correction.
+
+    Returns
+    -------
+    coefficients : `~numpy.ndarray`, shape (20, 575)
+    left : `~numpy.ndarray`, shape (N, 575)
+        What remains of the STIS stars.
+    """
+    curve, splines = extinction_curve(sed_grid()), sed_splines()
+    left = np.stack([stars.stis_sed, stars.miles_sed - common]) - log_sed - terms @ coarse
+    smooth = np.column_stack([curve, splines * _knot_values(0.05, 0.01, 0.02)])
+    for row in left.reshape(-1, left.shape[-1]):
+        known = np.isfinite(row)
+        if known.any():
+            weight = 1.0 / np.interp(sed_grid()[known], *_WHITE) ** 2
+            design = smooth[known]
+            normal = (design.T * weight) @ design + np.eye(design.shape[1])
+            row -= smooth @ np.linalg.solve(normal, design.T @ (weight * row[known]))
+    stacked = np.vstack([terms, terms])
+    both = left.reshape(-1, left.shape[-1])
+    coefficients = np.zeros((terms.shape[1], both.shape[1]))
+    for sample in range(both.shape[1]):
+        known = np.isfinite(both[:, sample])
+        design = stacked[known]
+        normal = design.T @ design + np.diag(_FINE_PENALTY)
+        coefficients[:, sample] = np.linalg.solve(normal, design.T @ both[known, sample])
+    return coefficients, left[0] - terms @ coefficients
+
+
+def rms_of_known(values):
+    """Rms of each column over the rows that are known, 2 % where there are too few."""
+    count = np.isfinite(values).sum(axis=0)
+    square = np.nansum(values**2, axis=0) / np.maximum(count, 1)
+    return np.where(count > 2, np.sqrt(square), 0.02)
+
+
+def first_scatter():
+    """Where the search for the stars' scatter begins: smooth, a few percent."""
+    size = _knot_values(0.05, 0.008, 0.012)
+    near = np.exp(-0.5 * ((np.arange(SPLINES)[:, None] - np.arange(SPLINES)) / 2.0) ** 2)
+    return np.linalg.cholesky(size[:, None] * near * size + 1e-8 * np.eye(SPLINES)).T
