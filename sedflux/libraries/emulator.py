@@ -18,7 +18,8 @@ from scipy.optimize import minimize
 
 from sedflux.exceptions import InputError
 
-__all__ = ["Emulator", "Kernel", "fit_kernel", "scale_labels", "unscale_labels"]
+__all__ = ["Emulator", "Kernel", "fit_kernel", "mix_neighbours", "scale_labels",
+           "unscale_labels"]
 
 # Centres and widths that bring the labels to order one: 5040 K / TEFF, LOGG, MH,
 # ALPHA, CARBON, VMICRO.
@@ -59,6 +60,34 @@ def _quadratic(scaled):
     first, second = np.triu_indices(scaled.shape[1])
     ones = np.ones((len(scaled), 1))
     return np.hstack([ones, scaled, scaled[:, first] * scaled[:, second]])
+
+
+def _nearest(points, known):
+    """Indices of the nearest known points, (N, 12)."""
+    distance = ((points[:, None, :] - known[None]) ** 2).sum(axis=-1)
+    return np.argpartition(distance, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
+
+
+def mix_neighbours(points, known, rng):
+    """
+    Gaussian weights of the nearest known points that sum to unit variance.
+
+    Parameters
+    ----------
+    points : `~numpy.ndarray`, shape (N, d)
+    known : `~numpy.ndarray`, shape (n, d)
+    rng : `numpy.random.Generator`
+
+    Returns
+    -------
+    weights : `~numpy.ndarray`, shape (N, n)
+        Twelve a row are not zero.
+    """
+    near = _nearest(points, known)
+    mix = rng.standard_normal(near.shape) / np.sqrt(NEIGHBOURS)
+    weights = np.zeros((len(points), len(known)))
+    np.put_along_axis(weights, near, mix, axis=1)
+    return weights
 
 
 @dataclass(frozen=True)
@@ -224,9 +253,7 @@ class Emulator:
 
     def neighbours(self, labels):
         """Indices of the nearest models in the emulator's coordinates, (N, 12)."""
-        scaled = scale_labels(labels)
-        distance = ((scaled[:, None, :] - self._scaled[None]) ** 2).sum(axis=-1)
-        return np.argpartition(distance, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
+        return _nearest(scale_labels(labels), self._scaled)
 
     def draw_weights(self, labels, rng):
         """
@@ -248,8 +275,4 @@ class Emulator:
         weights : `~numpy.ndarray`, shape (N, n)
             ``weights @ errors`` are the draws' deviations from the mean.
         """
-        near = self.neighbours(labels)
-        mix = rng.standard_normal(near.shape) / np.sqrt(NEIGHBOURS)
-        weights = np.zeros((len(near), len(self.labels)))
-        np.put_along_axis(weights, near, mix, axis=1)
-        return weights
+        return mix_neighbours(scale_labels(labels), self._scaled, rng)

@@ -7,8 +7,6 @@ others; with a kernel of its own its error is a quarter smaller, and it holds al
 half of the emulator's error.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from sedflux.libraries.emulator import NEIGHBOURS, Emulator, Kernel, fit_kernel
@@ -43,14 +41,6 @@ def fit_kernels(labels, scores):
                  for index, group in enumerate(groups))
 
 
-@dataclass
-class _Parts:
-    """Columns of the scores and the Gaussian process that makes them."""
-
-    columns: slice
-    emulator: Emulator
-
-
 class PrincipalEmulator:
     """
     Emulator of spectra through their principal components.
@@ -83,15 +73,15 @@ class PrincipalEmulator:
         self.components = directions / weight
         self.kernels = tuple(kernels) if kernels else fit_kernels(labels, self.scores)
         edges = [first for first, _ in GROUPS[: len(self.kernels)]] + [self.scores.shape[1]]
-        self._parts = [
-            _Parts(slice(begin, end), Emulator(labels, self.scores[:, begin:end], kernel))
+        self._emulators = [
+            Emulator(labels, self.scores[:, begin:end], kernel)
             for kernel, begin, end in zip(self.kernels, edges[:-1], edges[1:], strict=True)
         ]
-        self.errors = np.hstack([part.emulator.errors for part in self._parts])
+        self.errors = np.hstack([emulator.errors for emulator in self._emulators])
 
     def mean_scores(self, labels):
         """Expected scores at labels (N, 6), shape (N, k)."""
-        return np.hstack([part.emulator.mean(labels) for part in self._parts])
+        return np.hstack([emulator.mean(labels) for emulator in self._emulators])
 
     def mean(self, labels):
         """Expected outputs at labels (N, 6), shape (N, m)."""
@@ -110,7 +100,7 @@ class PrincipalEmulator:
         -------
         scores : `~numpy.ndarray`, shape (N, k)
         """
-        weights = self._parts[0].emulator.draw_weights(labels, rng)
+        weights = self._emulators[0].draw_weights(labels, rng)
         return self.mean_scores(labels) + weights @ self.errors
 
     def error_rows(self, labels):
@@ -125,7 +115,7 @@ class PrincipalEmulator:
         -------
         rows : `~numpy.ndarray`, shape (12, m)
         """
-        near = self._parts[0].emulator.neighbours(labels[None])[0]
+        near = self._emulators[0].neighbours(labels[None])[0]
         return self.errors[near] @ self.components / np.sqrt(NEIGHBOURS)
 
 

@@ -412,6 +412,12 @@ class UncertaintyAwareResidualAttention(nn.Module):
         return Output(**self.heads(*self.features(summary)), **self.fit_of(projected, ivar),
                       strange=self.strangeness(projected, resolving_power))
 
+    def output_of(self, features, bounded):
+        """The output without the projection's diagnostics, which training does not need."""
+        zero = features.new_zeros(len(features))
+        return Output(**self.heads(features, bounded), misfit=zero, unusual=zero, excess=zero,
+                      strange=zero)
+
     def summarise(self, projected, normalised, ivar, resolving_power):
         """
         What the trunk needs of spectra.

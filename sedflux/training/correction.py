@@ -11,7 +11,7 @@ import numpy as np
 from scipy.interpolate import BSpline
 
 from sedflux.grids import input_grid, sed_grid
-from sedflux.libraries.emulator import scale_labels
+from sedflux.libraries.emulator import mix_neighbours, scale_labels
 
 __all__ = ["SPLINES", "Correction", "label_terms", "sed_splines", "warmth"]
 
@@ -21,7 +21,6 @@ DEGREE = 3
 SPLINES = 26
 #: Leverage beyond which a correction fades: no star is near.
 _LEVERAGE = 0.15
-_NEIGHBOURS = 12
 
 
 def label_terms(labels):
@@ -152,11 +151,7 @@ class Correction:
         log_sed : `~numpy.ndarray`, shape (N, 575)
         """
         here, there = (scale_labels(values)[:, :3] for values in (labels, self.star_labels))
-        distance = ((here[:, None] - there[None]) ** 2).sum(axis=-1)
-        near = np.argpartition(distance, _NEIGHBOURS, axis=1)[:, :_NEIGHBOURS]
-        mix = rng.standard_normal(near.shape) / np.sqrt(_NEIGHBOURS)
-        weights = np.zeros((len(labels), len(self.residuals)), dtype=np.float32)
-        np.put_along_axis(weights, near, mix.astype(np.float32), axis=1)
+        weights = mix_neighbours(here, there, rng).astype(np.float32)
         warm = (rng.random(len(labels)) < warmth(labels)).astype(int)
         mix = rng.standard_normal((len(labels), self.sed_factors.shape[1]))
         sed = np.where(warm[:, None], mix @ self.sed_factors[1], mix @ self.sed_factors[0])

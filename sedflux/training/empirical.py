@@ -15,7 +15,6 @@ A library whose models carry the mean corrections is still a library: emulator, 
 and label fit use it as they use the synthetic one.
 """
 
-
 from dataclasses import replace
 
 import numpy as np
@@ -94,7 +93,7 @@ def _refine_labels(fitter, stars, low, high):
     """
     published, labels = stars.labels, stars.labels.copy()
     precision = stars.label_errors**-2.0
-    variance, factor = np.full(stars.normalised.shape[1], 0.01**2), np.zeros((0, 1))
+    variance = np.full(stars.normalised.shape[1], 0.01**2)
     factor = np.zeros((0, variance.size))
     for _ in range(_ITERATIONS):
         model, slopes = fitter.models(labels)
@@ -152,7 +151,7 @@ def fit_correction(library, kernels, stars, passbands):
     for _ in range(_ITERATIONS):
         coefficients = solve_sed(truths, terms, scatters, warm)
         scatters = [star_scatter([truth for truth in truths if warm[truth.star] == kind], terms,
-                                  coefficients) for kind in (False, True)]
+                                 coefficients) for kind in (False, True)]
     splines = sed_splines()
     coarse = coefficients[:-1] @ splines.T
     fine, left = fine_correction(every, log_sed, terms, coarse, coefficients[-1] @ splines.T)
@@ -220,7 +219,7 @@ def _sed_chi2(stars, index, log_sed):
     source, curve = stars.source[index], extinction_curve(sed_grid())
     splines = sed_splines()
     truth = sed_truth(index, splines, stars.stis_sed[index] - log_sed[0], source, EBV[source],
-                       curve, miles=False)
+                      curve, miles=False)
     rows = np.vstack([truth.nuisance, first_scatter() @ truth.design.T])
     inverse = np.linalg.inv(np.diag(truth.variance) + rows.T @ rows)
     known = np.flatnonzero(np.isfinite(stars.stis_sed[index]))[::STEP]

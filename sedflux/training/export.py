@@ -32,7 +32,8 @@ def measure_domain(network, engine, *, examples=6144, seed=5):
     Returns
     -------
     domain : dict
-        ``excess``, ``unusual`` and ``teff``, as `sedflux.domain` wants them.
+        ``excess``, ``unusual``, ``strange``, ``teff`` and ``prior``, as `sedflux.domain`
+        wants them.
     """
     batch = engine.examples(examples, np.random.default_rng([seed, 2**30]))
     found = {"excess": [], "unusual": [], "strange": []}

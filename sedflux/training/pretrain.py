@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sedflux.network.architecture import Config, Output, build
+from sedflux.network.architecture import Config, build
 from sedflux.network.loss import mean_loss
 from sedflux.training.pool import Batch, Pool, summarise_examples
 
@@ -193,26 +193,20 @@ def _resume(path, network, average, optimizer):
     return step
 
 
-def _output(network, summary):
-    """The network's output without the projection's diagnostics, which training ignores."""
-    zero = summary.condition.new_zeros(len(summary.condition))
-    heads = network.heads(*network.features(summary))
-    return Output(**heads, misfit=zero, unusual=zero, excess=zero, strange=zero)
-
-
 def _loss(network, batch, schedule):
-    output = _output(network, batch.summary)
+    """Loss of a batch, and the output that it is the loss of."""
+    output = network.output_of(*network.features(batch.summary))
     truth = network.sed_mean + batch.scores @ network.sed_templates
-    return mean_loss(output, truth, batch.scores, batch.labels, diagonal=schedule.diagonal).mean()
+    loss = mean_loss(output, truth, batch.scores, batch.labels, diagonal=schedule.diagonal)
+    return loss.mean(), output
 
 
 def _validate(network, batch, schedule):
     """Loss and errors of ln(SED) on examples that no step sees."""
     with torch.no_grad():
-        loss = _loss(network, batch, schedule).item()
-        output = _output(network, batch.summary)
+        loss, output = _loss(network, batch, schedule)
         error = (output.scores - batch.scores) @ network.sed_templates
-    return {"validation": loss, "rms": error.square().mean().sqrt().item(),
+    return {"validation": loss.item(), "rms": error.square().mean().sqrt().item(),
             "median": error.abs().median().item()}
 
 
@@ -280,7 +274,7 @@ def pretrain(engine, schedule, folder, *, config=None, start=None, workers=1, pr
     for step in range(first, schedule.steps):
         for group in optimizer.param_groups:
             group["lr"] = schedule.learning_rate * _rate(step, schedule)
-        loss = _loss(network, _move(pool.batch(step), device), schedule)
+        loss, _ = _loss(network, _move(pool.batch(step), device), schedule)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)

@@ -13,7 +13,6 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from sedflux.network.architecture import Output
 from sedflux.network.loss import covariance_loss, label_loss, score_loss
 from sedflux.training.pool import as_tensors
 
@@ -39,12 +38,6 @@ def _compute(network, engine, examples, rng):
                 level = (ivar.sum(dim=1) / (ivar > 0).sum(dim=1).clamp(min=1)).sqrt()
                 found.append((features, bounded, log_sed, labels, level))
     return [torch.cat(values) for values in zip(*found, strict=True)]
-
-
-def _output(network, features, bounded):
-    zero = features.new_zeros(len(features))
-    return Output(**network.heads(features, bounded), misfit=zero, unusual=zero, excess=zero,
-                  strange=zero)
 
 
 def fit_covariance(network, engine, *, examples=40960, steps=1800, batch=512,
@@ -80,7 +73,7 @@ def fit_covariance(network, engine, *, examples=40960, steps=1800, batch=512,
     history, recent = [], []
     for step in range(steps):
         rows = torch.from_numpy(rng.integers(0, len(features), batch))
-        output = _output(network, features[rows], bounded[rows])
+        output = network.output_of(features[rows], bounded[rows])
         loss = covariance_loss(network, output, log_sed[rows], scores[rows])
         # The variances of components and labels keep their meaning.
         loss = loss + score_loss(output, scores[rows]) + label_loss(output, labels[rows])
@@ -122,7 +115,7 @@ def measure_calibration(network, engine, *, examples=24576, seed=1):
     pulls = []
     with torch.no_grad():
         for rows in torch.arange(len(features)).split(1024):
-            output = _output(network, features[rows], bounded[rows])
+            output = network.output_of(features[rows], bounded[rows])
             diagonal, factor = network.compact_covariance(output)
             variance = diagonal + (factor**2).sum(dim=1)
             pulls.append((((log_sed[rows] - output.mean) ** 2) / variance).numpy())

@@ -103,11 +103,11 @@ def measure(stars, log_sed, doubt, weights, names):
         base = log_sed[star]
         if np.isfinite(stars.miles_sed[star]).any():
             found.append(sed_truth(star, splines, stars.miles_sed[star] - base, "MILES",
-                                    EBV["MILES"], curve, miles=True))
+                                   EBV["MILES"], curve, miles=True))
         if np.isfinite(stars.stis_sed[star]).any():
             more = doubt[star] if stars.labels[star, 0] > EARLY and source == "CALSPEC" else None
             found.append(sed_truth(star, splines, stars.stis_sed[star] - base, source, ebv,
-                                    curve, miles=False, more=more))
+                                   curve, miles=False, more=more))
         elif np.isfinite(stars.magnitudes[star]).any():
             ordered = dict(zip(names, stars.magnitudes[star], strict=True))
             reference = ordered.pop(REFERENCE_BAND)
@@ -152,7 +152,8 @@ def solve_sed(truths, terms, scatters, warm):
 
 def star_scatter(truths, terms, coefficients, *, iterations=3, weight=10.0):
     """Covariance of stars about the correction (splines), from the complete truths alone."""
-    start = first_scatter().T @ first_scatter()
+    root = first_scatter()
+    start = root.T @ root
     covariance = start
     for _ in range(iterations):
         total, count = weight * start, weight

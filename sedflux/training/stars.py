@@ -227,10 +227,10 @@ def _stis_only(stis):
     return rows, np.array(labels), np.array(errors)
 
 
-def stis_arrays(stis, row):
-    """Wavelength, flux, ivar, mask and resolving power of one STIS spectrum, as predict takes."""
+def stis_arrays(stis, rows):
+    """Wavelength, flux, ivar, mask and resolving power of STIS spectra, as predict takes them."""
     keep = (stis.wavelength > 3900.0) & (stis.wavelength < 7150.0)
-    flux = stis.flux[row][keep].astype(float)
+    flux = stis.flux[rows][..., keep].astype(float)
     good = np.isfinite(flux) & (flux > 0)
     ivar = (MILES_SNR / np.where(good, flux, 1.0)) ** 2
     wavelength = stis.wavelength[keep]
@@ -238,13 +238,8 @@ def stis_arrays(stis, row):
 
 
 def _stis_inputs(stis, rows):
-    keep = (stis.wavelength > 3900.0) & (stis.wavelength < 7150.0)
-    wavelength = stis.wavelength[keep]
-    flux = stis.flux[rows][:, keep].astype(float)
-    good = np.isfinite(flux) & (flux > 0)
-    flux = np.where(good, flux, 0.0)
-    ivar = np.where(good, (MILES_SNR / np.where(good, flux, 1.0)) ** 2, 0.0)
-    return _normalise(wavelength, flux, ivar, _stis_power(wavelength), STIS_POWER)
+    wavelength, flux, ivar, mask, power = stis_arrays(stis, rows)
+    return _normalise(wavelength, flux, np.where(mask, 0.0, ivar), power, STIS_POWER)
 
 
 def read_stars(miles, stis, photometry):

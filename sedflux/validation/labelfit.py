@@ -70,7 +70,8 @@ class LabelFit:
         outputs = np.hstack([flux, library_seds(library)])
         weight = joint_weight(self._pixels, outputs.shape[1] - self._pixels)
         self.emulator = PrincipalEmulator(library.labels, outputs, weight, kernels=kernels)
-        self._models = flux
+        models = np.exp(flux) - 1.0
+        self._models = models - (models @ self._basis) @ self._basis.T
         labels = library.labels
         self._low, self._high = labels.min(axis=0), labels.max(axis=0)
         chances = label_chances(labels, prior)
@@ -130,9 +131,7 @@ class LabelFit:
 
     def _start(self, normalised, ivar):
         """Labels of the model that fits best."""
-        models = np.exp(self._models) - 1.0
-        models -= (models @ self._basis) @ self._basis.T
-        return self.emulator.labels[np.argmin(((models - normalised) ** 2) @ ivar)]
+        return self.emulator.labels[np.argmin(((self._models - normalised) ** 2) @ ivar)]
 
     def fit(self, normalised, ivar, *, start=None, errors=None,
             iterations=12):

@@ -5,11 +5,10 @@ from astropy.table import Table
 
 from sedflux.continuum import remove_continuum
 from sedflux.grids import input_grid, sed_grid
-from sedflux.libraries.library import split_models
 from sedflux.training.examples import input_basis, library_inputs, library_seds
 from sedflux.validation.labelfit import LabelFit
 from sedflux.validation.metrics import BANDS, band_rows
-from sedflux.validation.synthetic import TEFF_RANGE, noisy_inputs
+from sedflux.validation.synthetic import noisy_inputs, split_targets
 
 __all__ = ["model_count_table"]
 
@@ -42,9 +41,7 @@ def model_count_table(library, kernels, *, shares=(0.4, 0.7, 1.0), snr=80.0, see
         One row a share and band: error, and its ratio to the bound of the whole library.
     """
     say = progress or (lambda text: None)
-    training, test = split_models(library)
-    teff = test.labels[:, 0]
-    test = test.select((teff > TEFF_RANGE[0]) & (teff < TEFF_RANGE[1]))
+    training, test = split_targets(library)
     clean, truth = library_inputs(test, 2000.0, input_grid()), library_seds(test)
     rng = np.random.default_rng(seed)
     normalised, weight = remove_continuum(*noisy_inputs(clean, snr, rng), input_basis())

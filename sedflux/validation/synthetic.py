@@ -13,11 +13,18 @@ from sedflux.validation.labelfit import LabelFit
 from sedflux.validation.metrics import BANDS, SLITLESS_BANDS, band_rows, score
 from sedflux.validation.ridge import fit_ridge
 
-__all__ = ["noisy_inputs", "synthetic_cases", "synthetic_table"]
+__all__ = ["noisy_inputs", "split_targets", "synthetic_cases", "synthetic_table"]
 
 _RIDGE_EXAMPLES = 6000
 #: Effective temperatures to which the targets refer.
 TEFF_RANGE = (5000.0, 9750.0)
+
+
+def split_targets(library):
+    """Training models, and the held-out ones to which the targets refer."""
+    training, test = split_models(library)
+    teff = test.labels[:, 0]
+    return training, test.select((teff > TEFF_RANGE[0]) & (teff < TEFF_RANGE[1]))
 
 
 def noisy_inputs(flux, snr, rng):
@@ -127,9 +134,7 @@ def synthetic_table(library, predictor, kernels, *, snrs=(10.0, 20.0, 40.0, 80.0
     table : `~astropy.table.Table`
         One row a method, S/N and band.
     """
-    training, test = split_models(library)
-    teff = test.labels[:, 0]
-    test = test.select((teff > TEFF_RANGE[0]) & (teff < TEFF_RANGE[1]))
+    training, test = split_targets(library)
     say = progress or (lambda text: None)
     say(f"{len(test)} held-out models, {len(training)} in the emulator")
     clean, truth = library_inputs(test, 2000.0, input_grid()), np.exp(library_seds(test))
