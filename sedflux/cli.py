@@ -66,6 +66,14 @@ def _train_parser(train):
     second.add_argument("--leave-out", type=int, metavar="FOLD", help="stars not to be used, 0-3")
     second.add_argument("--share", type=float, default=1.0, help="share of the stars to use")
     second.add_argument("--cold", action="store_true", help="begin with new weights")
+    third = stages.add_parser("calibrate", help="sigma, on stars left out")
+    third.add_argument("miles", help="R = 2000 spectra of stars")
+    third.add_argument("stis", help="HST/STIS SEDs of stars")
+    third.add_argument("photometry", help="magnitudes of stars")
+    third.add_argument("--model", required=True, help="trained on all stars")
+    third.add_argument("--folds", nargs=4, required=True, metavar="MODEL",
+                       help="models trained without fold 0, 1, 2, 3 of the stars")
+    third.add_argument("--output", required=True, metavar="FOLDER", help="models go here")
     for stage, steps, rate in ((first, 20000, 1.5e-3), (second, 6000, 1.5e-3)):
         stage.add_argument("--output", required=True, metavar="FOLDER",
                            help="checkpoint, log, figure and model go here; a run is resumed")
@@ -125,6 +133,14 @@ def _models(arguments):
 
 
 def _train(arguments):
+    if arguments.stage == "calibrate":
+        from sedflux.training.calibrate import calibrate_models
+
+        for path in calibrate_models(arguments.miles, arguments.stis, arguments.photometry,
+                                     arguments.output, model=arguments.model,
+                                     folds=arguments.folds):
+            print(f"wrote {path}")
+        return
     common = {name: getattr(arguments, name)
               for name in ("name", "steps", "seed", "workers", "learning_rate", "prior")}
     if arguments.stage == "pretrain":

@@ -11,7 +11,7 @@ import numpy as np
 from sedflux.libraries.emulator import unscale_labels
 from sedflux.libraries.prior import survey_density
 
-__all__ = ["calibrated", "flag_rows", "inflate"]
+__all__ = ["calibrated", "flag_rows", "inflate", "with_scatter"]
 
 #: Below this S/N a pixel the prior speaks louder than the lines.
 LOW_SNR = 8.0
@@ -113,6 +113,35 @@ def calibrated(values, calibration, wavelength):
     hats = np.stack([np.interp(place, centres, unit) for unit in np.eye(len(centres))])
     scale = (bands @ hats).astype(np.float32)
     return values["diagonal"] * scale**2, values["factor"] * scale[:, None]
+
+
+def with_scatter(values, scatter, wavelength):
+    """
+    Covariance with the scatter between trainings, and scaled to stars left out.
+
+    Parameters
+    ----------
+    values : dict of str to `~numpy.ndarray`
+        With ``label_mean`` (N, 6), ``diagonal`` (N, n) and ``factor`` (N, r, n).
+    scatter : dict
+        From `sedflux.training.calibrate`: ``directions`` (k, n), their ``length`` (m, k) at
+        temperatures ``teff`` (m,), and a ``scale`` at ``wavelength``.
+    wavelength : `~numpy.ndarray`, shape (n,)
+
+    Returns
+    -------
+    diagonal : `~numpy.ndarray`, shape (N, n)
+    factor : `~numpy.ndarray`, shape (N, r + k, n)
+    """
+    place = np.log(unscale_labels(values["label_mean"])[:, 0])
+    nodes = np.log(scatter["teff"])
+    length = np.stack([np.interp(place, nodes, column)
+                       for column in np.transpose(scatter["length"])], axis=1)
+    scale = np.interp(np.log(wavelength), np.log(scatter.get("wavelength", [1.0])),
+                      scatter.get("scale", [1.0])).astype(np.float32)
+    rows = length[:, :, None].astype(np.float32) * np.asarray(scatter["directions"], np.float32)
+    factor = np.concatenate([values["factor"], rows], axis=1)
+    return values["diagonal"] * scale**2, factor * scale
 
 
 def inflate(values, severity, templates):

@@ -13,7 +13,7 @@ from astropy import units as u
 from astropy.constants import c as _LIGHT
 
 from sedflux.continuum import remove_continuum, smooth_basis
-from sedflux.domain import calibrated, flag_rows, inflate
+from sedflux.domain import calibrated, flag_rows, inflate, with_scatter
 from sedflux.exceptions import InputError
 from sedflux.grids import input_grid, rebin_spectra, sed_grid
 from sedflux.prediction import SEDPrediction, optical_mean
@@ -71,7 +71,7 @@ class Predictor:
         from sedflux.weights import DEFAULT_MODEL, file_hash, find_model
 
         path = find_model(model)
-        self._network, self.metadata = load_network(path)
+        self.network, self.metadata = load_network(path)
         self.name = self.metadata.get("name", DEFAULT_MODEL if model is None else str(model))
         self.sha256 = file_hash(path)
         self._grid = input_grid()
@@ -177,8 +177,8 @@ class Predictor:
         padded = [np.zeros((size, self._grid.size), dtype=np.float32) for _ in range(2)]
         padded[0][: len(flux)], padded[1][: len(flux)] = normalised, new_ivar
         with torch.inference_mode():
-            output = self._network(*map(torch.from_numpy, padded), torch.full((size,), power))
-            diagonal, factor = self._network.compact_covariance(output)
+            output = self.network(*map(torch.from_numpy, padded), torch.full((size,), power))
+            diagonal, factor = self.network.compact_covariance(output)
         names = ("mean", "label_mean", "misfit", "unusual", "excess", "strange")
         values = {name: getattr(output, name).numpy()[: len(flux)].astype(float)
                   for name in names}
@@ -189,6 +189,9 @@ class Predictor:
                    "resolving_power": np.full(len(flux), power)}
         values["diagonal"], values["factor"] = calibrated(values, self.metadata["calibration"],
                                                           self.wavelength)
+        if "scatter" in self.metadata:
+            values["diagonal"], values["factor"] = with_scatter(
+                values, self.metadata["scatter"], self.wavelength)
         return values
 
     def _assemble(self, parts, assumed, single):
@@ -199,7 +202,7 @@ class Predictor:
             flags = tuple((*row, *assumed) for row in flags)
         flux = np.exp(values["mean"])
         flux /= (self._optical_mean @ flux.T).T
-        diagonal, factor = inflate(values, severity, self._network.sed_templates.numpy())
+        diagonal, factor = inflate(values, severity, self.network.sed_templates.numpy())
         diagnostics = {name: values[name] for name in
                        ("snr", "resolving_power", "misfit", "excess", "unusual", "strange",
                         "teff", "logg", "mh")}

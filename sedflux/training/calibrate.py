@@ -1,0 +1,180 @@
+"""
+What one training cannot know of its errors, measured on stars left out.
+
+Trainings that differ in their seed and their stars scatter: the *epistemic* part of the
+error.  Its leading directions and their lengths by temperature go into the model's
+header.  Where truths are much better than predictions, sigma is scaled as well, such that
+predictions of stars by models that never saw them cover 68.3 % of the truths.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import brentq
+
+from sedflux.exceptions import InputError
+from sedflux.libraries.library import read_library
+from sedflux.network.checkpoint import save_network
+from sedflux.predict import Predictor
+from sedflux.training.stars import FOLDS, read_stars
+from sedflux.validation.metrics import band_rows
+from sedflux.validation.stars import TRUTH_ERROR, fit_reddening, predict_left_out
+
+__all__ = ["calibrate_models", "measure_scale", "measure_scatter"]
+
+#: Directions that are kept of the scatter between trainings.
+_DIRECTIONS = 6
+#: Temperatures (K) at which their lengths are measured.
+_NODES = (5000.0, 6000.0, 7500.0, 9500.0)
+#: Bands (Angstrom) in which sigma is scaled, and which truth reaches there.
+_SCALE_BANDS = {"2550-3000": (2550.0, 3000.0), "3000-3550": (3000.0, 3550.0),
+                "3600-4000": (3600.0, 4000.0), "4000-4500": (4000.0, 4500.0),
+                "4500-6500": (4500.0, 6500.0), "6500-7300": (6500.0, 7300.0),
+                "7400-10000": (7400.0, 10000.0)}
+#: So many imagined stars with pulls of one keep the scale of few real ones sober.
+_IMAGINED = 10.0
+#: Times by which the truth must be better than sigma to say something about it.
+_BETTER = 2.0
+#: S/N a pixel to which noise is added, beside the spectra as they are.
+_NOISY = 20.0
+_TEFF = (5000.0, 9750.0)
+
+
+def measure_scatter(log_sed, teff):
+    """
+    Directions in which trainings scatter, and how far at which temperature.
+
+    Parameters
+    ----------
+    log_sed : `~numpy.ndarray`, shape (k, N, n)
+        ln(SED) of N stars by k trainings.
+    teff : `~numpy.ndarray`, shape (N,)
+        In K.
+
+    Returns
+    -------
+    scatter : dict
+        ``directions`` (6, n), of unit length; ``teff`` (m,) and ``length`` (m, 6), as
+        `sedflux.domain.scatter_rows` wants them.
+    """
+    k, number, _ = log_sed.shape
+    difference = (log_sed - log_sed.mean(axis=0)) * np.sqrt(k / (k - 1.0))
+    flat = difference.reshape(k * number, -1)
+    directions = np.linalg.svd(flat, full_matrices=False)[2][:_DIRECTIONS]
+    square = ((difference @ directions.T) ** 2).mean(axis=0)
+    place, nodes = np.log(teff), np.log(_NODES)
+    hats = np.stack([np.interp(place, nodes, unit) for unit in np.eye(len(nodes))])
+    length = np.sqrt((hats @ square) / hats.sum(axis=1, keepdims=True))
+    return {"directions": np.round(directions, 6).tolist(), "teff": list(_NODES),
+            "length": np.round(length, 6).tolist()}
+
+
+def measure_scale(error, sigma, truth_error):
+    """
+    Factor on sigma with which 68.3 % of the truths are covered.
+
+    Parameters
+    ----------
+    error, sigma : `~numpy.ndarray`, shape (N, m)
+        Of N stars at m wavelengths; errors that are NaN do not count.
+    truth_error : `~numpy.ndarray`, shape (N, 1)
+
+    Returns
+    -------
+    scale : float
+        Between 0.6 and 1.8; one where the truth is no better than half of sigma.
+    """
+    good = np.isfinite(error)
+    stars = int(good.any(axis=1).sum())
+    if not stars or np.median((sigma / truth_error)[good]) < _BETTER:
+        return 1.0
+
+    def missing(scale):
+        pull = np.abs(error) / np.hypot(scale * sigma, truth_error)
+        return np.quantile(pull[good], 0.683) - 1.0
+
+    low, high = 0.6, 1.8
+    if missing(low) <= 0:
+        found = low
+    else:
+        found = high if missing(high) >= 0 else brentq(missing, low, high, xtol=1e-3)
+    return float(np.sqrt((_IMAGINED + stars * found**2) / (_IMAGINED + stars)))
+
+
+def _errors(left_out):
+    """Errors, sigmas and the truth's errors against MILES, or STIS with dust fitted."""
+    found = []
+    for index, part in enumerate(left_out.predictions):
+        rows = []
+        miles, stis = left_out.stars.miles_sed[index], left_out.stars.stis_sed[index]
+        rows.append((part.flux / np.exp(miles) - 1.0, TRUTH_ERROR["MILES"]))
+        if np.isfinite(stis).any():
+            name = "CALSPEC" if np.isfinite(stis[0]) else "NGSL"
+            ebv = fit_reddening(part, np.exp(stis), TRUTH_ERROR[name])
+            rows.append((part.reddened(ebv).flux / np.exp(stis) - 1.0, TRUTH_ERROR[name]))
+        sigma = np.sqrt(part.diagonal + (part.factor**2).sum(axis=0))
+        found += [(error, sigma, truth) for error, truth in rows]
+    error, sigma, truth = (np.array(values) for values in zip(*found, strict=True))
+    return error, sigma, truth[:, None]
+
+
+def _scales(parts):
+    """The scale in every band, from predictions at several S/N."""
+    error, sigma, truth = (np.concatenate(values) for values in
+                           zip(*map(_errors, parts), strict=True))
+    bands = band_rows(parts[0].predictions[0].wavelength, _SCALE_BANDS)
+    return {"wavelength": [float(np.sqrt(a * b)) for a, b in _SCALE_BANDS.values()],
+            "scale": [round(measure_scale(error[:, inside], sigma[:, inside], truth), 4)
+                      for inside in bands.values()]}
+
+
+def calibrate_models(miles, stis, photometry, folder, *, model, folds):
+    """
+    Write a model, and those of the folds, with scatter and scale of sigma.
+
+    The scale in a fold's model is measured on stars of the other folds, so that scores
+    of left-out stars stay honest; that of ``model`` on all stars left out.
+
+    Parameters
+    ----------
+    miles, stis, photometry : path-like
+        As for `~sedflux.training.finetune.finetune`.
+    folder : path-like
+        Gets the models under their names.
+    model : str or path-like
+        Trained on all stars.
+    folds : sequence of path-like
+        Trained without fold 0, 1, 2, 3.
+
+    Returns
+    -------
+    paths : list of `~pathlib.Path`
+        The models: the folds', then ``model``'s.
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If there is not one model for every fold.
+    """
+    if len(folds) != FOLDS:
+        raise InputError(f"folds has {len(folds)} models; {FOLDS}, one a fold, are needed")
+    predictors = [Predictor(path) for path in (*folds, model)]
+    for predictor in predictors:
+        predictor.metadata.pop("scatter", None)
+    library, stars = read_library(miles), read_stars(miles, stis, photometry)
+    teff = stars.labels[:, 0]
+    stars = stars.take((stars.source == "MILES") & (teff > _TEFF[0]) & (teff < _TEFF[1]))
+    every = [predict_left_out([part], library, stars).stack("flux") for part in predictors]
+    scatter = measure_scatter(np.log(every), stars.labels[:, 0])
+    for predictor in predictors:
+        predictor.metadata["scatter"] = dict(scatter)
+    left_out = [predict_left_out(predictors[:FOLDS], library, stars, snr=snr)
+                for snr in (None, _NOISY)]
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    paths = []
+    for fold, predictor in enumerate(predictors):
+        predictor.metadata["scatter"] |= _scales(
+            [part.take(stars.fold != fold) for part in left_out])
+        paths.append(Path(folder) / f"{predictor.name}.safetensors")
+        save_network(paths[-1], predictor.network, predictor.metadata)
+    return paths

@@ -1,0 +1,71 @@
+"""What trainings scatter by, and scales of sigma."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from sedflux import Predictor
+from sedflux.domain import with_scatter
+from sedflux.exceptions import InputError
+from sedflux.libraries.emulator import scale_labels
+from sedflux.training.calibrate import calibrate_models, measure_scale, measure_scatter
+
+
+def test_scatter_of_trainings_is_found_by_temperature(rng):
+    wavelength = np.geomspace(2500.0, 10500.0, 80)
+    shape = np.log(wavelength / 5000.0)
+    teff = rng.uniform(4800.0, 9800.0, 400)
+    size = np.where(teff < 6500.0, 0.05, 0.01)
+    log_sed = rng.standard_normal((5, 400, 1)) * size[:, None] * shape + 1e-4 * \
+        rng.standard_normal((5, 400, 80))
+    scatter = measure_scatter(log_sed, teff)
+    labels = np.zeros((2, 6))
+    labels[:, 0] = 5000.0, 9500.0
+    values = {"label_mean": scale_labels(labels), "diagonal": np.zeros((2, 80), np.float32),
+              "factor": np.zeros((2, 0, 80), np.float32)}
+    _, factor = with_scatter(values, scatter, wavelength)
+    sigma = np.sqrt((factor**2).sum(axis=1))
+    assert_allclose(sigma[0], 0.05 * np.abs(shape), rtol=0.12, atol=5e-4)
+    assert_allclose(sigma[1], 0.01 * np.abs(shape), rtol=0.15, atol=5e-4)
+
+
+@pytest.mark.parametrize("factor", [0.8, 1.0, 1.4])
+def test_scale_is_found_again(factor, rng):
+    sigma = np.full((3000, 4), 0.08)
+    truth = np.full((3000, 1), 0.01)
+    error = rng.standard_normal((3000, 4)) * np.hypot(factor * sigma, truth)
+    assert measure_scale(error, sigma, truth) == pytest.approx(factor, rel=0.03)
+
+
+def test_truth_that_is_no_better_scales_nothing(rng):
+    sigma = np.full((300, 4), 0.02)
+    error = 0.005 * rng.standard_normal((300, 4))
+    assert measure_scale(error, sigma, np.full((300, 1), 0.02)) == 1.0
+
+
+def test_few_stars_move_the_scale_little(rng):
+    sigma = np.full((3, 4), 0.08)
+    scale = measure_scale(np.full((3, 4), 0.16), sigma, np.full((3, 1), 0.01))
+    assert 1.0 < scale < 1.4
+
+
+def test_calibrated_models_say_more_honest_errors(star_files, tmp_path):
+    files = (star_files["miles"], star_files["stis"], star_files["photometry"])
+    paths = calibrate_models(*files, tmp_path, model="uara.synthetic2",
+                             folds=["uara.stars1"] * 3 + ["uara.synthetic2"])
+    assert paths[-1].name == "uara.synthetic2.safetensors"
+    before, after = Predictor("uara.synthetic2"), Predictor(paths[-1])
+    assert "scatter" not in before.metadata
+    scatter = after.metadata["scatter"]
+    assert len(scatter["scale"]) == len(scatter["wavelength"])
+    grid = 10 ** (3.6021 + 1e-4 * np.arange(2430))
+    flux = 1.0 + 0.05 * np.sin(grid / 3.0)
+    with_it, without = after.predict(grid, flux), before.predict(grid, flux)
+    assert_allclose(with_it.flux, without.flux)
+    assert np.median(with_it.sigma / without.sigma) > 1.0
+
+
+def test_a_missing_fold_is_told(star_files, tmp_path):
+    with pytest.raises(InputError, match="one a fold"):
+        calibrate_models(star_files["miles"], star_files["stis"], star_files["photometry"],
+                         tmp_path, model="uara.stars1", folds=["uara.stars1"])
