@@ -11,20 +11,28 @@ from sedflux._version import __version__
 
 # Where each public name lives: nothing is loaded before it is asked for (PEP 562).
 _HOMES = {
+    "FieldTerms": "response",
     "InputError": "exceptions",
+    "LineSpread": "slitless",
     "LowRankCovariance": "covariance",
     "ModelError": "exceptions",
     "Predictor": "predict",
     "ResponseCurve": "response",
     "SEDPrediction": "prediction",
     "SedfluxError": "exceptions",
+    "SlitlessBand": "instrument",
+    "SlitlessInstrument": "instrument",
     "SyntheticPhotometry": "photometry",
     "WeightsError": "exceptions",
     "anchor": "photometry",
     "fit_response": "response",
+    "get_instrument": "instrument",
+    "list_instruments": "instrument",
     "list_models": "weights",
     "predict_sed": "predict",
+    "read_throughput": "instrument",
     "register_readers": "libraries.connect",
+    "simulate_field": "simulate",
     "synthetic_photometry": "photometry",
     "to_source_spectrum": "photometry",
 }

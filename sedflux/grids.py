@@ -16,6 +16,7 @@ from scipy import sparse
 __all__ = [
     "average_matrix",
     "input_grid",
+    "integral_matrix",
     "interpolation_matrix",
     "pixel_edges",
     "rebin_matrix",
@@ -220,16 +221,47 @@ def average_matrix(wavelength, new_wavelength):
     """
     x = np.asarray(wavelength, dtype=float)
     edges = np.clip(pixel_edges(new_wavelength), x[0], x[-1])
-    # Between two neighbours among all samples and edges the curve is one straight
-    # line within one pixel, and its mean is its value in the middle.
-    knots = np.union1d(x, edges)
-    knots = knots[(knots >= edges[0]) & (knots <= edges[-1])]
-    length, middle = np.diff(knots), 0.5 * (knots[1:] + knots[:-1])
-    rows = np.clip(np.searchsorted(edges, middle) - 1, 0, edges.size - 2)
-    left = np.clip(np.searchsorted(x, middle) - 1, 0, x.size - 2)
-    right_share = (middle - x[left]) / (x[left + 1] - x[left])
     width = np.diff(edges)
-    weight = length / np.where(width > 0, width, 1.0)[rows]
-    entries = np.r_[weight * (1.0 - right_share), weight * right_share]
+    scale = np.divide(1.0, width, out=np.zeros_like(width), where=width > 0)
+    return sparse.csr_matrix(
+        sparse.diags_array(scale) @ integral_matrix(x, edges[:-1], edges[1:]))
+
+
+def integral_matrix(wavelength, low, high):
+    """
+    Sparse operator from samples of a curve to its integrals over intervals.
+
+    The samples are joined by straight lines; the curve is zero outside them.
+
+    Parameters
+    ----------
+    wavelength : `~numpy.ndarray`, shape (n,)
+        Ascending sample positions.
+    low, high : `~numpy.ndarray`, shape (m,)
+        Ends of the intervals, which may overlap or leave gaps.
+
+    Returns
+    -------
+    matrix : `~scipy.sparse.csr_matrix`, shape (m, n)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sedflux.grids import integral_matrix
+    >>> integral_matrix(np.arange(4.0), np.array([0.0]), np.array([2.0])).toarray()
+    array([[0.5, 1. , 0.5, 0. ]])
+    """
+    x = np.asarray(wavelength, dtype=float)
+    low, high = np.clip(low, x[0], x[-1]), np.clip(high, x[0], x[-1])
+    first = np.clip(np.searchsorted(x, low, side="right") - 1, 0, x.size - 2)
+    last = np.clip(np.searchsorted(x, high, side="left"), first + 1, x.size - 1)
+    count = last - first
+    rows = np.repeat(np.arange(low.size), count)
+    left = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count - first, count)
+    begin, end = np.maximum(low[rows], x[left]), np.minimum(high[rows], x[left + 1])
+    # A straight line's integral is its value in the middle times the length.
+    length = np.clip(end - begin, 0.0, None)
+    share = (0.5 * (begin + end) - x[left]) / (x[left + 1] - x[left])
+    entries = np.r_[length * (1.0 - share), length * share]
     where = (np.r_[rows, rows], np.r_[left, left + 1])
-    return sparse.csr_matrix((entries, where), shape=(edges.size - 1, x.size))
+    return sparse.csr_matrix((entries, where), shape=(low.size, x.size))

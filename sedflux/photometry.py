@@ -258,6 +258,10 @@ def anchor(sed, magnitude, bandpass, *, magnitude_error=0.0 * u.mag):
     relative = LowRankCovariance(covariance.diagonal, positive_part(rows, core))
     absolute = relative.scaled(flux)
     meta = dict(sed.meta.get("sedflux", {})) | {"covariance": absolute}
+    # What is known of the origin of errors, relative to the band that fixes the scale.
+    parts = {name: direction - share @ direction
+             for name, direction in meta.get("parts", {}).items()}
+    meta["parts"] = parts | {"anchor": np.full(len(flux), error / _MAG_PER_LN)}
     cards = {card.keyword: (card.value, card.comment)
              for card in getattr(sed.meta.get("header"), "cards", [])}
     cards |= {"SEDNORM": (f"AB {magnitude.value:.4f}", "magnitude that fixes the scale"),

@@ -9,10 +9,13 @@ from astropy import units as u
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
 from sedflux.grids import average_matrix
-from sedflux.reddening import extinction_curve, redden
+from sedflux.reddening import extinction_curve
 from sedflux.spectrum import sed_to_spectrum
 
-__all__ = ["SEDPrediction", "optical_mean"]
+__all__ = ["SEDPrediction", "SED_RESOLVING_POWER", "optical_mean"]
+
+#: lambda / FWHM of predicted SEDs.
+SED_RESOLVING_POWER = 200.0
 
 
 def optical_mean(wavelength):
@@ -44,6 +47,8 @@ class SEDPrediction:
     diagnostics : dict of str to `~numpy.ndarray`
         Numbers behind the flags (S/N, misfit, estimated labels), each of shape () or
         (N,).
+    parts : dict of str to `~numpy.ndarray`
+        Rows of the factor whose origin is known, such as ``reddening``, shape of ``flux``.
     """
 
     wavelength: np.ndarray
@@ -54,6 +59,7 @@ class SEDPrediction:
     model: str = ""
     sha256: str = ""
     diagnostics: dict = field(default_factory=dict)
+    parts: dict = field(default_factory=dict)
 
     @property
     def single(self):
@@ -71,6 +77,7 @@ class SEDPrediction:
             self.wavelength, self.flux[row], self.diagonal[row], self.factor[row],
             self.flags[row], self.model, self.sha256,
             {name: value[row] for name, value in self.diagnostics.items()},
+            {name: value[row] for name, value in self.parts.items()},
         )
 
     @property
@@ -117,31 +124,43 @@ class SEDPrediction:
 
         Parameters
         ----------
-        ebv, ebv_error : float
-            E(B-V) and its error in magnitudes.
+        ebv, ebv_error : float or array_like, shape (N,)
+            E(B-V) and its error in magnitudes, of all stars or of each.
         law, r_v : optional
             See `sedflux.reddening.extinction_curve`.
 
         Returns
         -------
         prediction : `SEDPrediction`
-            With one more row in the factor.
+            With one more row in the factor, which ``parts["reddening"]`` holds too.
         """
-        if not self.single:
-            parts = [self[row].reddened(ebv, ebv_error=ebv_error, law=law, r_v=r_v)
-                     for row in range(len(self))]
-            return _stack(parts)
+        curve = extinction_curve(self.wavelength, law=law, r_v=r_v)
+        if self.single:
+            return self._reddened(curve, ebv, ebv_error)
+        try:
+            ebv, ebv_error = (np.broadcast_to(np.asarray(value, dtype=float), len(self))
+                              for value in (ebv, ebv_error))
+        except ValueError as error:
+            raise InputError(f"ebv and ebv_error have the shapes {np.shape(ebv)} and "
+                             f"{np.shape(ebv_error)}; one number or {len(self)} are needed") \
+                from error
+        return _stack([self[row]._reddened(curve, ebv[row], ebv_error[row])
+                       for row in range(len(self))])
+
+    def _reddened(self, curve, ebv, ebv_error):
+        """One star behind dust with a given extinction curve."""
+        if not (np.isfinite(ebv) and np.isfinite(ebv_error) and ebv >= 0 and ebv_error >= 0):
+            raise InputError(f"reddening E(B-V) = {ebv!r} +- {ebv_error!r} must be finite and not "
+                             "negative")
         mean = optical_mean(self.wavelength)
-        log_flux, covariance = redden(
-            self.wavelength, np.log(self.flux), self.relative_covariance, ebv, law=law, r_v=r_v)
-        flux = np.exp(log_flux)
+        flux = self.flux * np.exp(ebv * curve)
         flux = flux / (mean @ flux)
         # Only the change relative to the optical mean moves a relative SED.
-        curve = extinction_curve(self.wavelength, law=law, r_v=r_v)
         direction = ebv_error * (curve - mean @ (flux * curve))
-        covariance = covariance.with_column(direction)
+        covariance = self.relative_covariance.with_column(direction)
+        parts = self.parts | {"reddening": direction}
         return SEDPrediction(self.wavelength, flux, covariance.diagonal, covariance.factor,
-                             self.flags, self.model, self.sha256, self.diagnostics)
+                             self.flags, self.model, self.sha256, self.diagnostics, parts)
 
     def to_spectrum(self, kind=None, *, wavelengths=None, header=None):
         """
@@ -168,6 +187,8 @@ class SEDPrediction:
         sigma = covariance.sigma if self.single else np.stack([c.sigma for c in covariance])
         meta = {"model": self.model, "sha256": self.sha256, "flags": self.flags,
                 "covariance": covariance, "diagnostics": self.diagnostics}
+        if wavelengths is None:
+            meta |= {"resolving_power": SED_RESOLVING_POWER, "parts": dict(self.parts)}
         cards = {"SEDMODEL": (self.model, "sedflux model"),
                  "SEDHASH": (self.sha256[:16], "SHA-256 of the model, first digits"),
                  "SEDNORM": ("mean 4000-7000 A", "flux is relative to this")}
@@ -214,4 +235,5 @@ def _stack(parts):
         np.stack([p.diagonal for p in parts]), np.stack([p.factor for p in parts]),
         tuple(p.flags for p in parts), first.model, first.sha256,
         {name: np.stack([p.diagnostics[name] for p in parts]) for name in first.diagnostics},
+        {name: np.stack([p.parts[name] for p in parts]) for name in first.parts},
     )

@@ -2,12 +2,11 @@
 Forward model of an extracted slitless spectrum.
 
 The count rate of pixel p is ``area * integral over the pixel of LSF * (T P)``, where P is
-the star's photon flux and T the throughput.  It is linear in both, so it is a sparse
-operator on a *fine grid* that holds the samples of the SED, the pixel edges and
-enough points for the line-spread function.
+the star's photon flux and T the throughput.  It is linear in both, so it is a chain of
+sparse operators through a *fine grid*: SED to fine grid, line-spread function, pixels.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from astropy import constants
@@ -15,20 +14,145 @@ from astropy import units as u
 from scipy import sparse
 
 from sedflux.exceptions import InputError
-from sedflux.grids import interpolation_matrix, pixel_edges
-from sedflux.resolution import FWHM_PER_SIGMA, lsf_matrix
+from sedflux.grids import integral_matrix, interpolation_matrix, pixel_edges
+from sedflux.resolution import FWHM_PER_SIGMA, lsf_matrix, recovery_matrix
 
-__all__ = ["CountModel", "count_model", "photons_per_flux"]
+__all__ = ["CountModel", "LineSpread", "SecondOrder", "count_model", "fine_grid",
+           "photons_per_flux", "second_order_operator", "sed_operator"]
 
 #: Points of the fine grid to a standard deviation of the line-spread function.
-_OVERSAMPLING = 4.0
+_OVERSAMPLING = 6.0
 _REACH = 5.0
+
+
+@dataclass(frozen=True)
+class LineSpread:
+    """
+    Line-spread function against wavelength: Gaussian, or tabulated.
+
+    Make one with `from_resolving_power`, `from_fwhm` or `tabulated`.
+
+    Attributes
+    ----------
+    wavelength : `~numpy.ndarray`, shape (k,)
+        Nodes in Angstrom; constant outside, linear between.
+    fwhm : `~numpy.ndarray`, shape (k,)
+        Full width at half maximum in Angstrom; of the tabulated profiles, their
+        standard deviation times 2.355.
+    offset : `~numpy.ndarray`, shape (q,), optional
+        Detected minus true wavelength in Angstrom.
+    profile : `~numpy.ndarray`, shape (k, q), optional
+        Profile at each node.
+
+    Examples
+    --------
+    >>> from sedflux.slitless import LineSpread
+    >>> float(LineSpread.from_resolving_power(200.0).fwhm_at(5000.0))
+    25.0
+    """
+
+    wavelength: np.ndarray
+    fwhm: np.ndarray
+    offset: np.ndarray | None = None
+    profile: np.ndarray | None = None
+
+    def __post_init__(self):
+        for name in ("wavelength", "fwhm"):
+            object.__setattr__(self, name, np.atleast_1d(np.asarray(getattr(self, name), float)))
+        if self.wavelength.shape != self.fwhm.shape or np.any(np.diff(self.wavelength) <= 0):
+            raise InputError(f"wavelength and fwhm of a line-spread function have the shapes "
+                             f"{self.wavelength.shape} and {self.fwhm.shape}; both need (k,), "
+                             "wavelength ascending")
+        if not np.all(np.isfinite(self.fwhm)) or np.any(self.fwhm < 0) or not self.fwhm.max() > 0:
+            raise InputError("fwhm of a line-spread function must be positive and finite")
+
+    @classmethod
+    def from_resolving_power(cls, resolving_power, wavelength=None):
+        """Gaussian of lambda / FWHM, one number or one for each wavelength (Angstrom)."""
+        power = np.asarray(resolving_power, dtype=float)
+        if not np.all(power > 0):
+            raise InputError(f"resolving_power is {resolving_power}; it must be positive")
+        if wavelength is None:
+            return cls(np.array([0.0, 1e6]), np.array([0.0, 1e6 / float(power)]))
+        return cls(wavelength, np.asarray(wavelength, dtype=float) / power)
+
+    @classmethod
+    def from_fwhm(cls, fwhm, wavelength=None):
+        """Gaussian of one FWHM in Angstrom, or one for each wavelength."""
+        return cls(np.zeros(1) if wavelength is None else wavelength, fwhm)
+
+    @classmethod
+    def tabulated(cls, wavelength, offset, profile):
+        """Profiles (k, q) at wavelengths (k,) and offsets (q,), detected minus true."""
+        offset = np.asarray(offset, dtype=float)
+        profile = np.clip(np.atleast_2d(np.asarray(profile, dtype=float)), 0.0, None)
+        if profile.shape[1] != offset.size or offset.size < 3 or np.any(np.diff(offset) <= 0):
+            raise InputError(f"offset and profile have the shapes {offset.shape} and "
+                             f"{profile.shape}; (q,), ascending, and (k, q) are needed")
+        weight = profile * np.diff(pixel_edges(offset))
+        weight = weight / weight.sum(axis=1, keepdims=True)
+        centre = weight @ offset
+        spread = np.sqrt((weight * (offset - centre[:, None]) ** 2).sum(axis=1))
+        return cls(wavelength, FWHM_PER_SIGMA * spread, offset, profile)
+
+    def fwhm_at(self, wavelength):
+        """FWHM in Angstrom at wavelengths in Angstrom."""
+        return np.interp(wavelength, self.wavelength, self.fwhm)
+
+    def reach(self, wavelength):
+        """How far, in Angstrom, light of a wavelength spreads."""
+        far = 0.0 if self.offset is None else np.abs(self.offset[[0, -1]]).max()
+        return max(far, _REACH / FWHM_PER_SIGMA * float(self.fwhm_at(wavelength)))
+
+    def matrix(self, fine):
+        """Operator on a fine grid, sparse (m, m); rows sum to one."""
+        if self.offset is None:
+            return lsf_matrix(fine, self.fwhm_at(fine) / FWHM_PER_SIGMA, reach=_REACH)
+        return self._tabulated_matrix(fine)
+
+    def _tabulated_matrix(self, fine):
+        first = np.searchsorted(fine, fine - self.offset[-1])
+        last = np.searchsorted(fine, fine - self.offset[0], side="right")
+        count = last - first
+        rows = np.repeat(np.arange(fine.size), count)
+        columns = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count - first, count)
+        step = fine[rows] - fine[columns]
+        place = np.interp(fine[rows], self.wavelength, np.arange(self.wavelength.size))
+        left = np.clip(place.astype(int), 0, max(self.wavelength.size - 2, 0))
+        value = np.zeros(rows.size)
+        for node in range(self.wavelength.size):
+            share = np.where(left == node, 1.0 - (place - left), 0.0)
+            share += np.where(left + 1 == node, place - left, 0.0)
+            value += share * np.interp(step, self.offset, self.profile[node])
+        value *= np.diff(pixel_edges(fine))[columns]
+        matrix = sparse.csr_matrix((value, (rows, columns)), shape=(fine.size, fine.size))
+        total = np.asarray(matrix.sum(axis=1)).ravel()
+        scale = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
+        return sparse.csr_matrix(sparse.diags_array(scale) @ matrix)
+
+
+@dataclass(frozen=True)
+class SecondOrder:
+    """
+    Light of the second order that falls on the pixels of the first.
+
+    Attributes
+    ----------
+    wavelength, throughput : `~numpy.ndarray`, shape (k,)
+        Throughput of the second order against its own wavelength in Angstrom; zero outside.
+    ratio : float
+        Wavelength of the second order over that of the first on the same pixel.
+    """
+
+    wavelength: np.ndarray
+    throughput: np.ndarray
+    ratio: float = 0.5
 
 
 @dataclass(frozen=True)
 class CountModel:
     """
-    Linear model of the count rates of one star.
+    Linear model of the count rates of stars on one grid of pixels.
 
     Attributes
     ----------
@@ -38,17 +162,37 @@ class CountModel:
         From throughput times photon flux on the fine grid to counts a second.
     interpolate : `~scipy.sparse.csr_matrix`, shape (m, n)
         From F_lambda on the SED's wavelengths to photon flux on the fine grid.
+    second : `~scipy.sparse.csr_matrix`, shape (p, n), optional
+        From F_lambda to the counts of the second order.
     """
 
     fine: np.ndarray
     collect: sparse.csr_matrix
     interpolate: sparse.csr_matrix
+    second: sparse.csr_matrix | None = field(default=None)
 
-    def counts(self, throughput, flux):
+    def counts(self, throughput, flux, *, grey=1.0):
         """
-        Count rates for a throughput on the fine grid and an SED's flux, shape (p,).
+        Count rates for a throughput on the fine grid.
+
+        Parameters
+        ----------
+        throughput : `~numpy.ndarray`, shape (m,)
+        flux : `~numpy.ndarray`, shape (n,) or (N, n)
+            SEDs in erg/s/cm2/Angstrom.
+        grey : float or `~numpy.ndarray`, shape (N, 1), optional
+            Share of the light that the extraction catches.
+
+        Returns
+        -------
+        rate : `~numpy.ndarray`, shape (p,) or (N, p)
+            Electrons a second and pixel.
         """
-        return self.collect @ (throughput * (self.interpolate @ flux))
+        photons = (self.interpolate @ np.asarray(flux).T).T
+        rate = (self.collect @ (throughput * photons).T).T
+        if self.second is not None:
+            rate = rate + (self.second @ np.asarray(flux).T).T
+        return grey * rate
 
 
 def photons_per_flux(wavelength):
@@ -56,21 +200,60 @@ def photons_per_flux(wavelength):
     return np.asarray(wavelength) / (constants.h * constants.c).to_value(u.erg * u.AA)
 
 
-def _trapezoid_over_pixels(fine, edges):
-    """Integrals over pixels of samples on a fine grid that holds every edge."""
-    begin = np.searchsorted(fine, edges[:-1] - 1e-9 * edges[:-1])
-    end = np.searchsorted(fine, edges[1:] - 1e-9 * edges[1:])
-    count = end - begin
-    rows = np.repeat(np.arange(count.size), count)
-    left = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count - begin, count)
-    half = 0.5 * (fine[left + 1] - fine[left])
-    entries = (np.r_[half, half], (np.r_[rows, rows], np.r_[left, left + 1]))
-    return sparse.csr_matrix(entries, shape=(count.size, fine.size))
+def fine_grid(low, high, line_spread, *, extra=()):
+    """
+    Fine grid over a range, wide enough for light that the line-spread function brings in.
+
+    Parameters
+    ----------
+    low, high : float
+        Outer edges of the pixels in Angstrom.
+    line_spread : `LineSpread`
+    extra : `~numpy.ndarray`, optional
+        Points to be held, such as those of a tabulated throughput.
+
+    Returns
+    -------
+    fine : `~numpy.ndarray`, shape (m,)
+    """
+    low, high = low - line_spread.reach(low), high + line_spread.reach(high)
+    narrow = line_spread.fwhm_at(np.linspace(low, high, 200)).min() / FWHM_PER_SIGMA
+    count = int(np.ceil((high - low) / narrow * _OVERSAMPLING)) + 1
+    if not np.isfinite(count) or count > 1_000_000:
+        raise InputError(f"the line-spread function is {narrow:.3g} Angstrom wide, too narrow for "
+                         f"pixels from {low:.0f} to {high:.0f}; leave it out")
+    return _distinct(np.concatenate([np.linspace(low, high, count), np.asarray(extra, float)]),
+                     low, high)
 
 
-def count_model(pixels, sed_wavelength, *, area, resolving_power=None, extra=()):
+def _distinct(points, low, high):
+    """Ascending points in a range, none within rounding of another."""
+    points = np.unique(points)
+    points = points[(points >= low) & (points <= high)]
+    return points[np.r_[True, np.diff(points) > 1e-9 * points[1:]]]
+
+
+def sed_operator(sed_wavelength, fine, *, sed_resolving_power=None):
+    """
+    From F_lambda of an SED to photon flux on a fine grid, sparse (m, n).
+
+    Photons, not energies, are joined by straight lines, as synphot does; an SED of known
+    resolving power gets back what its own broadening took (`recovery_matrix`), since the
+    instrument will broaden it again.
+    """
+    photons = sparse.diags_array(photons_per_flux(sed_wavelength))
+    if sed_resolving_power is None:
+        return sparse.csr_matrix(interpolation_matrix(sed_wavelength, fine) @ photons)
+    return recovery_matrix(sed_wavelength, sed_resolving_power, fine) @ photons
+
+
+def count_model(pixels, sed_wavelength, *, area, line_spread=None, second_order=None,
+                sed_resolving_power=None, extra=()):
     """
     Build the forward model of one extracted spectrum.
+
+    Without a line-spread function it is what `synphot.Observation.sample_binned`
+    computes.
 
     Parameters
     ----------
@@ -80,9 +263,11 @@ def count_model(pixels, sed_wavelength, *, area, resolving_power=None, extra=())
         Samples of the SED in Angstrom; they must reach beyond the pixels.
     area : float
         Collecting area in cm2.
-    resolving_power : float or `~numpy.ndarray`, shape (p,), optional
-        lambda / FWHM of the Gaussian line-spread function at the pixels; none at all
-        if not given.
+    line_spread : `LineSpread`, optional
+        None at all if not given.
+    second_order : `SecondOrder`, optional
+    sed_resolving_power : float, optional
+        lambda / FWHM with which the SED was broadened already; none if not given.
     extra : `~numpy.ndarray`, optional
         Further points of the fine grid, such as those of a tabulated throughput.
 
@@ -101,26 +286,47 @@ def count_model(pixels, sed_wavelength, *, area, resolving_power=None, extra=())
             f"pixels reach from {edges[0]:.0f} to {edges[-1]:.0f} Angstrom, the SED from "
             f"{sed_wavelength[0]:.0f} to {sed_wavelength[-1]:.0f}: cut the counts to the SED"
         )
-    low, high = edges[0], edges[-1]
-    parts = [edges, pixels]
-    sigma = None
-    if resolving_power is not None:
-        sigma = np.broadcast_to(pixels / np.asarray(resolving_power) / FWHM_PER_SIGMA, pixels.shape)
-        low, high = low - _REACH * sigma[0], high + _REACH * sigma[-1]
-        parts.append(np.arange(low, high, sigma.min() / _OVERSAMPLING))
-    low, high = max(low, sed_wavelength[0]), min(high, sed_wavelength[-1])
-    for points in (sed_wavelength, np.asarray(extra, dtype=float), [low, high]):
-        parts.append(np.asarray(points))
-    fine = np.unique(np.concatenate(parts))
-    fine = fine[(fine >= low) & (fine <= high)]
-    fine = fine[np.r_[True, np.diff(fine) > 1e-9 * fine[1:]]]
-    # An edge that fell to its neighbour above is that neighbour now.
-    edges = fine[np.clip(np.searchsorted(fine, edges - 1e-6), 0, fine.size - 1)]
-    collect = _trapezoid_over_pixels(fine, edges)
-    if sigma is not None:
-        broadening = np.interp(fine, pixels, sigma)
-        collect = collect @ lsf_matrix(fine, broadening, reach=_REACH)
-    # Photons, not energies, are joined by straight lines, as synphot does.
-    photons = sparse.diags_array(photons_per_flux(sed_wavelength))
-    interpolate = sparse.csr_matrix(interpolation_matrix(sed_wavelength, fine) @ photons)
-    return CountModel(fine, sparse.csr_matrix(area * collect), interpolate)
+    points = np.concatenate([sed_wavelength, np.asarray(extra, dtype=float)])
+    if line_spread is None:
+        fine = _distinct(np.concatenate([edges, pixels, points]), edges[0], edges[-1])
+        collect = integral_matrix(fine, edges[:-1], edges[1:])
+    else:
+        fine = fine_grid(edges[0], edges[-1], line_spread, extra=np.r_[edges, points])
+        fine = fine[(fine >= sed_wavelength[0]) & (fine <= sed_wavelength[-1])]
+        collect = integral_matrix(fine, edges[:-1], edges[1:]) @ line_spread.matrix(fine)
+    interpolate = sed_operator(sed_wavelength, fine, sed_resolving_power=sed_resolving_power)
+    second = None
+    if second_order is not None:
+        second = second_order_operator(pixels, sed_wavelength, second_order, area=area,
+                                       line_spread=line_spread,
+                                       sed_resolving_power=sed_resolving_power)
+    return CountModel(fine, sparse.csr_matrix(area * collect), interpolate, second)
+
+
+def second_order_operator(pixels, sed_wavelength, second_order, *, area, line_spread=None,
+                          sed_resolving_power=None):
+    """
+    From F_lambda to the counts of the second order on the pixels of the first, sparse (p, n).
+
+    Where the second order's wavelengths leave the SED nothing is known of it: zero.
+    Parameters are those of `count_model`.
+    """
+    ratio = second_order.ratio
+    place = np.asarray(pixels) * ratio
+    inside = np.flatnonzero((place > sed_wavelength[0] * 1.001)
+                            & (place < sed_wavelength[-1] / 1.001))
+    if inside.size < 2:
+        return sparse.csr_matrix((len(pixels), len(sed_wavelength)))
+    narrow = None
+    if line_spread is not None:
+        narrow = LineSpread(line_spread.wavelength * ratio, line_spread.fwhm * ratio,
+                            None if line_spread.offset is None else line_spread.offset * ratio,
+                            line_spread.profile)
+    part = count_model(place[inside], sed_wavelength, area=area, line_spread=narrow,
+                       sed_resolving_power=sed_resolving_power, extra=second_order.wavelength)
+    passed = np.interp(part.fine, second_order.wavelength, second_order.throughput,
+                       left=0.0, right=0.0)
+    rows = part.collect @ sparse.diags_array(passed) @ part.interpolate
+    spread = sparse.csr_matrix((np.ones(inside.size), (inside, np.arange(inside.size))),
+                               shape=(len(pixels), inside.size))
+    return sparse.csr_matrix(spread @ rows)

@@ -1,0 +1,7 @@
+"""Response curves: one throughput from many stars with uncertain SEDs."""
+
+from sedflux.response.curve import ResponseCurve
+from sedflux.response.field import FieldTerms
+from sedflux.response.fit import fit_response
+
+__all__ = ["FieldTerms", "ResponseCurve", "fit_response"]

@@ -1,0 +1,553 @@
+"""
+The joint fit: one response from the extracted spectra of many stars.
+
+``ln T`` is a cubic B-spline whose smoothness the data choose.  Every star's counts are
+compared with what its SED predicts through the line-spread function, by generalised least
+squares with photon noise, the covariance of the SED, grey and wavelength errors;
+outliers lose their weight, pixel by pixel and star by star.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from astropy import units as u
+from astropy.table import Table
+from scipy.ndimage import uniform_filter1d
+from scipy.stats import chi2 as chi2_distribution
+
+from sedflux.covariance import LowRankCovariance
+from sedflux.exceptions import InputError
+from sedflux.response.curve import ResponseCurve, spline_basis
+from sedflux.response.field import FieldTerms
+from sedflux.response.solve import (
+    Design,
+    Prior,
+    normal_equations,
+    root_of_inverse,
+    solve,
+    star_statistics,
+)
+from sedflux.response.stars import read_stars
+from sedflux.response.systematics import LIBRARY_ERROR, TRUTH_SCALE, common_errors
+from sedflux.slitless import LineSpread
+
+__all__ = ["Options", "fit_response", "fit_stars"]
+
+#: Residuals beyond this many sigma begin to lose weight (Huber 1964).
+_HUBER = 3.0
+#: A star is rejected if its SED's errors would be as unlikely as this, ...
+_IMPROBABLE = 1e-5
+#: ... or one of them were larger than this many sigma, ...
+_LARGEST = 5.0
+#: ... or this share of its nodes deviated by more than five sigma.
+_SPOILED = 0.2
+#: Relative width over which expected counts must reach this precision to be trusted.
+_PRECISION = 0.1
+#: Largest change of ln T in one step.
+_STEP = 1.0
+_FLOOR = 1e-3
+
+
+@dataclass(frozen=True)
+class Options:
+    """
+    How a response is fitted; see `fit_response`.
+
+    Attributes
+    ----------
+    knot_spacing : float or None
+        Angstrom.
+    smoothness : float or None
+    grey_error : float
+    wavelength_error : float
+        Angstrom.
+    robust : bool
+    diagonal : bool
+        Take errors of SEDs as independent from sample to sample, for comparison.
+    truth_scale : float
+    library_error : sequence of pairs
+    min_stars : float
+    iterations : int
+    """
+
+    knot_spacing: float | None = None
+    smoothness: float | None = None
+    grey_error: float = 0.0
+    wavelength_error: float = 0.0
+    robust: bool = True
+    diagonal: bool = False
+    truth_scale: float = TRUTH_SCALE
+    library_error: tuple = LIBRARY_ERROR
+    min_stars: float = 3.0
+    iterations: int = 15
+
+
+def fit_response(counts, seds, *, area=None, band=None, line_spread=None, resolving_power=None,
+                 second_order=None, names=None, stars=None, field=None, knot_spacing=None,
+                 smoothness=None, grey_error=0.0, wavelength_error=0.0 * u.AA, robust=True,
+                 truth_scale=TRUTH_SCALE, library_error=LIBRARY_ERROR, min_stars=3,
+                 saturation=None, sed_resolving_power=None, covariance="full"):
+    """
+    Fit one response curve to the extracted spectra of one or many stars.
+
+    Parameters
+    ----------
+    counts : sequence of `~specutils.Spectrum`
+        Extracted spectra in electron/s a pixel, each on its own pixel grid; one star
+        may be given without a list.  Masked, not finite and saturated pixels are left out.
+    seds : sequence of `~specutils.Spectrum`
+        SEDs of the same stars in absolute flux (see `sedflux.anchor`), with their
+        covariance.  Pixels beyond them are left out.
+    area : `~astropy.units.Quantity`, optional
+        Collecting area; that of ``band`` if not given.
+    band : `~sedflux.SlitlessBand`, optional
+        Gives area, range of wavelengths, line-spread function and second order.
+    line_spread : `~sedflux.LineSpread`, optional
+    resolving_power : float, optional
+        lambda / FWHM of a Gaussian line-spread function, instead of ``line_spread``; none
+        at all if neither is given.
+    second_order : `~sedflux.slitless.SecondOrder`, optional
+        Light of the second order that the counts hold.
+    names : sequence of str, optional
+        Of the stars; their numbers if not given.
+    stars : mapping, optional
+        Arrays ``x``, ``y``, ``detector``, ``epoch`` of the stars, for ``field``.
+    field : `~sedflux.FieldTerms`, optional
+        How the response may change over field, detectors and time.
+    knot_spacing : `~astropy.units.Quantity`, optional
+        Distance of the spline's knots; by default the FWHM of the line-spread function, or
+        two pixels without one.
+    smoothness : float, optional
+        Standard deviation of the second differences of ln(response) from knot to knot; by
+        default that of the largest evidence.
+    grey_error : float, optional
+        Relative error of each star's scale beside that of its SED: aperture losses.
+    wavelength_error : `~astropy.units.Quantity`, optional
+        Error of each star's wavelength zero point.
+    robust : bool, optional
+        Give less weight to outliers and reject stars that are not what their SEDs say.
+    truth_scale, library_error : optional
+        Errors that all stars share; see `sedflux.response.systematics`.
+    min_stars : float, optional
+        Effective number of stars below which the response is masked; never more than
+        half of the stars.
+    saturation : `~astropy.units.Quantity`, optional
+        Count rate from which a pixel is saturated.
+    sed_resolving_power : float, optional
+        lambda / FWHM with which the SEDs were broadened already; by default what
+        `sedflux.predict_sed` says of its SEDs (200), and none for others.
+    covariance : {'full', 'diagonal'}, optional
+        ``diagonal`` forgets that errors of an SED are common to its wavelengths, for
+        comparison: the response's errors come out far too small.
+
+    Returns
+    -------
+    response : `ResponseCurve`
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If counts and SEDs do not pair up, a unit is wrong, or no star can be used or is
+        left.  Single stars that cannot be used are listed in ``response.stars``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy import units as u
+    >>> from sedflux import fit_response, get_instrument, simulate_field
+    >>> band = get_instrument("lookalike").bands["GV"]
+    >>> field = simulate_field({"GV": band}, size=12, seed=1)
+    >>> response = fit_response(field.counts["GV"], field.seds, band=band, grey_error=0.01)
+    >>> bool(np.all(response.throughput[response.good] < 0.5))
+    True
+    """
+    counts = [counts] if not isinstance(counts, (list, tuple)) else list(counts)
+    seds = [seds] if not isinstance(seds, (list, tuple)) else list(seds)
+    if len(counts) != len(seds) or not counts:
+        raise InputError(f"counts and seds have {len(counts)} and {len(seds)} entries; "
+                         "one SED for every star is needed, and at least one star")
+    if names is not None and len(set(map(str, names))) != len(counts):
+        raise InputError(f"names has {len(set(map(str, names)))} different entries for "
+                         f"{len(counts)} stars; give every star a name of its own")
+    if band is not None:
+        area = band.area if area is None else area
+        line_spread = line_spread or band.line_spread
+        second_order = second_order or band.second_order
+    if not isinstance(area, u.Quantity) or not area.unit.is_equivalent(u.cm**2) or not area > 0:
+        raise InputError(f"area is {area!r}; give the collecting area, as 31416 * u.cm**2")
+    if resolving_power is not None:
+        line_spread = LineSpread.from_resolving_power(resolving_power)
+    if covariance not in ("full", "diagonal"):
+        raise InputError(f"covariance is {covariance!r}; 'full' and 'diagonal' are allowed")
+    options = Options(
+        None if knot_spacing is None else _positive(knot_spacing, "knot_spacing", u.AA),
+        None if smoothness is None else _positive(smoothness, "smoothness"),
+        _positive(grey_error, "grey_error", zero=True),
+        _positive(wavelength_error, "wavelength_error", u.AA, zero=True), bool(robust),
+        covariance == "diagonal", truth_scale, tuple(library_error),
+        _positive(min_stars, "min_stars", zero=True))
+    ready = read_stars(
+        counts, seds, area=area.to_value(u.cm**2), names=names, line_spread=line_spread,
+        second_order=second_order, sed_resolving_power=sed_resolving_power,
+        wavelength_range=None if band is None else band.wavelength_range,
+        saturation=None if saturation is None else u.Quantity(saturation).value)
+    terms = _field_values(field, stars, len(counts))[ready.row]
+    width = None if line_spread is None else line_spread.fwhm_at
+    return fit_stars(ready, options, field=field, terms=terms, fwhm=width)
+
+
+def _positive(value, name, unit=None, *, zero=False):
+    """A positive number in a unit, or what is wrong with it."""
+    try:
+        number = float(value if unit is None else u.Quantity(value).to_value(unit))
+    except (TypeError, u.UnitConversionError) as error:
+        raise InputError(f"{name} is {value!r}; a number"
+                         f"{'' if unit is None else f' in {unit}'} is needed") from error
+    if not np.isfinite(number) or number < 0 or (number == 0 and not zero):
+        raise InputError(f"{name} is {value}; it must be positive and finite")
+    return number
+
+
+def _field_values(field, stars, number):
+    if field is None:
+        return np.zeros((number, 0))
+    if not isinstance(field, FieldTerms):
+        raise InputError(f"field is a {type(field).__name__}; give sedflux.FieldTerms")
+    values = field.values(stars)
+    if len(values) != number:
+        raise InputError(f"stars describes {len(values)} stars, counts has {number}")
+    return values
+
+
+def fit_stars(stars, options, *, field=None, terms=None, fwhm=None, start=None):
+    """
+    Fit stars that are arrays already; what `fit_response` does after its checks.
+
+    Parameters
+    ----------
+    stars : `~sedflux.response.stars.Stars`
+    options : `Options`
+    field : `FieldTerms`, optional
+    terms : `~numpy.ndarray`, shape (N, q), optional
+        Values of the field terms.
+    fwhm : callable, optional
+        FWHM of the line-spread function at wavelengths in Angstrom.
+    start : `~numpy.ndarray`, optional
+        Coefficients of an earlier fit to the same band.
+
+    Returns
+    -------
+    response : `ResponseCurve`
+    """
+    return _Fit(stars, options, field or FieldTerms(), terms, fwhm).run(start)
+
+
+class _Fit:
+    """State of one fit: Gauss-Newton steps with weights that follow the residuals."""
+
+    def __init__(self, stars, options, field, terms, fwhm):
+        self.stars, self.options, self.field = stars, options, field
+        self.low, self.high = stars.nodes[[0, -1]]
+        spacing = options.knot_spacing
+        if spacing is None:
+            spacing = np.diff(stars.nodes)[0] * (1.0 if fwhm is None else 2.0)
+        intervals = max(int(np.ceil((self.high - self.low) / spacing)), 4)
+        spacing = (self.high - self.low) / intervals
+        # Light from beyond the last pixels reaches them through the line-spread function.
+        before = int(np.ceil(max(self.low - stars.fine[0], 0.0) / spacing))
+        after = int(np.ceil(max(stars.fine[-1] - self.high, 0.0) / spacing))
+        inner = self.low + spacing * np.arange(-before, intervals + after + 1)
+        self.knots = np.r_[[inner[0]] * 3, inner, [inner[-1]] * 3]
+        terms = np.zeros((len(stars), 0)) if terms is None else terms
+        smooth = field.basis(stars.nodes, (self.low, self.high))
+        self.design = Design(spline_basis(self.knots, stars.nodes), smooth, terms)
+        self.fine_base = spline_basis(self.knots, stars.fine)
+        self.fine_smooth = field.basis(stars.fine, (self.low, self.high))
+        self.k = self.design.base.shape[1]
+        self.local = np.ones(self.k - 2)
+        self.inflation = np.ones(len(stars))
+        self.pixel_weight = np.ones(stars.rate.size)
+        self.reasons = {}
+        self.noise = _noise_models(stars)
+        self.extra = np.zeros((len(stars), 0, stars.nodes.size), dtype=np.float32)
+        self.own = stars.own
+
+    def run(self, start):
+        """Iterate to convergence and gather the result."""
+        beta = self._start() if start is None else start
+        smoothness, last = self.options.smoothness, None
+        for step in range(self.options.iterations):
+            state = self._linearise(beta)
+            if self.options.robust and step:
+                self._reweight(state)
+            normal, right = self._normal(state)
+            prior = self._prior(beta)
+            new, inverse, chosen = solve(normal, right + normal @ (beta - prior.mean), prior,
+                                         smoothness)
+            change = np.clip(new - beta, -_STEP, _STEP)
+            beta = beta + change
+            if step == 2:
+                self._adapt(beta)
+            moved = np.abs(self.design.base @ change[: self.k])
+            sigma = np.sqrt(np.maximum(
+                ((self.design.base @ root_of_inverse(inverse)[: self.k]) ** 2).sum(axis=1), 0.0))
+            settled = last is not None and np.array_equal(last, np.isfinite(self.inflation))
+            last = np.isfinite(self.inflation)
+            if step > 3 and settled and (moved < np.maximum(0.01 * sigma, 1e-7)).all():
+                break
+        return self._gather(beta, inverse, chosen)
+
+    def _start(self):
+        """Spline through the median over stars of the ratio of counts and photons."""
+        stars = self.stars
+        expected = stars.expected(stars.density(np.ones(stars.fine.size)))
+        weight = expected**2 / stars.variance
+        summed, ratio = stars.to_nodes(weight, weight * stars.rate / np.maximum(expected, 1e-300))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratio = np.where(summed > 0, ratio / summed, np.nan)
+        known = np.isfinite(ratio).any(axis=0)
+        middle = np.full(stars.nodes.size, np.nan)
+        middle[known] = np.nanmedian(ratio[:, known], axis=0)
+        top = np.nanmax(middle)
+        if not top > 0:
+            raise InputError("counts are not positive at any wavelength; nothing can be fitted")
+        middle = np.interp(stars.nodes, stars.nodes[known], middle[known])
+        base = self.design.base
+        second = np.diff(np.eye(self.k), n=2, axis=0)
+        total = base.T @ base + 1e-2 * second.T @ second
+        beta = np.zeros(self.design.size)
+        beta[: self.k] = np.linalg.solve(
+            total, base.T @ np.log(np.clip(middle, _FLOOR * top, None)))
+        return beta
+
+    def _throughput(self, beta):
+        """On the fine grid, (m,) or (N, m)."""
+        base = self.fine_base @ beta[: self.k]
+        if self.design.field.shape[1]:
+            shape = beta[self.k:].reshape(self.design.field.shape[1], -1)
+            base = base + self.design.field @ (shape @ self.fine_smooth.T)
+        return np.exp(np.clip(base, -40.0, 5.0))
+
+    def _linearise(self, beta):
+        """Expected counts, residuals and weights at the present response."""
+        stars, a, b = self.stars, *self.noise
+        density = stars.density(self._throughput(beta))
+        expected = stars.expected(density)
+        # Errors taken from noisy counts favour low ones; the model's counts do not.
+        variance = np.where(np.isfinite(a[stars.star]),
+                            a[stars.star] + b[stars.star] * expected, stars.variance)
+        self._own_rows(density)
+        return expected, np.maximum(variance, 1e-12 * stars.variance)
+
+    def _own_rows(self, density):
+        """Common errors of each star beside its SED: grey, and its wavelength's zero point."""
+        stars, rows = self.stars, []
+        if self.options.grey_error > 0:
+            rows.append(np.full((len(stars), stars.nodes.size), self.options.grey_error))
+        if self.options.wavelength_error > 0:
+            slope = np.gradient(np.log(np.maximum(density, 1e-300)), stars.fine, axis=1)
+            index = np.clip(np.searchsorted(stars.fine, stars.nodes), 0, stars.fine.size - 1)
+            rows.append(np.clip(self.options.wavelength_error * slope[:, index], -0.5, 0.5))
+        modes = stars.modes
+        self.own = stars.own
+        if self.options.diagonal:
+            self.own = stars.own + (modes.astype(float) ** 2).sum(axis=1)
+            modes = np.zeros((len(stars), 0, stars.nodes.size), dtype=np.float32)
+        self.modes = np.concatenate([modes, *(row[:, None].astype(np.float32) for row in rows)],
+                                    axis=1)
+
+    def _at_nodes(self, state):
+        """Weights and residuals at the nodes."""
+        expected, variance = state
+        weight = self.pixel_weight * expected**2 / variance
+        data = self.pixel_weight * expected * (self.stars.rate - expected) / variance
+        weight, data = self.stars.to_nodes(weight, data)
+        return weight, np.divide(data, weight, out=np.zeros_like(data), where=weight > 0)
+
+    def _normal(self, state):
+        weight, residual = self._at_nodes(state)
+        self.weight, self.residual = weight, residual
+        return normal_equations(self.design, self.modes, weight, self.own, residual,
+                                self.inflation)
+
+    def _prior(self, beta):
+        """Second differences of the spline, and the field terms about zero."""
+        size = self.design.size
+        second = np.zeros((self.k - 2, size))
+        second[:, : self.k] = np.diff(np.eye(self.k), n=2, axis=0)
+        rough = second.T @ (self.local[:, None] * second)
+        fixed = np.zeros((size, size))
+        rest = np.arange(self.k, size)
+        fixed[rest, rest] = self.field.scatter**-2
+        # A level that no star fixes at all is still a number.
+        fixed[np.arange(self.k), np.arange(self.k)] += 1e-6
+        return Prior(rough, fixed, np.zeros(size), self.k - 2)
+
+    def _adapt(self, beta):
+        """Let the spline bend more where it bends more already: at the edges of a band."""
+        bend = np.diff(beta[: self.k], n=2) ** 2
+        bend = uniform_filter1d(bend, 5, mode="nearest")
+        middle = max(np.median(bend), 1e-16)
+        self.local = 1.0 / (1.0 + np.minimum(bend / middle, 1e4))
+
+    def _reweight(self, state):
+        """Huber's weights for pixels, and for stars whose SEDs do not explain them."""
+        expected, variance = state
+        weight, residual = self._at_nodes(state)
+        found = star_statistics(self.modes, weight, self.own, residual)
+        self.found = found
+        explained = self.stars.at_pixels(residual - found.residual)
+        own = self.stars.at_pixels(self.own)
+        pull = (self.stars.rate / np.maximum(expected, 1e-300) - 1.0 - explained) / np.sqrt(
+            variance / np.maximum(expected, 1e-300) ** 2 + own)
+        size = np.abs(np.where(np.isfinite(pull), pull, 0.0))
+        self.pixel_weight = np.where(size > _HUBER, _HUBER / np.maximum(size, _HUBER), 1.0)
+        self.pixel_weight[size > 2.5 * _HUBER] = 0.0
+        limit = chi2_distribution.ppf(0.99, np.maximum(found.mode_number, 1))
+        self.inflation = np.maximum(found.mode_chi2 / np.maximum(limit, 1e-9), 1.0)
+        self.reasons = self._reject(found, size)
+        for row in self.reasons:
+            self.inflation[row] = np.inf
+        if not np.isfinite(self.inflation).any():
+            first = next(iter(self.reasons.items()))
+            raise InputError(
+                f"all {len(self.stars)} stars were rejected; the first, "
+                f"{self.stars.name[first[0]]}: {first[1]}.  Check fluxes, units, area and the "
+                "line-spread function, or use robust=False to see the fit")
+
+    def _reject(self, found, size):
+        """Reasons to leave stars out, by number."""
+        stars = self.stars
+        count = np.maximum(np.bincount(stars.star, minlength=len(stars)), 1)
+        spoiled = np.bincount(stars.star, size > 5.0, len(stars)) / count
+        chance = chi2_distribution.sf(found.mode_chi2, np.maximum(found.mode_number, 1))
+        reasons = {}
+        if len(stars) < 3:
+            return reasons
+        for row in range(len(stars)):
+            if spoiled[row] > _SPOILED:
+                reasons[row] = (f"{100 * spoiled[row]:.0f} % of its pixels deviate by more than 5 "
+                                "sigma: contaminated, or of another spectral type")
+            elif found.largest[row] > _LARGEST or chance[row] < _IMPROBABLE:
+                reasons[row] = (
+                    f"off by {found.largest[row]:.1f} sigma of its SED (chi2 "
+                    f"{found.mode_chi2[row]:.0f} for {found.mode_number[row]}): variable, "
+                    "blended, or a wrong SED, dust or magnitude")
+        return reasons
+
+    def _gather(self, beta, inverse, smoothness):
+        """The result, with what is needed to judge it."""
+        state = self._linearise(beta)
+        weight, residual = self._at_nodes(state)
+        found = star_statistics(self.modes, weight, self.own, residual)
+        used = np.isfinite(self.inflation)
+        information = _information(self.modes, weight, self.own, self.inflation)
+        total = information.sum(axis=0)
+        effective = np.divide(total**2, (information**2).sum(axis=0),
+                              out=np.zeros_like(total), where=total > 0)
+        noise = np.where(used[:, None], weight, 0.0).sum(axis=0)
+        good = (noise > _PRECISION**-2) & (effective >= min(self.options.min_stars,
+                                                            0.5 * used.sum()))
+        each = self.stars.at_pixels(found.residual)
+        expected, variance = state
+        own = self.stars.at_pixels(self.own)
+        left = self.stars.rate / np.maximum(expected, 1e-300) - 1.0 - (
+            self.stars.at_pixels(residual) - each)
+        pull2 = self.pixel_weight * left**2 / (
+            variance / np.maximum(expected, 1e-300) ** 2 + own)
+        chi2 = np.bincount(self.stars.star, pull2, len(self.stars))
+        pixels = np.bincount(self.stars.star, self.pixel_weight > 0, len(self.stars))
+        good &= _smooth_guard(good)
+        table = self._star_table(found, chi2, pixels, used)
+        degrees = int(pixels[used].sum()) - self.design.size
+        nodes = self.stars.nodes
+        log_throughput = self.design.base @ beta[: self.k]
+        root = root_of_inverse(inverse)
+        statistical = LowRankCovariance(np.zeros(nodes.size),
+                                        (self.design.base @ root[: self.k]).T)
+        return ResponseCurve(
+            wavelength=nodes, throughput=np.exp(log_throughput), covariance=statistical,
+            area=self.stars.area * u.cm**2, good=good,
+            systematics=common_errors(nodes, truth_scale=self.options.truth_scale,
+                                      library_error=self.options.library_error),
+            chi2=float((chi2 + found.mode_chi2)[used].sum()),
+            degrees_of_freedom=max(degrees + int(found.mode_number[used].sum()), 1),
+            effective_stars=effective, stars=table,
+            residuals=np.where(weight > 0, residual, np.nan), smoothness=float(smoothness),
+            knots=self.knots, coefficients=beta, root=root, field=self.field,
+            problem=_Problem(self.stars, self.options, self.field, self.design, self.modes, weight,
+                             self.own, self.inflation, inverse))
+
+    def _star_table(self, found, chi2, pixels, used):
+        """One row a star, those that could not be used at the end."""
+        rows = [{"name": name, "used": bool(used[row]), "reason": self.reasons.get(row, ""),
+                 "weight": float(1.0 / self.inflation[row]), "pixels": int(pixels[row]),
+                 "chi2": float(chi2[row]), "sed_chi2": float(found.mode_chi2[row]),
+                 "sed_number": int(found.mode_number[row]),
+                 "largest": float(found.largest[row]),
+                 "offset": float(np.median(self.residual[row]))}
+                for row, name in enumerate(self.stars.name)]
+        rows += [{"name": name, "used": False, "reason": reason, "weight": 0.0, "pixels": 0,
+                  "chi2": np.nan, "sed_chi2": np.nan, "sed_number": 0, "largest": np.nan,
+                  "offset": np.nan} for name, reason in self.stars.rejected.items()]
+        return Table(rows)
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """The linear problem at the solution, for budgets and tests of the fit."""
+
+    stars: object
+    options: Options
+    field: FieldTerms
+    design: Design
+    modes: np.ndarray
+    weight: np.ndarray
+    own: np.ndarray
+    inflation: np.ndarray
+    inverse: np.ndarray
+
+    def take(self, rows):
+        """The same problem with some of the stars."""
+        rows = np.arange(len(self.stars))[rows]
+        return replace(self, stars=self.stars.take(rows), modes=self.modes[rows],
+                       weight=self.weight[rows], own=self.own[rows],
+                       inflation=self.inflation[rows],
+                       design=replace(self.design, field=self.design.field[rows]))
+
+
+def _noise_models(stars):
+    """
+    ``variance = a + b rate`` of each star, NaN where its errors are not so.
+
+    A straight line through variances and rates: photon noise and background.
+    """
+    size, star = len(stars), stars.star
+    count = np.bincount(star, minlength=size)
+    level = np.maximum(np.bincount(star, np.abs(stars.rate), size) / count, 1e-300)
+    x, y = stars.rate / level[star], stars.variance / level[star] ** 2
+    mean_x, mean_y = (np.bincount(star, value, size) / count for value in (x, y))
+    dx, dy = x - mean_x[star], y - mean_y[star]
+    square = np.bincount(star, dx * dx, size)
+    slope = np.divide(np.bincount(star, dx * dy, size), square, out=np.zeros(size),
+                      where=square > 0)
+    start = mean_y - slope * mean_x
+    left = np.bincount(star, (dy - slope[star] * dx) ** 2, size) / count
+    fits = (np.sqrt(left) < 0.05 * mean_y) & (slope >= 0) & (start >= -1e-3 * mean_y) & (count > 8)
+    fits &= start + slope * 0.0 > -np.inf
+    a = np.where(fits, np.maximum(start, 1e-3 * mean_y) * level**2, np.nan)
+    return a, np.where(fits, slope * level, np.nan)
+
+
+def _information(modes, weight, own, inflation):
+    """Inverse variance of ln(response) that each star gives at each node, (N, g)."""
+    noise = np.divide(1.0, weight, out=np.full_like(weight, np.inf), where=weight > 0) + own
+    common = np.square(modes, dtype=float).sum(axis=1) * inflation[:, None]
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isfinite(inflation)[:, None] & (weight > 0), 1.0 / (noise + common), 0.0)
+
+
+def _smooth_guard(good):
+    """Leave out single nodes that are cut off from the rest."""
+    padded = np.r_[False, good, False]
+    return padded[:-2] | padded[2:]
