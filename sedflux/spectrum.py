@@ -324,7 +324,7 @@ def from_sed(sed):
     wavelength = wavelength[order]
     absolute = sed.flux.unit != u.dimensionless_unscaled
     flux = sed.flux.value[order]
-    if absolute:
+    if absolute and sed.flux.unit != _FLAM:
         try:
             flux = sed.flux[order].to_value(_FLAM, u.spectral_density(wavelength * u.AA))
         except u.UnitConversionError as error:

@@ -17,6 +17,7 @@ from scipy.stats import chi2 as chi2_distribution
 
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
+from sedflux.grids import interpolation_matrix
 from sedflux.response.curve import ResponseCurve, spline_basis
 from sedflux.response.field import FieldTerms
 from sedflux.response.solve import (
@@ -46,6 +47,8 @@ _PRECISION = 0.1
 #: Largest change of ln T in one step.
 _STEP = 1.0
 _FLOOR = 1e-3
+#: Stars of a first fit, where there are many.
+_FEW = 120
 
 
 @dataclass(frozen=True)
@@ -219,7 +222,7 @@ def _field_values(field, stars, number):
     return values
 
 
-def fit_stars(stars, options, *, field=None, terms=None, fwhm=None, start=None):
+def fit_stars(stars, options, *, field=None, terms=None, fwhm=None):
     """
     Fit stars that are arrays already; what `fit_response` does after its checks.
 
@@ -232,20 +235,30 @@ def fit_stars(stars, options, *, field=None, terms=None, fwhm=None, start=None):
         Values of the field terms.
     fwhm : callable, optional
         FWHM of the line-spread function at wavelengths in Angstrom.
-    start : `~numpy.ndarray`, optional
-        Coefficients of an earlier fit to the same band.
 
     Returns
     -------
     response : `ResponseCurve`
     """
-    return _Fit(stars, options, field or FieldTerms(), terms, fwhm).run(start)
+    field = field or FieldTerms()
+    whole = _Fit(stars, options, field, terms, fwhm)
+    if len(stars) < 3 * _FEW:
+        return whole.run()
+    # Some of many stars show already where the response lies.
+    rows = np.linspace(0, len(stars) - 1, _FEW).astype(int)
+    part = _Fit(stars.take(rows), options, field, None if terms is None else terms[rows], fwhm,
+                knots=whole.knots)
+    try:
+        part.run()
+    except InputError:
+        return whole.run()
+    return whole.run(part)
 
 
 class _Fit:
     """State of one fit: Gauss-Newton steps with weights that follow the residuals."""
 
-    def __init__(self, stars, options, field, terms, fwhm):
+    def __init__(self, stars, options, field, terms, fwhm, knots=None):
         self.stars, self.options, self.field = stars, options, field
         self.low, self.high = stars.nodes[[0, -1]]
         spacing = options.knot_spacing
@@ -257,11 +270,20 @@ class _Fit:
         before = int(np.ceil(max(self.low - stars.fine[0], 0.0) / spacing))
         after = int(np.ceil(max(stars.fine[-1] - self.high, 0.0) / spacing))
         inner = self.low + spacing * np.arange(-before, intervals + after + 1)
-        self.knots = np.r_[[inner[0]] * 3, inner, [inner[-1]] * 3]
+        self.knots = np.r_[[inner[0]] * 3, inner, [inner[-1]] * 3] if knots is None else knots
         terms = np.zeros((len(stars), 0)) if terms is None else terms
         smooth = field.basis(stars.nodes, (self.low, self.high))
-        self.design = Design(spline_basis(self.knots, stars.nodes), smooth, terms)
+        self.at_nodes = spline_basis(self.knots, stars.nodes)
         self.fine_base = spline_basis(self.knots, stars.fine)
+        # What counts feel of ln T is blurred as they are.
+        felt = self.at_nodes if stars.spread is None else interpolation_matrix(
+            stars.fine, np.clip(stars.nodes, *stars.fine[[0, -1]])) @ (
+                stars.spread @ self.fine_base)
+        self.design = Design(felt, smooth, terms)
+        # Within a resolution element of the last pixels, the unseen beyond them weighs in.
+        margin = np.zeros(2) if fwhm is None else fwhm(np.array([self.low, self.high]))
+        self.inside = ((stars.nodes >= self.low + margin[0])
+                       & (stars.nodes <= self.high - margin[1]))
         self.fine_smooth = field.basis(stars.fine, (self.low, self.high))
         self.k = self.design.base.shape[1]
         self.local = np.ones(self.k - 2)
@@ -272,13 +294,16 @@ class _Fit:
         self.extra = np.zeros((len(stars), 0, stars.nodes.size), dtype=np.float32)
         self.own = stars.own
 
-    def run(self, start):
-        """Iterate to convergence and gather the result."""
-        beta = self._start() if start is None else start
+    def run(self, start=None):
+        """Iterate to convergence, from an earlier fit if there is one, and gather the result."""
+        beta = self._start() if start is None else start.beta
+        if start is not None:
+            self.local = start.local
+        least, first, settle = (3, 1, 7) if start is None else (1, 0, 3)
         smoothness, last = self.options.smoothness, None
         for step in range(self.options.iterations):
             state = self._linearise(beta)
-            if self.options.robust and step:
+            if self.options.robust and first <= step < first + settle:
                 self._reweight(state)
             normal, right = self._normal(state)
             prior = self._prior(beta)
@@ -286,16 +311,23 @@ class _Fit:
                                          smoothness)
             change = np.clip(new - beta, -_STEP, _STEP)
             beta = beta + change
-            if step == 2:
+            if step == 2 and start is None:
                 self._adapt(beta)
-            moved = np.abs(self.design.base @ change[: self.k])
-            sigma = np.sqrt(np.maximum(
-                ((self.design.base @ root_of_inverse(inverse)[: self.k]) ** 2).sum(axis=1), 0.0))
             settled = last is not None and np.array_equal(last, np.isfinite(self.inflation))
             last = np.isfinite(self.inflation)
-            if step > 3 and settled and (moved < np.maximum(0.01 * sigma, 1e-7)).all():
+            if step > least and settled and self._converged(change, inverse):
                 break
+        self.beta = beta
         return self._gather(beta, inverse, chosen)
+
+    def _converged(self, change, inverse):
+        """Whether the response moved by less than a thirtieth of its error everywhere."""
+        base = self.at_nodes[self.inside]
+        moved = np.abs(base @ change[: self.k])
+        if moved.max() > 0.1:
+            return False
+        variance = (base @ np.linalg.inv(inverse)[: self.k, : self.k] * base).sum(axis=1)
+        return bool((moved < np.maximum(0.03 * np.sqrt(np.maximum(variance, 0.0)), 1e-7)).all())
 
     def _start(self):
         """Spline through the median over stars of the ratio of counts and photons."""
@@ -312,7 +344,7 @@ class _Fit:
         if not top > 0:
             raise InputError("counts are not positive at any wavelength; nothing can be fitted")
         middle = np.interp(stars.nodes, stars.nodes[known], middle[known])
-        base = self.design.base
+        base = self.at_nodes
         second = np.diff(np.eye(self.k), n=2, axis=0)
         total = base.T @ base + 1e-2 * second.T @ second
         beta = np.zeros(self.design.size)
@@ -457,14 +489,14 @@ class _Fit:
             variance / np.maximum(expected, 1e-300) ** 2 + own)
         chi2 = np.bincount(self.stars.star, pull2, len(self.stars))
         pixels = np.bincount(self.stars.star, self.pixel_weight > 0, len(self.stars))
-        good &= _smooth_guard(good)
+        good &= self.inside & _smooth_guard(good)
         table = self._star_table(found, chi2, pixels, used)
         degrees = int(pixels[used].sum()) - self.design.size
         nodes = self.stars.nodes
-        log_throughput = self.design.base @ beta[: self.k]
+        log_throughput = self.at_nodes @ beta[: self.k]
         root = root_of_inverse(inverse)
         statistical = LowRankCovariance(np.zeros(nodes.size),
-                                        (self.design.base @ root[: self.k]).T)
+                                        (self.at_nodes @ root[: self.k]).T)
         return ResponseCurve(
             wavelength=nodes, throughput=np.exp(log_throughput), covariance=statistical,
             area=self.stars.area * u.cm**2, good=good,

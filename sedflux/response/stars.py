@@ -22,6 +22,8 @@ __all__ = ["Stars", "read_stars"]
 
 #: Stars that are worked on at a time.
 CHUNK = 256
+#: Relative errors of SEDs below this (of nine in ten) count as independent from node to node.
+_NEGLIGIBLE = 5e-4
 
 
 @dataclass
@@ -242,6 +244,7 @@ def _assemble(found, rejected, area, line_spread, second_order):
         smooth = _node_operator(wavelength, nodes, line_spread)
         for row in rows:
             _errors_at_nodes(found[row], row, smooth, nodes, modes, own, parts)
+    modes, own = _compressed(modes, own)
     flat = {name: np.concatenate([getattr(star, name) for star in found])
             for name in ("pixels", "low", "high", "rate", "variance")}
     star = np.repeat(np.arange(size), [one.pixels.size for one in found])
@@ -292,6 +295,20 @@ def _errors_at_nodes(star, row, smooth, nodes, modes, own, parts):
     for name, direction in star.parts.items():
         part = parts.setdefault(name, np.zeros((len(modes), nodes.size)))
         part[row] = (smooth @ (np.asarray(direction) * flux)) / level
+
+
+def _compressed(modes, own):
+    """Fewer modes: within one band, errors of an SED have few directions."""
+    found = np.zeros_like(modes)
+    for begin in range(0, len(modes), CHUNK):
+        rows = slice(begin, begin + CHUNK)
+        # Modes M and Q^T M have the same covariance; of the latter the last rows vanish.
+        _, vector = np.linalg.eigh(modes[rows] @ modes[rows].transpose(0, 2, 1))
+        found[rows] = (vector.transpose(0, 2, 1) @ modes[rows])[:, ::-1]
+    square = found.astype(float) ** 2
+    rest = np.quantile(square[:, ::-1].cumsum(axis=1)[:, ::-1].max(axis=2), 0.9, axis=0)
+    keep = int((rest > _NEGLIGIBLE**2).sum())
+    return found[:, :keep], own + square[:, keep:].sum(axis=1)
 
 
 def _second(star, area, line_spread, second_order):
