@@ -102,8 +102,17 @@ def _validate_parser(validate):
                           help="errors against the number of models of a library")
     validate.add_argument("--continuum", metavar="FITS",
                           help="compare forms of the continuum removal on a library")
+    validate.add_argument("--response", metavar="INSTRUMENT",
+                          help="response curves against their truth: simulated fields of an "
+                          "instrument's bands, of held-out models if --synthetic is given, or of "
+                          "real stars if --stars is")
+    validate.add_argument("--throughput", nargs="+", default=[], metavar="BAND=FILE",
+                          help="throughputs of the instrument")
+    validate.add_argument("--closure", action="store_true",
+                          help="with --response: without noise")
+    validate.add_argument("--field-size", type=int, default=80, help="stars of a simulated field")
     validate.add_argument("--model")
-    validate.add_argument("--realisations", type=int, default=4)
+    validate.add_argument("--realisations", type=int)
     validate.add_argument("--no-baselines", action="store_true")
     validate.add_argument("--output", default="validation", metavar="FOLDER")
 
@@ -163,11 +172,14 @@ def _validate(arguments):
     from sedflux.validation import run
 
     if not any((arguments.synthetic, arguments.stars, arguments.foreign, arguments.continuum,
-                arguments.model_count)):
+                arguments.model_count, arguments.response)):
         raise SedfluxError("nothing to validate on: give --synthetic, --stars, --foreign, "
-                           "--model-count or --continuum")
+                           "--model-count, --continuum or --response")
     folder = Path(arguments.output)
     folder.mkdir(parents=True, exist_ok=True)
+    if arguments.response:
+        _validate_response(arguments, folder)
+        return
     if arguments.star_count:
         if not (arguments.synthetic and arguments.stars):
             raise SedfluxError("--star-count needs --synthetic and --stars")
@@ -180,7 +192,7 @@ def _validate(arguments):
         run.continuum(arguments.continuum, folder, say=print)
     if arguments.synthetic:
         run.synthetic(arguments.synthetic, folder, model=arguments.model,
-                      realisations=arguments.realisations,
+                      realisations=arguments.realisations or 4,
                       baselines=not arguments.no_baselines, say=print)
     if arguments.stars:
         models = arguments.folds or ([arguments.model] if arguments.model else [])
@@ -188,6 +200,24 @@ def _validate(arguments):
                   snr=arguments.snr, say=print)
     if arguments.foreign:
         run.foreign(*arguments.foreign, folder, model=arguments.model, say=print)
+
+
+def _validate_response(arguments, folder):
+    from sedflux.validation import response_run as run
+
+    bands = run.bands_of(arguments.response, arguments.throughput)
+    if not bands:
+        raise SedfluxError(f"{arguments.response} has no throughputs; give --throughput BAND=FILE")
+    if arguments.closure:
+        run.closures(bands, folder, library=arguments.synthetic, model=arguments.model, say=print)
+    elif arguments.stars:
+        models = arguments.folds or ([arguments.model] if arguments.model else [])
+        run.real_stars(*arguments.stars, bands, folder, models=models, compare=arguments.compare,
+                       say=print)
+    else:
+        run.fields(bands, folder, library=arguments.synthetic, model=arguments.model,
+                   realisations=arguments.realisations or 200, size=arguments.field_size,
+                   say=print)
 
 
 def _fetch_library(arguments):

@@ -282,8 +282,8 @@ def read_throughput(path, *, area=None):
         raise InputError(f"throughput file {str(path)!r} does not exist; give the path of a table")
     table = _read_table(path)
     wavelength, value, error = (_column(table, kind, path) for kind in _COLUMNS)
-    unit = getattr(wavelength, "unit", None) or u.AA
-    wavelength = (np.asarray(wavelength, dtype=float) * u.Unit(unit)).to_value(u.AA)
+    unit = table.meta.get("units", {}).get(wavelength.name, wavelength.unit)
+    wavelength = np.asarray(wavelength, dtype=float) * _to_angstrom(unit, path)
     value = np.asarray(value, dtype=float)
     error = None if error is None else np.asarray(error, dtype=float)
     if wavelength.max(initial=0.0) < 100.0:
@@ -307,12 +307,31 @@ def _read_table(path):
                 if index is None:
                     raise InputError(f"{path.name} holds no table; a throughput needs the columns "
                                      "WAVELENGTH and THROUGHPUT or SENSITIVITY")
-                return Table.read(hdus[index])
+                return _plain_table(hdus[index])
         return Table.read(path, format="ascii.ecsv" if path.suffix == ".ecsv" else "ascii")
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path.name} cannot be read as a table ({error})") from error
+
+
+def _plain_table(hdu):
+    """A table whose units are left as text: synphot's ANGSTROMS are no unit of FITS."""
+    table = Table({column.name: np.asarray(hdu.data[column.name]) for column in hdu.columns})
+    table.meta["units"] = {column.name: column.unit for column in hdu.columns}
+    return table
+
+
+def _to_angstrom(unit, path):
+    """Factor from a unit, an object or a text, to Angstrom."""
+    text = str(unit or "").strip().lower()
+    if text in ("", "a", "none", "angstrom", "angstroms"):
+        return 1.0
+    try:
+        return u.Unit(text).to(u.AA)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path.name} has wavelengths in {unit!r}; Angstrom, nm and um are "
+                         "understood") from error
 
 
 def _column(table, kind, path):

@@ -22,10 +22,10 @@ from sedflux.photometry import anchor
 from sedflux.predict import Predictor
 from sedflux.prediction import SED_RESOLVING_POWER
 from sedflux.reddening import extinction_curve
-from sedflux.slitless import fine_grid, sed_operator
+from sedflux.slitless import blur_operator, fine_grid, sed_operator
 
 __all__ = ["FieldSettings", "LibraryStars", "ModelStars", "Simulator", "SimulatedField",
-           "simulate_field"]
+           "electrons", "simulate_field"]
 
 _FLAM = u.Unit("erg / (s cm2 Angstrom)")
 #: Kinds of outliers, in turn.
@@ -108,7 +108,7 @@ class LibraryStars:
         self.labels = labels[rows, :3]
         self.wavelength = chosen.wavelength
         self.resolving_power = None
-        self._flux = np.asarray(chosen.sed_flux(), dtype=float)
+        self._flux = np.asarray(chosen.sed_flux, dtype=float)
         self._lines = library_inputs(chosen, 2000.0, input_grid())
         self._chances = _chances(self.labels, prior)
 
@@ -154,8 +154,9 @@ class ModelStars:
         """Rows, predicted SEDs, and true fluxes (size, n) from their covariance."""
         rows = rng.choice(len(self.labels), size, p=self._chances)
         prediction = _predict(predictor, self._lines[rows], snr, self._power, rng)
-        truth = np.stack([prediction[row].sample(1, rng)[0] for row in range(size)])
-        return rows, prediction, truth
+        # The independent part is noise of a sampled curve, which no true SED has.
+        draw = rng.standard_normal((size, 1, prediction.factor.shape[1])) @ prediction.factor
+        return rows, prediction, prediction.flux * np.exp(draw[:, 0])
 
 
 def _chances(labels, prior):
@@ -183,7 +184,7 @@ class SimulatedField:
     ----------
     bands : dict of str to `~sedflux.SlitlessBand`
     counts : dict of str to list of `~specutils.Spectrum`
-        Extracted spectra of each band, electron/s a pixel.
+        Extracted spectra of each band, counts (electrons) a second and pixel.
     seds : list of `~specutils.Spectrum`
         Predicted, reddened, on an absolute scale.
     truth : `~astropy.table.Table`
@@ -264,7 +265,7 @@ class _BandOperators:
             fine = fine_grid(low, high, band.line_spread, extra=points)
             limits = source.wavelength[[0, -1]]
             self.fine = fine[(fine >= limits[0]) & (fine <= limits[1])]
-            self.spread = band.line_spread.matrix(self.fine)
+            self.spread = blur_operator(self.fine, band.line_spread)
         self.photons = sed_operator(source.wavelength, self.fine,
                                     sed_resolving_power=source.resolving_power)
         self.passed = band.area.to_value(u.cm**2) * band.throughput(self.fine)
@@ -402,9 +403,9 @@ class Simulator:
             rate = grey[row] * (collect @ density[row])
             if truth["outlier"][row] == "contaminated":
                 rate = rate + _neighbour(pixels, collect @ density[rng.integers(size)], rate, rng)
-            rate, sigma = _noisy(rate, band, settings.exposure, rng)
-            spectra.append(Spectrum(spectral_axis=pixels * u.AA, flux=rate * u.electron / u.s,
-                                    uncertainty=StdDevUncertainty(sigma * u.electron / u.s)))
+            rate, sigma = electrons(rate, band, settings.exposure, rng)
+            spectra.append(Spectrum(spectral_axis=pixels * u.AA, flux=rate * u.ct / u.s,
+                                    uncertainty=StdDevUncertainty(sigma * u.ct / u.s)))
         return spectra
 
 
@@ -415,8 +416,23 @@ def _neighbour(pixels, other, rate, rng):
     return inside * other * rng.uniform(0.1, 0.6) * rate.sum() / max(other.sum(), 1e-300)
 
 
-def _noisy(rate, band, exposure, rng):
-    """Count rates with photon, background and read noise, and their errors as measured."""
+def electrons(rate, band, exposure, rng):
+    """
+    Count rates with photon, background and read noise, and their errors as measured.
+
+    Parameters
+    ----------
+    rate : `~numpy.ndarray`, shape (p,)
+        True rates in electron/s a pixel.
+    band : `~sedflux.SlitlessBand`
+    exposure : float
+        Seconds.
+    rng : `numpy.random.Generator`
+
+    Returns
+    -------
+    rate, sigma : `~numpy.ndarray`, shape (p,)
+    """
     background = (band.sky + band.dark) * band.height * exposure + band.height * band.read_noise**2
     electrons = np.clip(rate, 0.0, None) * exposure
     noisy = electrons + rng.standard_normal(rate.size) * np.sqrt(electrons + background)
@@ -454,7 +470,7 @@ def simulate_field(bands, *, size, seed, settings=None, library=None, model=None
     >>> bands = get_instrument("lookalike").bands
     >>> field = simulate_field({"GU": bands["GU"]}, size=3, seed=1, outliers=0.0)
     >>> len(field.counts["GU"]), field.counts["GU"][0].flux.unit.to_string()
-    (3, 'electron / s')
+    (3, 'ct / s')
     """
     settings = replace(settings or FieldSettings(), **changes)
     return Simulator(bands, settings, library=library, model=model, response=response).draw(

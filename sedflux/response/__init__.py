@@ -2,6 +2,6 @@
 
 from sedflux.response.curve import ResponseCurve
 from sedflux.response.field import FieldTerms
-from sedflux.response.fit import fit_response
+from sedflux.response.fit import fit_response, fit_responses
 
-__all__ = ["FieldTerms", "ResponseCurve", "fit_response"]
+__all__ = ["FieldTerms", "ResponseCurve", "fit_response", "fit_responses"]

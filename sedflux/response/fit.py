@@ -26,13 +26,14 @@ from sedflux.response.solve import (
     normal_equations,
     root_of_inverse,
     solve,
+    star_information,
     star_statistics,
 )
 from sedflux.response.stars import read_stars
 from sedflux.response.systematics import LIBRARY_ERROR, TRUTH_SCALE, common_errors
 from sedflux.slitless import LineSpread
 
-__all__ = ["Options", "fit_response", "fit_stars"]
+__all__ = ["Options", "fit_response", "fit_responses", "fit_stars"]
 
 #: Residuals beyond this many sigma begin to lose weight (Huber 1964).
 _HUBER = 3.0
@@ -89,7 +90,7 @@ def fit_response(counts, seds, *, area=None, band=None, line_spread=None, resolv
                  second_order=None, names=None, stars=None, field=None, knot_spacing=None,
                  smoothness=None, grey_error=0.0, wavelength_error=0.0 * u.AA, robust=True,
                  truth_scale=TRUTH_SCALE, library_error=LIBRARY_ERROR, min_stars=3,
-                 saturation=None, sed_resolving_power=None, covariance="full"):
+                 saturation=None, sed_resolving_power=None, covariance="full", exclude=None):
     """
     Fit one response curve to the extracted spectra of one or many stars.
 
@@ -142,6 +143,8 @@ def fit_response(counts, seds, *, area=None, band=None, line_spread=None, resolv
     covariance : {'full', 'diagonal'}, optional
         ``diagonal`` forgets that errors of an SED are common to its wavelengths, for
         comparison: the response's errors come out far too small.
+    exclude : mapping of str to str, optional
+        Names of stars to leave out, and why.
 
     Returns
     -------
@@ -193,10 +196,66 @@ def fit_response(counts, seds, *, area=None, band=None, line_spread=None, resolv
         counts, seds, area=area.to_value(u.cm**2), names=names, line_spread=line_spread,
         second_order=second_order, sed_resolving_power=sed_resolving_power,
         wavelength_range=None if band is None else band.wavelength_range,
-        saturation=None if saturation is None else u.Quantity(saturation).value)
+        saturation=None if saturation is None else u.Quantity(saturation).value, exclude=exclude)
     terms = _field_values(field, stars, len(counts))[ready.row]
     width = None if line_spread is None else line_spread.fwhm_at
     return fit_stars(ready, options, field=field, terms=terms, fwhm=width)
+
+
+def fit_responses(counts, seds, bands, *, names=None, **options):
+    """
+    Fit the responses of several bands, which share what they learn of the stars.
+
+    A star that is not what its SED says in one band (variable, blended, wrong dust) is left
+    out of all; a spectrum that is spoiled in one band alone (an overlapping neighbour)
+    is left out there.
+
+    Parameters
+    ----------
+    counts : mapping of str to sequence of `~specutils.Spectrum`
+        Extracted spectra of the same stars in each band; None for a star that a band lacks.
+    seds : sequence of `~specutils.Spectrum`
+    bands : mapping of str to `~sedflux.SlitlessBand`
+    names : sequence of str, optional
+        Of the stars.
+    **options
+        Of `fit_response`, for all bands.
+
+    Returns
+    -------
+    responses : dict of str to `ResponseCurve`
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        As `fit_response` does.
+    """
+    unknown = sorted(set(counts) - set(bands))
+    if unknown:
+        raise InputError(f"counts has the band {unknown[0]!r}, bands has {', '.join(bands)}")
+    names = [str(name) for name in (names if names is not None else range(len(seds)))]
+
+    def fit(band, exclude):
+        if len(counts[band]) != len(seds):
+            raise InputError(f"counts[{band!r}] has {len(counts[band])} entries for {len(seds)} "
+                             "stars; give None where a star has none")
+        rows = [row for row, one in enumerate(counts[band]) if one is not None]
+        stars = options.get("stars")
+        chosen = options | ({"stars": {key: np.asarray(value)[rows]
+                                       for key, value in stars.items()}} if stars else {})
+        return fit_response([counts[band][row] for row in rows], [seds[row] for row in rows],
+                            band=bands[band], names=[names[row] for row in rows],
+                            exclude=exclude, **chosen)
+
+    found = {band: fit(band, None) for band in counts}
+    strange = {str(row["name"]): f"in {band}: {row['reason']}" for band, response in found.items()
+               for row in response.stars if row["reason"].startswith("off by")}
+    for band, response in found.items():
+        used = {str(row["name"]) for row in response.stars if row["used"]}
+        if used & set(strange):
+            found[band] = fit(band, {name: reason for name, reason in strange.items()
+                                     if name in used})
+    return found
 
 
 def _positive(value, name, unit=None, *, zero=False):
@@ -473,7 +532,7 @@ class _Fit:
         weight, residual = self._at_nodes(state)
         found = star_statistics(self.modes, weight, self.own, residual)
         used = np.isfinite(self.inflation)
-        information = _information(self.modes, weight, self.own, self.inflation)
+        information = star_information(self.modes, weight, self.own, self.inflation)
         total = information.sum(axis=0)
         effective = np.divide(total**2, (information**2).sum(axis=0),
                               out=np.zeros_like(total), where=total > 0)
@@ -566,17 +625,8 @@ def _noise_models(stars):
     start = mean_y - slope * mean_x
     left = np.bincount(star, (dy - slope[star] * dx) ** 2, size) / count
     fits = (np.sqrt(left) < 0.05 * mean_y) & (slope >= 0) & (start >= -1e-3 * mean_y) & (count > 8)
-    fits &= start + slope * 0.0 > -np.inf
     a = np.where(fits, np.maximum(start, 1e-3 * mean_y) * level**2, np.nan)
     return a, np.where(fits, slope * level, np.nan)
-
-
-def _information(modes, weight, own, inflation):
-    """Inverse variance of ln(response) that each star gives at each node, (N, g)."""
-    noise = np.divide(1.0, weight, out=np.full_like(weight, np.inf), where=weight > 0) + own
-    common = np.square(modes, dtype=float).sum(axis=1) * inflation[:, None]
-    with np.errstate(invalid="ignore"):
-        return np.where(np.isfinite(inflation)[:, None] & (weight > 0), 1.0 / (noise + common), 0.0)
 
 
 def _smooth_guard(good):

@@ -13,7 +13,7 @@ from scipy.linalg import cho_factor, cho_solve, eigh
 from scipy.optimize import minimize_scalar
 
 __all__ = ["Design", "Prior", "StarStatistics", "normal_equations", "root_of_inverse", "solve",
-           "star_statistics"]
+           "star_information", "star_statistics"]
 
 _CHUNK = 256
 #: Range of the standard deviation of ln T's second differences that evidence may choose.
@@ -190,6 +190,14 @@ def star_statistics(modes, weight, own, residual):
         found.append((square.sum(axis=1), spoken.sum(axis=1),
                       np.sqrt(square.max(axis=1, initial=0.0)), amplitude, left))
     return StarStatistics(*(np.concatenate(values) for values in zip(*found, strict=True)))
+
+
+def star_information(modes, weight, own, inflation):
+    """Inverse variance of ln(response) that each star gives at each node, (N, g)."""
+    noise = np.divide(1.0, weight, out=np.full_like(weight, np.inf), where=weight > 0) + own
+    common = np.square(modes, dtype=float).sum(axis=1) * inflation[:, None]
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isfinite(inflation)[:, None] & (weight > 0), 1.0 / (noise + common), 0.0)
 
 
 def solve(normal, right, prior, smoothness=None):

@@ -15,7 +15,7 @@ from sedflux.exceptions import InputError
 from sedflux.grids import integral_matrix, interpolation_matrix, pixel_edges
 from sedflux.resolution import FWHM_PER_SIGMA, lsf_matrix
 from sedflux.response.counts import MIN_PIXELS, count_arrays, faults
-from sedflux.slitless import fine_grid, second_order_operator, sed_operator
+from sedflux.slitless import blur_operator, fine_grid, second_order_operator, sed_operator
 from sedflux.spectrum import from_sed
 
 __all__ = ["Stars", "read_stars"]
@@ -185,7 +185,7 @@ def _read_one(counts, sed, row, name, options):
 
 
 def read_stars(counts, seds, *, area, names=None, line_spread=None, second_order=None,
-               sed_resolving_power=None, wavelength_range=None, saturation=None):
+               sed_resolving_power=None, wavelength_range=None, saturation=None, exclude=None):
     """
     Check stars and bring them into arrays.
 
@@ -194,7 +194,7 @@ def read_stars(counts, seds, *, area, names=None, line_spread=None, second_order
     counts, seds : sequence of `~specutils.Spectrum`
     area : float
         In cm2.
-    names, line_spread, second_order, sed_resolving_power, wavelength_range, saturation :
+    names, line_spread, second_order, sed_resolving_power, wavelength_range, saturation, exclude :
         See `sedflux.fit_response`; plain Angstrom.
 
     Returns
@@ -211,6 +211,9 @@ def read_stars(counts, seds, *, area, names=None, line_spread=None, second_order
                "sed_resolving_power": sed_resolving_power}
     found, rejected = [], {}
     for row, (one, sed) in enumerate(zip(counts, seds, strict=True)):
+        if exclude and names[row] in exclude:
+            rejected[names[row]] = exclude[names[row]]
+            continue
         star = _read_one(one, sed, row, names[row], options)
         if isinstance(star, str):
             rejected[names[row]] = star
@@ -267,11 +270,11 @@ def _grids(found, low, high, pixel, line_spread):
         points = np.linspace(low, high, int(np.ceil((high - low) / pixel * 3.0)) + 1)
         fine = np.unique(np.r_[points, extra[(extra > low) & (extra < high)]])
         return fine[np.r_[True, np.diff(fine) > 1e-9 * fine[1:]]], None, 2.0 * pixel
-    fine = fine_grid(low, high, line_spread)
+    fine = fine_grid(low, high, line_spread, extra=extra)
     # Beyond an SED's end there is nothing known: its last pixels are cut, not made up.
-    fine = np.unique(np.clip(fine, *limits))
+    fine = fine[(fine >= limits[0]) & (fine <= limits[1])]
     narrow = float(line_spread.fwhm_at(np.linspace(low, high, 50)).min())
-    return fine, line_spread.matrix(fine), max(pixel, 0.5 * narrow)
+    return fine, blur_operator(fine, line_spread), max(pixel, 0.5 * narrow)
 
 
 def _node_operator(wavelength, nodes, line_spread):

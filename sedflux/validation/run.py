@@ -22,17 +22,29 @@ from sedflux.validation.stars import (
 )
 from sedflux.validation.synthetic import synthetic_cases, synthetic_table
 
-__all__ = ["continuum", "foreign", "model_count", "star_count", "stars", "synthetic"]
+__all__ = ["continuum", "foreign", "model_count", "star_count", "stars", "synthetic",
+           "write_table"]
 
 #: S/N of the map and the histograms.
 _FIGURE_SNR = 20.0
 
 
-def _write(table, path, say):
-    """Write a table as ECSV and for documents, and say it, rounded."""
+def write_table(table, path, say, *, digits=4):
+    """
+    Write a table as ECSV and for documents, and say it, rounded.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+    path : `~pathlib.Path`
+        Ends in ``.ecsv``; the other file in ``.rst``.
+    say : callable
+        Gets lines of text.
+    digits : int, optional
+    """
     for column in table.itercols():
         if column.dtype.kind == "f":
-            column.info.format = ".4f"
+            column.info.format = f".{digits}f"
     table.write(path, format="ascii.ecsv", overwrite=True)
     table.write(path.with_suffix(".rst"), format="ascii.rst", overwrite=True)
     for line in table.pformat(max_lines=-1, max_width=-1):
@@ -58,7 +70,7 @@ def synthetic(library, folder, *, model=None, realisations=4, baselines=True, sa
     kernels = kernels_from_lists(predictor.metadata["kernels"])
     table = synthetic_table(library, predictor, kernels, realisations=realisations,
                             baselines=baselines, progress=say)
-    _write(table, folder / "synthetic.ecsv", say)
+    write_table(table, folder / "synthetic.ecsv", say)
     cases = {snr: synthetic_cases(library, predictor, snr) for snr in (20.0, 40.0, 80.0)}
     teff, prediction, truth = cases[_FIGURE_SNR]
     order = [int(np.argmin(np.abs(teff - value))) for value in (5200.0, 6000.0, 8000.0)]
@@ -113,7 +125,7 @@ def stars(stis, miles, photometry, folder, *, models=(), compare=None, snr=None,
             parts.append(part)
         by_wavelength[label], by_cell[label] = _errors(left_out)
     for name, parts in found.items():
-        _write(vstack(parts), folder / f"{name}.ecsv", say)
+        write_table(vstack(parts), folder / f"{name}.ecsv", say)
     figures.plot_stars(folder / "stars.png", by_wavelength)
     figures.plot_miles(folder / "miles.png", by_cell)
 
@@ -143,7 +155,7 @@ def foreign(stis, miles, folder, *, model=None, say):
     say : callable
     """
     predictor = Predictor(model)
-    _write(foreign_table(predictor, read_library(stis), read_library(miles)),
+    write_table(foreign_table(predictor, read_library(stis), read_library(miles)),
            folder / "foreign.ecsv", say)
 
 
@@ -163,7 +175,7 @@ def star_count(library, stis, miles, photometry, folder, *, model=None, say):
     table = star_count_table(
         training, kernels_from_lists(Predictor(model).metadata["kernels"]),
         read_stars(miles, stis, photometry), read_passbands(photometry), progress=say)
-    _write(table, folder / "star_count.ecsv", say)
+    write_table(table, folder / "star_count.ecsv", say)
 
 
 def model_count(library, folder, *, model=None, say):
@@ -179,7 +191,7 @@ def model_count(library, folder, *, model=None, say):
     say : callable
     """
     kernels = kernels_from_lists(Predictor(model).metadata["kernels"])
-    _write(model_count_table(read_library(library), kernels, progress=say),
+    write_table(model_count_table(read_library(library), kernels, progress=say),
            folder / "model_count.ecsv", say)
 
 
@@ -193,4 +205,4 @@ def continuum(library, folder, *, say):
     folder : `~pathlib.Path`
     say : callable
     """
-    _write(continuum_table(read_library(library)), folder / "continuum.ecsv", say)
+    write_table(continuum_table(read_library(library)), folder / "continuum.ecsv", say)

@@ -1,0 +1,219 @@
+"""
+Responses on disk.
+
+``fits`` and ``ecsv`` keep everything that `ResponseCurve.evaluate` needs, with
+covariances; ``axe`` (WAVELENGTH, SENSITIVITY, ERROR) is what slitless extraction packages
+read, and ``synphot`` (WAVELENGTH, THROUGHPUT) what synphot and stsynphot read.
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from astropy import units as u
+from astropy.io import fits
+from astropy.table import Table
+
+from sedflux.covariance import LowRankCovariance
+from sedflux.exceptions import InputError
+from sedflux.response.curve import ResponseCurve
+from sedflux.response.field import FieldTerms
+from sedflux.slitless import photons_per_flux
+
+__all__ = ["FORMATS", "read_response", "write_response"]
+
+FORMATS = ("fits", "ecsv", "axe", "synphot")
+_VERSION = "sedflux-response-1"
+_FIELD_KEYS = ("position", "detectors", "epoch", "size", "epochs", "degree", "scatter")
+
+
+def write_response(response, path, *, format=None, overwrite=False):
+    """
+    Write a response curve.
+
+    Parameters
+    ----------
+    response : `ResponseCurve`
+    path : path-like
+    format : {'fits', 'ecsv', 'axe', 'synphot'}, optional
+        ``ecsv`` for a path that ends so, or else ``fits``.
+    overwrite : bool, optional
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If the format is unknown, or the file exists and must not be overwritten.
+    """
+    path = Path(path)
+    if format is None:
+        format = "ecsv" if path.suffix == ".ecsv" else "fits"
+    if format not in FORMATS:
+        raise InputError(f"format is {format!r}; {', '.join(FORMATS)} are allowed")
+    if path.exists() and not overwrite:
+        raise InputError(f"{str(path)!r} exists; give overwrite=True to replace it")
+    {"fits": _write_fits, "ecsv": _write_ecsv, "axe": _write_axe,
+     "synphot": _write_synphot}[format](response, path)
+
+
+def _curve_table(response):
+    """One row a wavelength."""
+    table = Table({"WAVELENGTH": response.wavelength * u.AA, "THROUGHPUT": response.throughput,
+                   "ERROR": response.sigma,
+                   "TOTAL_ERROR": response.throughput * response.total_covariance.sigma,
+                   "GOOD": response.good})
+    if response.effective_stars is not None:
+        table["STARS"] = response.effective_stars
+    return table
+
+
+def _header(response):
+    """What fits no column."""
+    return {"format": _VERSION, "area_cm2": response.area.to_value(u.cm**2),
+            "chi2": float(response.chi2), "dof": int(response.degrees_of_freedom),
+            "smoothness": float(response.smoothness),
+            "field": {name: asdict(response.field)[name] for name in _FIELD_KEYS}}
+
+
+def _arrays(response):
+    """Arrays by name: covariances and coefficients."""
+    found = {"COVARIANCE": response.covariance.factor}
+    found |= {f"SYSTEMATIC {name}": part.factor for name, part in response.systematics.items()}
+    if response.knots is not None:
+        found |= {"KNOTS": response.knots, "COEFFICIENTS": response.coefficients,
+                  "ROOT": response.root}
+    return found
+
+
+def _write_fits(response, path):
+    table = fits.BinTableHDU(_curve_table(response), name="RESPONSE")
+    primary = fits.PrimaryHDU()
+    primary.header["SEDFLUX"] = (_VERSION, "response curve with covariance")
+    primary.header["AREA"] = (response.area.to_value(u.cm**2), "[cm2] collecting area")
+    header = fits.BinTableHDU(Table({"JSON": [json.dumps(_header(response))]}), name="HEADER")
+    images = []
+    for name, value in _arrays(response).items():
+        # Without rows there is nothing that FITS could hold.
+        if np.size(value):
+            images.append(fits.ImageHDU(np.asarray(value, dtype=float), name=name))
+    stars = []
+    if response.stars is not None and len(response.stars):
+        stars = [fits.BinTableHDU(response.stars, name="STARS")]
+    fits.HDUList([primary, table, header, *stars, *images]).writeto(path, overwrite=True)
+
+
+def _write_ecsv(response, path):
+    table = _curve_table(response)
+    table.meta = {"sedflux": _header(response) | {
+        "arrays": {name: np.asarray(value, dtype=float).tolist()
+                   for name, value in _arrays(response).items()}}}
+    table.write(path, format="ascii.ecsv", overwrite=True)
+
+
+def _good(response):
+    if not response.good.any():
+        raise InputError("the response is good nowhere; there is nothing to write")
+    rows = np.flatnonzero(response.good)
+    return slice(rows[0], rows[-1] + 1)
+
+
+def _write_axe(response, path):
+    """Sensitivity in electron/s a erg/s/cm2/Angstrom, with its total error."""
+    rows = _good(response)
+    scale = (response.area.to_value(u.cm**2) * photons_per_flux(response.wavelength)
+             * response.throughput)[rows]
+    relative = response.total_covariance.sigma[rows]
+    scale = np.where(response.good[rows], scale, 0.0)
+    columns = [fits.Column("WAVELENGTH", "E", array=response.wavelength[rows], unit="Angstrom"),
+               fits.Column("SENSITIVITY", "E", array=scale),
+               fits.Column("ERROR", "E", array=scale * relative)]
+    hdu = fits.BinTableHDU.from_columns(columns)
+    hdu.header["AREA"] = (response.area.to_value(u.cm**2), "[cm2] collecting area")
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path, overwrite=True)
+
+
+def _write_synphot(response, path):
+    """Throughput as synphot's own files have it, zero at both ends."""
+    rows = _good(response)
+    wavelength, value = response.wavelength[rows], response.throughput[rows]
+    value = np.where(response.good[rows], value, 0.0)
+    step = np.diff(wavelength)[[0, -1]]
+    wavelength = np.r_[wavelength[0] - 1e-3 * step[0], wavelength, wavelength[-1] + 1e-3 * step[1]]
+    columns = [fits.Column("WAVELENGTH", "D", array=wavelength, unit="ANGSTROMS"),
+               fits.Column("THROUGHPUT", "D", array=np.r_[0.0, value, 0.0])]
+    hdu = fits.BinTableHDU.from_columns(columns)
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path, overwrite=True)
+
+
+def read_response(path):
+    """
+    Read a response that `write_response` wrote as ``fits`` or ``ecsv``.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    response : `ResponseCurve`
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If the file is missing or no such response.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"response file {str(path)!r} does not exist")
+    try:
+        header, table, arrays, stars = (_read_ecsv if path.suffix == ".ecsv" else _read_fits)(path)
+    except (OSError, KeyError, ValueError) as error:
+        raise InputError(
+            f"{path.name} is no response of sedflux ({error}); files for aXe and synphot are read "
+            "by sedflux.read_throughput") from error
+    return _response(header, table, arrays, stars)
+
+
+def _read_fits(path):
+    with fits.open(path, memmap=False) as hdus:
+        if hdus[0].header.get("SEDFLUX") != _VERSION:
+            raise ValueError(f"its format is {hdus[0].header.get('SEDFLUX')!r}")
+        table = Table.read(hdus["RESPONSE"])
+        header = json.loads(str(hdus["HEADER"].data["JSON"][0]))
+        arrays = {hdu.name: np.asarray(hdu.data, dtype=float) for hdu in hdus
+                  if isinstance(hdu, fits.ImageHDU)}
+        stars = Table.read(hdus["STARS"]) if "STARS" in hdus else None
+    return header, table, arrays, stars
+
+
+def _read_ecsv(path):
+    table = Table.read(path, format="ascii.ecsv")
+    header = table.meta["sedflux"]
+    if header["format"] != _VERSION:
+        raise ValueError(f"its format is {header['format']!r}")
+    arrays = {name.upper(): np.asarray(value, dtype=float)
+              for name, value in header["arrays"].items()}
+    return header, table, arrays, None
+
+
+def _response(header, table, arrays, stars):
+    wavelength = np.asarray(table["WAVELENGTH"], dtype=float)
+    zeros = np.zeros(wavelength.size)
+
+    def covariance(name):
+        factor = arrays.get(name, np.zeros((0, wavelength.size)))
+        return LowRankCovariance(zeros, factor.reshape(-1, wavelength.size))
+
+    prefix = "SYSTEMATIC "
+    systematics = {name[len(prefix):].lower(): covariance(name)
+                   for name in arrays if name.startswith(prefix)}
+    terms = {name: tuple(value) if isinstance(value, list) else value
+             for name, value in header["field"].items()}
+    return ResponseCurve(
+        wavelength=wavelength, throughput=np.asarray(table["THROUGHPUT"], dtype=float),
+        covariance=covariance("COVARIANCE"), area=header["area_cm2"] * u.cm**2,
+        good=np.asarray(table["GOOD"], dtype=bool), systematics=systematics,
+        chi2=header["chi2"], degrees_of_freedom=header["dof"], smoothness=header["smoothness"],
+        effective_stars=np.asarray(table["STARS"], float) if "STARS" in table.colnames else None,
+        stars=stars, knots=arrays.get("KNOTS"), coefficients=arrays.get("COEFFICIENTS"),
+        root=arrays.get("ROOT"), field=FieldTerms(**terms))

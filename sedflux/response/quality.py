@@ -1,0 +1,238 @@
+"""
+What a response curve is worth: error budget, stars left out, halves, overlaps of bands.
+
+All but the overlaps work on the linear problem at the solution, which the fit keeps, so
+that a hundred refits cost no more than one.
+"""
+
+import numpy as np
+from astropy import units as u
+from astropy.table import Table
+
+from sedflux.exceptions import InputError
+from sedflux.response.solve import normal_equations, star_statistics
+
+__all__ = ["error_budget", "leave_one_out", "overlap_consistency", "split_half"]
+
+
+def _problem(response):
+    if response.problem is None:
+        raise InputError("this response was read from a file, without its stars; quality is "
+                         "measured right after fit_response")
+    return response.problem
+
+
+def _at_nodes(response):
+    """Spline basis of the base at the nodes, (g, n), zero for field terms."""
+    size = response.coefficients.size
+    basis = response._basis(response.wavelength, {})
+    return basis[:, :size]
+
+
+def _whitened_design(problem, row):
+    """``C^-1 Phi`` of one star, (g, n), and its diagonal of noise, (g,)."""
+    weight = problem.weight[row] / (1.0 + problem.weight[row] * problem.own[row])
+    modes = problem.modes[row].astype(float) * np.sqrt(problem.inflation[row])
+    blocks = problem.design.blocks(np.array([row]))
+    phi = np.concatenate([term[0] * basis for term, basis in blocks], axis=1)
+    weighted = modes * weight
+    core = np.eye(len(modes)) + weighted @ modes.T
+    return weight[:, None] * phi - weighted.T @ np.linalg.solve(core, weighted @ phi), weight
+
+
+def error_budget(response):
+    """
+    Where the error of a response comes from, against wavelength.
+
+    Parameters
+    ----------
+    response : `~sedflux.ResponseCurve`
+        Fresh from `~sedflux.fit_response`.
+
+    Returns
+    -------
+    table : `~astropy.table.Table`
+        ``wavelength`` and one sigma of ln(response) from: ``photons`` (noise of the counts),
+        ``sed`` (errors of predicted SEDs), ``reddening``, ``anchor``, ``extraction`` (grey
+        and wavelength errors), ``smoothness`` (what the prior adds), their sum
+        ``statistical``, the common ``library`` and ``truth scale``, and ``total``.
+    """
+    problem = _problem(response)
+    size = response.coefficients.size
+    parts = {name: np.zeros((size, size))
+             for name in ("photons", "sed", "reddening", "anchor", "extraction")}
+    extraction = int(problem.options.grey_error > 0) + int(problem.options.wavelength_error > 0)
+    for row in np.flatnonzero(np.isfinite(problem.inflation)):
+        white, weight = _whitened_design(problem, row)
+        noise = np.divide(1.0, weight, out=np.zeros_like(weight), where=weight > 0)
+        parts["photons"] += white.T @ (noise[:, None] * white)
+        modes = problem.modes[row].astype(float)
+        inflation = problem.inflation[row]
+        own = modes[len(modes) - extraction:] @ white
+        parts["extraction"] += own.T @ own
+        sed = np.sqrt(inflation) * modes @ white
+        parts["sed"] += sed.T @ sed - own.T @ own
+        for name in ("reddening", "anchor"):
+            if name in problem.stars.parts:
+                one = problem.stars.parts[name][row] @ white
+                parts[name] += np.outer(one, one)
+    for name in ("reddening", "anchor"):
+        parts["sed"] -= parts[name]
+    half = _at_nodes(response) @ np.linalg.inv(problem.inverse)
+    table = Table({"wavelength": response.wavelength * u.AA})
+    rest = response.covariance.variance
+    for name, matrix in parts.items():
+        variance = np.clip((half @ matrix * half).sum(axis=1), 0.0, None)
+        table[name] = np.sqrt(variance)
+        rest = rest - variance
+    table["smoothness"] = np.sqrt(np.clip(rest, 0.0, None))
+    table["statistical"] = response.covariance.sigma
+    for name, part in response.systematics.items():
+        table[name] = part.sigma
+    table["total"] = response.total_covariance.sigma
+    table["good"] = response.good
+    return table
+
+
+def leave_one_out(response):
+    """
+    What each star does to the response, and how well the others foretell it.
+
+    Parameters
+    ----------
+    response : `~sedflux.ResponseCurve`
+        Fresh from `~sedflux.fit_response`.
+
+    Returns
+    -------
+    table : `~astropy.table.Table`
+        One row a used star: its ``name``; ``influence``, the largest change of the response
+        without it, in sigma; ``sed_chi2`` for ``sed_number`` of the star against the response
+        of all others; ``largest`` deviation among them in sigma.
+    """
+    problem = _problem(response)
+    basis, sigma = _at_nodes(response), response.covariance.sigma
+    rows = []
+    for row in np.flatnonzero(np.isfinite(problem.inflation)):
+        residual = response.residuals[row]
+        one = problem.take([row])
+        residual = np.where(np.isfinite(residual), residual, 0.0)[None]
+        normal, right = normal_equations(one.design, one.modes, one.weight, one.own, residual,
+                                         one.inflation)
+        step = -np.linalg.solve(problem.inverse - normal, right)
+        change = one.design.log_response(step)[0]
+        found = star_statistics(one.modes, one.weight, one.own, residual - change)
+        moved = np.abs(basis @ step / sigma)[response.good]
+        rows.append({"name": problem.stars.name[row], "influence": float(moved.max(initial=0.0)),
+                     "sed_chi2": float(found.mode_chi2[0]),
+                     "sed_number": int(found.mode_number[0]),
+                     "largest": float(found.largest[0])})
+    return Table(rows)
+
+
+def split_half(response, *, seed=0):
+    """
+    Responses from two halves of the stars, against each other.
+
+    Parameters
+    ----------
+    response : `~sedflux.ResponseCurve`
+        Fresh from `~sedflux.fit_response`, of four stars or more.
+    seed : int, optional
+        Of the split.
+
+    Returns
+    -------
+    table : `~astropy.table.Table`
+        ``wavelength``, ``difference`` of ln(response) between the halves, its expected
+        ``sigma``, and ``good``.
+    """
+    problem = _problem(response)
+    used = np.flatnonzero(np.isfinite(problem.inflation))
+    if used.size < 4:
+        raise InputError(f"{used.size} stars were used; two halves need four or more")
+    used = np.random.default_rng(seed).permutation(used)
+    basis = _at_nodes(response)
+    total, _ = normal_equations(problem.design, problem.modes, problem.weight, problem.own,
+                                np.zeros_like(problem.weight), problem.inflation)
+    prior = problem.inverse - total
+    steps, variances = [], []
+    for rows in np.array_split(used, 2):
+        half = problem.take(rows)
+        residual = response.residuals[rows]
+        normal, right = normal_equations(
+            half.design, half.modes, half.weight, half.own,
+            np.where(np.isfinite(residual), residual, 0.0), half.inflation)
+        # About the solution of all stars, the prior pulls neither half.
+        inverse = np.linalg.inv(normal + prior)
+        steps.append(basis @ (inverse @ right))
+        variances.append((basis @ (inverse @ normal @ inverse) * basis).sum(axis=1))
+    return Table({"wavelength": response.wavelength * u.AA, "difference": steps[0] - steps[1],
+                  "sigma": np.sqrt(variances[0] + variances[1]), "good": response.good})
+
+
+def overlap_consistency(first, second, first_response, second_response, *, wavelength_range=None):
+    """
+    Fluxes of the same stars from two bands where these overlap.
+
+    Parameters
+    ----------
+    first, second : sequence of `~specutils.Spectrum`
+        Count rates of the same stars in both bands.
+    first_response, second_response : `~sedflux.ResponseCurve`
+    wavelength_range : tuple of float, optional
+        Angstrom; where both responses are good by default.
+
+    Returns
+    -------
+    table : `~astropy.table.Table`
+        One row a star: ``ratio`` of the mean fluxes minus one and its ``sigma`` (photon noise
+        of both); ``table.meta`` has the weighted ``mean`` over stars, the ``scatter`` (1.4826
+        MAD), the error of the mean from the stars and that which the responses' own
+        covariances ``allow``.
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If the bands do not overlap, or no star has pixels there.
+    """
+    ranges = first_response.wavelength_range, second_response.wavelength_range
+    low, high = wavelength_range or (max(r[0] for r in ranges), min(r[1] for r in ranges))
+    if not low < high:
+        raise InputError(f"the responses are good over {ranges[0][0]:.0f}-{ranges[0][1]:.0f} and "
+                         f"{ranges[1][0]:.0f}-{ranges[1][1]:.0f} Angstrom; they do not overlap")
+    rows = []
+    for number, pair in enumerate(zip(first, second, strict=True)):
+        means = [_mean_flux(counts, response, low, high) for counts, response
+                 in zip(pair, (first_response, second_response), strict=True)]
+        if None in means:
+            continue
+        (a, da), (b, db) = means
+        rows.append({"star": number, "ratio": a / b - 1.0, "sigma": float(np.hypot(da / a, db / b))})
+    if not rows:
+        raise InputError(f"no star has good pixels in both bands at {low:.0f}-{high:.0f} Angstrom")
+    table = Table(rows)
+    middle = float(np.median(table["ratio"]))
+    scatter = float(1.4826 * np.median(np.abs(table["ratio"] - middle)))
+    allowed = 0.0
+    for response in (first_response, second_response):
+        inside = (response.wavelength >= low) & (response.wavelength <= high) & response.good
+        mean = np.full(inside.sum(), 1.0 / max(inside.sum(), 1))
+        allowed += float(((response.covariance.factor[:, inside] @ mean) ** 2).sum())
+    table.meta |= {"range": (float(low), float(high)), "mean": middle, "scatter": scatter,
+                   "error": scatter / np.sqrt(len(rows)), "allowed": float(np.sqrt(allowed))}
+    return table
+
+
+def _mean_flux(counts, response, low, high):
+    """Mean flux and its photon noise over a range, None without pixels."""
+    try:
+        flux = response.calibrate(counts, systematics=False)
+    except InputError:
+        return None
+    wavelength = flux.spectral_axis.value
+    inside = (wavelength >= low) & (wavelength <= high) & ~flux.mask
+    if inside.sum() < 2:
+        return None
+    own = flux.meta["sedflux"]["covariance"].diagonal[inside]
+    return float(flux.flux.value[inside].mean()), float(np.sqrt(own.sum()) / inside.sum())
