@@ -1,10 +1,11 @@
-"""The command ``sedflux``: predict, models, fetch-library, train, validate, benchmark."""
+"""The command ``sedflux``: predict, response, simulate, models, train, validate, benchmark."""
 
 import argparse
 import sys
 from pathlib import Path
 
 from sedflux import __version__
+from sedflux.cli_response import add_response_parser, add_simulate_parser
 from sedflux.exceptions import SedfluxError
 
 __all__ = ["main"]
@@ -44,8 +45,13 @@ def _parser():
     _train_parser(commands.add_parser("train", help="train a network"))
     _validate_parser(commands.add_parser("validate", help="measure the accuracy"))
 
+    add_response_parser(commands)
+    add_simulate_parser(commands)
+
     benchmark = commands.add_parser("benchmark", help="measure the speed")
     benchmark.add_argument("--model")
+    benchmark.add_argument("--response", type=int, nargs="+", metavar="STARS",
+                           help="time of response fits to so many stars instead")
     benchmark.add_argument("--batches", type=int, nargs="+", default=[1, 64, 4096])
     return parser
 
@@ -238,7 +244,26 @@ def _fetch_library(arguments):
         print(f"wrote {arguments.output}, {len(library)} models")
 
 
+def _response(arguments):
+    from sedflux.response.commands import run_response
+
+    for line in run_response(arguments):
+        print(line)
+
+
+def _simulate(arguments):
+    from sedflux.response.commands import run_simulate
+
+    for line in run_simulate(arguments):
+        print(line)
+
+
 def _benchmark(arguments):
+    if arguments.response:
+        from sedflux.validation.response_run import speed
+
+        speed(arguments.response, say=print)
+        return
     from sedflux.validation.speed import benchmark
 
     for line in benchmark(arguments.model, arguments.batches):
@@ -261,7 +286,8 @@ def main(argv=None):
     """
     arguments = _parser().parse_args(argv)
     run = {"predict": _predict, "models": _models, "train": _train, "validate": _validate,
-           "benchmark": _benchmark, "fetch-library": _fetch_library}[arguments.command]
+           "benchmark": _benchmark, "fetch-library": _fetch_library,
+           "response": _response, "simulate": _simulate}[arguments.command]
     try:
         run(arguments)
     except SedfluxError as error:

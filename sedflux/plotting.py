@@ -4,7 +4,8 @@ import numpy as np
 
 from sedflux.exceptions import SedfluxError
 
-__all__ = ["plot_prediction", "plot_response", "plot_training"]
+__all__ = ["draw_budget", "draw_response", "plot_prediction", "plot_response",
+           "plot_training"]
 
 INK, BAND_COLOR, TRUTH_COLOR = "#1f4e79", "#9dc3e6", "#c55a11"
 
@@ -70,9 +71,9 @@ def plot_prediction(path, sed, *, normalised=None, measured=None, title=""):
     pyplot.close(figure)
 
 
-def plot_response(path, response, *, truth=None):
+def plot_response(path, response, *, truth=None, budget=None):
     """
-    A response curve with its 1-sigma band.
+    A response curve with its errors, the stars behind it, and where its errors come from.
 
     Parameters
     ----------
@@ -80,18 +81,53 @@ def plot_response(path, response, *, truth=None):
     response : `~sedflux.ResponseCurve`
     truth : `~numpy.ndarray`, optional
         Throughput at the same wavelengths.
+    budget : `~astropy.table.Table`, optional
+        From `sedflux.error_budget`.
     """
     pyplot = load_pyplot()
-    figure, axis = pyplot.subplots(figsize=(8, 4), layout="constrained")
-    axis.fill_between(response.wavelength, response.throughput - response.sigma,
-                      response.throughput + response.sigma, color=BAND_COLOR, lw=0, label="1 sigma")
-    axis.plot(response.wavelength, response.throughput, color=INK, lw=1.2, label="fitted")
-    if truth is not None:
-        axis.plot(response.wavelength, truth, color=TRUTH_COLOR, lw=1, ls="--", label="true")
-    axis.set(xlabel="wavelength (vacuum Å)", ylabel="throughput", ylim=(0, None))
-    axis.legend(frameon=False)
+    rows = 2 if budget is not None else 1
+    figure, axes = pyplot.subplots(rows, 1, figsize=(8, 3.6 * rows), squeeze=False, sharex=True,
+                                   layout="constrained")
+    draw_response(axes[0, 0], response, truth=truth)
+    if budget is not None:
+        draw_budget(axes[1, 0], budget)
+    axes[-1, 0].set_xlabel("wavelength (vacuum Å)")
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
+
+
+def draw_response(axis, response, *, truth=None):
+    """
+    Throughput with one sigma, statistical and total, on an axis; see `plot_response`.
+    """
+    good = np.where(response.good, 1.0, np.nan)
+    value = response.throughput * good
+    for sigma, alpha, label in (
+            (response.throughput * response.total_covariance.sigma, 0.45, "1 sigma, total"),
+            (response.sigma, 1.0, "1 sigma, statistical")):
+        axis.fill_between(response.wavelength, value - sigma, value + sigma, color=BAND_COLOR,
+                          alpha=alpha, lw=0, label=label)
+    axis.plot(response.wavelength, value, color=INK, lw=1.2, label="fitted")
+    if truth is not None:
+        axis.plot(response.wavelength, truth, color=TRUTH_COLOR, lw=1, ls="--", label="true")
+    axis.set(ylabel="throughput", ylim=(0, None))
+    axis.legend(frameon=False, fontsize="small")
+
+
+def draw_budget(axis, budget):
+    """
+    Error budget of a response on an axis, in percent; see `sedflux.error_budget`.
+    """
+    colors = ("#548235", TRUTH_COLOR, "#bf9000", "#7f6000", "#7030a0", "#a6a6a6", INK, "#c00000",
+              "#ff7c80", "0.1")
+    rows = np.asarray(budget["good"], dtype=bool)
+    names = [name for name in budget.colnames if name not in ("wavelength", "good")]
+    for name, color in zip(names, colors, strict=False):
+        strong = name in ("statistical", "total")
+        axis.plot(np.asarray(budget["wavelength"])[rows], 100 * np.asarray(budget[name])[rows],
+                  color=color, lw=1.8 if strong else 1.0, label=name)
+    axis.set(ylabel="error of ln(response) (%)", yscale="log", ylim=(0.02, None))
+    axis.legend(frameon=False, fontsize="x-small", ncols=3)
 
 
 def plot_training(path, history):

@@ -72,8 +72,7 @@ def closure(predictor, bands, *, resolving_power=200.0):
         rate = model.counts(band.throughput(model.fine), flux)
         counts = _spectrum(pixels, rate, 1e-7 * rate.max() * np.ones(rate.size), u.ct / u.s)
         response = fit_response([counts], [sed], area=band.area, line_spread=spread,
-                                truth_scale=0.0, library_error=(), robust=False,
-                                knot_spacing=0.5 * spread.fwhm_at(pixels.mean()) * u.AA)
+                                truth_scale=0.0, library_error=(), robust=False)
         truth = band.throughput(response.wavelength)
         fit = np.where(response.good, response.throughput / truth - 1.0, np.nan)
         ratio = rate / (area * np.diff(pixel_edges(pixels)) * photons_per_flux(pixels)
