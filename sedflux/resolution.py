@@ -90,7 +90,8 @@ def lsf_matrix(wavelength, sigma, *, new_wavelength=None, reach=5.0):
     weight = np.where(broad, gauss, hat)
     matrix = sparse.csr_matrix((weight, (rows, columns)), shape=(centre.size, wavelength.size))
     total = np.asarray(matrix.sum(axis=1)).ravel()
-    scale = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
+    # A row far from all samples holds nothing but what is left of its Gaussian's wing.
+    scale = np.divide(1.0, total, out=np.zeros_like(total), where=total > 1e-200)
     return sparse.csr_matrix(sparse.diags_array(scale) @ matrix)
 
 

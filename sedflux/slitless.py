@@ -127,7 +127,7 @@ class LineSpread:
         value *= np.diff(pixel_edges(fine))[columns]
         matrix = sparse.csr_matrix((value, (rows, columns)), shape=(fine.size, fine.size))
         total = np.asarray(matrix.sum(axis=1)).ravel()
-        scale = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
+        scale = np.divide(1.0, total, out=np.zeros_like(total), where=total > 1e-200)
         return sparse.csr_matrix(sparse.diags_array(scale) @ matrix)
 
 

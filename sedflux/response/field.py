@@ -106,7 +106,7 @@ class FieldTerms:
             name = np.atleast_1d(_get(stars, "detector")).astype(str)
             unknown = sorted(set(name) - set(self.detectors))
             if unknown:
-                raise InputError(f"detector {unknown[0]!r} is unknown; the field terms have "
+                raise InputError(f"detector {str(unknown[0])!r} is unknown; the field terms have "
                                  f"{', '.join(self.detectors)}")
             last = name == self.detectors[-1]
             columns += [(name == one).astype(float) - last for one in self.detectors[:-1]]

@@ -7,6 +7,7 @@ squares with photon noise, the covariance of the SED, grey and wavelength errors
 outliers lose their weight, pixel by pixel and star by star.
 """
 
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from scipy.ndimage import uniform_filter1d
 from scipy.stats import chi2 as chi2_distribution
 
 from sedflux.covariance import LowRankCovariance
-from sedflux.exceptions import InputError
+from sedflux.exceptions import InputError, SedfluxWarning
 from sedflux.grids import interpolation_matrix
 from sedflux.response.curve import ResponseCurve, spline_basis
 from sedflux.response.field import FieldTerms
@@ -48,6 +49,10 @@ _PRECISION = 0.1
 #: Largest change of ln T in one step.
 _STEP = 1.0
 _FLOOR = 1e-3
+#: Median of the modulus of a standard normal variable.
+_MEDIAN = 0.6745
+#: Common deviations, in units of the errors, that are worth a warning, and that are none.
+_DOUBTFUL, _HOPELESS = 2.0, 8.0
 #: Stars of a first fit, where there are many.
 _FEW = 120
 
@@ -349,6 +354,7 @@ class _Fit:
         self.inflation = np.ones(len(stars))
         self.pixel_weight = np.ones(stars.rate.size)
         self.reasons = {}
+        self.common = (1.0, 1.0)
         self.noise = _noise_models(stars)
         self.extra = np.zeros((len(stars), 0, stars.nodes.size), dtype=np.float32)
         self.own = stars.own
@@ -366,8 +372,7 @@ class _Fit:
                 self._reweight(state)
             normal, right = self._normal(state)
             prior = self._prior(beta)
-            new, inverse, chosen = solve(normal, right + normal @ (beta - prior.mean), prior,
-                                         smoothness)
+            new, inverse, chosen = solve(normal, right, beta, prior, smoothness)
             change = np.clip(new - beta, -_STEP, _STEP)
             beta = beta + change
             if step == 2 and start is None:
@@ -377,6 +382,8 @@ class _Fit:
             if step > least and settled and self._converged(change, inverse):
                 break
         self.beta = beta
+        if self.options.robust:
+            self._judge()
         return self._gather(beta, inverse, chosen)
 
     def _converged(self, change, inverse):
@@ -486,12 +493,20 @@ class _Fit:
         expected, variance = state
         weight, residual = self._at_nodes(state)
         found = star_statistics(self.modes, weight, self.own, residual)
-        self.found = found
         explained = self.stars.at_pixels(residual - found.residual)
         own = self.stars.at_pixels(self.own)
         pull = (self.stars.rate / np.maximum(expected, 1e-300) - 1.0 - explained) / np.sqrt(
             variance / np.maximum(expected, 1e-300) ** 2 + own)
         size = np.abs(np.where(np.isfinite(pull), pull, 0.0))
+        # While the response is far off, or where all noise is underestimated, all stars
+        # deviate: an outlier is what deviates more than most.
+        pixels = max(1.0, float(np.median(size)) / _MEDIAN)
+        size = size / pixels
+        ratio = found.mode_chi2 / np.maximum(found.mode_number, 1)
+        common = max(1.0, float(np.median(ratio)))
+        self.common = (pixels, np.sqrt(common))
+        found = replace(found, mode_chi2=found.mode_chi2 / common,
+                        largest=found.largest / np.sqrt(common))
         self.pixel_weight = np.where(size > _HUBER, _HUBER / np.maximum(size, _HUBER), 1.0)
         self.pixel_weight[size > 2.5 * _HUBER] = 0.0
         limit = chi2_distribution.ppf(0.99, np.maximum(found.mode_number, 1))
@@ -499,12 +514,23 @@ class _Fit:
         self.reasons = self._reject(found, size)
         for row in self.reasons:
             self.inflation[row] = np.inf
-        if not np.isfinite(self.inflation).any():
-            first = next(iter(self.reasons.items()))
+
+    def _judge(self):
+        """Say so if stars and SEDs do not belong together, or errors are too small."""
+        pixels, seds = self.common
+        none = not np.isfinite(self.inflation).any()
+        if none or (len(self.stars) > 2 and max(pixels, seds) > _HOPELESS):
+            reason = next(iter(self.reasons.values()), "")
             raise InputError(
-                f"all {len(self.stars)} stars were rejected; the first, "
-                f"{self.stars.name[first[0]]}: {first[1]}.  Check fluxes, units, area and the "
-                "line-spread function, or use robust=False to see the fit")
+                f"all {len(self.stars)} stars were rejected: they deviate from any common response "
+                f"by {pixels:.0f} times the noise and {seds:.0f} times the errors of their SEDs"
+                f"{'; ' * bool(reason)}{reason}.  Check fluxes, units, area and line-spread "
+                "function, or use robust=False to see the fit")
+        if len(self.stars) > 2 and max(pixels, seds) > _DOUBTFUL:
+            warnings.warn(
+                f"stars deviate from their common response by {pixels:.1f} times the noise of the "
+                f"counts and {seds:.1f} times the errors of their SEDs: one of these is too small, "
+                "and so are the errors of the response", SedfluxWarning, stacklevel=4)
 
     def _reject(self, found, size):
         """Reasons to leave stars out, by number."""

@@ -200,7 +200,7 @@ def star_information(modes, weight, own, inflation):
         return np.where(np.isfinite(inflation)[:, None] & (weight > 0), 1.0 / (noise + common), 0.0)
 
 
-def solve(normal, right, prior, smoothness=None):
+def solve(normal, right, present, prior, smoothness=None):
     """
     Coefficients, and the smoothness that the data prefer (evidence, MacKay 1992).
 
@@ -208,7 +208,9 @@ def solve(normal, right, prior, smoothness=None):
     ----------
     normal : `~numpy.ndarray`, shape (n, n)
     right : `~numpy.ndarray`, shape (n,)
-        For coefficients counted from the prior's mean.
+        Of the residuals at the present coefficients.
+    present : `~numpy.ndarray`, shape (n,)
+        Where the problem was linearised.
     prior : `Prior`
     smoothness : float, optional
         Standard deviation of ln T's second differences; chosen if not given.
@@ -220,23 +222,25 @@ def solve(normal, right, prior, smoothness=None):
         Posterior inverse covariance.
     smoothness : float
     """
-    def posterior(log_size):
-        total = normal + prior.fixed + prior.roughness * np.exp(-2.0 * log_size)
-        jitter = 1e-13 * np.trace(total) / len(total)
-        return total + jitter * np.eye(len(total))
+    away = present - prior.mean
+    whole = right + normal @ away
+    jitter = 1e-13 * np.trace(normal) / len(normal) * np.eye(len(normal))
 
     def cost(log_size):
-        triangle = cho_factor(posterior(log_size), lower=True)
-        gain = right @ cho_solve(triangle, right)
-        return (2.0 * np.log(np.diag(triangle[0])).sum() + 2.0 * prior.rank * log_size - gain)
+        total = normal + prior.fixed + prior.roughness * np.exp(-2.0 * log_size)
+        triangle = cho_factor(total + jitter, lower=True)
+        gain = whole @ cho_solve(triangle, whole)
+        return 2.0 * np.log(np.diag(triangle[0])).sum() + 2.0 * prior.rank * log_size - gain
 
     if smoothness is None:
         low, high = np.log(_SMOOTHNESS)
         smoothness = float(np.exp(minimize_scalar(cost, bounds=(low, high), method="bounded",
                                                   options={"xatol": 0.02}).x))
-    inverse = posterior(np.log(smoothness))
-    step = cho_solve(cho_factor(inverse, lower=True), right)
-    return prior.mean + step, inverse, smoothness
+    belief = prior.fixed + prior.roughness / smoothness**2
+    inverse = normal + belief
+    # Counted from the present, what keeps the matrix regular moves nothing.
+    step = cho_solve(cho_factor(inverse + jitter, lower=True), right - belief @ away)
+    return present + step, inverse, smoothness
 
 
 def root_of_inverse(matrix):

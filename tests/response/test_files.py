@@ -1,0 +1,100 @@
+"""Responses and SEDs on disk, and what other packages make of them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.io import fits
+from numpy.testing import assert_allclose
+from specutils import Spectrum
+from synphot import SpectralElement
+
+from sedflux import InputError, ResponseCurve, read_throughput, register_readers
+from sedflux.libraries.sedfile import read_sed, write_sed
+from sedflux.slitless import photons_per_flux
+
+
+@pytest.mark.parametrize("name", ["r.fits", "r.ecsv"])
+def test_a_response_comes_back(responses, tmp_path, name):
+    response = responses["GU"]
+    response.write(tmp_path / name)
+    back = ResponseCurve.read(tmp_path / name)
+    wavelength = np.linspace(2700.0, 3900.0, 60)
+    for systematics in (True, False):
+        first, second = (one.evaluate(wavelength, systematics=systematics)
+                         for one in (response, back))
+        assert_allclose(second[0], first[0], rtol=1e-12)
+        assert_allclose(second[1].to_dense(), first[1].to_dense(), atol=1e-14)
+        assert (second[2] == first[2]).all()
+    assert set(back.systematics) == {"truth scale", "library"}
+    assert back.area == response.area
+    assert_allclose(back.effective_stars, response.effective_stars)
+    if name.endswith("fits"):
+        assert list(back.stars["name"]) == list(response.stars["name"])
+        assert list(back.stars["reason"]) == list(response.stars["reason"])
+    with pytest.raises(InputError, match="overwrite=True"):
+        response.write(tmp_path / name)
+    response.write(tmp_path / name, overwrite=True)
+
+
+def test_a_response_without_systematics_comes_back(responses, tmp_path):
+    bare = replace(responses["GV"], systematics={}, stars=None)
+    bare.write(tmp_path / "r.fits")
+    assert not ResponseCurve.read(tmp_path / "r.fits").systematics
+
+
+def test_extraction_packages_get_a_sensitivity(responses, tmp_path):
+    response = responses["GV"]
+    response.write(tmp_path / "sens.fits", format="axe")
+    with fits.open(tmp_path / "sens.fits") as hdus:
+        assert hdus[1].columns.names == ["WAVELENGTH", "SENSITIVITY", "ERROR"]
+        wavelength = hdus[1].data["WAVELENGTH"].astype(float)
+        expected = response.area.value * photons_per_flux(wavelength) * np.exp(
+            response.evaluate(wavelength)[0])
+        assert_allclose(hdus[1].data["SENSITIVITY"], expected, rtol=1e-4)
+        assert np.all(hdus[1].data["ERROR"] > 0.009 * hdus[1].data["SENSITIVITY"])
+    back = read_throughput(tmp_path / "sens.fits", area=response.area)
+    assert_allclose(back(wavelength), np.exp(response.evaluate(wavelength)[0]), rtol=1e-4)
+
+
+def test_synphot_reads_its_own_layout(responses, tmp_path):
+    response = responses["GI"]
+    response.write(tmp_path / "t.fits", format="synphot")
+    element = SpectralElement.from_file(str(tmp_path / "t.fits"))
+    inside = response.wavelength[response.good][1:-1]
+    assert_allclose(element(inside * u.AA).value,
+                    response.throughput[response.good][1:-1], rtol=1e-6)
+    assert element(20000.0 * u.AA).value == 0.0
+    assert_allclose(element(inside * u.AA).value, response.to_synphot()(inside * u.AA).value,
+                    rtol=1e-6)
+
+
+def test_files_that_are_none_are_told(tmp_path, responses):
+    with pytest.raises(InputError, match="does not exist"):
+        ResponseCurve.read(tmp_path / "nothing.fits")
+    fits.PrimaryHDU().writeto(tmp_path / "other.fits")
+    with pytest.raises(InputError, match="no response of sedflux"):
+        ResponseCurve.read(tmp_path / "other.fits")
+    (tmp_path / "other.ecsv").write_text("# %ECSV 1.0\n# ---\n# datatype:\n"
+                                         "# - {name: a, datatype: int64}\n# schema: astropy-2.0\n"
+                                         "a\n1\n")
+    with pytest.raises(InputError, match="no response of sedflux"):
+        ResponseCurve.read(tmp_path / "other.ecsv")
+    with pytest.raises(InputError, match="fits, ecsv, axe, synphot"):
+        responses["GU"].write(tmp_path / "x.dat", format="table")
+
+
+def test_seds_keep_their_covariance(sky, tmp_path):
+    sed = sky.seds[0]
+    write_sed(sed, tmp_path / "sed.fits")
+    register_readers()
+    for back in (read_sed(tmp_path / "sed.fits"), Spectrum.read(tmp_path / "sed.fits")):
+        assert_allclose(back.flux.to_value(sed.flux.unit), sed.flux.value)
+        meta = back.meta["sedflux"]
+        assert_allclose(meta["covariance"].to_dense(),
+                        sed.meta["sedflux"]["covariance"].to_dense())
+        assert meta["resolving_power"] == 200.0
+        assert set(meta["parts"]) == {"reddening", "anchor"}
+    with pytest.raises(InputError, match="overwrite=True"):
+        write_sed(sed, tmp_path / "sed.fits")
