@@ -80,8 +80,8 @@ class FieldSettings:
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be 0 or more")
         if not (0 <= self.outliers < 1 and self.exposure > 0 and min(self.snr) > 0):
-            raise InputError(f"outliers is {self.outliers}, exposure {self.exposure}, snr {self.snr}"
-                             "; a share below 1 and positive numbers are needed")
+            raise InputError(f"outliers is {self.outliers}, exposure {self.exposure}, snr "
+                             f"{self.snr}; a share below 1 and positive numbers are needed")
 
 
 class LibraryStars:

@@ -7,6 +7,7 @@ its errors.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from astropy import units as u
@@ -130,7 +131,7 @@ def _intervals(response):
         raise InputError("the response is good over less than 50 Angstrom; nothing to plan")
     common = np.square(problem.modes, dtype=float).sum(axis=1)
     found = []
-    for begin, end in zip(edges[:-1], edges[1:], strict=True):
+    for begin, end in pairwise(edges):
         inside = (response.wavelength >= begin) & (response.wavelength < end)
         weight = problem.weight[:, inside].sum(axis=1)
         # Errors of SEDs hardly change over an interval, photons add up.
@@ -145,7 +146,7 @@ def _classes(truth, information, precision):
     bright = float(np.median(truth["magnitude"]))
     clean = float(np.median(truth["snr"]))
     rows = []
-    for low, high in zip(_TEFF_EDGES[:-1], _TEFF_EDGES[1:], strict=True):
+    for low, high in pairwise(_TEFF_EDGES):
         for faint in (False, True):
             for noisy in (False, True):
                 inside = ((truth["teff"] >= low) & (truth["teff"] < high)

@@ -208,7 +208,8 @@ def overlap_consistency(first, second, first_response, second_response, *, wavel
         if None in means:
             continue
         (a, da), (b, db) = means
-        rows.append({"star": number, "ratio": a / b - 1.0, "sigma": float(np.hypot(da / a, db / b))})
+        rows.append({"star": number, "ratio": a / b - 1.0,
+                     "sigma": float(np.hypot(da / a, db / b))})
     if not rows:
         raise InputError(f"no star has good pixels in both bands at {low:.0f}-{high:.0f} Angstrom")
     table = Table(rows)

@@ -194,8 +194,10 @@ def read_stars(counts, seds, *, area, names=None, line_spread=None, second_order
     counts, seds : sequence of `~specutils.Spectrum`
     area : float
         In cm2.
-    names, line_spread, second_order, sed_resolving_power, wavelength_range, saturation, exclude :
-        See `sedflux.fit_response`; plain Angstrom.
+    names, line_spread, second_order, sed_resolving_power, saturation, exclude :
+        See `sedflux.fit_response`.
+    wavelength_range : tuple of float, optional
+        Angstrom; pixels beyond are left out.
 
     Returns
     -------

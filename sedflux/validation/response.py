@@ -4,6 +4,7 @@ Response curves against their truth: closure, simulated fields, real stars, scal
 
 import resource
 import time
+from itertools import pairwise
 
 import numpy as np
 from astropy import units as u
@@ -97,7 +98,7 @@ def _intervals(response, truth):
     edges = np.arange(np.floor(low / INTERVAL) * INTERVAL, high + INTERVAL, INTERVAL)
     value = np.log(np.maximum(truth(response.wavelength), 1e-12))
     error, sigma = [], []
-    for begin, end in zip(edges[:-1], edges[1:], strict=True):
+    for begin, end in pairwise(edges):
         rows = (response.wavelength >= begin) & (response.wavelength < end)
         if not rows.any() or not response.good[rows].all():
             error.append(np.nan)
