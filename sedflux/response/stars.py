@@ -180,12 +180,13 @@ def _read_one(counts, sed, row, name, options):
         return reason
     meta = (sed.meta or {}).get("sedflux", {})
     power = options["sed_resolving_power"] or meta.get("resolving_power")
-    return _Star(name, row, pixels, good, pixels[good], edges[:-1][good], edges[1:][good], rate[good],
-                 variance[good], arrays, power, meta.get("parts", {}))
+    return _Star(name, row, pixels, good, pixels[good], edges[:-1][good], edges[1:][good],
+                 rate[good], variance[good], arrays, power, meta.get("parts", {}))
 
 
 def read_stars(counts, seds, *, area, names=None, line_spread=None, second_order=None,
-               sed_resolving_power=None, wavelength_range=None, saturation=None, exclude=None):
+               sed_resolving_power=None, wavelength_range=None, saturation=None,
+               exclude=None):
     """
     Check stars and bring them into arrays.
 
@@ -194,7 +195,7 @@ def read_stars(counts, seds, *, area, names=None, line_spread=None, second_order
     counts, seds : sequence of `~specutils.Spectrum`
     area : float
         In cm2.
-    names, line_spread, second_order, sed_resolving_power, saturation, exclude :
+    names, line_spread, second_order, sed_resolving_power, saturation, exclude
         See `sedflux.fit_response`.
     wavelength_range : tuple of float, optional
         Angstrom; pixels beyond are left out.
