@@ -26,7 +26,13 @@ def _parser():
     predict.add_argument("--radial-velocity", type=float, metavar="KM/S")
     predict.add_argument("--reddening", type=float, metavar="E(B-V)")
     predict.add_argument("--medium", choices=("vacuum", "air"))
-    predict.add_argument("--output", metavar="FITS", help="write the SED (one spectrum)")
+    predict.add_argument("--reddening-error", type=float, default=0.0, metavar="E(B-V)")
+    predict.add_argument("--magnitude", type=float, metavar="AB",
+                         help="put the written SED on the scale of a magnitude")
+    predict.add_argument("--magnitude-error", type=float, default=0.0, metavar="MAG")
+    predict.add_argument("--bandpass", metavar="FILE", help="throughput of the magnitude's band")
+    predict.add_argument("--output", metavar="FITS",
+                         help="write the SED with its covariance; a folder for several spectra")
     predict.add_argument("--plot", metavar="PNG", help="write a figure (one spectrum)")
 
     commands.add_parser("models", help="list the models")
@@ -133,8 +139,8 @@ def _predict(arguments):
         files.append(demo_path("bd17_stis"))
     if not files:
         raise SedfluxError("no spectrum is given: name a file, or use --demo")
-    if len(files) > 1 and (arguments.output or arguments.plot):
-        raise SedfluxError("--output and --plot take one spectrum at a time")
+    if len(files) > 1 and (arguments.plot or arguments.magnitude is not None):
+        raise SedfluxError("--plot and --magnitude take one spectrum at a time")
     for line in predict_files(files, arguments):
         print(line)
 

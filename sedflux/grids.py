@@ -15,6 +15,7 @@ from scipy import sparse
 
 __all__ = [
     "average_matrix",
+    "index_runs",
     "input_grid",
     "integral_matrix",
     "interpolation_matrix",
@@ -83,16 +84,29 @@ def pixel_edges(wavelength):
     return np.concatenate([[first], middle, [last]])
 
 
+def index_runs(first, last):
+    """
+    Rows and columns of a matrix whose row i holds the columns ``first[i]:last[i]``.
+
+    Parameters
+    ----------
+    first, last : `~numpy.ndarray` of int, shape (m,)
+
+    Returns
+    -------
+    rows, columns : `~numpy.ndarray` of int, shape (k,)
+    """
+    count = last - first
+    rows = np.repeat(np.arange(count.size), count)
+    return rows, np.arange(count.sum()) - np.repeat(np.cumsum(count) - count - first, count)
+
+
 def _overlaps(wavelength, new_wavelength):
     """Overlap in Angstrom of every new pixel with every old one, sparse (new, old)."""
     edges, new_edges = pixel_edges(wavelength), pixel_edges(new_wavelength)
     first = np.clip(np.searchsorted(edges, new_edges[:-1], side="right") - 1, 0, None)
     last = np.searchsorted(edges, new_edges[1:], side="left")
-    last = np.clip(last, first, wavelength.size)
-    count = last - first
-    rows = np.repeat(np.arange(new_wavelength.size), count)
-    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    columns = np.repeat(first, count) + within
+    rows, columns = index_runs(first, np.clip(last, first, wavelength.size))
     overlap = np.minimum(new_edges[rows + 1], edges[columns + 1])
     overlap = np.clip(overlap - np.maximum(new_edges[rows], edges[columns]), 0.0, None)
     shape = (new_wavelength.size, wavelength.size)
@@ -255,9 +269,7 @@ def integral_matrix(wavelength, low, high):
     low, high = np.clip(low, x[0], x[-1]), np.clip(high, x[0], x[-1])
     first = np.clip(np.searchsorted(x, low, side="right") - 1, 0, x.size - 2)
     last = np.clip(np.searchsorted(x, high, side="left"), first + 1, x.size - 1)
-    count = last - first
-    rows = np.repeat(np.arange(low.size), count)
-    left = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count - first, count)
+    rows, left = index_runs(first, last)
     begin, end = np.maximum(low[rows], x[left]), np.minimum(high[rows], x[left + 1])
     # A straight line's integral is its value in the middle times the length.
     length = np.clip(end - begin, 0.0, None)

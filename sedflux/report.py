@@ -1,11 +1,16 @@
 """What ``sedflux predict`` says: a table of a star and its SED, and a figure."""
 
+from pathlib import Path
+
 import numpy as np
 from astropy import units as u
 
 from sedflux.continuum import remove_continuum, smooth_basis
 from sedflux.exceptions import InputError
 from sedflux.grids import input_grid, rebin_spectra
+from sedflux.instrument import read_throughput
+from sedflux.libraries.sedfile import write_sed
+from sedflux.photometry import anchor
 from sedflux.predict import Predictor, predict_sed
 from sedflux.prediction import SEDPrediction, optical_mean
 from sedflux.reddening import continuum_shapes
@@ -104,7 +109,7 @@ def predict_files(files, options):
         velocity = options.radial_velocity
         velocity = None if velocity is None else velocity * u.km / u.s
         sed = predict_sed(spectrum, model=predictor, resolving_power=options.resolving_power,
-                          radial_velocity=velocity, reddening=options.reddening,
+                          radial_velocity=velocity, reddening=_reddening(options),
                           medium=options.medium)
         prediction = _prediction_of(sed)
         applied = sed.meta["header"]["SEDRV"]
@@ -113,8 +118,12 @@ def predict_files(files, options):
         yield from _table(name, spectrum, sed, prediction, measured,
                           predictor.metadata.get("caveat"))
         if options.output:
-            sed.write(options.output, format="tabular-fits", overwrite=True)
-            yield f"wrote {options.output}"
+            place = Path(options.output)
+            if len(files) > 1:
+                place.mkdir(parents=True, exist_ok=True)
+                place = place / f"{Path(path).name.split('.')[0]}.fits"
+            write_sed(_anchored(sed, options), place, overwrite=True)
+            yield f"wrote {place}"
         if options.plot:
             from sedflux.plotting import plot_prediction
 
@@ -123,6 +132,24 @@ def predict_files(files, options):
             plot_prediction(options.plot, prediction, normalised=_normalised(arrays, applied),
                             measured=measured, title=f"{name}   model {prediction.model}")
             yield f"wrote {options.plot}"
+
+
+def _reddening(options):
+    """E(B-V) with its error, as `predict_sed` takes it."""
+    if options.reddening is None or not options.reddening_error:
+        return options.reddening
+    return options.reddening, options.reddening_error
+
+
+def _anchored(sed, options):
+    """The SED on the scale of a magnitude, if one is given."""
+    if options.magnitude is None:
+        return sed
+    if options.bandpass is None:
+        raise InputError("--magnitude needs --bandpass FILE, a throughput with wavelengths")
+    band = read_throughput(options.bandpass).to_synphot()
+    return anchor(sed, options.magnitude * u.ABmag, band,
+                  magnitude_error=options.magnitude_error * u.mag)
 
 
 def _table(name, spectrum, sed, prediction, measured, caveat):

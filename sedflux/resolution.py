@@ -4,7 +4,7 @@ import numpy as np
 from scipy import sparse
 from scipy.interpolate import make_interp_spline
 
-from sedflux.grids import pixel_edges
+from sedflux.grids import index_runs, pixel_edges
 
 __all__ = ["FWHM_PER_SIGMA", "broadening_sigma", "degrade_spectra", "lsf_matrix",
            "recovery_matrix"]
@@ -78,9 +78,7 @@ def lsf_matrix(wavelength, sigma, *, new_wavelength=None, reach=5.0):
     first = np.clip(np.minimum(first, np.searchsorted(wavelength, centre, "right") - 1),
                     0, wavelength.size - 1)
     last = np.clip(np.maximum(last, first + 2), 0, wavelength.size)
-    count = last - first
-    rows = np.repeat(np.arange(centre.size), count)
-    columns = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count - first, count)
+    rows, columns = index_runs(first, last)
     offset = wavelength[columns] - centre[rows]
     # Narrower than a pixel, a sampled Gaussian no longer conserves its shape: the
     # hat function of linear interpolation takes over.

@@ -14,7 +14,7 @@ from astropy import units as u
 from scipy import sparse
 
 from sedflux.exceptions import InputError
-from sedflux.grids import integral_matrix, interpolation_matrix, pixel_edges
+from sedflux.grids import index_runs, integral_matrix, interpolation_matrix, pixel_edges
 from sedflux.resolution import FWHM_PER_SIGMA, lsf_matrix, recovery_matrix
 
 __all__ = ["CountModel", "LineSpread", "SecondOrder", "blur_operator", "count_model", "fine_grid",
@@ -113,9 +113,7 @@ class LineSpread:
     def _tabulated_matrix(self, fine):
         first = np.searchsorted(fine, fine - self.offset[-1])
         last = np.searchsorted(fine, fine - self.offset[0], side="right")
-        count = last - first
-        rows = np.repeat(np.arange(fine.size), count)
-        columns = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count - first, count)
+        rows, columns = index_runs(first, last)
         step = fine[rows] - fine[columns]
         place = np.interp(fine[rows], self.wavelength, np.arange(self.wavelength.size))
         left = np.clip(place.astype(int), 0, max(self.wavelength.size - 2, 0))

@@ -7,6 +7,7 @@ from astropy.io import fits
 from sedflux import __version__
 from sedflux.cli import main
 from sedflux.demo import demo_path
+from sedflux.libraries.sedfile import read_sed
 
 
 def test_predict_demo_with_figure(tmp_path, capsys):
@@ -72,3 +73,25 @@ def test_predict_of_garbage(tmp_path, capsys):
     path.write_bytes(np.random.default_rng(0).bytes(5000))
     assert main(["predict", str(path)]) == 2
     assert "cannot be read" in capsys.readouterr().err
+
+
+def test_an_sed_for_a_response_curve(tmp_path):
+    """Reddened, on the scale of a magnitude, with its covariance."""
+    (tmp_path / "band.txt").write_text("5599 0.0\n5600 0.5\n6300 0.5\n7000 0.5\n7001 0.0\n")
+    target = tmp_path / "sed.fits"
+    assert main(["predict", demo_path("16cygb_miles"), "--reddening", "0.05", "--reddening-error",
+                 "0.01", "--magnitude", "15.2", "--magnitude-error", "0.02", "--bandpass",
+                 str(tmp_path / "band.txt"), "--output", str(target)]) == 0
+    sed = read_sed(target)
+    assert sed.flux.unit.is_equivalent("erg / (s cm2 Angstrom)")
+    assert set(sed.meta["sedflux"]["parts"]) == {"reddening", "anchor"}
+    assert (sed.meta["sedflux"]["covariance"].sigma / sed.flux.value).min() > 0.015
+
+
+def test_several_seds_go_to_a_folder(tmp_path, capsys):
+    files = [demo_path("16cygb_miles"), demo_path("bd17_stis")]
+    assert main(["predict", *files, "--output", str(tmp_path / "seds")]) == 0
+    assert sorted(path.name for path in (tmp_path / "seds").iterdir()) == [
+        "16cygb_miles.fits", "bd17_stis.fits"]
+    assert main(["predict", files[0], "--magnitude", "15", "--output", str(tmp_path / "x")]) == 2
+    assert "--bandpass FILE" in capsys.readouterr().err

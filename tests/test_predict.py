@@ -251,3 +251,17 @@ def test_bad_options_say_what_to_do(predictor, spectrum, change, message):
 
 def test_model_by_name_is_loaded():
     assert Predictor("uara.stars1").name == "uara.stars1"
+
+
+def test_stars_behind_different_dust(star):
+    """E(B-V) of each star at once, and one by one."""
+    grid, flux = star
+    many = Predictor().predict(grid, np.stack([flux, flux]), np.full((2, flux.size), 1e4))
+    both = many.reddened([0.0, 0.2], ebv_error=[0.01, 0.03])
+    for row, (ebv, error) in enumerate(((0.0, 0.01), (0.2, 0.03))):
+        one = many[row].reddened(ebv, ebv_error=error)
+        assert_allclose(both[row].flux, one.flux)
+        assert_allclose(both[row].sigma, one.sigma)
+        assert_allclose(both[row].parts["reddening"], one.parts["reddening"])
+    with pytest.raises(InputError, match="one number or 2"):
+        many.reddened([0.1, 0.2, 0.3])
