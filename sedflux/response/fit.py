@@ -443,9 +443,10 @@ class _Fit:
         if self.options.grey_error > 0:
             rows.append(np.full((len(stars), stars.nodes.size), self.options.grey_error))
         if self.options.wavelength_error > 0:
-            slope = np.gradient(np.log(np.maximum(density, 1e-300)), stars.fine, axis=1)
-            index = np.clip(np.searchsorted(stars.fine, stars.nodes), 0, stars.fine.size - 1)
-            rows.append(np.clip(self.options.wavelength_error * slope[:, index], -0.5, 0.5))
+            index = np.clip(np.searchsorted(stars.fine, stars.nodes), 1, stars.fine.size - 2)
+            after, before = (np.log(np.maximum(density[:, index + one], 1e-300)) for one in (1, -1))
+            slope = (after - before) / (stars.fine[index + 1] - stars.fine[index - 1])
+            rows.append(np.clip(self.options.wavelength_error * slope, -0.5, 0.5))
         modes = stars.modes
         self.own = stars.own
         if self.options.diagonal:

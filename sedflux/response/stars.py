@@ -106,8 +106,14 @@ class Stars:
         -------
         density : `~numpy.ndarray`, shape (N, m)
         """
-        passed = self.area * throughput * self.photons
-        return passed if self.spread is None else (self.spread @ passed.T).T
+        density = np.empty_like(self.photons)
+        throughput = np.broadcast_to(throughput, density.shape)
+        # A few stars at a time stay in the processor's cache, and each star's row in one piece.
+        for begin in range(0, len(density), CHUNK):
+            rows = slice(begin, begin + CHUNK)
+            passed = self.area * throughput[rows] * self.photons[rows]
+            density[rows] = passed if self.spread is None else (self.spread @ passed.T).T
+        return density
 
     def expected(self, density):
         """Count rates of the flat list of pixels, shape (p,), with the second order."""
@@ -299,8 +305,9 @@ def _errors_at_nodes(star, row, smooth, nodes, modes, own, parts):
     sample = np.interp(nodes, star.sed.wavelength, np.gradient(star.sed.wavelength))
     own[row] *= np.maximum(sample / np.gradient(nodes), 1.0)
     for name, direction in star.parts.items():
-        part = parts.setdefault(name, np.zeros((len(modes), nodes.size)))
-        part[row] = (smooth @ (np.asarray(direction) * flux)) / level
+        if name not in parts:
+            parts[name] = np.zeros((len(modes), nodes.size))
+        parts[name][row] = (smooth @ (np.asarray(direction) * flux)) / level
 
 
 def _compressed(modes, own):
