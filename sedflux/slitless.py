@@ -282,7 +282,8 @@ def count_model(pixels, sed_wavelength, *, area, line_spread=None, second_order=
         None at all if not given.
     second_order : `SecondOrder`, optional
     sed_resolving_power : float, optional
-        lambda / FWHM with which the SED was broadened already; none if not given.
+        lambda / FWHM with which the SED was broadened already; none if not given.  Without a
+        line-spread function the SED is taken to be as blurred as the counts.
     extra : `~numpy.ndarray`, optional
         Further points of the fine grid, such as those of a tabulated throughput.
 
@@ -303,6 +304,7 @@ def count_model(pixels, sed_wavelength, *, area, line_spread=None, second_order=
         )
     points = np.concatenate([sed_wavelength, np.asarray(extra, dtype=float)])
     if line_spread is None:
+        sed_resolving_power = None
         fine = _distinct(np.concatenate([edges, pixels, points]), edges[0], edges[-1])
         collect = integral_matrix(fine, edges[:-1], edges[1:])
     else:

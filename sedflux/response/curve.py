@@ -81,6 +81,31 @@ class ResponseCurve:
     field: FieldTerms = default(default_factory=FieldTerms)
     problem: object = default(default=None, repr=False, compare=False)
 
+    @classmethod
+    def from_throughput(cls, throughput, *, area):
+        """
+        A response from a known throughput, such as a published sensitivity.
+
+        Parameters
+        ----------
+        throughput : path-like, `~sedflux.instrument.Throughput` or `synphot.SpectralElement`
+            Its errors, if there are any, are taken as common to all wavelengths.
+        area : `~astropy.units.Quantity`
+            Collecting area.
+
+        Returns
+        -------
+        response : `ResponseCurve`
+        """
+        from sedflux.instrument import as_throughput
+
+        known = as_throughput(throughput, area=area)
+        good = known.value > 0
+        value = np.where(good, known.value, known.value[good].min())
+        error = np.zeros_like(value) if known.error is None else known.error
+        covariance = LowRankCovariance(np.zeros(value.size), (error / value)[None] * good)
+        return cls(known.wavelength, value, covariance, area, good)
+
     @property
     def sigma(self):
         """Statistical standard deviation of the throughput, shape (n,)."""
@@ -147,7 +172,7 @@ class ResponseCurve:
                                       for name, value in place.items()})[0]
         else:
             term = np.zeros(len(self.field.names))
-        smooth = self.field.basis(wavelength, (self.knots[0], self.knots[-1]))
+        smooth = self.field.basis(wavelength, tuple(self.wavelength[[0, -1]]))
         return np.hstack([base, *(value * smooth for value in term)])
 
     def to_synphot(self):
@@ -181,7 +206,7 @@ class ResponseCurve:
         spectrum : type of ``counts``
             In erg/s/cm2/Angstrom, with the errors of counts and response;
             ``meta["sedflux"]["covariance"]`` holds their covariance.  Pixels where the
-            response is not good are masked.
+            response is not good are masked.  The flux is as blurred as the counts are.
 
         Raises
         ------

@@ -169,8 +169,8 @@ def read_response(path):
         header, table, arrays, stars = (_read_ecsv if path.suffix == ".ecsv" else _read_fits)(path)
     except (OSError, KeyError, ValueError) as error:
         raise InputError(
-            f"{path.name} is no response of sedflux ({error}); files for aXe and synphot are read "
-            "by sedflux.read_throughput") from error
+            f"{path.name} is no response of sedflux ({error}); files for aXe and synphot go to "
+            "ResponseCurve.from_throughput") from error
     return _response(header, table, arrays, stars)
 
 

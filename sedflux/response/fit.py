@@ -144,7 +144,8 @@ def fit_response(counts, seds, *, area=None, band=None, line_spread=None, resolv
         Count rate from which a pixel is saturated.
     sed_resolving_power : float, optional
         lambda / FWHM with which the SEDs were broadened already; by default what
-        `sedflux.predict_sed` says of its SEDs (200), and none for others.
+        `sedflux.predict_sed` says of its SEDs (200), and none for others.  Without a
+        line-spread function SEDs are taken to be as blurred as the counts.
     covariance : {'full', 'diagonal'}, optional
         ``diagonal`` forgets that errors of an SED are common to its wavelengths, for
         comparison: the response's errors come out far too small.
@@ -356,7 +357,6 @@ class _Fit:
         self.reasons = {}
         self.common = (1.0, 1.0)
         self.noise = _noise_models(stars)
-        self.extra = np.zeros((len(stars), 0, stars.nodes.size), dtype=np.float32)
         self.own = stars.own
 
     def run(self, start=None):

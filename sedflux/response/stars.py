@@ -185,7 +185,10 @@ def _read_one(counts, sed, row, name, options):
     if reason:
         return reason
     meta = (sed.meta or {}).get("sedflux", {})
-    power = options["sed_resolving_power"] or meta.get("resolving_power")
+    # Without a line-spread function SEDs are taken to be as blurred as the counts.
+    power = None
+    if options["blurred"]:
+        power = options["sed_resolving_power"] or meta.get("resolving_power")
     return _Star(name, row, pixels, good, pixels[good], edges[:-1][good], edges[1:][good],
                  rate[good], variance[good], arrays, power, meta.get("parts", {}))
 
@@ -217,7 +220,7 @@ def read_stars(counts, seds, *, area, names=None, line_spread=None, second_order
     """
     names = [str(name) for name in (names if names is not None else range(len(counts)))]
     options = {"saturation": saturation, "wavelength_range": wavelength_range,
-               "sed_resolving_power": sed_resolving_power}
+               "sed_resolving_power": sed_resolving_power, "blurred": line_spread is not None}
     found, rejected = [], {}
     for row, (one, sed) in enumerate(zip(counts, seds, strict=True)):
         if exclude and names[row] in exclude:

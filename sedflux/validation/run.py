@@ -17,14 +17,17 @@ from sedflux.validation.stars import (
     both_miles_tables,
     color_table,
     fit_reddening,
+    miles_table,
     predict_left_out,
     star_table,
 )
-from sedflux.validation.synthetic import synthetic_cases, synthetic_table
+from sedflux.validation.synthetic import synthetic_cases, synthetic_cells, synthetic_table
 
 __all__ = ["continuum", "foreign", "model_count", "star_count", "stars", "synthetic",
            "write_table"]
 
+#: S/N to which noise is added for the cells of real stars.
+_CELL_SNRS = (10.0, 20.0, 40.0, 80.0)
 #: S/N of the map and the histograms.
 _FIGURE_SNR = 20.0
 
@@ -71,6 +74,8 @@ def synthetic(library, folder, *, model=None, realisations=4, baselines=True, sa
     table = synthetic_table(library, predictor, kernels, realisations=realisations,
                             baselines=baselines, progress=say)
     write_table(table, folder / "synthetic.ecsv", say)
+    write_table(synthetic_cells(library, predictor, realisations=realisations),
+                folder / "synthetic_cells.ecsv", say)
     cases = {snr: synthetic_cases(library, predictor, snr) for snr in (20.0, 40.0, 80.0)}
     teff, prediction, truth = cases[_FIGURE_SNR]
     order = [int(np.argmin(np.abs(teff - value))) for value in (5200.0, 6000.0, 8000.0)]
@@ -94,7 +99,7 @@ def stars(stis, miles, photometry, folder, *, models=(), compare=None, snr=None,
     """
     Tables and figures of the accuracy on real stars.
 
-    Writes ``stars.ecsv``, ``each_star.ecsv``, ``colors.ecsv``, ``miles.ecsv``,
+    Writes ``stars.ecsv``, ``each_star.ecsv``, ``colors.ecsv``, ``miles.ecsv``, ``star_cells.ecsv``,
     ``stars.png`` and ``miles.png``.
 
     Parameters
@@ -126,8 +131,21 @@ def stars(stis, miles, photometry, folder, *, models=(), compare=None, snr=None,
         by_wavelength[label], by_cell[label] = _errors(left_out)
     for name, parts in found.items():
         write_table(vstack(parts), folder / f"{name}.ecsv", say)
+    write_table(_star_cells(_left_out_models(models)[1], library, real),
+                folder / "star_cells.ecsv", say)
     figures.plot_stars(folder / "stars.png", by_wavelength)
     figures.plot_miles(folder / "miles.png", by_cell)
+
+
+def _star_cells(predictors, library, real):
+    """Pulls against MILES, dust fitted, by band, temperature and S/N of the spectra."""
+    parts = []
+    for snr in _CELL_SNRS:
+        part = miles_table(predict_left_out(predictors, library, real, snr=snr), dereddened=False)
+        part.add_column([snr] * len(part), name="snr", index=0)
+        part.remove_column("dust")
+        parts.append(part)
+    return vstack(parts)
 
 
 def _errors(left_out):

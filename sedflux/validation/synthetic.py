@@ -1,5 +1,7 @@
 """Accuracy on real syntheses kept out of the training, beside the Fisher bound."""
 
+from itertools import pairwise
+
 import numpy as np
 from astropy.table import Table
 
@@ -13,7 +15,11 @@ from sedflux.validation.labelfit import LabelFit
 from sedflux.validation.metrics import BANDS, SLITLESS_BANDS, band_rows, score
 from sedflux.validation.ridge import fit_ridge
 
-__all__ = ["noisy_inputs", "split_targets", "synthetic_cases", "synthetic_table"]
+__all__ = ["noisy_inputs", "split_targets", "synthetic_cases", "synthetic_cells",
+           "synthetic_table"]
+
+#: Edges of the cells in effective temperature (K).
+_TEFF_EDGES = (4500.0, 5500.0, 6500.0, 8000.0, 10250.0)
 
 _RIDGE_EXAMPLES = 6000
 #: Effective temperatures to which the targets refer.
@@ -106,6 +112,49 @@ def synthetic_cases(library, predictor, snr, *, seed=17):
                               np.random.default_rng([seed, int(snr)]))
     return (test.labels[:, 0], predictor.predict(input_grid(), flux, ivar),
             np.exp(library_seds(test)))
+
+
+def synthetic_cells(library, predictor, *, snrs=(10.0, 20.0, 40.0, 80.0), realisations=4, seed=23):
+    """
+    Pulls and coverage of a network on held-out models, by band, temperature and S/N.
+
+    Of spectra without flags.
+
+    Parameters
+    ----------
+    library : `~sedflux.libraries.SpectralLibrary`
+    predictor : `~sedflux.Predictor`
+    snrs : sequence of float, optional
+    realisations : int, optional
+        Noise realisations of each model.
+    seed : int, optional
+
+    Returns
+    -------
+    table : `~astropy.table.Table`
+        One row a cell of 30 spectra or more.
+    """
+    bands, rows = band_rows(sed_grid(), BANDS), []
+    for snr in snrs:
+        parts = [synthetic_cases(library, predictor, snr, seed=seed + number)
+                 for number in range(realisations)]
+        teff = np.concatenate([part[0] for part in parts])
+        flux, diagonal, factor = (np.concatenate([getattr(part[1], name) for part in parts])
+                                  for name in ("flux", "diagonal", "factor"))
+        truth = np.concatenate([part[2] for part in parts])
+        # Sigma of flagged spectra was widened on purpose.
+        plain = np.array([not flags for part in parts for flags in part[1].flags])
+        for low, high in pairwise(_TEFF_EDGES):
+            cell = plain & (teff >= low) & (teff < high)
+            if cell.sum() < 30:
+                continue
+            for band, inside in bands.items():
+                result = score(flux[cell], diagonal[cell], factor[cell], truth[cell], inside)
+                rows.append({"snr": snr, "teff": low, "teff_end": high, "band": band,
+                             "spectra": int(cell.sum()), "error": result.error,
+                             "pull": result.pull, "coverage68": result.coverage68,
+                             "coverage95": result.coverage95})
+    return Table(rows)
 
 
 def synthetic_table(library, predictor, kernels, *, snrs=(10.0, 20.0, 40.0, 80.0),

@@ -98,3 +98,21 @@ def test_seds_keep_their_covariance(sky, tmp_path):
         assert set(meta["parts"]) == {"reddening", "anchor"}
     with pytest.raises(InputError, match="overwrite=True"):
         write_sed(sed, tmp_path / "sed.fits")
+
+
+def test_a_spectral_element_goes_in_and_comes_back(responses):
+    element = responses["GV"].to_synphot()
+    response = ResponseCurve.from_throughput(element, area=responses["GV"].area)
+    inside = responses["GV"].wavelength[responses["GV"].good]
+    assert_allclose(response.to_synphot()(inside * u.AA).value, element(inside * u.AA).value)
+
+
+def test_a_published_sensitivity_calibrates(sky, responses, tmp_path):
+    responses["GV"].write(tmp_path / "sens.fits", format="axe")
+    known = ResponseCurve.from_throughput(tmp_path / "sens.fits", area=responses["GV"].area)
+    one, other = (response.calibrate(sky.counts["GV"][0]) for response in (responses["GV"], known))
+    wavelength = one.spectral_axis.value
+    good = ~one.mask & ~other.mask & (wavelength > 4080.0) & (wavelength < 6250.0)
+    assert good.sum() > 300
+    assert_allclose(other.flux.value[good], one.flux.value[good], rtol=2e-3)
+    assert_allclose(other.uncertainty.array[good], one.uncertainty.array[good], rtol=0.05)

@@ -425,3 +425,32 @@ def test_ordinary_warnings_stay_silent(rng, recwarn):
     fit_response(counts, seds, area=AREA, resolving_power=300.0, wavelength_error=1.0 * u.AA,
                  grey_error=0.01)
     assert not [one for one in recwarn if issubclass(one.category, RuntimeWarning)]
+
+
+def test_the_field_is_evaluated_as_it_was_fitted():
+    """A slope in wavelength that grows over the field, without noise, through a line spread."""
+    rng = np.random.default_rng(4)
+    x = rng.uniform(0.0, 9216.0, 20)
+
+    def slope(wavelength, place):
+        return 0.05 * (2.0 * place / 9216.0 - 1.0) * (wavelength - 5100.0) / 1000.0
+
+    counts = []
+    for place in x:
+        rate = counts_of(FLUX, 250.0, change=lambda w, place=place: slope(w, place))
+        counts.append(as_counts(rate, 1e-4 * rate))
+    response = fit_response(counts, [make_sed(modes=((1e-4,), ("level",)))] * 20, area=AREA,
+                            resolving_power=250.0, stars={"x": x, "y": np.full(20, 4616.0)},
+                            field=FieldTerms(position=1), robust=False)
+    wavelength = np.linspace(4300.0, 5900.0, 9)
+    for place in (0.0, 3000.0, 9216.0):
+        value, *_ = response.evaluate(wavelength, x=place, y=4616.0)
+        assert_allclose(value, np.log(throughput(wavelength)) + slope(wavelength, place), atol=2e-3)
+
+
+def test_without_line_spread_seds_stay_as_they_are():
+    rate = counts_of(FLUX)
+    counts = [as_counts(rate, 1e-5 * rate)]
+    with_it, without = (fit_response(counts, [make_sed(**meta)], area=AREA)
+                        for meta in ({"resolving_power": 200.0}, {}))
+    assert_allclose(with_it.throughput, without.throughput)
