@@ -5,11 +5,12 @@ from astropy import units as u
 
 from sedflux.exceptions import InputError
 
-__all__ = ["MIN_PIXELS", "count_arrays", "faults"]
+__all__ = ["MIN_PIXELS", "RATES", "count_arrays", "faults"]
 
 #: Fewer good pixels than these say nothing of a response.
 MIN_PIXELS = 5
-_RATES = (u.electron / u.s, u.ct / u.s, u.adu / u.s, u.photon / u.s)
+#: Units of count rates.
+RATES = (u.electron / u.s, u.ct / u.s, u.adu / u.s, u.photon / u.s)
 #: Relative noise of counts that come without uncertainty.
 _NO_NOISE = 1e-4
 #: Counts more negative than this many sigma are no noise.
@@ -45,7 +46,7 @@ def count_arrays(counts, label, *, saturation=None):
 
     if not isinstance(counts, Spectrum) or counts.flux.ndim != 1:
         raise InputError(f"{label} must be a specutils.Spectrum of one dimension")
-    if counts.flux.unit not in _RATES:
+    if counts.flux.unit not in RATES:
         raise InputError(
             f"{label} has the unit {counts.flux.unit.to_string()!r}; "
             "electron / s (or ct / s) a pixel is needed: divide by the exposure time"

@@ -50,6 +50,8 @@ def write_response(response, path, *, format=None, overwrite=False):
         format = "ecsv" if path.suffix == ".ecsv" else "fits"
     if format not in FORMATS:
         raise InputError(f"format is {format!r}; {', '.join(FORMATS)} are allowed")
+    if not path.parent.is_dir():
+        raise InputError(f"folder {str(path.parent)!r} does not exist; make it first")
     if path.exists() and not overwrite:
         raise InputError(f"{str(path)!r} exists; give overwrite=True to replace it")
     {"fits": _write_fits, "ecsv": _write_ecsv, "axe": _write_axe,

@@ -19,6 +19,7 @@ from scipy.stats import chi2 as chi2_distribution
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError, SedfluxWarning
 from sedflux.grids import interpolation_matrix
+from sedflux.response.counts import RATES
 from sedflux.response.curve import ResponseCurve, spline_basis
 from sedflux.response.field import FieldTerms
 from sedflux.response.solve import (
@@ -202,7 +203,7 @@ def fit_response(counts, seds, *, area=None, band=None, line_spread=None, resolv
         counts, seds, area=area.to_value(u.cm**2), names=names, line_spread=line_spread,
         second_order=second_order, sed_resolving_power=sed_resolving_power,
         wavelength_range=None if band is None else band.wavelength_range,
-        saturation=None if saturation is None else u.Quantity(saturation).value, exclude=exclude)
+        saturation=_saturation(saturation), exclude=exclude)
     terms = _field_values(field, stars, len(counts))[ready.row]
     width = None if line_spread is None else line_spread.fwhm_at
     return fit_stars(ready, options, field=field, terms=terms, fwhm=width)
@@ -274,6 +275,15 @@ def _positive(value, name, unit=None, *, zero=False):
     if not np.isfinite(number) or number < 0 or (number == 0 and not zero):
         raise InputError(f"{name} is {value}; it must be positive and finite")
     return number
+
+
+def _saturation(saturation):
+    """Count rate of saturation as a number."""
+    if saturation is None:
+        return None
+    if getattr(saturation, "unit", None) not in RATES:
+        raise InputError(f"saturation is {saturation!r}; give a count rate, as 900 * u.ct / u.s")
+    return _positive(saturation.value, "saturation")
 
 
 def _field_values(field, stars, number):
@@ -580,6 +590,11 @@ class _Fit:
         degrees = int(pixels[used].sum()) - self.design.size
         nodes = self.stars.nodes
         log_throughput = self.at_nodes @ beta[: self.k]
+        top = float(np.exp(log_throughput[good].max(initial=-np.inf)))
+        if top > 1.0:
+            warnings.warn(f"the throughput reaches {top:.3g}, more electrons than photons: check "
+                          "collecting area, units of counts, exposure time and magnitudes",
+                          SedfluxWarning, stacklevel=4)
         root = root_of_inverse(inverse)
         statistical = LowRankCovariance(np.zeros(nodes.size),
                                         (self.at_nodes @ root[: self.k]).T)

@@ -166,7 +166,10 @@ def _read_one(counts, sed, row, name, options):
                                           saturation=options["saturation"])
     if pixels.size > 1 and np.any(np.diff(pixels) <= 0):
         return "two pixels have the same wavelength"
-    arrays = from_sed(sed)
+    try:
+        arrays = from_sed(sed)
+    except InputError as error:
+        raise InputError(f"seds[{row}]: {error}") from error
     if not arrays.absolute:
         return "its SED is relative; put it on an absolute scale with sedflux.anchor"
     if pixels.size < MIN_PIXELS:

@@ -81,6 +81,8 @@ def test_files_that_are_none_are_told(tmp_path, responses):
                                          "a\n1\n")
     with pytest.raises(InputError, match="no response of sedflux"):
         ResponseCurve.read(tmp_path / "other.ecsv")
+    with pytest.raises(InputError, match="make it first"):
+        responses["GU"].write(tmp_path / "none" / "x.fits")
     with pytest.raises(InputError, match="fits, ecsv, axe, synphot"):
         responses["GU"].write(tmp_path / "x.dat", format="table")
 

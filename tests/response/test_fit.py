@@ -391,6 +391,8 @@ def test_bad_input(rng):
         ((["x"], [sed]), {}, "specutils.Spectrum"),
         (([good], [sed]), {"covariance": "none"}, "'full' and 'diagonal'"),
         (([good], [sed]), {"grey_error": -1.0}, "grey_error is -1"),
+        (([good], [sed]), {"saturation": 3.0 * u.m}, "saturation is"),
+        (([good], [1.0]), {}, r"seds\[0\]: sed must be"),
         (([good], [sed]), {"knot_spacing": 3.0 * u.s}, "knot_spacing"),
         (([good], [sed]), {"truth_scale": np.nan}, "truth_scale"),
         (([good, good], [sed, sed]), {"names": ["a", "a"]}, "name of its own"),
@@ -454,3 +456,9 @@ def test_without_line_spread_seds_stay_as_they_are():
     with_it, without = (fit_response(counts, [make_sed(**meta)], area=AREA)
                         for meta in ({"resolving_power": 200.0}, {}))
     assert_allclose(with_it.throughput, without.throughput)
+
+
+def test_more_electrons_than_photons_are_doubted(rng):
+    counts, seds = field(rng, 4)
+    with pytest.warns(SedfluxWarning, match="more electrons than photons"):
+        fit_response(counts, seds, area=0.1 * AREA)
