@@ -93,15 +93,15 @@ def lsf_matrix(wavelength, sigma, *, new_wavelength=None, reach=5.0):
     return sparse.csr_matrix(sparse.diags_array(scale) @ matrix)
 
 
-def recovery_matrix(wavelength, resolving_power, position, *, iterations=8, points=8):
+def recovery_matrix(wavelength, resolving_power, position, *, iterations=32, points=8):
     """
     Operator from samples of a broadened curve to the curve itself, where it can be told.
 
     For curves that will be broadened again, by an instrument of about the same resolving
     power, and must not be broadened twice.  Samples are joined by a cubic spline in
     ln(wavelength), and what the broadening took is put back by van Cittert's iteration
-    (1931): features much narrower than the line-spread function stay lost, so that noise
-    is not raised beyond ``iterations + 1`` times.
+    (1931).  Features much narrower than the line-spread function stay lost; what noise the
+    iteration raises, broadening at a like resolving power lowers again.
 
     Parameters
     ----------
