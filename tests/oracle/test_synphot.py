@@ -77,4 +77,4 @@ def test_binned_counts_without_line_spread_function(sed, rng, irregular):
     counts = model.counts(np.interp(model.fine, throughput, value), sed.flux.value)
     assert units.PHOTLAM is not None
     assert pixel_edges(pixels).size == expected.size + 1
-    assert_allclose(counts, expected, rtol=1e-9)
+    assert_allclose(counts, expected, rtol=1e-10)
