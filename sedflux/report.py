@@ -9,6 +9,7 @@ from sedflux.continuum import remove_continuum, smooth_basis
 from sedflux.exceptions import InputError
 from sedflux.grids import input_grid, rebin_spectra
 from sedflux.instrument import read_throughput
+from sedflux.libraries.connect import read_spectrum
 from sedflux.libraries.sedfile import write_sed
 from sedflux.photometry import anchor
 from sedflux.predict import Predictor, predict_sed
@@ -21,23 +22,6 @@ __all__ = ["measured_sed", "predict_files"]
 
 #: Wavelengths of the printed SED, in Angstrom.
 _SHOWN = (2600.0, 3000.0, 3500.0, 3800.0, 4500.0, 5500.0, 6500.0, 7500.0, 8500.0, 10000.0)
-
-
-def _read(path):
-    from specutils import Spectrum
-
-    from sedflux.libraries.connect import register_readers
-
-    register_readers()
-    try:
-        return Spectrum.read(path)
-    except FileNotFoundError as error:
-        raise InputError(f"spectrum {path!r} does not exist") from error
-    except Exception as error:  # specutils raises whatever its loaders raise
-        raise InputError(
-            f"spectrum {path!r} cannot be read ({type(error).__name__}: {error}); sedflux knows "
-            "LAMOST, CALSPEC, NGSL and MILES files, and all that specutils reads"
-        ) from error
 
 
 def measured_sed(spectrum, velocity, prediction):
@@ -105,7 +89,7 @@ def predict_files(files, options):
     """
     predictor = Predictor(options.model)
     for path in files:
-        spectrum = _read(path)
+        spectrum = read_spectrum(path)
         velocity = options.radial_velocity
         velocity = None if velocity is None else velocity * u.km / u.s
         sed = predict_sed(spectrum, model=predictor, resolving_power=options.resolving_power,

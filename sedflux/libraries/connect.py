@@ -1,5 +1,6 @@
 """Registers the readers with specutils, before its general ones."""
 
+from sedflux.exceptions import InputError
 from sedflux.libraries.calspec import (
     identify_calspec,
     identify_ngsl,
@@ -10,7 +11,7 @@ from sedflux.libraries.lamost import identify_lamost, read_lamost
 from sedflux.libraries.miles import identify_miles, read_miles
 from sedflux.libraries.sedfile import identify_sed, read_sed
 
-__all__ = ["READERS", "register_readers"]
+__all__ = ["READERS", "read_spectrum", "register_readers"]
 
 #: Name of each format, how it is recognised and read.
 READERS = {
@@ -48,3 +49,34 @@ def register_readers():
         if ("Spectrum", name) not in known:
             data_loader(name, identifier=identify, dtype=Spectrum, extensions=["fits", "gz"],
                         priority=_PRIORITY)(read)
+
+
+def read_spectrum(path):
+    """
+    Read a spectrum or an SED, whatever specutils and sedflux know.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    spectrum : `~specutils.Spectrum`
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If the file is missing or not understood.
+    """
+    from specutils import Spectrum
+
+    register_readers()
+    try:
+        return Spectrum.read(path)
+    except FileNotFoundError as error:
+        raise InputError(f"spectrum {str(path)!r} does not exist") from error
+    except Exception as error:  # specutils raises whatever its loaders raise
+        raise InputError(
+            f"spectrum {str(path)!r} cannot be read ({type(error).__name__}: {error}); sedflux "
+            "knows LAMOST, CALSPEC, NGSL and MILES files, and all that specutils reads"
+        ) from error

@@ -8,6 +8,7 @@ from astropy.table import Table
 
 from sedflux.exceptions import InputError
 from sedflux.instrument import get_instrument
+from sedflux.libraries.connect import read_spectrum
 from sedflux.response.curve import ResponseCurve
 from sedflux.response.field import FieldTerms
 from sedflux.response.fit import fit_response
@@ -34,18 +35,6 @@ def _files(paths):
     return found
 
 
-def _read(path):
-    from specutils import Spectrum
-
-    from sedflux.libraries.connect import register_readers
-
-    register_readers()
-    try:
-        return Spectrum.read(path)
-    except Exception as error:  # specutils' readers raise whatever they meet
-        raise InputError(f"{str(path)!r} cannot be read as a spectrum ({error})") from error
-
-
 def run_response(arguments):
     """
     Run ``sedflux response fit`` or ``apply``; lines of text.
@@ -64,7 +53,8 @@ def _fit(arguments):
     band, area = _band(arguments)
     field, stars = _field(arguments, names)
     response = fit_response(
-        [_read(spectra[name]) for name in names], [_read(seds[name]) for name in names],
+        [read_spectrum(spectra[name]) for name in names],
+        [read_spectrum(seds[name]) for name in names],
         area=area, band=band, resolving_power=arguments.resolving_power, names=names, field=field,
         stars=stars, grey_error=arguments.grey_error,
         wavelength_error=arguments.wavelength_error * u.AA, robust=not arguments.not_robust)
@@ -136,7 +126,7 @@ def _apply(arguments):
     folder = Path(arguments.output)
     folder.mkdir(parents=True, exist_ok=True)
     for name, path in _files(arguments.spectra).items():
-        calibrated = response.calibrate(_read(path))
+        calibrated = response.calibrate(read_spectrum(path))
         write_sed(calibrated, folder / f"{name}.fits", overwrite=True)
         yield f"wrote {folder / f'{name}.fits'}"
 

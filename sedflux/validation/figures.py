@@ -6,12 +6,14 @@ from sedflux.grids import sed_grid
 from sedflux.plotting import BAND_COLOR, INK, TRUTH_COLOR, load_pyplot
 from sedflux.validation.metrics import BANDS, band_rows
 
-__all__ = ["plot_error_map", "plot_examples", "plot_histograms", "plot_miles", "plot_stars"]
+__all__ = ["plot_error_map", "plot_examples", "plot_histograms", "plot_miles", "plot_stars",
+           "save_figure"]
 
 _COLORS = (INK, TRUTH_COLOR, "#548235", "#7f7f7f")
 
 
-def _finish(figure, path):
+def save_figure(figure, path):
+    """Write a figure and let it go."""
     figure.savefig(path, dpi=110)
     load_pyplot().close(figure)
 
@@ -45,7 +47,7 @@ def plot_examples(path, cases):
         axis.set_xlabel("wavelength (vacuum Å)")
     for axis in axes[:, 0]:
         axis.set_ylabel("F$_\\lambda$ / mean(4000-7000 Å)", fontsize="small")
-    _finish(figure, path)
+    save_figure(figure, path)
 
 
 def plot_error_map(path, teff, errors, *, title):
@@ -75,7 +77,7 @@ def plot_error_map(path, teff, errors, *, title):
                            norm=LogNorm(0.2, 30.0), cmap="viridis", shading="nearest")
     figure.colorbar(mesh, ax=axis, label="rms error (%)")
     axis.set(xlabel="wavelength (vacuum Å)", ylabel="effective temperature (K)", title=title)
-    _finish(figure, path)
+    save_figure(figure, path)
 
 
 def plot_histograms(path, errors, pulls, *, title):
@@ -104,7 +106,7 @@ def plot_histograms(path, errors, pulls, *, title):
     for axis in axes.flat:
         axis.set_yticks([])
     figure.suptitle(title)
-    _finish(figure, path)
+    save_figure(figure, path)
 
 
 def _running(axis, values, label, color):
@@ -142,7 +144,7 @@ def plot_stars(path, cases):
     axis.set(xlabel="wavelength (vacuum Å)", ylabel="predicted / HST - 1 (%)", ylim=(-30, 40),
              title="median and 16-84 % of HST/STIS stars, E(B-V) fitted")
     _legend(axis)
-    _finish(figure, path)
+    save_figure(figure, path)
 
 
 def plot_miles(path, cases):
@@ -166,4 +168,4 @@ def plot_miles(path, cases):
         axis.set_title(cell, fontsize="small")
     _legend(*(axis for axis in axes[:, 0] if axis.get_legend_handles_labels()[0]))
     axes[-1, 0].set_xlabel("wavelength (vacuum Å)")
-    _finish(figure, path)
+    save_figure(figure, path)

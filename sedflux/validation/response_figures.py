@@ -4,13 +4,9 @@ import numpy as np
 from astropy.table import Table
 
 from sedflux.plotting import BAND_COLOR, INK, TRUTH_COLOR, load_pyplot
+from sedflux.validation.figures import save_figure
 
 __all__ = ["plot_closure", "plot_fields", "plot_real", "summarise_real"]
-
-
-def _finish(figure, path):
-    figure.savefig(path, dpi=110)
-    load_pyplot().close(figure)
 
 
 def plot_closure(path, curves):
@@ -37,7 +33,7 @@ def plot_closure(path, curves):
     axes[0, 0].set_ylabel("true throughput")
     axes[1, 0].set_ylabel("|error| of the response")
     axes[1, 0].legend(frameon=False, fontsize="small")
-    _finish(figure, path)
+    save_figure(figure, path)
 
 
 def plot_fields(path, detail):
@@ -70,7 +66,7 @@ def plot_fields(path, detail):
     axes[0, 0].set_ylabel("error a 50 Å (%)")
     axes[1, 0].set_ylabel("scatter of the pulls")
     axes[0, 0].legend(frameon=False, fontsize="small")
-    _finish(figure, path)
+    save_figure(figure, path)
 
 
 def summarise_real(detail):
@@ -129,4 +125,4 @@ def plot_real(path, detail):
         axis.set(title=band, xlabel="wavelength (vacuum Å)")
     axes[0, 0].set_ylabel("recovered / true response - 1 (%)")
     axes[0, 0].legend(frameon=False, fontsize="small")
-    _finish(figure, path)
+    save_figure(figure, path)
