@@ -218,8 +218,6 @@ def _validate_response(arguments, folder):
     from sedflux.validation import response_run as run
 
     bands = run.bands_of(arguments.response, arguments.throughput)
-    if not bands:
-        raise SedfluxError(f"{arguments.response} has no throughputs; give --throughput BAND=FILE")
     if arguments.closure:
         run.closures(bands, folder, library=arguments.synthetic, model=arguments.model, say=print)
     elif arguments.stars:

@@ -20,7 +20,7 @@ from sedflux.exceptions import InputError
 from sedflux.slitless import LineSpread, SecondOrder, photons_per_flux
 
 __all__ = ["SlitlessBand", "SlitlessInstrument", "Throughput", "get_instrument",
-           "list_instruments", "read_throughput"]
+           "list_instruments", "named_bands", "read_throughput"]
 
 #: What predicted SEDs cover, in Angstrom.
 SED_RANGE = (2500.0, 10500.0)
@@ -173,6 +173,34 @@ def list_instruments():
     ('csst', 'lookalike', 'hst-acs-g800l')
     """
     return tuple(_descriptions())
+
+
+def named_bands(name, files):
+    """
+    Bands of an instrument that have a throughput, as commands ask for them.
+
+    Parameters
+    ----------
+    name : str
+        One of `list_instruments`.
+    files : sequence of str
+        ``BAND=FILE``.
+
+    Returns
+    -------
+    bands : dict of str to `SlitlessBand`
+    named : tuple of str
+        Those that ``files`` names.
+    """
+    wrong = [text for text in files if "=" not in text]
+    if wrong:
+        raise InputError(f"--throughput is {wrong[0]!r}; BAND=FILE is needed")
+    pairs = dict(text.split("=", 1) for text in files)
+    bands = {key: band for key, band in get_instrument(name).with_throughputs(pairs).bands.items()
+             if band.throughput is not None}
+    if not bands:
+        raise InputError(f"{name} has no throughputs; give --throughput BAND=FILE")
+    return bands, tuple(pairs)
 
 
 def _descriptions():

@@ -12,17 +12,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from astropy import constants
 from astropy import units as u
 from astropy.table import Table
 
 from sedflux.exceptions import InputError
 from sedflux.grids import input_grid, integral_matrix, pixel_edges
-from sedflux.libraries.prior import survey_density
+from sedflux.instrument import Throughput
+from sedflux.libraries.prior import PRIORS, label_chances
 from sedflux.photometry import anchor
 from sedflux.predict import Predictor
 from sedflux.prediction import SED_RESOLVING_POWER
 from sedflux.reddening import extinction_curve
-from sedflux.slitless import blur_operator, fine_grid, sed_operator
+from sedflux.slitless import blur_operator, distinct_points, fine_grid, sed_operator
 
 __all__ = ["FieldSettings", "LibraryStars", "ModelStars", "Simulator", "SimulatedField",
            "electrons", "simulate_field"]
@@ -75,6 +77,8 @@ class FieldSettings:
     prior: str = "survey"
 
     def __post_init__(self):
+        if self.prior not in PRIORS:
+            raise InputError(f"prior is {self.prior!r}; {' and '.join(PRIORS)} are allowed")
         for name in ("ebv_scale", "ebv_error", "magnitude_error", "grey_error",
                      "wavelength_error"):
             if not getattr(self, name) >= 0:
@@ -110,7 +114,7 @@ class LibraryStars:
         self.resolving_power = None
         self._flux = np.asarray(chosen.sed_flux, dtype=float)
         self._lines = library_inputs(chosen, 2000.0, input_grid())
-        self._chances = _chances(self.labels, prior)
+        self._chances = label_chances(self.labels, prior, floor=0.0)
 
     def draw(self, size, snr, predictor, rng):
         """Rows, predicted SEDs, and true fluxes (size, n)."""
@@ -148,7 +152,7 @@ class ModelStars:
         rows = (self.labels[:, 0] >= teff[0]) & (self.labels[:, 0] <= teff[1])
         self.labels, self._lines = self.labels[rows], self._lines[rows]
         self.wavelength, self.resolving_power = predictor.wavelength, SED_RESOLVING_POWER
-        self._chances = _chances(self.labels, prior)
+        self._chances = label_chances(self.labels, prior, floor=0.0)
 
     def draw(self, size, snr, predictor, rng):
         """Rows, predicted SEDs, and true fluxes (size, n) from their covariance."""
@@ -157,14 +161,6 @@ class ModelStars:
         # The independent part is noise of a sampled curve, which no true SED has.
         draw = rng.standard_normal((size, 1, prediction.factor.shape[1])) @ prediction.factor
         return rows, prediction, prediction.flux * np.exp(draw[:, 0])
-
-
-def _chances(labels, prior):
-    """Chance of each star under a distribution of labels."""
-    if prior not in ("survey", "flat"):
-        raise InputError(f"prior is {prior!r}; 'survey' and 'flat' are allowed")
-    density = survey_density(labels) + 1e-12 if prior == "survey" else np.ones(len(labels))
-    return density / density.sum()
 
 
 def _predict(predictor, lines, snr, power, rng):
@@ -258,13 +254,12 @@ class _BandOperators:
         low, high = pixels[0] - margin, pixels[-1] + margin
         points = np.concatenate([source.wavelength, band.throughput.wavelength])
         if band.line_spread is None:
-            inside = (points > low) & (points < high)
-            self.fine = np.unique(np.r_[np.linspace(low, high, 6 * pixels.size), points[inside]])
+            even = np.linspace(low, high, 6 * pixels.size)
+            self.fine = distinct_points(np.r_[even, points], low, high)
             self.spread = None
         else:
-            fine = fine_grid(low, high, band.line_spread, extra=points)
-            limits = source.wavelength[[0, -1]]
-            self.fine = fine[(fine >= limits[0]) & (fine <= limits[1])]
+            self.fine = fine_grid(low, high, band.line_spread, extra=points,
+                                  limits=source.wavelength[[0, -1]])
             self.spread = blur_operator(self.fine, band.line_spread)
         self.photons = sed_operator(source.wavelength, self.fine,
                                     sed_resolving_power=source.resolving_power)
@@ -329,7 +324,8 @@ class Simulator:
         truth = self._truth(rows, snr, rng, detectors)
         flux = self._absolute(flux, truth)
         seen = prediction.reddened(np.asarray(truth["known_ebv"]), ebv_error=settings.ebv_error)
-        seds = [self._anchored(seen[row], star, rng) for row, star in enumerate(truth)]
+        band = _anchor_band()
+        seds = [self._anchored(seen[row], star, band, rng) for row, star in enumerate(truth)]
         counts = {name: self._counts(name, flux, truth, rng) for name in self.bands}
         return SimulatedField(self.bands, counts, seds, truth, self.source.wavelength, flux)
 
@@ -365,18 +361,13 @@ class Simulator:
         x = wavelength[inside]
         # Mean F_nu by photons, which an AB magnitude measures.
         mean = np.trapezoid(flux[:, inside] * x, x) / np.trapezoid(1.0 / x, x)
-        wanted = 10 ** (-0.4 * (np.asarray(truth["magnitude"]) + 48.6)) * 2.99792458e18
+        wanted = 10 ** (-0.4 * (np.asarray(truth["magnitude"]) + 48.6))
+        wanted = wanted * constants.c.to_value(u.AA / u.s)
         return flux * (wanted / mean)[:, None]
 
-    def _anchored(self, prediction, star, rng):
+    def _anchored(self, prediction, star, band, rng):
         """A predicted, reddened SED on the scale of a measured magnitude."""
-        from synphot import SpectralElement
-        from synphot.models import Empirical1D
-
-        error, (low, high) = self.settings.magnitude_error, _ANCHOR_BAND
-        points = np.r_[low - 1e-3, np.linspace(low, high, 141), high + 1e-3]
-        band = SpectralElement(Empirical1D, points=points * u.AA,
-                               lookup_table=np.r_[0.0, np.ones(141), 0.0])
+        error = self.settings.magnitude_error
         magnitude = float(star["magnitude"] + rng.normal(0.0, error))
         return anchor(prediction.to_spectrum(), magnitude * u.ABmag, band,
                       magnitude_error=error * u.mag)
@@ -407,6 +398,13 @@ class Simulator:
             spectra.append(Spectrum(spectral_axis=pixels * u.AA, flux=rate * u.ct / u.s,
                                     uncertainty=StdDevUncertainty(sigma * u.ct / u.s)))
         return spectra
+
+
+def _anchor_band():
+    """The band of the magnitudes, flat, as a `synphot.SpectralElement`."""
+    low, high = _ANCHOR_BAND
+    points = np.r_[low - 1e-3, np.linspace(low, high, 141), high + 1e-3]
+    return Throughput(points, np.r_[0.0, np.ones(141), 0.0]).to_synphot()
 
 
 def _neighbour(pixels, other, rate, rng):

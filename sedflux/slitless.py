@@ -17,8 +17,9 @@ from sedflux.exceptions import InputError
 from sedflux.grids import index_runs, integral_matrix, interpolation_matrix, pixel_edges
 from sedflux.resolution import FWHM_PER_SIGMA, lsf_matrix, recovery_matrix
 
-__all__ = ["CountModel", "LineSpread", "SecondOrder", "blur_operator", "count_model", "fine_grid",
-           "photons_per_flux", "second_order_operator", "sed_operator"]
+__all__ = ["CountModel", "LineSpread", "SecondOrder", "blur_operator", "count_model",
+           "distinct_points", "fine_grid", "photons_per_flux", "second_order_operator",
+           "sed_operator"]
 
 #: Points of the fine grid to a standard deviation of the line-spread function.
 _OVERSAMPLING = 6.0
@@ -198,7 +199,7 @@ def photons_per_flux(wavelength):
     return np.asarray(wavelength) / (constants.h * constants.c).to_value(u.erg * u.AA)
 
 
-def fine_grid(low, high, line_spread, *, extra=()):
+def fine_grid(low, high, line_spread, *, extra=(), limits=None):
     """
     Fine grid over a range, wide enough for light that the line-spread function brings in.
 
@@ -209,6 +210,8 @@ def fine_grid(low, high, line_spread, *, extra=()):
     line_spread : `LineSpread`
     extra : `~numpy.ndarray`, optional
         Points to be held, such as those of a tabulated throughput.
+    limits : tuple of float, optional
+        Ends of the SED: beyond them nothing is known, and the grid is cut, not made up.
 
     Returns
     -------
@@ -220,8 +223,9 @@ def fine_grid(low, high, line_spread, *, extra=()):
     if not np.isfinite(count) or count > 1_000_000:
         raise InputError(f"the line-spread function is {narrow:.3g} Angstrom wide, too narrow for "
                          f"pixels from {low:.0f} to {high:.0f}; leave it out")
-    return _distinct(np.concatenate([np.linspace(low, high, count), np.asarray(extra, float)]),
-                     low, high)
+    points = np.concatenate([np.linspace(low, high, count), np.asarray(extra, float)])
+    fine = distinct_points(points, low, high)
+    return fine if limits is None else fine[(fine >= limits[0]) & (fine <= limits[1])]
 
 
 def blur_operator(fine, line_spread):
@@ -241,7 +245,7 @@ def blur_operator(fine, line_spread):
     return sparse.csr_matrix(matrix - (second.tocsr() @ matrix) / 12.0)
 
 
-def _distinct(points, low, high):
+def distinct_points(points, low, high):
     """Ascending points in a range, none within rounding of another."""
     points = np.unique(points)
     points = points[(points >= low) & (points <= high)]
@@ -305,13 +309,13 @@ def count_model(pixels, sed_wavelength, *, area, line_spread=None, second_order=
     points = np.concatenate([sed_wavelength, np.asarray(extra, dtype=float)])
     if line_spread is None:
         sed_resolving_power = None
-        fine = _distinct(np.concatenate([edges, pixels, points]), edges[0], edges[-1])
+        fine = distinct_points(np.concatenate([edges, pixels, points]), edges[0], edges[-1])
         collect = integral_matrix(fine, edges[:-1], edges[1:])
     else:
         # A smooth SED needs no points of its own, and an even grid is the more exact.
         points = extra if sed_resolving_power is not None else np.r_[edges, points]
-        fine = fine_grid(edges[0], edges[-1], line_spread, extra=points)
-        fine = fine[(fine >= sed_wavelength[0]) & (fine <= sed_wavelength[-1])]
+        fine = fine_grid(edges[0], edges[-1], line_spread, extra=points,
+                         limits=(sed_wavelength[0], sed_wavelength[-1]))
         collect = integral_matrix(fine, edges[:-1], edges[1:]) @ blur_operator(fine, line_spread)
     interpolate = sed_operator(sed_wavelength, fine, sed_resolving_power=sed_resolving_power)
     second = None

@@ -109,7 +109,7 @@ def survey_density(labels):
     return sum(ridge.density(labels) for ridge in SURVEY)
 
 
-def label_chances(labels, prior):
+def label_chances(labels, prior, *, floor=_FLOOR):
     """
     Chance with which each model of a flat library is drawn under a prior.
 
@@ -117,6 +117,8 @@ def label_chances(labels, prior):
     ----------
     labels : `~numpy.ndarray`, shape (n, 6)
     prior : {'flat', 'survey'}
+    floor : float, optional
+        Share of ``survey`` draws that come from the flat prior.
 
     Returns
     -------
@@ -134,4 +136,6 @@ def label_chances(labels, prior):
     if prior == "flat":
         return even
     density = survey_density(labels)
-    return (1.0 - _FLOOR) * density / density.sum() + _FLOOR * even
+    if not density.sum() > 0:
+        return even
+    return (1.0 - floor) * density / density.sum() + floor * even

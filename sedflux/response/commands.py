@@ -7,7 +7,7 @@ from astropy import units as u
 from astropy.table import Table
 
 from sedflux.exceptions import InputError
-from sedflux.instrument import get_instrument
+from sedflux.instrument import get_instrument, named_bands
 from sedflux.libraries.connect import read_spectrum
 from sedflux.response.curve import ResponseCurve
 from sedflux.response.field import FieldTerms
@@ -138,15 +138,7 @@ def run_simulate(arguments):
     from sedflux.libraries.library import read_library
     from sedflux.simulate import FieldSettings, Simulator
 
-    pairs = {}
-    for text in arguments.throughput:
-        if "=" not in text:
-            raise InputError(f"--throughput is {text!r}; BAND=FILE is needed")
-        pairs |= [text.split("=", 1)]
-    instrument = get_instrument(arguments.instrument).with_throughputs(pairs)
-    bands = {name: band for name, band in instrument.bands.items() if band.throughput is not None}
-    if not bands:
-        raise InputError(f"{arguments.instrument} has no throughputs; give --throughput BAND=FILE")
+    bands, _ = named_bands(arguments.instrument, arguments.throughput)
     settings = FieldSettings(magnitudes=tuple(arguments.magnitudes), snr=tuple(arguments.snr),
                              exposure=arguments.exposure, outliers=arguments.outliers)
     library = read_library(arguments.library) if arguments.library else None

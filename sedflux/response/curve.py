@@ -179,14 +179,11 @@ class ResponseCurve:
         """
         As a `synphot.SpectralElement` over the good range; its errors stay here.
         """
-        from synphot import SpectralElement
-        from synphot.models import Empirical1D
+        from sedflux.instrument import as_throughput
 
-        inside = self.good
-        if not inside.any():
+        if not self.good.any():
             raise InputError("the response is good nowhere; nothing can be handed to synphot")
-        return SpectralElement(Empirical1D, points=self.wavelength[inside] * u.AA,
-                               lookup_table=self.throughput[inside], fill_value=0.0)
+        return as_throughput(self, area=self.area).to_synphot()
 
     def calibrate(self, counts, *, systematics=True, **place):
         """

@@ -7,6 +7,7 @@ which pixels hand their information: nothing here grows faster than the number o
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
@@ -15,7 +16,13 @@ from sedflux.exceptions import InputError
 from sedflux.grids import integral_matrix, interpolation_matrix, pixel_edges
 from sedflux.resolution import FWHM_PER_SIGMA, lsf_matrix
 from sedflux.response.counts import MIN_PIXELS, count_arrays, faults
-from sedflux.slitless import blur_operator, fine_grid, second_order_operator, sed_operator
+from sedflux.slitless import (
+    blur_operator,
+    distinct_points,
+    fine_grid,
+    second_order_operator,
+    sed_operator,
+)
 from sedflux.spectrum import from_sed
 
 __all__ = ["Stars", "read_stars"]
@@ -118,13 +125,17 @@ class Stars:
     def expected(self, density):
         """Count rates of the flat list of pixels, shape (p,), with the second order."""
         begin, index, weight = self.collect.indptr, self.collect.indices, self.collect.data
-        number = np.repeat(self.star, np.diff(begin))
-        return np.add.reduceat(weight * density[number, index], begin[:-1]) + self.second
+        return np.add.reduceat(weight * density[self._number, index], begin[:-1]) + self.second
+
+    @cached_property
+    def _number(self):
+        """Star of every entry of `collect`."""
+        return np.repeat(self.star, np.diff(self.collect.indptr))
 
     def to_nodes(self, *values):
         """Sums of pixels' values at nodes, each shared by its two neighbours; (N, g) each."""
         size = self.nodes.size
-        left, share = self._place()
+        left, share = self._place
         index = self.star * size + left
         return [(np.bincount(index, value * (1.0 - share), len(self) * size)
                  + np.bincount(index + 1, value * share, len(self) * size)
@@ -132,10 +143,12 @@ class Stars:
 
     def at_pixels(self, values):
         """Values (N, g) at nodes, interpolated to the flat list of pixels."""
-        left, share = self._place()
+        left, share = self._place
         return values[self.star, left] * (1.0 - share) + values[self.star, left + 1] * share
 
+    @cached_property
     def _place(self):
+        """Node below every pixel, and the share of the one above."""
         left = np.clip(np.searchsorted(self.nodes, self.pixel, side="right") - 1, 0,
                        self.nodes.size - 2)
         share = (self.pixel - self.nodes[left]) / (self.nodes[left + 1] - self.nodes[left])
@@ -260,8 +273,12 @@ def _assemble(found, rejected, area, line_spread, second_order):
         photons[rows] = (sed_operator(wavelength, fine, sed_resolving_power=power)
                          @ np.stack([found[row].sed.flux for row in rows]).T).T
         smooth = _node_operator(wavelength, nodes, line_spread)
+        # Samples further apart than nodes are the same for several nodes.
+        repeated = np.maximum(np.interp(nodes, wavelength, np.gradient(wavelength))
+                              / np.gradient(nodes), 1.0)
         for row in rows:
-            _errors_at_nodes(found[row], row, smooth, nodes, modes, own, parts)
+            _errors_at_nodes(found[row], row, smooth, modes, own, parts)
+        own[rows] *= repeated
     modes, own = _compressed(modes, own)
     flat = {name: np.concatenate([getattr(star, name) for star in found])
             for name in ("pixels", "low", "high", "rate", "variance")}
@@ -283,11 +300,9 @@ def _grids(found, low, high, pixel, line_spread):
               min(star.sed.wavelength[-1] for star in found))
     if line_spread is None:
         points = np.linspace(low, high, int(np.ceil((high - low) / pixel * 3.0)) + 1)
-        fine = np.unique(np.r_[points, extra[(extra > low) & (extra < high)]])
-        return fine[np.r_[True, np.diff(fine) > 1e-9 * fine[1:]]], None, 2.0 * pixel
-    fine = fine_grid(low, high, line_spread, extra=extra)
-    # Beyond an SED's end there is nothing known: its last pixels are cut, not made up.
-    fine = fine[(fine >= limits[0]) & (fine <= limits[1])]
+        fine = distinct_points(np.r_[points, extra], low, high)
+        return fine, None, 2.0 * pixel
+    fine = fine_grid(low, high, line_spread, extra=extra, limits=limits)
     narrow = float(line_spread.fwhm_at(np.linspace(low, high, 50)).min())
     return fine, blur_operator(fine, line_spread), max(pixel, 0.5 * narrow)
 
@@ -301,18 +316,15 @@ def _node_operator(wavelength, nodes, line_spread):
                       new_wavelength=inside)
 
 
-def _errors_at_nodes(star, row, smooth, nodes, modes, own, parts):
+def _errors_at_nodes(star, row, smooth, modes, own, parts):
     """Relative errors of one star's SED at the nodes."""
     flux, covariance = star.sed.flux, star.sed.relative_covariance
     level = smooth @ flux
     modes[row, : covariance.rank] = ((smooth @ (covariance.factor * flux).T) / level[:, None]).T
     own[row] = (smooth.power(2) @ (covariance.diagonal * flux**2)) / level**2
-    # Samples further apart than nodes are the same for several nodes.
-    sample = np.interp(nodes, star.sed.wavelength, np.gradient(star.sed.wavelength))
-    own[row] *= np.maximum(sample / np.gradient(nodes), 1.0)
     for name, direction in star.parts.items():
         if name not in parts:
-            parts[name] = np.zeros((len(modes), nodes.size))
+            parts[name] = np.zeros_like(own)
         parts[name][row] = (smooth @ (np.asarray(direction) * flux)) / level
 
 

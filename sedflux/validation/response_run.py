@@ -1,6 +1,6 @@
 """The commands of ``sedflux validate --response``: responses against their truth."""
 
-from sedflux.instrument import get_instrument
+from sedflux.instrument import get_instrument, named_bands
 from sedflux.libraries.library import read_library, split_models
 from sedflux.predict import Predictor
 from sedflux.simulate import FieldSettings, Simulator
@@ -20,7 +20,7 @@ __all__ = ["bands_of", "closures", "fields", "real_stars", "speed"]
 
 def bands_of(instrument, throughputs):
     """
-    Bands of an instrument that have a throughput.
+    Bands of an instrument that have a throughput; those that are named, if any is.
 
     Parameters
     ----------
@@ -28,10 +28,8 @@ def bands_of(instrument, throughputs):
     throughputs : sequence of str
         ``BAND=PATH``.
     """
-    pairs = dict(text.split("=", 1) if "=" in text else (text, "") for text in throughputs)
-    chosen = get_instrument(instrument).with_throughputs(pairs)
-    return {name: band for name, band in chosen.bands.items()
-            if band.throughput is not None and (not pairs or name in pairs)}
+    bands, named = named_bands(instrument, throughputs)
+    return {name: bands[name] for name in named} or bands
 
 
 def closures(bands, folder, *, library=None, model=None, say):
