@@ -361,13 +361,13 @@ class _Fit:
                        & (stars.nodes <= self.high - margin[1]))
         self.fine_smooth = field.basis(stars.fine, (self.low, self.high))
         self.k = self.design.base.shape[1]
-        self.local = np.ones(self.k - 2)
         self.inflation = np.ones(len(stars))
         self.pixel_weight = np.ones(stars.rate.size)
         self.reasons = {}
         self.common = (1.0, 1.0)
         self.noise = _noise_models(stars)
-        self.own = stars.own
+        self.local = np.ones(self.k - 2)
+        self.common_modes, self.own = self._common_modes()
 
     def run(self, start=None):
         """Iterate to convergence, from an earlier fit if there is one, and gather the result."""
@@ -381,8 +381,7 @@ class _Fit:
             if self.options.robust and first <= step < first + settle:
                 self._reweight(state)
             normal, right = self._normal(state)
-            prior = self._prior(beta)
-            new, inverse, chosen = solve(normal, right, beta, prior, smoothness)
+            new, inverse, chosen = solve(normal, right, beta, self._prior(), smoothness)
             change = np.clip(new - beta, -_STEP, _STEP)
             beta = beta + change
             if step == 2 and start is None:
@@ -444,26 +443,29 @@ class _Fit:
         # Errors taken from noisy counts favour low ones; the model's counts do not.
         variance = np.where(np.isfinite(a[stars.star]),
                             a[stars.star] + b[stars.star] * expected, stars.variance)
-        self._own_rows(density)
+        self.modes = self.common_modes
+        if self.options.wavelength_error > 0:
+            self.modes = _with_row(self.modes, self._shift_errors(density))
         return expected, np.maximum(variance, 1e-12 * stars.variance)
 
-    def _own_rows(self, density):
-        """Common errors of each star beside its SED: grey, and its wavelength's zero point."""
-        stars, rows = self.stars, []
-        if self.options.grey_error > 0:
-            rows.append(np.full((len(stars), stars.nodes.size), self.options.grey_error))
-        if self.options.wavelength_error > 0:
-            index = np.clip(np.searchsorted(stars.fine, stars.nodes), 1, stars.fine.size - 2)
-            after, before = (np.log(np.maximum(density[:, index + one], 1e-300)) for one in (1, -1))
-            slope = (after - before) / (stars.fine[index + 1] - stars.fine[index - 1])
-            rows.append(np.clip(self.options.wavelength_error * slope, -0.5, 0.5))
-        modes = stars.modes
-        self.own = stars.own
+    def _common_modes(self):
+        """Common errors of each star that no response changes, and independent variances."""
+        stars, modes, own = self.stars, self.stars.modes, self.stars.own
         if self.options.diagonal:
-            self.own = stars.own + (modes.astype(float) ** 2).sum(axis=1)
-            modes = np.zeros((len(stars), 0, stars.nodes.size), dtype=np.float32)
-        self.modes = np.concatenate([modes, *(row[:, None].astype(np.float32) for row in rows)],
-                                    axis=1)
+            own = own + (modes.astype(float) ** 2).sum(axis=1)
+            modes = modes[:, :0]
+        if self.options.grey_error > 0:
+            modes = _with_row(modes, np.full((len(stars), stars.nodes.size),
+                                             self.options.grey_error))
+        return modes, own
+
+    def _shift_errors(self, density):
+        """Relative errors at the nodes from the wavelengths' zero point, (N, g)."""
+        fine, nodes = self.stars.fine, self.stars.nodes
+        index = np.clip(np.searchsorted(fine, nodes), 1, fine.size - 2)
+        after, before = (np.log(np.maximum(density[:, index + one], 1e-300)) for one in (1, -1))
+        slope = (after - before) / (fine[index + 1] - fine[index - 1])
+        return np.clip(self.options.wavelength_error * slope, -0.5, 0.5)
 
     def _at_nodes(self, state):
         """Weights and residuals at the nodes."""
@@ -475,11 +477,17 @@ class _Fit:
 
     def _normal(self, state):
         weight, residual = self._at_nodes(state)
-        self.weight, self.residual = weight, residual
         return normal_equations(self.design, self.modes, weight, self.own, residual,
                                 self.inflation)
 
-    def _prior(self, beta):
+    def _pulls(self, state, explained):
+        """Deviations of the pixels from what SEDs' errors (N, g) explain, in sigma."""
+        expected, variance = state
+        expected = np.maximum(expected, 1e-300)
+        left = self.stars.rate / expected - 1.0 - self.stars.at_pixels(explained)
+        return left / np.sqrt(variance / expected**2 + self.stars.at_pixels(self.own))
+
+    def _prior(self):
         """Second differences of the spline, and the field terms about zero."""
         size = self.design.size
         second = np.zeros((self.k - 2, size))
@@ -490,7 +498,7 @@ class _Fit:
         fixed[rest, rest] = self.field.scatter**-2
         # A level that no star fixes at all is still a number.
         fixed[np.arange(self.k), np.arange(self.k)] += 1e-6
-        return Prior(rough, fixed, np.zeros(size), self.k - 2)
+        return Prior(rough, fixed, self.k - 2)
 
     def _adapt(self, beta):
         """Let the spline bend more where it bends more already: at the edges of a band."""
@@ -501,13 +509,9 @@ class _Fit:
 
     def _reweight(self, state):
         """Huber's weights for pixels, and for stars whose SEDs do not explain them."""
-        expected, variance = state
         weight, residual = self._at_nodes(state)
         found = star_statistics(self.modes, weight, self.own, residual)
-        explained = self.stars.at_pixels(residual - found.residual)
-        own = self.stars.at_pixels(self.own)
-        pull = (self.stars.rate / np.maximum(expected, 1e-300) - 1.0 - explained) / np.sqrt(
-            variance / np.maximum(expected, 1e-300) ** 2 + own)
+        pull = self._pulls(state, residual - found.residual)
         size = np.abs(np.where(np.isfinite(pull), pull, 0.0))
         # While the response is far off, or where all noise is underestimated, all stars
         # deviate: an outlier is what deviates more than most.
@@ -576,17 +580,11 @@ class _Fit:
         noise = np.where(used[:, None], weight, 0.0).sum(axis=0)
         good = (noise > _PRECISION**-2) & (effective >= min(self.options.min_stars,
                                                             0.5 * used.sum()))
-        each = self.stars.at_pixels(found.residual)
-        expected, variance = state
-        own = self.stars.at_pixels(self.own)
-        left = self.stars.rate / np.maximum(expected, 1e-300) - 1.0 - (
-            self.stars.at_pixels(residual) - each)
-        pull2 = self.pixel_weight * left**2 / (
-            variance / np.maximum(expected, 1e-300) ** 2 + own)
+        pull2 = self.pixel_weight * self._pulls(state, residual - found.residual) ** 2
         chi2 = np.bincount(self.stars.star, pull2, len(self.stars))
         pixels = np.bincount(self.stars.star, self.pixel_weight > 0, len(self.stars))
         good &= self.inside & _smooth_guard(good)
-        table = self._star_table(found, chi2, pixels, used)
+        table = self._star_table(found, chi2, pixels, residual)
         degrees = int(pixels[used].sum()) - self.design.size
         nodes = self.stars.nodes
         log_throughput = self.at_nodes @ beta[: self.k]
@@ -608,17 +606,19 @@ class _Fit:
             effective_stars=effective, stars=table,
             residuals=np.where(weight > 0, residual, np.nan), smoothness=float(smoothness),
             knots=self.knots, coefficients=beta, root=root, field=self.field,
-            problem=_Problem(self.stars, self.options, self.field, self.design, self.modes, weight,
-                             self.own, self.inflation, inverse))
+            problem=_Problem(np.array(self.stars.name), self.stars.parts, self.options,
+                             self.design, self.modes, weight, self.own, residual,
+                             self.inflation, inverse))
 
-    def _star_table(self, found, chi2, pixels, used):
+    def _star_table(self, found, chi2, pixels, residual):
         """One row a star, those that could not be used at the end."""
+        used = np.isfinite(self.inflation)
         rows = [{"name": name, "used": bool(used[row]), "reason": self.reasons.get(row, ""),
                  "weight": float(1.0 / self.inflation[row]), "pixels": int(pixels[row]),
                  "chi2": float(chi2[row]), "sed_chi2": float(found.mode_chi2[row]),
                  "sed_number": int(found.mode_number[row]),
                  "largest": float(found.largest[row]),
-                 "offset": float(np.median(self.residual[row]))}
+                 "offset": float(np.median(residual[row]))}
                 for row, name in enumerate(self.stars.name)]
         rows += [{"name": name, "used": False, "reason": reason, "weight": 0.0, "pixels": 0,
                   "chi2": np.nan, "sed_chi2": np.nan, "sed_number": 0, "largest": np.nan,
@@ -630,23 +630,33 @@ class _Fit:
 class _Problem:
     """The linear problem at the solution, for budgets and tests of the fit."""
 
-    stars: object
+    name: np.ndarray
+    parts: dict
     options: Options
-    field: FieldTerms
     design: Design
     modes: np.ndarray
     weight: np.ndarray
     own: np.ndarray
+    residual: np.ndarray
     inflation: np.ndarray
     inverse: np.ndarray
 
     def take(self, rows):
         """The same problem with some of the stars."""
-        rows = np.arange(len(self.stars))[rows]
-        return replace(self, stars=self.stars.take(rows), modes=self.modes[rows],
-                       weight=self.weight[rows], own=self.own[rows],
-                       inflation=self.inflation[rows],
+        each = ("name", "modes", "weight", "own", "residual", "inflation")
+        return replace(self, **{name: getattr(self, name)[rows] for name in each},
+                       parts={name: value[rows] for name, value in self.parts.items()},
                        design=replace(self.design, field=self.design.field[rows]))
+
+    def normal_equations(self):
+        """Normal matrix and right side of these stars; see `normal_equations`."""
+        return normal_equations(self.design, self.modes, self.weight, self.own, self.residual,
+                                self.inflation)
+
+
+def _with_row(modes, row):
+    """Modes (N, r, g) with one more, (N, g)."""
+    return np.concatenate([modes, row[:, None].astype(np.float32)], axis=1)
 
 
 def _noise_models(stars):

@@ -109,7 +109,7 @@ def plan_calibration(band, *, precision=0.005, stars_per_exposure=80, settings=N
         field.counts[band.name], field.seds, band=band, grey_error=settings.grey_error,
         wavelength_error=settings.wavelength_error * u.AA, names=field.names)
     wavelength, information = _intervals(response)
-    used = [field.names.index(name) for name in response.problem.stars.name]
+    used = [field.names.index(name) for name in response.problem.name]
     mean = np.maximum(information.mean(axis=0), 1e-30)
     ordered = -np.sort(-information, axis=0)
     best = (np.cumsum(ordered, axis=0) < precision**-2).sum(axis=0) + 1

@@ -10,7 +10,7 @@ from astropy import units as u
 from astropy.table import Table
 
 from sedflux.exceptions import InputError
-from sedflux.response.solve import normal_equations, star_statistics
+from sedflux.response.solve import star_statistics
 
 __all__ = ["error_budget", "leave_one_out", "overlap_consistency", "split_half"]
 
@@ -24,9 +24,7 @@ def _problem(response):
 
 def _at_nodes(response):
     """Spline basis of the base at the nodes, (g, n), zero for field terms."""
-    size = response.coefficients.size
-    basis = response._basis(response.wavelength, {})
-    return basis[:, :size]
+    return response._basis(response.wavelength, {})
 
 
 def _whitened_design(problem, row):
@@ -73,8 +71,8 @@ def error_budget(response):
         sed = np.sqrt(inflation) * modes @ white
         parts["sed"] += sed.T @ sed - own.T @ own
         for name in ("reddening", "anchor"):
-            if name in problem.stars.parts:
-                one = problem.stars.parts[name][row] @ white
+            if name in problem.parts:
+                one = problem.parts[name][row] @ white
                 parts[name] += np.outer(one, one)
     for name in ("reddening", "anchor"):
         parts["sed"] -= parts[name]
@@ -114,16 +112,13 @@ def leave_one_out(response):
     basis, sigma = _at_nodes(response), response.covariance.sigma
     rows = []
     for row in np.flatnonzero(np.isfinite(problem.inflation)):
-        residual = response.residuals[row]
         one = problem.take([row])
-        residual = np.where(np.isfinite(residual), residual, 0.0)[None]
-        normal, right = normal_equations(one.design, one.modes, one.weight, one.own, residual,
-                                         one.inflation)
+        normal, right = one.normal_equations()
         step = -np.linalg.solve(problem.inverse - normal, right)
         change = one.design.log_response(step)[0]
-        found = star_statistics(one.modes, one.weight, one.own, residual - change)
+        found = star_statistics(one.modes, one.weight, one.own, one.residual - change)
         moved = np.abs(basis @ step / sigma)[response.good]
-        rows.append({"name": problem.stars.name[row], "influence": float(moved.max(initial=0.0)),
+        rows.append({"name": str(problem.name[row]), "influence": float(moved.max(initial=0.0)),
                      "sed_chi2": float(found.mode_chi2[0]),
                      "sed_number": int(found.mode_number[0]),
                      "largest": float(found.largest[0])})
@@ -153,16 +148,10 @@ def split_half(response, *, seed=0):
         raise InputError(f"{used.size} stars were used; two halves need four or more")
     used = np.random.default_rng(seed).permutation(used)
     basis = _at_nodes(response)
-    total, _ = normal_equations(problem.design, problem.modes, problem.weight, problem.own,
-                                np.zeros_like(problem.weight), problem.inflation)
-    prior = problem.inverse - total
+    prior = problem.inverse - problem.normal_equations()[0]
     steps, variances = [], []
     for rows in np.array_split(used, 2):
-        half = problem.take(rows)
-        residual = response.residuals[rows]
-        normal, right = normal_equations(
-            half.design, half.modes, half.weight, half.own,
-            np.where(np.isfinite(residual), residual, 0.0), half.inflation)
+        normal, right = problem.take(rows).normal_equations()
         # About the solution of all stars, the prior pulls neither half.
         inverse = np.linalg.inv(normal + prior)
         steps.append(basis @ (inverse @ right))

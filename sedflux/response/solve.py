@@ -61,7 +61,7 @@ class Design:
 @dataclass(frozen=True)
 class Prior:
     """
-    Gaussian prior of the coefficients.
+    Gaussian prior of the coefficients, about zero.
 
     Attributes
     ----------
@@ -69,14 +69,12 @@ class Prior:
         Inverse covariance for a smoothness of one.
     fixed : `~numpy.ndarray`, shape (n, n)
         Inverse covariance that no smoothness changes.
-    mean : `~numpy.ndarray`, shape (n,)
     rank : int
         Of the roughness.
     """
 
     roughness: np.ndarray
     fixed: np.ndarray
-    mean: np.ndarray
     rank: int
 
 
@@ -222,8 +220,7 @@ def solve(normal, right, present, prior, smoothness=None):
         Posterior inverse covariance.
     smoothness : float
     """
-    away = present - prior.mean
-    whole = right + normal @ away
+    whole = right + normal @ present
     jitter = 1e-13 * np.trace(normal) / len(normal) * np.eye(len(normal))
 
     def cost(log_size):
@@ -239,7 +236,7 @@ def solve(normal, right, present, prior, smoothness=None):
     belief = prior.fixed + prior.roughness / smoothness**2
     inverse = normal + belief
     # Counted from the present, what keeps the matrix regular moves nothing.
-    step = cho_solve(cho_factor(inverse + jitter, lower=True), right - belief @ away)
+    step = cho_solve(cho_factor(inverse + jitter, lower=True), right - belief @ present)
     return present + step, inverse, smoothness
 
 
