@@ -18,7 +18,7 @@ from sedflux.network.checkpoint import save_network
 from sedflux.predict import Predictor
 from sedflux.training.stars import FOLDS, read_stars
 from sedflux.validation.metrics import band_rows
-from sedflux.validation.stars import TRUTH_ERROR, fit_reddening, predict_left_out
+from sedflux.validation.stars import TRUTH_ERROR, fit_reddening, predict_left_out, stis_error
 
 __all__ = ["calibrate_models", "measure_scale", "measure_scatter"]
 
@@ -109,10 +109,10 @@ def _errors(left_out):
         miles, stis = left_out.stars.miles_sed[index], left_out.stars.stis_sed[index]
         rows.append((part.flux / np.exp(miles) - 1.0, TRUTH_ERROR["MILES"]))
         if np.isfinite(stis).any():
-            name = "CALSPEC" if np.isfinite(stis[0]) else "NGSL"
-            ebv = fit_reddening(part, np.exp(stis), TRUTH_ERROR[name])
-            rows.append((part.reddened(ebv).flux / np.exp(stis) - 1.0, TRUTH_ERROR[name]))
-        sigma = np.sqrt(part.diagonal + (part.factor**2).sum(axis=0))
+            truth_error = stis_error(stis)
+            ebv = fit_reddening(part, np.exp(stis), truth_error)
+            rows.append((part.reddened(ebv).flux / np.exp(stis) - 1.0, truth_error))
+        sigma = part.relative_covariance.sigma
         found += [(error, sigma, truth) for error, truth in rows]
     error, sigma, truth = (np.array(values) for values in zip(*found, strict=True))
     return error, sigma, truth[:, None]

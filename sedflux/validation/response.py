@@ -214,17 +214,17 @@ def real_star_study(sets, miles, stars, bands, *, exposure=150.0, level=1e-14, s
     rows = []
     for label, predictors in sets.items():
         left_out = predict_left_out(predictors, miles, stars)
+        truths = np.exp(left_out.stars.stis_sed)
+        reddened = [part.reddened(fit_reddening(part, truth, 0.02), ebv_error=0.02)
+                    for part, truth in zip(left_out.predictions, truths, strict=True)]
         for name, band in bands.items():
             rng, counts, seds = np.random.default_rng(seed), [], []
             pixels = band.wavelengths()
-            for index, part in enumerate(left_out.predictions):
-                truth = np.exp(left_out.stars.stis_sed[index])
-                ebv = fit_reddening(part, truth, 0.02)
-                sed = part.reddened(ebv, ebv_error=0.02)
+            model = count_model(pixels, sed_grid(), area=band.area.to_value(u.cm**2),
+                                line_spread=band.line_spread,
+                                sed_resolving_power=SED_RESOLVING_POWER)
+            for truth, sed in zip(truths, reddened, strict=True):
                 whole = np.where(np.isfinite(truth), truth, sed.flux)
-                model = count_model(pixels, sed_grid(), area=band.area.to_value(u.cm**2),
-                                    line_spread=band.line_spread,
-                                    sed_resolving_power=SED_RESOLVING_POWER)
                 rate, sigma = electrons(model.counts(band.throughput(model.fine), level * whole),
                                         band, exposure, rng)
                 # Pixels where STIS has no data are no data.

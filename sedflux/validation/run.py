@@ -118,10 +118,8 @@ def stars(stis, miles, photometry, folder, *, models=(), compare=None, snr=None,
     passbands = read_passbands(photometry)
     found = {"stars": [], "each_star": [], "colors": [], "miles": []}
     by_wavelength, by_cell = {}, {}
-    for names in (models, [compare] if compare else None):
-        if names is None:
-            continue
-        label, predictors = _left_out_models(names)
+    sets = [_left_out_models(models)] + ([_left_out_models([compare])] if compare else [])
+    for label, predictors in sets:
         left_out = predict_left_out(predictors, library, real, snr=snr)
         table, each = star_table(left_out)
         tables = (table, each, color_table(left_out, passbands), both_miles_tables(left_out))
@@ -131,7 +129,7 @@ def stars(stis, miles, photometry, folder, *, models=(), compare=None, snr=None,
         by_wavelength[label], by_cell[label] = _errors(left_out)
     for name, parts in found.items():
         write_table(vstack(parts), folder / f"{name}.ecsv", say)
-    write_table(_star_cells(_left_out_models(models)[1], library, real),
+    write_table(_star_cells(sets[0][1], library, real),
                 folder / "star_cells.ecsv", say)
     figures.plot_stars(folder / "stars.png", by_wavelength)
     figures.plot_miles(folder / "miles.png", by_cell)

@@ -20,7 +20,7 @@ from sedflux.training.stars import FOLDS, MILES_FWHM, RealStars, miles_inputs
 from sedflux.validation.metrics import BANDS, SLITLESS_BANDS, band_rows, score
 
 __all__ = ["LeftOut", "TEFF_CELLS", "color_table", "fit_reddening", "miles_table",
-           "predict_left_out", "star_table"]
+           "predict_left_out", "star_table", "stis_error"]
 
 #: Error of the truth: relative, in the shape of STIS fluxes (CALSPEC, NGSL) and of MILES.
 TRUTH_ERROR = {"CALSPEC": 0.01, "NGSL": 0.02, "MILES": 0.02}
@@ -104,6 +104,11 @@ def predict_left_out(predictors, miles, stars, *, snr=None, seed=3):
     return LeftOut(stars, found)
 
 
+def stis_error(truth):
+    """Relative error of a STIS SED (n,): CALSPEC's reach further into the ultraviolet."""
+    return TRUTH_ERROR["CALSPEC" if np.isfinite(truth[0]) else "NGSL"]
+
+
 def fit_reddening(prediction, truth, error, *, curve=None, lowest=0.0):
     """
     E(B-V) that brings a prediction closest to a measured SED.
@@ -167,8 +172,7 @@ def star_table(left_out, *, teff=(5000.0, 9750.0)):
     left_out = left_out.take(known & (temperature > teff[0]) & (temperature < teff[1]))
     stars, bands = left_out.stars, band_rows(sed_grid(), BANDS | SLITLESS_BANDS)
     truth = np.exp(stars.stis_sed)
-    errors = np.array([TRUTH_ERROR["CALSPEC" if np.isfinite(row[0]) else "NGSL"]
-                       for row in truth])
+    errors = np.array([stis_error(row) for row in truth])
     ebv = [fit_reddening(part, row, error) for part, row, error in
            zip(left_out.predictions, truth, errors, strict=True)]
     fitted = np.stack([part.reddened(value).flux

@@ -108,10 +108,14 @@ def synthetic_cases(library, predictor, snr, *, seed=17):
     truth : `~numpy.ndarray`, shape (N, 575)
     """
     _, test = split_models(library)
-    flux, ivar = noisy_inputs(library_inputs(test, 2000.0, input_grid()), snr,
-                              np.random.default_rng([seed, int(snr)]))
-    return (test.labels[:, 0], predictor.predict(input_grid(), flux, ivar),
-            np.exp(library_seds(test)))
+    prediction = _predict_noisy(predictor, library_inputs(test, 2000.0, input_grid()), snr, seed)
+    return test.labels[:, 0], prediction, np.exp(library_seds(test))
+
+
+def _predict_noisy(predictor, clean, snr, seed):
+    """Predictions from noisy copies of spectra on the input grid."""
+    flux, ivar = noisy_inputs(clean, snr, np.random.default_rng([seed, int(snr)]))
+    return predictor.predict(input_grid(), flux, ivar)
 
 
 def synthetic_cells(library, predictor, *, snrs=(10.0, 20.0, 40.0, 80.0), realisations=4, seed=23):
@@ -135,15 +139,17 @@ def synthetic_cells(library, predictor, *, snrs=(10.0, 20.0, 40.0, 80.0), realis
         One row a cell of 30 spectra or more.
     """
     bands, rows = band_rows(sed_grid(), BANDS), []
+    _, test = split_models(library)
+    clean = library_inputs(test, 2000.0, input_grid())
+    teff = np.tile(test.labels[:, 0], realisations)
+    truth = np.tile(np.exp(library_seds(test)), (realisations, 1))
     for snr in snrs:
-        parts = [synthetic_cases(library, predictor, snr, seed=seed + number)
+        parts = [_predict_noisy(predictor, clean, snr, seed + number)
                  for number in range(realisations)]
-        teff = np.concatenate([part[0] for part in parts])
-        flux, diagonal, factor = (np.concatenate([getattr(part[1], name) for part in parts])
+        flux, diagonal, factor = (np.concatenate([getattr(part, name) for part in parts])
                                   for name in ("flux", "diagonal", "factor"))
-        truth = np.concatenate([part[2] for part in parts])
         # Sigma of flagged spectra was widened on purpose.
-        plain = np.array([not flags for part in parts for flags in part[1].flags])
+        plain = np.array([not flags for part in parts for flags in part.flags])
         for low, high in pairwise(_TEFF_EDGES):
             cell = plain & (teff >= low) & (teff < high)
             if cell.sum() < 30:
