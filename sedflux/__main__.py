@@ -2,6 +2,6 @@
 
 import sys
 
-from sedflux.cli import main
+from sedflux.cli.main import main
 
 sys.exit(main())

@@ -47,8 +47,8 @@ def demo_spectrum(name="bd17_stis"):
     -------
     spectrum : `~specutils.Spectrum`
     """
-    from sedflux.libraries.calspec import read_calspec
-    from sedflux.libraries.miles import read_miles
+    from sedflux.io.calspec import read_calspec
+    from sedflux.io.miles import read_miles
 
     return (read_miles if name.endswith("miles") else read_calspec)(demo_path(name))
 
@@ -61,7 +61,7 @@ def demo_arrays(name="16cygb_miles"):
     -------
     wavelength, flux : `~numpy.ndarray`
     """
-    from sedflux.spectrum import from_spectrum
+    from sedflux.spectra.spectrum import from_spectrum
 
     arrays = from_spectrum(demo_spectrum(name))
     keep = (arrays.wavelength > 3900.0) & (arrays.wavelength < 7100.0)

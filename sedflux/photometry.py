@@ -15,8 +15,8 @@ from astropy import units as u
 
 from sedflux.covariance import LowRankCovariance, positive_part
 from sedflux.exceptions import InputError
-from sedflux.grids import interpolation_matrix
-from sedflux.spectrum import from_sed, sed_to_spectrum
+from sedflux.spectra.grids import interpolation_matrix
+from sedflux.spectra.spectrum import from_sed, sed_to_spectrum
 
 __all__ = ["SyntheticPhotometry", "anchor", "synthetic_photometry", "to_source_spectrum"]
 

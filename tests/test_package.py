@@ -42,30 +42,72 @@ def _imports(path):
     return found
 
 
-# Where each heavy package may be imported, relative to the package.
+#: Rooms (modules and folders of the package), the lowest first.  A room imports from lower
+#: rows alone: two rooms of one row do not know each other.
+LAYERS = (
+    ("exceptions", "_version"),
+    ("covariance", "plotting"),
+    ("spectra",),
+    ("io", "photometry", "network"),
+    ("libraries", "slitless", "demo"),
+    ("emulator", "predict", "response"),
+    ("simulate",),
+    ("training",),
+    ("validation",),
+    ("cli",),
+    ("__main__",),
+)
+#: The face of the package hands names on, without loading them.
+FACE = "__init__"
+FLOOR = {room: floor for floor, rooms in enumerate(LAYERS) for room in rooms}
+
+#: Where each heavy package may be imported, relative to the package.
 HOMES = {
-    "torch": ("network/", "training/", "predict.py", "validation/speed.py"),
-    "specutils": ("spectrum.py", "libraries/", "prediction.py", "report.py", "response/",
-                  "simulate.py", "demo.py", "validation/response.py"),
-    "synphot": ("photometry.py", "response/", "instrument.py", "simulate.py",
-                "validation/stars.py"),
-    "pooch": ("weights.py",),
+    "torch": ("network/", "training/", "predict/predictor.py", "validation/speed.py"),
+    "specutils": ("spectra/spectrum.py", "io/", "predict/prediction.py", "response/",
+                  "simulate/", "validation/response.py"),
+    "synphot": ("photometry.py", "slitless/throughput.py", "validation/stars.py"),
+    "pooch": ("io/download.py", "predict/models.py"),
 }
+MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path
+           for path in sorted(ROOT.rglob("*.py"))}
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
-def test_imports_point_one_way(path):
-    relative = path.relative_to(ROOT).as_posix()
-    imports = _imports(path)
+def _modules_of(path):
+    """Modules of sedflux that a file imports, anywhere in it, without the package's name."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "sedflux":
+            below = node.module.partition(".")[2]
+            for alias in node.names:
+                inner = f"{below}.{alias.name}".strip(".")
+                found.add(inner if inner in MODULES else below)
+    return found - {""}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_arrows_point_down(module):
+    room = module.partition(".")[0]
+    if room == FACE:
+        return
+    for other in _modules_of(MODULES[module]):
+        below = other.partition(".")[0]
+        assert below == room or FLOOR[below] < FLOOR[room], f"{module} must not import {other}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_heavy_packages_stay_at_home(module):
+    imports = _imports(MODULES[module])
+    place = MODULES[module].relative_to(ROOT).as_posix()
     for package, homes in HOMES.items():
         if any(name == package or name.startswith(package + ".") for name in imports):
-            assert relative.startswith(homes), f"{relative} must not import {package}"
-    if relative in ("grids.py", "resolution.py", "continuum.py"):
-        allowed = ("numpy", "scipy", "sedflux.grids")
-        assert all(name.startswith(allowed) for name in imports)
-    if not relative.startswith(("cli.py", "report.py", "validation/",
-                                "training/calibrate.py", "simulate.py", "__main__")):
-        assert "sedflux.predict" not in imports, f"{relative} imports the pipeline"
+            assert place.startswith(homes), f"{place} must not import {package}"
+
+
+@pytest.mark.parametrize("module", ["spectra.grids", "spectra.resolution", "spectra.continuum"])
+def test_operators_are_numpy_and_scipy_alone(module):
+    allowed = ("numpy", "scipy", "sedflux.spectra.grids")
+    assert all(name.startswith(allowed) for name in _imports(MODULES[module]))
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))

@@ -9,9 +9,10 @@ from astropy.io import fits
 from astropy.table import Table
 
 from sedflux.exceptions import InputError, WeightsError
+from sedflux.io.download import ABSENT, fetch_file
 from sedflux.libraries.archive import ARCHIVES
-from sedflux.libraries.library import LABELS, SpectralLibrary
-from sedflux.weights import ABSENT, fetch_file
+from sedflux.libraries.labels import LABELS
+from sedflux.libraries.library import SpectralLibrary
 
 __all__ = ["fetch_files", "read_bosz", "write_library"]
 

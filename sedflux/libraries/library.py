@@ -8,12 +8,10 @@ from astropy.io import fits
 from astropy.table import Table
 
 from sedflux.exceptions import InputError
-from sedflux.weights import file_hash
+from sedflux.io.download import file_hash
+from sedflux.libraries.labels import LABELS
 
-__all__ = ["LABELS", "SpectralLibrary", "read_library", "split_models"]
-
-#: Labels of the synthetic library, in the order of every label array.
-LABELS = ("TEFF", "LOGG", "MH", "ALPHA", "CARBON", "VMICRO")
+__all__ = ["SpectralLibrary", "read_library", "split_models"]
 
 #: Models whose INDEX ends in this digit are kept out of every training.
 TEST_DIGIT = 3

@@ -16,270 +16,26 @@ Both, and the trunk, are residual blocks with soft thresholds learned per channe
 residual shrinkage idea (Zhao et al. 2020) of UaRA-net (Yang et al. 2024).
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import nn
 
 from sedflux.exceptions import ModelError
+from sedflux.network.layers import ConvolutionBlock, DenseBlock
+from sedflux.network.output import Output, Summary
+from sedflux.network.projection import Projection
 
-__all__ = [
-    "ARCHITECTURES",
-    "Config",
-    "Output",
-    "Summary",
-    "UncertaintyAwareResidualAttention",
-    "build",
-]
+__all__ = ["ARCHITECTURES", "UncertaintyAwareResidualAttention", "build"]
 
 #: Variance of ln(SED) that no prediction goes below: (0.03 %)^2.
 VARIANCE_FLOOR = 1e-7
-#: Relative noise that the projection adds to every pixel: errors of any template.
-PIXEL_FLOOR = 0.003
 #: Pixels between the positions at which the convolutions begin.
 PATCH = 24
 #: Spread of lines, which sets where the convolutions damp noise.
 LINE_SPREAD = 0.1
 #: Difference in ln(resolving power) that counts as much as one spread of a coefficient.
 POWER_SPREAD = 0.25
-
-
-@dataclass(frozen=True)
-class Config:
-    """
-    Hyper-parameters, stored with the weights.
-
-    Attributes
-    ----------
-    arch : str
-        Name of the architecture.
-    pixels, samples : int
-        Length of the input and of the SED.
-    components : int
-        Templates of the projection.
-    sed_components : int
-        Principal components of ln(SED) that mean and factor are built from.
-    width, blocks, groups : int
-        Width of the trunk, its residual blocks, and its channels of attention.
-    channels : tuple of int
-        Channels of the convolutional blocks; empty for none.  They find nothing that the
-        projection misses and take six times as long to train.
-    rank : int
-        Directions of the covariance that each star has of its own, beside those that all
-        stars share; and the rank to which predictions are compressed.
-    knots : int
-        Wavelengths at which the diagonal is predicted.
-    labels : int
-        Labels estimated on the side.
-    shrink : bool
-        False leaves the soft thresholds out, for comparison.
-    references : int
-        Ordinary stars whose coefficients the model holds, to tell what is none.
-    """
-
-    arch: str = "uara"
-    pixels: int = 2430
-    samples: int = 575
-    components: int = 64
-    sed_components: int = 32
-    width: int = 256
-    blocks: int = 4
-    groups: int = 32
-    channels: tuple[int, ...] = ()
-    rank: int = 12
-    knots: int = 24
-    labels: int = 6
-    shrink: bool = True
-    references: int = 0
-
-    def to_dict(self):
-        """Plain values, for the header of the weights."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values):
-        """Read back what `to_dict` gave; unknown names are refused."""
-        unknown = set(values) - set(cls.__dataclass_fields__)
-        if unknown:
-            raise ModelError(
-                f"model configuration has unknown entries {sorted(unknown)}; "
-                "it was written by a newer sedflux: upgrade"
-            )
-        values = dict(values)
-        if "channels" in values:
-            values["channels"] = tuple(values["channels"])
-        return cls(**values)
-
-
-@dataclass(frozen=True)
-class Output:
-    """
-    What the network says of N spectra, as tensors.
-
-    Attributes
-    ----------
-    mean : (N, samples)
-        ln(SED).
-    log_variance : (N, samples)
-        Logarithm of the diagonal part of the covariance of ln(SED).
-    loadings : (N, sed_components + rank, sed_components)
-        Rows of the common part of the covariance, in the space of the components:
-        ``loadings^T loadings`` is the covariance of ``scores``.
-    scores, score_log_variance : (N, sed_components)
-        Components of ln(SED), in units of their spread in the training, from which the
-        mean is made; and the logarithm of their variance.
-    label_mean, label_log_variance : (N, labels)
-        Scaled labels and the logarithm of their variance.
-    misfit : (N,)
-        Reduced chi-square of the projection's residuals.
-    unusual : (N,)
-        Mean square of the projection's coefficients in units of their spread in the
-        training: about one for ordinary stars.
-    excess : (N,)
-        Rms of the residuals beyond the noise, relative to the continuum.
-    strange : (N,)
-        Distance from the nearest ordinary star, see `strangeness`.
-    """
-
-    mean: torch.Tensor
-    log_variance: torch.Tensor
-    loadings: torch.Tensor
-    scores: torch.Tensor
-    score_log_variance: torch.Tensor
-    label_mean: torch.Tensor
-    label_log_variance: torch.Tensor
-    misfit: torch.Tensor
-    unusual: torch.Tensor
-    excess: torch.Tensor
-    strange: torch.Tensor
-
-
-@dataclass(frozen=True)
-class Summary:
-    """
-    All that the trunk needs of N spectra: the projection's findings, as tensors.
-
-    Attributes
-    ----------
-    coefficients, errors : (N, components)
-        Of the projection, in units of the templates' spread.
-    condition : (N, 3)
-        Level of the noise, resolving power and share of good pixels, of order one.
-    picture : (N, 2, pixels) or (N, 0)
-        The damped spectrum and its damping, if there are convolutions.
-    """
-
-    coefficients: torch.Tensor
-    errors: torch.Tensor
-    condition: torch.Tensor
-    picture: torch.Tensor
-
-    def take(self, rows):
-        """The summaries of some rows."""
-        return Summary(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
-
-
-class SoftThreshold(nn.Module):
-    """Shrink every channel by a threshold that attention learns from all of them."""
-
-    def __init__(self, channels, conditions, *, active=True):
-        super().__init__()
-        self.active = active
-        hidden = max(channels // 2, 8)
-        self.attention = nn.Sequential(
-            nn.Linear(channels + conditions, hidden), nn.GELU(), nn.Linear(hidden, channels)
-        )
-        nn.init.constant_(self.attention[-1].bias, -2.0)
-
-    def forward(self, features, condition):
-        """``features`` (N, channels, length), ``condition`` (N, conditions)."""
-        if not self.active:
-            return features
-        level = features.abs().mean(dim=-1)
-        share = torch.sigmoid(self.attention(torch.cat([level, condition], dim=-1)))
-        threshold = (level * share)[..., None]
-        return torch.sign(features) * torch.relu(features.abs() - threshold)
-
-
-class ConvolutionBlock(nn.Module):
-    """Residual block over wavelength with soft thresholds; halves the length."""
-
-    def __init__(self, channels_in, channels, conditions, *, stride, active):
-        super().__init__()
-        self.first = nn.Conv1d(channels_in, channels, 5, stride=stride, padding=2)
-        self.second = nn.Conv1d(channels, channels, 5, padding=2)
-        self.skip = nn.Conv1d(channels_in, channels, 1, stride=stride)
-        self.norm = nn.GroupNorm(1, channels)
-        self.shrink = SoftThreshold(channels, conditions, active=active)
-
-    def forward(self, features, condition):
-        """``features`` (N, channels_in, length)."""
-        inner = self.second(nn.functional.gelu(self.norm(self.first(features))))
-        return self.skip(features) + self.shrink(inner, condition)
-
-
-class DenseBlock(nn.Module):
-    """Residual block over features in groups, each with its own soft threshold."""
-
-    def __init__(self, width, groups, conditions, *, active):
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.first = nn.Linear(width, width)
-        self.second = nn.Linear(width, width)
-        self.shrink = SoftThreshold(groups, conditions, active=active)
-        self.groups = groups
-
-    def forward(self, features, condition):
-        """``features`` (N, width)."""
-        inner = self.second(nn.functional.gelu(self.first(self.norm(features))))
-        inner = inner.unflatten(-1, (self.groups, -1))
-        return features + self.shrink(inner, condition).flatten(-2)
-
-
-class Projection(nn.Module):
-    """Generalised least squares on templates, with everything that is known of them."""
-
-    def __init__(self, components, pixels):
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(pixels))
-        self.register_buffer("templates", torch.zeros(components, pixels))
-        self.register_buffer("spread", torch.ones(components))
-        self._products = None
-
-    def products(self):
-        """Products of every pair of templates, (n, k (k + 1) / 2), made when first asked."""
-        if self._products is None or self._products.device != self.templates.device:
-            scaled = self.templates * self.spread[:, None]
-            rows, columns = torch.triu_indices(len(scaled), len(scaled))
-            self._products = (scaled[rows] * scaled[columns]).T.contiguous()
-        return self._products
-
-    def forward(self, normalised, ivar):
-        """
-        Coefficients in units of their spread, their errors, and the residuals.
-
-        Returns
-        -------
-        coefficients, errors : (N, k)
-        residual : (N, n)
-        weight : (N, n)
-        """
-        scaled = self.templates * self.spread[:, None]
-        size = len(scaled)
-        weight = ivar / (1.0 + ivar * PIXEL_FLOOR**2)
-        rows, columns = torch.triu_indices(size, size)
-        normal = weight.new_empty(len(weight), size, size)
-        packed = weight @ self.products()
-        normal[:, rows, columns] = packed
-        normal[:, columns, rows] = packed
-        normal = normal.double() + torch.eye(size, dtype=torch.float64, device=weight.device)
-        right = ((weight * (normalised - self.mean)) @ scaled.T).double()
-        triangle = torch.linalg.cholesky(normal)
-        inverse = torch.cholesky_inverse(triangle)
-        coefficients = (inverse @ right[..., None])[..., 0].float()
-        errors = inverse.diagonal(dim1=-2, dim2=-1).sqrt().float()
-        residual = normalised - self.mean - coefficients @ scaled
-        return coefficients, errors, residual, weight
 
 
 class UncertaintyAwareResidualAttention(nn.Module):
@@ -400,7 +156,7 @@ class UncertaintyAwareResidualAttention(nn.Module):
         Parameters
         ----------
         normalised, ivar : `torch.Tensor`, shape (N, pixels)
-            From `sedflux.continuum.remove_continuum`.
+            From `sedflux.spectra.continuum.remove_continuum`.
         resolving_power : `torch.Tensor`, shape (N,)
 
         Returns
@@ -534,7 +290,6 @@ class UncertaintyAwareResidualAttention(nn.Module):
             "unusual": (coefficients**2 + errors**2).mean(dim=1),
             "excess": excess.clamp(min=0.0).sqrt(),
         }
-
 
 #: Architectures by name.
 ARCHITECTURES = {"uara": UncertaintyAwareResidualAttention}

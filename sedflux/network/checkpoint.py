@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from sedflux.exceptions import WeightsError
-from sedflux.network.architecture import Config, build
+from sedflux.network.architecture import build
+from sedflux.network.config import Config
 
 __all__ = ["load_network", "read_metadata", "save_network"]
 
@@ -63,7 +64,7 @@ def read_metadata(path):
 
     Returns
     -------
-    config : `~sedflux.network.architecture.Config`
+    config : `~sedflux.network.config.Config`
     metadata : dict
     """
     with _open(path) as stream:

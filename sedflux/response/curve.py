@@ -10,11 +10,11 @@ from scipy.interpolate import BSpline
 
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
-from sedflux.grids import interpolation_matrix, pixel_edges
 from sedflux.response.counts import count_arrays
 from sedflux.response.field import FieldTerms
-from sedflux.slitless import photons_per_flux
-from sedflux.spectrum import sed_to_spectrum
+from sedflux.slitless.forward import photons_per_flux
+from sedflux.spectra.grids import interpolation_matrix, pixel_edges
+from sedflux.spectra.spectrum import sed_to_spectrum
 
 __all__ = ["ResponseCurve", "spline_basis"]
 
@@ -88,7 +88,7 @@ class ResponseCurve:
 
         Parameters
         ----------
-        throughput : path-like, `~sedflux.instrument.Throughput` or `synphot.SpectralElement`
+        throughput : path-like, `~sedflux.slitless.throughput.Throughput` or `synphot` element
             Its errors, if there are any, are taken as common to all wavelengths.
         area : `~astropy.units.Quantity`
             Collecting area.
@@ -97,7 +97,7 @@ class ResponseCurve:
         -------
         response : `ResponseCurve`
         """
-        from sedflux.instrument import as_throughput
+        from sedflux.slitless.throughput import as_throughput
 
         known = as_throughput(throughput, area=area)
         good = known.value > 0
@@ -179,7 +179,7 @@ class ResponseCurve:
         """
         As a `synphot.SpectralElement` over the good range; its errors stay here.
         """
-        from sedflux.instrument import as_throughput
+        from sedflux.slitless.throughput import as_throughput
 
         if not self.good.any():
             raise InputError("the response is good nowhere; nothing can be handed to synphot")

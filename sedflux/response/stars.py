@@ -13,17 +13,17 @@ import numpy as np
 from scipy import sparse
 
 from sedflux.exceptions import InputError
-from sedflux.grids import integral_matrix, interpolation_matrix, pixel_edges
-from sedflux.resolution import FWHM_PER_SIGMA, lsf_matrix
 from sedflux.response.counts import MIN_PIXELS, count_arrays, faults
-from sedflux.slitless import (
+from sedflux.slitless.forward import (
     blur_operator,
     distinct_points,
     fine_grid,
     second_order_operator,
     sed_operator,
 )
-from sedflux.spectrum import from_sed
+from sedflux.spectra.grids import integral_matrix, interpolation_matrix, pixel_edges
+from sedflux.spectra.resolution import FWHM_PER_SIGMA, lsf_matrix
+from sedflux.spectra.spectrum import from_sed
 
 __all__ = ["Stars", "read_stars"]
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft, special
 
-from sedflux.grids import INPUT_PIXELS, INPUT_STEP
-from sedflux.resolution import FWHM_PER_SIGMA
+from sedflux.spectra.grids import INPUT_PIXELS, INPUT_STEP
+from sedflux.spectra.resolution import FWHM_PER_SIGMA
 
 __all__ = ["Observing", "draw_observing", "fine_grid", "observe", "random_curves", "random_noise"]
 

@@ -15,10 +15,10 @@ from scipy.optimize import brentq
 from sedflux.exceptions import InputError
 from sedflux.libraries.library import read_library
 from sedflux.network.checkpoint import save_network
-from sedflux.predict import Predictor
+from sedflux.predict.predictor import Predictor
+from sedflux.spectra.bands import band_rows
+from sedflux.training.left_out import TRUTH_ERROR, fit_reddening, predict_left_out, stis_error
 from sedflux.training.stars import FOLDS, read_stars
-from sedflux.validation.metrics import band_rows
-from sedflux.validation.stars import TRUTH_ERROR, fit_reddening, predict_left_out, stis_error
 
 __all__ = ["calibrate_models", "measure_scale", "measure_scatter"]
 
@@ -55,7 +55,7 @@ def measure_scatter(log_sed, teff):
     -------
     scatter : dict
         ``directions`` (6, n), of unit length; ``teff`` (m,) and ``length`` (m, 6), as
-        `sedflux.domain.scatter_rows` wants them.
+        `sedflux.predict.flags.scatter_rows` wants them.
     """
     k, number, _ = log_sed.shape
     difference = (log_sed - log_sed.mean(axis=0)) * np.sqrt(k / (k - 1.0))

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.interpolate import BSpline
 
-from sedflux.grids import input_grid, sed_grid
-from sedflux.libraries.emulator import mix_neighbours, scale_labels
+from sedflux.emulator.gaussian_process import mix_neighbours
+from sedflux.libraries.labels import scale_labels
+from sedflux.spectra.grids import input_grid, sed_grid
 
 __all__ = ["SPLINES", "Correction", "label_terms", "sed_splines", "warmth"]
 

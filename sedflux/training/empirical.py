@@ -19,11 +19,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from sedflux.grids import sed_grid
-from sedflux.libraries.emulator import scale_labels
-from sedflux.reddening import extinction_curve
+from sedflux.emulator.labelfit import LabelFit
+from sedflux.libraries.labels import scale_labels
+from sedflux.spectra.grids import sed_grid
+from sedflux.spectra.normalise import input_basis
+from sedflux.spectra.reddening import extinction_curve
 from sedflux.training.correction import Correction, label_terms, sed_splines, warmth
-from sedflux.training.examples import input_basis
 from sedflux.training.sed_truths import (
     EARLY,
     EBV,
@@ -38,7 +39,6 @@ from sedflux.training.sed_truths import (
     star_scatter,
 )
 from sedflux.training.stars import MILES_POWER, STIS_POWER
-from sedflux.validation.labelfit import LabelFit
 
 __all__ = ["fit_correction"]
 
@@ -118,7 +118,7 @@ def fit_correction(library, kernels, stars, passbands):
     ----------
     library : `~sedflux.libraries.SpectralLibrary`
         Training models.
-    kernels : tuple of `~sedflux.libraries.emulator.Kernel`
+    kernels : tuple of `~sedflux.emulator.gaussian_process.Kernel`
     stars : `~sedflux.training.stars.RealStars`
         Without those that are to be left out.
     passbands : dict

@@ -11,15 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sedflux.continuum import remove_continuum, smooth_basis
-from sedflux.grids import input_grid, rebin_matrix, sed_grid
-from sedflux.libraries.emulator import scale_labels
-from sedflux.libraries.library import LABELS
-from sedflux.libraries.principal import PrincipalEmulator
+from sedflux.emulator.principal import PrincipalEmulator, joint_weight
+from sedflux.libraries.inputs import library_inputs, library_seds
+from sedflux.libraries.labels import is_solar_scaled, scale_labels
 from sedflux.libraries.prior import label_chances
-from sedflux.prediction import optical_mean
-from sedflux.reddening import continuum_shapes, extinction_curve
-from sedflux.resolution import broadening_sigma, lsf_matrix
+from sedflux.spectra.continuum import remove_continuum, smooth_basis
+from sedflux.spectra.grids import input_grid, optical_mean, sed_grid
+from sedflux.spectra.normalise import input_basis
+from sedflux.spectra.reddening import continuum_shapes, extinction_curve
 from sedflux.training.augment import (
     FINE_RESOLVING_POWER,
     draw_observing,
@@ -29,7 +28,7 @@ from sedflux.training.augment import (
     random_noise,
 )
 
-__all__ = ["Engine", "Examples", "input_basis", "library_inputs", "library_seds"]
+__all__ = ["Engine", "Examples"]
 
 #: Neighbours among which labels are smoothed, and how far, in units of their distance.
 _NEIGHBOURS = 12
@@ -37,53 +36,6 @@ _SMOOTHING = 0.8
 #: Noisy copies made of each simulated star.
 COPIES = 4
 _CHUNK = 256
-
-
-def input_basis():
-    """Basis of the continuum on the input grid: polynomials and extinction curves."""
-    grid = input_grid()
-    return smooth_basis(grid.size, shapes=continuum_shapes(grid))
-
-
-def library_inputs(library, resolving_power, grid):
-    """
-    Flux of a library's models at a resolving power on a pixel grid.
-
-    Returns
-    -------
-    flux : `~numpy.ndarray`, shape (N, n)
-        Scaled to a mean of one.
-    """
-    sigma = broadening_sigma(library.wavelength, library.resolving_power, resolving_power)
-    kernel = rebin_matrix(library.wavelength, grid) @ lsf_matrix(library.wavelength, sigma)
-    flux = (kernel @ library.flux.T.astype(float)).T
-    return flux / flux.mean(axis=1, keepdims=True)
-
-
-def library_seds(library):
-    """
-    ln(SED) of a library's models: R = 200, relative to the mean over 4000-7000 A.
-
-    Returns
-    -------
-    log_sed : `~numpy.ndarray`, shape (N, 575)
-    """
-    grid = sed_grid()
-    sigma = broadening_sigma(grid, library.resolving_power, 200.0)
-    kernel = lsf_matrix(library.wavelength, sigma, new_wavelength=grid)
-    flux = (kernel @ library.sed_flux.T.astype(float)).T
-    return np.log(flux / (optical_mean(grid) @ flux.T).T)
-
-
-def joint_weight(pixels, samples):
-    """Weights that let input and SED count alike in the emulator's components."""
-    return np.r_[np.full(pixels, pixels**-0.5), np.full(samples, samples**-0.5)]
-
-
-def is_solar_scaled(labels):
-    """Which models (N, 6) have solar-scaled abundances."""
-    columns = [LABELS.index("ALPHA"), LABELS.index("CARBON")]
-    return (labels[:, columns] == 0).all(axis=1)
 
 
 @dataclass(frozen=True)
@@ -100,7 +52,7 @@ class Examples:
     log_sed : `~numpy.ndarray`, shape (N, 575)
         The truth.
     labels : `~numpy.ndarray`, shape (N, 6)
-        Scaled labels, see `sedflux.libraries.emulator.scale_labels`.
+        Scaled labels, see `sedflux.libraries.labels.scale_labels`.
     """
 
     normalised: np.ndarray
@@ -122,7 +74,7 @@ class Engine:
     ----------
     library : `~sedflux.libraries.SpectralLibrary`
         The training models alone.
-    kernels : tuple of `~sedflux.libraries.emulator.Kernel`, optional
+    kernels : tuple of `~sedflux.emulator.gaussian_process.Kernel`, optional
         Fitted when not given; takes minutes.
     scatter : `~sedflux.training.correction.Correction`, optional
         Scatter of real stars about the library, drawn anew for every example.

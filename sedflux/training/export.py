@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from sedflux.libraries.principal import kernels_to_lists
+from sedflux.emulator.principal import kernels_to_lists
 from sedflux.network.checkpoint import save_network
 from sedflux.training.pool import as_tensors
 from sedflux.training.refine import measure_calibration
@@ -32,7 +32,7 @@ def measure_domain(network, engine, *, examples=6144, seed=5):
     Returns
     -------
     domain : dict
-        ``excess``, ``unusual``, ``strange``, ``teff`` and ``prior``, as `sedflux.domain`
+        ``excess``, ``unusual``, ``strange``, ``teff`` and ``prior``, as `sedflux.predict.flags`
         wants them.
     """
     batch = engine.examples(examples, np.random.default_rng([seed, 2**30]))

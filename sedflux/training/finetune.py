@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from sedflux.emulator.principal import kernels_from_lists
+from sedflux.io.download import file_hash
 from sedflux.libraries.library import read_library, split_models
-from sedflux.libraries.principal import kernels_from_lists
 from sedflux.network.checkpoint import load_network
 from sedflux.training.empirical import fit_correction
 from sedflux.training.examples import Engine
 from sedflux.training.pretrain import Schedule, pretrain
 from sedflux.training.run import finish
 from sedflux.training.stars import read_passbands, read_stars
-from sedflux.weights import file_hash
 
 __all__ = ["finetune", "star_engine"]
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
-from sedflux.network.architecture import Summary
+from sedflux.network.output import Summary
 
 __all__ = ["Batch", "Pool", "as_tensors", "summarise_examples"]
 
@@ -27,7 +27,7 @@ class Batch:
 
     Attributes
     ----------
-    summary : `~sedflux.network.architecture.Summary`
+    summary : `~sedflux.network.output.Summary`
     scores : `torch.Tensor`, shape (N, sed_components)
         Components of the true ln(SED).
     labels : `torch.Tensor`, shape (N, labels)

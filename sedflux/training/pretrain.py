@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sedflux.network.architecture import Config, build
-from sedflux.network.loss import mean_loss
+from sedflux.network.architecture import build
+from sedflux.network.config import Config
+from sedflux.training.loss import mean_loss
 from sedflux.training.pool import Batch, Pool, summarise_examples
 
 __all__ = ["Schedule", "prepare_network", "pretrain"]
@@ -85,7 +86,7 @@ def prepare_network(engine, config, *, seed, examples=_TEMPLATE_EXAMPLES):
     Parameters
     ----------
     engine : `~sedflux.training.examples.Engine`
-    config : `~sedflux.network.architecture.Config`
+    config : `~sedflux.network.config.Config`
     seed : int
     examples : int, optional
 
@@ -234,7 +235,7 @@ def pretrain(engine, schedule, folder, *, config=None, start=None, workers=1, pr
     folder : path-like
         Gets ``checkpoint.safetensors``, from which an interrupted run goes on, and
         ``log.csv``.
-    config : `~sedflux.network.architecture.Config`, optional
+    config : `~sedflux.network.config.Config`, optional
     start : `torch.nn.Module`, optional
         Go on from this network, with its templates, instead of a new one.
     workers : int, optional

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from sedflux.network.loss import covariance_loss, label_loss, score_loss
+from sedflux.training.loss import covariance_loss, label_loss, score_loss
 from sedflux.training.pool import as_tensors
 
 __all__ = ["fit_covariance", "measure_calibration"]
@@ -105,9 +105,9 @@ def measure_calibration(network, engine, *, examples=24576, seed=1):
     -------
     calibration : dict
         ``snr`` (k,), ``wavelength`` (4,) and ``scale`` (k, 4), as
-        `sedflux.domain.calibrated` wants them.
+        `sedflux.predict.sigma.calibrated` wants them.
     """
-    from sedflux.grids import sed_grid
+    from sedflux.spectra.grids import sed_grid
 
     rng = np.random.default_rng([seed, 2**31 + 2])
     features, bounded, log_sed, _, level = _compute(network, engine, examples, rng)

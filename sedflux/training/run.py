@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
+from sedflux.emulator.principal import kernels_from_lists, kernels_to_lists
 from sedflux.libraries.library import read_library, split_models
-from sedflux.libraries.principal import kernels_from_lists, kernels_to_lists
-from sedflux.network.architecture import Config
+from sedflux.network.config import Config
 from sedflux.training.examples import Engine
 from sedflux.training.export import export_model
 from sedflux.training.pretrain import Schedule, pretrain

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sedflux.grids import sed_grid
-from sedflux.reddening import extinction_curve
+from sedflux.spectra.grids import sed_grid
+from sedflux.spectra.reddening import extinction_curve
 from sedflux.training.correction import SPLINES, sed_splines
 
 __all__ = ["Truth", "band_weights", "fine_correction", "first_scatter", "measure", "rms_of_known",

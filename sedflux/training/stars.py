@@ -15,12 +15,11 @@ import numpy as np
 from astropy.io import fits
 from astropy.table import Table
 
-from sedflux.continuum import remove_continuum
-from sedflux.grids import input_grid, rebin_spectra, sed_grid
 from sedflux.libraries.library import read_library
-from sedflux.prediction import optical_mean
-from sedflux.resolution import broadening_sigma, degrade_spectra, lsf_matrix
-from sedflux.training.examples import input_basis
+from sedflux.spectra.continuum import remove_continuum
+from sedflux.spectra.grids import input_grid, optical_mean, rebin_spectra, sed_grid
+from sedflux.spectra.normalise import input_basis
+from sedflux.spectra.resolution import broadening_sigma, degrade_spectra, lsf_matrix
 
 __all__ = ["FOLDS", "RealStars", "fold_of", "miles_inputs", "read_passbands", "read_stars",
            "stis_arrays", "stis_sed"]

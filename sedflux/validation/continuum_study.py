@@ -3,11 +3,11 @@
 import numpy as np
 from astropy.table import Table
 
-from sedflux.continuum import remove_continuum, smooth_basis
-from sedflux.grids import input_grid
+from sedflux.libraries.inputs import library_inputs
 from sedflux.libraries.library import split_models
-from sedflux.reddening import continuum_shapes
-from sedflux.training.examples import library_inputs
+from sedflux.spectra.continuum import remove_continuum, smooth_basis
+from sedflux.spectra.grids import input_grid
+from sedflux.spectra.reddening import continuum_shapes
 
 __all__ = ["clip_continuum", "continuum_table"]
 

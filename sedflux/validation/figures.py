@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from sedflux.grids import sed_grid
 from sedflux.plotting import BAND_COLOR, INK, TRUTH_COLOR, load_pyplot
-from sedflux.validation.metrics import BANDS, band_rows
+from sedflux.spectra.bands import BANDS, band_rows
+from sedflux.spectra.grids import sed_grid
 
 __all__ = ["plot_error_map", "plot_examples", "plot_histograms", "plot_miles", "plot_stars",
            "save_figure"]

@@ -3,9 +3,9 @@
 import numpy as np
 from astropy.table import Table
 
-from sedflux.grids import sed_grid
+from sedflux.spectra.bands import BANDS, band_rows
+from sedflux.spectra.grids import sed_grid
 from sedflux.training.stars import MILES_FWHM, miles_inputs, stis_arrays, stis_sed
-from sedflux.validation.metrics import BANDS, band_rows
 
 __all__ = ["foreign_table", "kind_of"]
 

@@ -3,11 +3,12 @@
 import numpy as np
 from astropy.table import Table
 
-from sedflux.continuum import remove_continuum
-from sedflux.grids import input_grid, sed_grid
-from sedflux.training.examples import input_basis, library_inputs, library_seds
-from sedflux.validation.labelfit import LabelFit
-from sedflux.validation.metrics import BANDS, band_rows
+from sedflux.emulator.labelfit import LabelFit
+from sedflux.libraries.inputs import library_inputs, library_seds
+from sedflux.spectra.bands import BANDS, band_rows
+from sedflux.spectra.continuum import remove_continuum
+from sedflux.spectra.grids import input_grid, sed_grid
+from sedflux.spectra.normalise import input_basis
 from sedflux.validation.synthetic import noisy_inputs, split_targets
 
 __all__ = ["model_count_table"]
@@ -27,7 +28,7 @@ def model_count_table(library, kernels, *, shares=(0.4, 0.7, 1.0), snr=80.0, see
     ----------
     library : `~sedflux.libraries.SpectralLibrary`
         The whole synthetic library.
-    kernels : tuple of `~sedflux.libraries.emulator.Kernel`
+    kernels : tuple of `~sedflux.emulator.gaussian_process.Kernel`
     shares : sequence of float, optional
         Shares of the training models.
     snr : float, optional

@@ -12,11 +12,11 @@ from astropy.nddata import StdDevUncertainty
 from astropy.table import Table
 
 from sedflux.covariance import LowRankCovariance
-from sedflux.grids import pixel_edges, sed_grid
-from sedflux.prediction import SED_RESOLVING_POWER
 from sedflux.response.fit import fit_response, fit_responses
-from sedflux.slitless import LineSpread, count_model, photons_per_flux
-from sedflux.validation.stars import fit_reddening, predict_left_out
+from sedflux.slitless.forward import count_model, photons_per_flux
+from sedflux.slitless.line_spread import LineSpread
+from sedflux.spectra.grids import SED_RESOLVING_POWER, pixel_edges, sed_grid
+from sedflux.training.left_out import fit_reddening, predict_left_out
 
 __all__ = ["closure", "field_study", "real_star_study", "resolution_study", "scaling"]
 
@@ -54,7 +54,7 @@ def closure(predictor, bands, *, resolving_power=200.0):
     curves : dict of str to tuple of `~numpy.ndarray`
         Wavelength, true throughput, errors of fit and of naive ratio.
     """
-    from sedflux.simulate import ModelStars
+    from sedflux.simulate.stars import ModelStars
 
     source = ModelStars(predictor, teff=(8000.0, 9500.0), prior="flat")
     rng = np.random.default_rng(1)
@@ -116,7 +116,7 @@ def field_study(simulator, *, size=80, realisations=200, seed=1000, say):
 
     Parameters
     ----------
-    simulator : `~sedflux.simulate.Simulator`
+    simulator : `~sedflux.simulate.simulator.Simulator`
     size : int, optional
         Stars a field.
     realisations : int, optional
@@ -206,7 +206,7 @@ def real_star_study(sets, miles, stars, bands, *, exposure=150.0, level=1e-14, s
         One row a set, band and interval: error of ln(response), its statistical and total
         sigma, number of stars.
     """
-    from sedflux.simulate import electrons
+    from sedflux.simulate.detector import electrons
 
     teff = stars.labels[:, 0]
     known = np.isfinite(stars.stis_sed).sum(axis=1) > 300
@@ -255,7 +255,8 @@ def resolution_study(library, bands, *, models=30):
 
     SEDs of R = 200 go through the instrument's line-spread function as they are, joined by
     straight lines, or with their own broadening put back
-    (`sedflux.resolution.recovery_matrix`), and are compared with the models' full resolution.
+    (`sedflux.spectra.resolution.recovery_matrix`), and are compared with the models' full
+    resolution.
 
     Parameters
     ----------
@@ -269,7 +270,7 @@ def resolution_study(library, bands, *, models=30):
     table : `~astropy.table.Table`
         One row a band: rms and largest error of the mean over models, both ways.
     """
-    from sedflux.training.examples import library_seds
+    from sedflux.libraries.inputs import library_seds
 
     chosen = library.select(np.linspace(0, len(library) - 1, models).astype(int))
     coarse, fine = np.exp(library_seds(chosen)), np.asarray(chosen.sed_flux, dtype=float)
@@ -303,7 +304,7 @@ def scaling(simulator, sizes, *, seed=1, say):
 
     Parameters
     ----------
-    simulator : `~sedflux.simulate.Simulator`
+    simulator : `~sedflux.simulate.simulator.Simulator`
     sizes : sequence of int
     seed : int, optional
     say : callable

@@ -1,9 +1,10 @@
 """The commands of ``sedflux validate --response``: responses against their truth."""
 
-from sedflux.instrument import get_instrument, named_bands
 from sedflux.libraries.library import read_library, split_models
-from sedflux.predict import Predictor
-from sedflux.simulate import FieldSettings, Simulator
+from sedflux.predict.predictor import Predictor
+from sedflux.simulate.settings import FieldSettings
+from sedflux.simulate.simulator import Simulator
+from sedflux.slitless.instrument import get_instrument, named_bands
 from sedflux.training.stars import read_stars
 from sedflux.validation import response_figures as figures
 from sedflux.validation.response import (

@@ -3,9 +3,10 @@
 import numpy as np
 from astropy.table import vstack
 
+from sedflux.emulator.principal import kernels_from_lists
 from sedflux.libraries.library import read_library, split_models
-from sedflux.libraries.principal import kernels_from_lists
-from sedflux.predict import Predictor
+from sedflux.predict.predictor import Predictor
+from sedflux.training.left_out import fit_reddening, predict_left_out
 from sedflux.training.stars import read_passbands, read_stars
 from sedflux.validation import figures
 from sedflux.validation.continuum_study import continuum_table
@@ -16,9 +17,7 @@ from sedflux.validation.stars import (
     TEFF_CELLS,
     both_miles_tables,
     color_table,
-    fit_reddening,
     miles_table,
-    predict_left_out,
     star_table,
 )
 from sedflux.validation.synthetic import synthetic_cases, synthetic_cells, synthetic_table

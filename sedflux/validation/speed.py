@@ -27,7 +27,7 @@ def benchmark(model=None, batches=(1, 64, 4096), *, seconds=3.0):
     """
     import torch
 
-    from sedflux.predict import Predictor
+    from sedflux.predict.predictor import Predictor
 
     begin = time.perf_counter()
     predictor = Predictor(model)

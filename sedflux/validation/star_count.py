@@ -3,11 +3,11 @@
 import numpy as np
 from astropy.table import Table
 
-from sedflux.grids import sed_grid
+from sedflux.emulator.labelfit import LabelFit
+from sedflux.spectra.bands import band_rows
+from sedflux.spectra.grids import sed_grid
 from sedflux.training.empirical import fit_correction
 from sedflux.training.stars import MILES_POWER
-from sedflux.validation.labelfit import LabelFit
-from sedflux.validation.metrics import band_rows
 from sedflux.validation.stars import MILES_BANDS
 
 __all__ = ["star_count_table"]
@@ -28,7 +28,7 @@ def star_count_table(library, kernels, stars, passbands, *, shares=(0.0, 0.1, 0.
     ----------
     library : `~sedflux.libraries.SpectralLibrary`
         Training models.
-    kernels : tuple of `~sedflux.libraries.emulator.Kernel`
+    kernels : tuple of `~sedflux.emulator.gaussian_process.Kernel`
     stars : `~sedflux.training.stars.RealStars`
     passbands : dict
     shares : sequence of float, optional

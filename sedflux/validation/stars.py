@@ -5,25 +5,17 @@ A fine-tuned model has seen stars, so each star is predicted by the model that w
 trained without its fold (`sedflux.training.stars.fold_of`).
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from astropy.table import Table, vstack
-from scipy.optimize import minimize_scalar
 
-from sedflux.covariance import LowRankCovariance
-from sedflux.exceptions import InputError
-from sedflux.grids import sed_grid
-from sedflux.prediction import optical_mean
-from sedflux.reddening import extinction_curve
-from sedflux.training.stars import FOLDS, MILES_FWHM, RealStars, miles_inputs
-from sedflux.validation.metrics import BANDS, SLITLESS_BANDS, band_rows, score
+from sedflux.spectra.bands import BANDS, SLITLESS_BANDS, band_rows
+from sedflux.spectra.grids import optical_mean, sed_grid
+from sedflux.spectra.reddening import extinction_curve
+from sedflux.training.left_out import TRUTH_ERROR, fit_reddening, stis_error
+from sedflux.validation.metrics import score
 
-__all__ = ["LeftOut", "TEFF_CELLS", "color_table", "fit_reddening", "miles_table",
-           "predict_left_out", "star_table", "stis_error"]
+__all__ = ["TEFF_CELLS", "color_table", "miles_table", "star_table"]
 
-#: Error of the truth: relative, in the shape of STIS fluxes (CALSPEC, NGSL) and of MILES.
-TRUTH_ERROR = {"CALSPEC": 0.01, "NGSL": 0.02, "MILES": 0.02}
 #: Ranges of effective temperature (K) in which stars are scored.
 TEFF_CELLS = ((4550.0, 5000.0), (5000.0, 5500.0), (5500.0, 6500.0), (6500.0, 8000.0),
               (8000.0, 9750.0), (5000.0, 9750.0))
@@ -31,115 +23,6 @@ TEFF_CELLS = ((4550.0, 5000.0), (5000.0, 5500.0), (5500.0, 6500.0), (6500.0, 800
 MILES_BANDS = {"3600-3750": (3600.0, 3750.0), "3750-4000": (3750.0, 4000.0),
                "4000-4500": (4000.0, 4500.0), "4500-5500": (4500.0, 5500.0),
                "6500-7300": (6500.0, 7300.0)}
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """
-    Predictions of stars by models that never saw them.
-
-    Attributes
-    ----------
-    stars : `~sedflux.training.stars.RealStars`
-    predictions : list of `~sedflux.SEDPrediction`
-        One a star.
-    """
-
-    stars: RealStars
-    predictions: list
-
-    def stack(self, name):
-        """An array attribute or diagnostic of all predictions, (N, ...)."""
-        if name in self.predictions[0].diagnostics:
-            return np.array([float(part.diagnostics[name]) for part in self.predictions])
-        if name == "factor":
-            rank = max(len(part.factor) for part in self.predictions)
-            return np.stack([np.pad(part.factor, ((0, rank - len(part.factor)), (0, 0)))
-                             for part in self.predictions])
-        return np.stack([getattr(part, name) for part in self.predictions])
-
-    def take(self, rows):
-        """Some of the stars."""
-        rows = np.arange(len(self.stars))[rows]
-        return LeftOut(self.stars.take(rows), [self.predictions[row] for row in rows])
-
-
-def predict_left_out(predictors, miles, stars, *, snr=None, seed=3):
-    """
-    Predict MILES stars, each by the model that never saw it.
-
-    Parameters
-    ----------
-    predictors : sequence of `~sedflux.Predictor`
-        One for all stars, or one for every fold in order.
-    miles : `~sedflux.libraries.SpectralLibrary`
-    stars : `~sedflux.training.stars.RealStars`
-    snr : float, optional
-        Noise is added for this S/N a pixel; the spectra are left as they are if None.
-    seed : int, optional
-
-    Returns
-    -------
-    left_out : `LeftOut`
-    """
-    if len(predictors) not in (1, FOLDS):
-        raise InputError(f"{len(predictors)} models are given; one for all stars or {FOLDS}, one "
-                         "for every fold, are needed")
-    stars = stars.take(stars.source == "MILES")
-    names = [str(name).strip() for name in miles.table["NAME"]]
-    wavelength, flux, ivar = miles_inputs(miles, [names.index(name) for name in stars.name])
-    if snr is not None:
-        noise = np.random.default_rng([seed, int(snr)]).standard_normal(flux.shape)
-        ivar = np.where(ivar > 0, 1.0 / (1.0 / np.maximum(ivar, 1e-30) + (flux / snr) ** 2), 0.0)
-        flux = flux * (1.0 + noise / snr)
-    folds = stars.fold % len(predictors)
-    found = [None] * len(stars)
-    for fold, predictor in enumerate(predictors):
-        rows = np.flatnonzero(folds == fold)
-        if rows.size:
-            many = predictor.predict(wavelength, flux[rows], ivar[rows],
-                                     resolving_power=wavelength / MILES_FWHM)
-            for place, row in enumerate(rows):
-                found[row] = many[place]
-    return LeftOut(stars, found)
-
-
-def stis_error(truth):
-    """Relative error of a STIS SED (n,): CALSPEC's reach further into the ultraviolet."""
-    return TRUTH_ERROR["CALSPEC" if np.isfinite(truth[0]) else "NGSL"]
-
-
-def fit_reddening(prediction, truth, error, *, curve=None, lowest=0.0):
-    """
-    E(B-V) that brings a prediction closest to a measured SED.
-
-    Parameters
-    ----------
-    prediction : `~sedflux.SEDPrediction`
-        Of one star.
-    truth : `~numpy.ndarray`, shape (n,)
-        Measured flux, NaN where unknown.
-    error : float
-        Its relative error.
-    lowest : float, optional
-        Lower limit; negative for truths that were dereddened.
-
-    Returns
-    -------
-    ebv : float
-    """
-    mean = optical_mean(prediction.wavelength)
-    curve = extinction_curve(prediction.wavelength) if curve is None else curve
-    good = np.isfinite(truth)
-    covariance = prediction.relative_covariance
-    part = LowRankCovariance(covariance.diagonal[good] + error**2, covariance.factor[:, good])
-
-    def chi2(ebv):
-        flux = prediction.flux * np.exp(ebv * curve)
-        flux = flux / (mean @ flux)
-        return part.chi2(np.log(truth[good] / flux[good])) + (ebv / 0.3) ** 2
-
-    return float(minimize_scalar(chi2, bounds=(lowest, 1.0), method="bounded").x)
 
 
 def _scores(left_out, flux, truth, error, bands):

@@ -5,14 +5,17 @@ from itertools import pairwise
 import numpy as np
 from astropy.table import Table
 
-from sedflux.continuum import remove_continuum
-from sedflux.grids import input_grid, sed_grid
+from sedflux.emulator.labelfit import LabelFit
+from sedflux.libraries.inputs import library_inputs, library_seds
 from sedflux.libraries.library import split_models
-from sedflux.reddening import extinction_curve
+from sedflux.spectra.bands import BANDS, SLITLESS_BANDS, band_rows
+from sedflux.spectra.continuum import remove_continuum
+from sedflux.spectra.grids import input_grid, sed_grid
+from sedflux.spectra.normalise import input_basis
+from sedflux.spectra.reddening import extinction_curve
 from sedflux.training.augment import Observing, observe, random_curves
-from sedflux.training.examples import Engine, input_basis, library_inputs, library_seds
-from sedflux.validation.labelfit import LabelFit
-from sedflux.validation.metrics import BANDS, SLITLESS_BANDS, band_rows, score
+from sedflux.training.examples import Engine
+from sedflux.validation.metrics import score
 from sedflux.validation.ridge import fit_ridge
 
 __all__ = ["noisy_inputs", "split_targets", "synthetic_cases", "synthetic_cells",
@@ -173,7 +176,7 @@ def synthetic_table(library, predictor, kernels, *, snrs=(10.0, 20.0, 40.0, 80.0
     library : `~sedflux.libraries.SpectralLibrary`
         The whole synthetic library; it is split here.
     predictor : `~sedflux.Predictor`
-    kernels : tuple of `~sedflux.libraries.emulator.Kernel`
+    kernels : tuple of `~sedflux.emulator.gaussian_process.Kernel`
         Of the emulator.
     snrs : sequence of float, optional
     realisations : int, optional

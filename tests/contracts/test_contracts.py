@@ -11,8 +11,8 @@ from numpy.testing import assert_allclose
 from specutils import Spectrum
 
 from sedflux import predict_sed, register_readers
-from sedflux.grids import input_grid
-from sedflux.reddening import extinction_curve
+from sedflux.spectra.grids import input_grid
+from sedflux.spectra.reddening import extinction_curve
 
 
 def build(wavelength, flux, **kwargs):

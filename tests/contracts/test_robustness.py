@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from sedflux.grids import input_grid
-from sedflux.reddening import extinction_curve
-from sedflux.resolution import broadening_sigma, degrade_spectra, lsf_matrix
+from sedflux.spectra.grids import input_grid
+from sedflux.spectra.reddening import extinction_curve
+from sedflux.spectra.resolution import broadening_sigma, degrade_spectra, lsf_matrix
 from sedflux.training.augment import Observing, observe
 
 SNR = 60.0

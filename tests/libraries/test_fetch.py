@@ -14,7 +14,7 @@ from astropy.table import Table
 from numpy.testing import assert_allclose
 
 from sedflux import InputError, WeightsError
-from sedflux.cli import main
+from sedflux.cli.main import main
 from sedflux.libraries import read_library
 from sedflux.libraries.archive import list_files, parse_selection
 from sedflux.libraries.fetch import fetch_files, read_bosz

@@ -3,7 +3,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from sedflux import InputError
-from sedflux.libraries.emulator import Kernel
+from sedflux.emulator.gaussian_process import Kernel
 from sedflux.libraries.prior import SURVEY, label_chances, survey_density
 from sedflux.training.examples import Engine
 

@@ -7,9 +7,11 @@ from numpy.testing import assert_allclose
 from scipy.stats import multivariate_normal
 
 from sedflux import ModelError, WeightsError
-from sedflux.network.architecture import Config, SoftThreshold, build
+from sedflux.network.architecture import build
 from sedflux.network.checkpoint import load_network, read_metadata, save_network
-from sedflux.network.loss import VARIANCE_FLOOR, covariance_loss, diagonal_loss, gaussian_loss
+from sedflux.network.config import Config
+from sedflux.network.layers import SoftThreshold
+from sedflux.training.loss import VARIANCE_FLOOR, covariance_loss, diagonal_loss, gaussian_loss
 
 SMALL = Config(pixels=600, samples=40, components=8, sed_components=6, width=32, blocks=2,
                groups=8, channels=(4, 6), rank=3, knots=5)

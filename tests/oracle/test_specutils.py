@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose
 from specutils import Spectrum
 from specutils.manipulation import FluxConservingResampler
 
-from sedflux.grids import rebin_matrix
+from sedflux.spectra.grids import rebin_matrix
 
 
 def test_flux_conserving_resampler(rng):

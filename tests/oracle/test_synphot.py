@@ -8,8 +8,8 @@ from synphot import Observation, SpectralElement, units
 from synphot.models import Box1D, Empirical1D, Gaussian1D
 
 from sedflux import synthetic_photometry, to_source_spectrum
-from sedflux.grids import pixel_edges
-from sedflux.slitless import count_model
+from sedflux.slitless.forward import count_model
+from sedflux.spectra.grids import pixel_edges
 
 AREA = np.pi * 100.0**2 * u.cm**2
 

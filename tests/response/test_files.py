@@ -11,8 +11,8 @@ from specutils import Spectrum
 from synphot import SpectralElement
 
 from sedflux import InputError, ResponseCurve, read_throughput, register_readers
-from sedflux.libraries.sedfile import read_sed, write_sed
-from sedflux.slitless import photons_per_flux
+from sedflux.io.sed import read_sed, write_sed
+from sedflux.slitless.forward import photons_per_flux
 
 
 @pytest.mark.parametrize("name", ["r.fits", "r.ecsv"])

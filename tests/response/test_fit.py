@@ -18,9 +18,9 @@ from sedflux import (
     to_source_spectrum,
 )
 from sedflux.exceptions import SedfluxWarning
-from sedflux.grids import sed_grid
 from sedflux.response.solve import Design, normal_equations
-from sedflux.slitless import SecondOrder, count_model
+from sedflux.slitless.forward import SecondOrder, count_model
+from sedflux.spectra.grids import sed_grid
 
 AREA = np.pi * 100.0**2 * u.cm**2
 PIXELS = np.arange(4100.0, 6100.0, 10.0)
@@ -105,7 +105,7 @@ def test_seds_that_were_broadened_are_not_broadened_twice():
     """R = 200 SEDs through R = 200: the SED's own resolving power makes the difference."""
     fine = np.geomspace(2500.0, 10500.0, 20000)
     sharp = 1e-14 * (1.0 - 0.5 * np.exp(-0.5 * ((fine - 4861.0) / 12.0) ** 2))
-    from sedflux.resolution import FWHM_PER_SIGMA, lsf_matrix
+    from sedflux.spectra.resolution import FWHM_PER_SIGMA, lsf_matrix
 
     seen = lsf_matrix(fine, GRID / 200.0 / FWHM_PER_SIGMA, new_wavelength=GRID) @ sharp
     spread = LineSpread.from_resolving_power(200.0)
@@ -277,7 +277,7 @@ def test_normal_equations_equal_dense_algebra(rng):
 
 
 def test_many_stars_begin_from_few(rng, monkeypatch):
-    from sedflux.response import fit as module
+    from sedflux.response import iterate as module
 
     monkeypatch.setattr(module, "_FEW", 5)
     counts, seds = field(rng, 16)

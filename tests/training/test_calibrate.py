@@ -5,9 +5,9 @@ import pytest
 from numpy.testing import assert_allclose
 
 from sedflux import Predictor
-from sedflux.domain import with_scatter
 from sedflux.exceptions import InputError
-from sedflux.libraries.emulator import scale_labels
+from sedflux.libraries.labels import scale_labels
+from sedflux.predict.sigma import with_scatter
 from sedflux.training.calibrate import calibrate_models, measure_scale, measure_scatter
 
 

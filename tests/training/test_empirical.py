@@ -4,13 +4,16 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from sedflux.continuum import remove_continuum
-from sedflux.grids import input_grid, sed_grid
-from sedflux.libraries.emulator import Kernel, scale_labels
-from sedflux.reddening import extinction_curve
+from sedflux.emulator.gaussian_process import Kernel
+from sedflux.libraries.inputs import library_inputs, library_seds
+from sedflux.libraries.labels import scale_labels
+from sedflux.spectra.continuum import remove_continuum
+from sedflux.spectra.grids import input_grid, sed_grid
+from sedflux.spectra.normalise import input_basis
+from sedflux.spectra.reddening import extinction_curve
 from sedflux.training.correction import label_terms, sed_splines, warmth
 from sedflux.training.empirical import fit_correction
-from sedflux.training.examples import Engine, input_basis, library_inputs, library_seds
+from sedflux.training.examples import Engine
 from sedflux.training.stars import FOLDS, LABEL_ERRORS, RealStars, fold_of
 
 KERNELS = (Kernel.initial(),)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from sedflux.grids import sed_grid
+from sedflux.spectra.grids import sed_grid
 from sedflux.training.stars import read_passbands, read_stars
 
 

@@ -6,9 +6,10 @@ import torch
 from numpy.testing import assert_allclose
 
 from sedflux import Predictor
-from sedflux.grids import input_grid, sed_grid
-from sedflux.libraries.emulator import Kernel
-from sedflux.network.architecture import Config
+from sedflux.emulator.gaussian_process import Kernel
+from sedflux.libraries.inputs import library_inputs, library_seds
+from sedflux.network.config import Config
+from sedflux.spectra.grids import input_grid, sed_grid
 from sedflux.training.augment import (
     FINE_RESOLVING_POWER,
     Observing,
@@ -18,7 +19,7 @@ from sedflux.training.augment import (
     random_curves,
     random_noise,
 )
-from sedflux.training.examples import Engine, library_inputs, library_seds
+from sedflux.training.examples import Engine
 from sedflux.training.export import export_model
 from sedflux.training.pretrain import Schedule, pretrain
 from sedflux.training.refine import fit_covariance, measure_calibration

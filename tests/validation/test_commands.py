@@ -4,7 +4,7 @@ import pytest
 from astropy.table import Table
 
 from sedflux import Predictor
-from sedflux.cli import main
+from sedflux.cli.main import main
 
 
 @pytest.fixture(scope="module")

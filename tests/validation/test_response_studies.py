@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from sedflux import Predictor, get_instrument
-from sedflux.cli import main
+from sedflux.cli.main import main
 from sedflux.libraries.library import read_library
-from sedflux.simulate import FieldSettings, Simulator
+from sedflux.simulate.settings import FieldSettings
+from sedflux.simulate.simulator import Simulator
 from sedflux.training.stars import read_stars
 from sedflux.validation.response import (
     closure,

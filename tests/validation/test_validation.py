@@ -3,17 +3,19 @@ import pytest
 from numpy.testing import assert_allclose
 
 from sedflux import Predictor
-from sedflux.continuum import remove_continuum
-from sedflux.grids import input_grid
+from sedflux.emulator.gaussian_process import Kernel
+from sedflux.emulator.labelfit import LabelFit
 from sedflux.libraries import split_models
-from sedflux.libraries.emulator import Kernel
-from sedflux.reddening import extinction_curve
-from sedflux.training.examples import input_basis, library_inputs, library_seds
+from sedflux.libraries.inputs import library_inputs, library_seds
+from sedflux.spectra.bands import BANDS, band_rows
+from sedflux.spectra.continuum import remove_continuum
+from sedflux.spectra.grids import input_grid
+from sedflux.spectra.normalise import input_basis
+from sedflux.spectra.reddening import extinction_curve
+from sedflux.training.left_out import fit_reddening
 from sedflux.validation.continuum_study import clip_continuum, continuum_table
-from sedflux.validation.labelfit import LabelFit
-from sedflux.validation.metrics import BANDS, band_rows, score
+from sedflux.validation.metrics import score
 from sedflux.validation.ridge import fit_ridge
-from sedflux.validation.stars import fit_reddening
 from sedflux.validation.synthetic import noisy_inputs
 
 

@@ -1,0 +1,1 @@
+"""Emulators of synthetic libraries, and the label fit through them."""

@@ -1,0 +1,1 @@
+"""Files: readers of spectra, SEDs with their covariance, downloads."""

@@ -1,0 +1,55 @@
+"""Generalised least squares on templates: from 2430 pixels to a few dozen coefficients."""
+
+import torch
+from torch import nn
+
+__all__ = []
+
+#: Relative noise that the projection adds to every pixel: errors of any template.
+PIXEL_FLOOR = 0.003
+
+
+class Projection(nn.Module):
+    """Generalised least squares on templates, with everything that is known of them."""
+
+    def __init__(self, components, pixels):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(pixels))
+        self.register_buffer("templates", torch.zeros(components, pixels))
+        self.register_buffer("spread", torch.ones(components))
+        self._products = None
+
+    def products(self):
+        """Products of every pair of templates, (n, k (k + 1) / 2), made when first asked."""
+        if self._products is None or self._products.device != self.templates.device:
+            scaled = self.templates * self.spread[:, None]
+            rows, columns = torch.triu_indices(len(scaled), len(scaled))
+            self._products = (scaled[rows] * scaled[columns]).T.contiguous()
+        return self._products
+
+    def forward(self, normalised, ivar):
+        """
+        Coefficients in units of their spread, their errors, and the residuals.
+
+        Returns
+        -------
+        coefficients, errors : (N, k)
+        residual : (N, n)
+        weight : (N, n)
+        """
+        scaled = self.templates * self.spread[:, None]
+        size = len(scaled)
+        weight = ivar / (1.0 + ivar * PIXEL_FLOOR**2)
+        rows, columns = torch.triu_indices(size, size)
+        normal = weight.new_empty(len(weight), size, size)
+        packed = weight @ self.products()
+        normal[:, rows, columns] = packed
+        normal[:, columns, rows] = packed
+        normal = normal.double() + torch.eye(size, dtype=torch.float64, device=weight.device)
+        right = ((weight * (normalised - self.mean)) @ scaled.T).double()
+        triangle = torch.linalg.cholesky(normal)
+        inverse = torch.cholesky_inverse(triangle)
+        coefficients = (inverse @ right[..., None])[..., 0].float()
+        errors = inverse.diagonal(dim1=-2, dim2=-1).sqrt().float()
+        residual = normalised - self.mean - coefficients @ scaled
+        return coefficients, errors, residual, weight

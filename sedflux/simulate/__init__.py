@@ -1,0 +1,1 @@
+"""Simulated fields of stars, to test and to plan calibrations."""

@@ -1,0 +1,1 @@
+"""Slitless instruments: throughput, line-spread function, forward model of counts."""

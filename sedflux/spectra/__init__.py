@@ -1,0 +1,1 @@
+"""Spectra as arrays: grids, resolution, continuum, dust; no model and no instrument."""

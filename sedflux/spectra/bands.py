@@ -1,0 +1,20 @@
+"""Wavelength bands of the accuracy tables."""
+
+
+
+__all__ = ["BANDS", "SLITLESS_BANDS", "band_rows"]
+
+#: Bands of the tables, in Angstrom.
+BANDS = {
+    "2500-3000": (2500.0, 3000.0),
+    "3000-4000": (3000.0, 4000.0),
+    "4000-7000": (4000.0, 7000.0),
+    "7000-10500": (7000.0, 10500.0),
+}
+#: First orders of CSST's gratings, as far as SEDs reach.
+SLITLESS_BANDS = {"GU": (2550.0, 4000.0), "GV": (4000.0, 6200.0), "GI": (6200.0, 10000.0)}
+
+
+def band_rows(wavelength, bands=BANDS):
+    """Which wavelengths each band holds: dict of name to bool array."""
+    return {name: (wavelength >= low) & (wavelength < high) for name, (low, high) in bands.items()}

@@ -1,0 +1,100 @@
+"""
+Interstellar extinction, through the laws of `dust_extinction`.
+
+The network predicts the intrinsic SED.  Reddening multiplies it by
+``10**(-0.4 E(B-V) k(lambda))``; an error of E(B-V) adds one column to the factor of
+the covariance, because it moves the whole SED together.
+"""
+
+import numpy as np
+
+from sedflux.exceptions import InputError
+
+__all__ = ["LAWS", "continuum_shapes", "extinction_curve", "redden"]
+
+#: Extinction laws that are known by name.
+LAWS = ("G23", "F99", "F19", "F04", "CCM89", "O94", "M14")
+
+
+def extinction_curve(wavelength, *, law="G23", r_v=3.1):
+    """
+    Change of ln(flux) for a unit of E(B-V): ``-0.4 ln(10) k(lambda)``.
+
+    Parameters
+    ----------
+    wavelength : array_like, shape (n,)
+        Vacuum wavelength in Angstrom.
+    law : str, optional
+        One of `LAWS`; Gordon et al. 2023 by default.
+    r_v : float, optional
+        Total to selective extinction.
+
+    Returns
+    -------
+    curve : `~numpy.ndarray`, shape (n,)
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If the law is unknown, or ``r_v`` outside what the law covers.
+
+    Examples
+    --------
+    >>> from sedflux.spectra.reddening import extinction_curve
+    >>> [round(float(value), 2) for value in extinction_curve([3000.0, 5500.0])]
+    [-5.34, -2.85]
+    """
+    from astropy import units as u
+    from dust_extinction import parameter_averages
+
+    if law not in LAWS:
+        raise InputError(f"law {law!r} is not known; choose one of {', '.join(LAWS)}")
+    try:
+        model = getattr(parameter_averages, law)(Rv=r_v)
+    except ValueError as error:
+        raise InputError(f"r_v = {r_v!r} is outside the range of law {law}: {error}") from error
+    ratio = model(np.asarray(wavelength, dtype=float) * u.AA)
+    return -0.4 * np.log(10.0) * r_v * np.asarray(ratio)
+
+
+def continuum_shapes(wavelength):
+    """
+    Extinction curves whose structure the continuum removal projects out.
+
+    Those of Gordon et al. 2023 and Fitzpatrick et al. 2019; together with
+    Legendre polynomials they follow every law in `LAWS` to 0.1 % for E(B-V) = 1.
+    """
+    return [extinction_curve(wavelength, law=law) for law in ("G23", "F19")]
+
+
+def redden(wavelength, log_flux, covariance, ebv, *, ebv_error=0.0, law="G23", r_v=3.1):
+    """
+    Redden an SED: ln(flux) and its covariance.
+
+    Parameters
+    ----------
+    wavelength : `~numpy.ndarray`, shape (n,)
+        Vacuum wavelength in Angstrom.
+    log_flux : `~numpy.ndarray`, shape (..., n)
+        ln(flux).
+    covariance : `~sedflux.covariance.LowRankCovariance`
+        Of ln(flux).
+    ebv : float
+        E(B-V) in magnitudes, not negative.
+    ebv_error : float, optional
+        Its standard deviation.
+    law, r_v : optional
+        See `extinction_curve`.
+
+    Returns
+    -------
+    log_flux : `~numpy.ndarray`
+    covariance : `~sedflux.covariance.LowRankCovariance`
+        With one more column for the error of E(B-V).
+    """
+    if not (np.isfinite(ebv) and np.isfinite(ebv_error) and ebv >= 0 and ebv_error >= 0):
+        raise InputError(
+            f"reddening E(B-V) = {ebv!r} +- {ebv_error!r} must be finite and not negative"
+        )
+    curve = extinction_curve(wavelength, law=law, r_v=r_v)
+    return log_flux + ebv * curve, covariance.with_column(ebv_error * curve)

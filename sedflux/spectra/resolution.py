@@ -1,0 +1,171 @@
+"""Line-spread functions as sparse operators.  They broaden and never sharpen."""
+
+import numpy as np
+from scipy import sparse
+from scipy.interpolate import make_interp_spline
+
+from sedflux.spectra.grids import index_runs, pixel_edges
+
+__all__ = ["FWHM_PER_SIGMA", "broadening_sigma", "degrade_spectra", "lsf_matrix",
+           "recovery_matrix"]
+
+#: Full width at half maximum of a Gaussian of unit standard deviation.
+FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))
+
+
+def broadening_sigma(wavelength, resolving_power, new_resolving_power):
+    """
+    Gaussian sigma in Angstrom that takes one resolving power to a lower one.
+
+    Parameters
+    ----------
+    wavelength : array_like
+        Wavelengths in Angstrom.
+    resolving_power, new_resolving_power : float or array_like
+        Resolving power lambda / FWHM before (`numpy.inf` for a perfectly sharp
+        spectrum) and after, at each wavelength.
+
+    Returns
+    -------
+    sigma : `~numpy.ndarray`
+        Zero where the spectrum is no sharper than asked: nothing is sharpened.
+    """
+    wavelength = np.asarray(wavelength, dtype=float)
+    have = 1.0 / np.asarray(resolving_power, dtype=float)
+    want = 1.0 / np.asarray(new_resolving_power, dtype=float)
+    square = np.broadcast_to(want**2 - have**2, wavelength.shape)
+    return wavelength / FWHM_PER_SIGMA * np.sqrt(np.clip(square, 0.0, None))
+
+
+def lsf_matrix(wavelength, sigma, *, new_wavelength=None, reach=5.0):
+    """
+    Sparse operator that convolves samples with a Gaussian of varying width.
+
+    Row i is the line-spread function centred on output wavelength i, integrated
+    over the input pixels by the trapezoid rule and normalised to one.
+
+    Parameters
+    ----------
+    wavelength : `~numpy.ndarray`, shape (n,)
+        Ascending input wavelengths in Angstrom.
+    sigma : float or `~numpy.ndarray`, shape (m,)
+        Standard deviation in Angstrom at the output wavelengths; rows with zero
+        width interpolate linearly.
+    new_wavelength : `~numpy.ndarray`, shape (m,), optional
+        Output wavelengths; the input ones by default.
+    reach : float, optional
+        Where the Gaussian is cut, in sigma.
+
+    Returns
+    -------
+    matrix : `~scipy.sparse.csr_matrix`, shape (m, n)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sedflux.spectra.resolution import lsf_matrix
+    >>> wavelength = np.arange(5000.0, 5100.0)
+    >>> kernel = lsf_matrix(wavelength, 3.0)
+    >>> float(np.round((kernel @ (wavelength == 5050))[50], 3))
+    0.133
+    """
+    wavelength = np.asarray(wavelength, dtype=float)
+    centre = wavelength if new_wavelength is None else np.asarray(new_wavelength, float)
+    sigma = np.broadcast_to(np.asarray(sigma, dtype=float), centre.shape)
+    width = np.diff(pixel_edges(wavelength))
+    first = np.searchsorted(wavelength, centre - reach * sigma, side="left")
+    last = np.searchsorted(wavelength, centre + reach * sigma, side="right")
+    first = np.clip(np.minimum(first, np.searchsorted(wavelength, centre, "right") - 1),
+                    0, wavelength.size - 1)
+    last = np.clip(np.maximum(last, first + 2), 0, wavelength.size)
+    rows, columns = index_runs(first, last)
+    offset = wavelength[columns] - centre[rows]
+    # Narrower than a pixel, a sampled Gaussian no longer conserves its shape: the
+    # hat function of linear interpolation takes over.
+    broad = sigma[rows] > 0.3 * width[columns]
+    gauss = np.exp(-0.5 * (offset / np.where(broad, sigma[rows], 1.0)) ** 2) * width[columns]
+    hat = np.clip(1.0 - np.abs(offset) / width[columns], 0.0, None)
+    weight = np.where(broad, gauss, hat)
+    matrix = sparse.csr_matrix((weight, (rows, columns)), shape=(centre.size, wavelength.size))
+    total = np.asarray(matrix.sum(axis=1)).ravel()
+    # A row far from all samples holds nothing but what is left of its Gaussian's wing.
+    scale = np.divide(1.0, total, out=np.zeros_like(total), where=total > 1e-200)
+    return sparse.csr_matrix(sparse.diags_array(scale) @ matrix)
+
+
+def recovery_matrix(wavelength, resolving_power, position, *, iterations=32, points=8):
+    """
+    Operator from samples of a broadened curve to the curve itself, where it can be told.
+
+    For curves that will be broadened again, by an instrument of about the same resolving
+    power, and must not be broadened twice.  Samples are joined by a cubic spline in
+    ln(wavelength), and what the broadening took is put back by van Cittert's iteration
+    (1931).  Features much narrower than the line-spread function stay lost; what noise the
+    iteration raises, broadening at a like resolving power lowers again.
+
+    Parameters
+    ----------
+    wavelength : `~numpy.ndarray`, shape (n,)
+        Positions of the samples in Angstrom, about equally spaced in the logarithm.
+    resolving_power : float
+        lambda / FWHM of the Gaussian that broadened the curve.
+    position : `~numpy.ndarray`, shape (m,)
+        Where the curve is wanted; outside the samples it is zero.
+    iterations : int, optional
+    points : int, optional
+        Points to a sample on which the broadening is computed.
+
+    Returns
+    -------
+    matrix : `~scipy.sparse.csr_matrix`, shape (m, n)
+    """
+    x = np.log(np.asarray(wavelength, dtype=float))
+    between = np.interp(np.arange(points * (x.size - 1) + 1) / points, np.arange(x.size), x)
+    spline = make_interp_spline(x, np.eye(x.size), k=3)
+    fine = np.exp(between)
+    broaden = lsf_matrix(fine, wavelength / resolving_power / FWHM_PER_SIGMA,
+                         new_wavelength=np.asarray(wavelength, dtype=float))
+    again = broaden @ spline(between)
+    recover = total = np.eye(x.size)
+    for _ in range(iterations):
+        recover = recover - again @ recover
+        total = total + recover
+    place = np.log(np.asarray(position, dtype=float))
+    inside = (place >= x[0] - 1e-12) & (place <= x[-1] + 1e-12)
+    matrix = np.where(inside[:, None], spline(np.clip(place, x[0], x[-1])) @ total, 0.0)
+    matrix[np.abs(matrix) < 1e-9] = 0.0
+    return sparse.csr_matrix(matrix)
+
+
+def degrade_spectra(wavelength, flux, ivar, resolving_power, new_resolving_power):
+    """
+    Bring noisy spectra with bad pixels down to a lower resolving power.
+
+    Bad pixels take no part: they are neither spread nor trusted.  The inverse
+    variance is smoothed and not raised, so the noise is treated as white at
+    its former level; that is exact for features broader than the line-spread
+    function and cautious for finer ones.
+
+    Parameters
+    ----------
+    wavelength : `~numpy.ndarray`, shape (n,)
+        Ascending wavelengths in Angstrom.
+    flux, ivar : `~numpy.ndarray`, shape (N, n)
+        Flux and inverse variance, zero for bad pixels.
+    resolving_power, new_resolving_power : float or `~numpy.ndarray`, shape (n,)
+        Before and after.
+
+    Returns
+    -------
+    flux, ivar : `~numpy.ndarray`, shape (N, n)
+    """
+    sigma = broadening_sigma(wavelength, resolving_power, new_resolving_power)
+    if not np.any(sigma > 0):
+        return flux, ivar
+    kernel = lsf_matrix(wavelength, sigma)
+    good = (ivar > 0).astype(float)
+    weight = (kernel @ good.T).T
+    smooth = (kernel @ np.where(good > 0, flux, 0.0).T).T
+    usable = (good > 0) & (weight > 0.5)
+    new_flux = np.divide(smooth, weight, out=np.zeros_like(smooth), where=usable)
+    return new_flux, np.where(usable, (kernel @ ivar.T).T, 0.0)

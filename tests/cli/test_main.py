@@ -1,0 +1,97 @@
+"""The command line, on packaged stars and the toy library."""
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from sedflux import __version__
+from sedflux.cli.main import main
+from sedflux.demo import demo_path
+from sedflux.io.sed import read_sed
+
+
+def test_predict_demo_with_figure(tmp_path, capsys):
+    figure = tmp_path / "demo.png"
+    assert main(["predict", "--demo", "--plot", str(figure)]) == 0
+    out = capsys.readouterr().out
+    for word in ("BD+17D4708", "uara.stars1", "-291.0 km/s", "flags", "measured", "sigma"):
+        assert word in out
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    assert figure.stat().st_size > 30_000
+
+
+def test_predict_file_writes_a_spectrum(tmp_path, capsys):
+    target = tmp_path / "sed.fits"
+    assert main(["predict", demo_path("16cygb_miles"), "--output", str(target),
+                 "--reddening", "0.1"]) == 0
+    assert "16 Cyg B" in capsys.readouterr().out
+    with fits.open(target) as hdus:
+        assert len(hdus[1].data) == 575
+    # What was written can be looked at again by name.
+    from specutils import Spectrum
+
+    from sedflux import register_readers
+
+    register_readers()
+    assert Spectrum.read(str(target)).meta["header"]["SEDEBV"] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["predict"], "use --demo"),
+    (["predict", "nothing.fits"], "does not exist|cannot be read"),
+    (["predict", "--demo", "--model", "uara.none"], "unknown"),
+    (["predict", "--demo", "--resolving-power", "100"], "500 or more"),
+    (["predict", "a", "b", "--plot", "c.png"], "one spectrum at a time"),
+    (["validate"], "nothing to validate"),
+    (["validate", "--synthetic", "nothing.fits"], "not a file"),
+])
+def test_errors_are_one_line_and_status_two(arguments, message, capsys, tmp_path, monkeypatch):
+    import re
+
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert re.search(message, error)
+    assert "Traceback" not in error
+
+
+def test_models_and_version(capsys):
+    assert main(["models"]) == 0
+    assert "uara.stars1" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert __version__ in capsys.readouterr().out
+
+
+def test_benchmark(capsys):
+    assert main(["benchmark", "--batches", "1", "3"]) == 0
+    assert capsys.readouterr().out.count("spectra/s") == 2
+
+
+def test_predict_of_garbage(tmp_path, capsys):
+    path = tmp_path / "garbage.fits"
+    path.write_bytes(np.random.default_rng(0).bytes(5000))
+    assert main(["predict", str(path)]) == 2
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def test_an_sed_for_a_response_curve(tmp_path):
+    """Reddened, on the scale of a magnitude, with its covariance."""
+    (tmp_path / "band.txt").write_text("5599 0.0\n5600 0.5\n6300 0.5\n7000 0.5\n7001 0.0\n")
+    target = tmp_path / "sed.fits"
+    assert main(["predict", demo_path("16cygb_miles"), "--reddening", "0.05", "--reddening-error",
+                 "0.01", "--magnitude", "15.2", "--magnitude-error", "0.02", "--bandpass",
+                 str(tmp_path / "band.txt"), "--output", str(target)]) == 0
+    sed = read_sed(target)
+    assert sed.flux.unit.is_equivalent("erg / (s cm2 Angstrom)")
+    assert set(sed.meta["sedflux"]["parts"]) == {"reddening", "anchor"}
+    assert (sed.meta["sedflux"]["covariance"].sigma / sed.flux.value).min() > 0.015
+
+
+def test_several_seds_go_to_a_folder(tmp_path, capsys):
+    files = [demo_path("16cygb_miles"), demo_path("bd17_stis")]
+    assert main(["predict", *files, "--output", str(tmp_path / "seds")]) == 0
+    assert sorted(path.name for path in (tmp_path / "seds").iterdir()) == [
+        "16cygb_miles.fits", "bd17_stis.fits"]
+    assert main(["predict", files[0], "--magnitude", "15", "--output", str(tmp_path / "x")]) == 2
+    assert "--bandpass FILE" in capsys.readouterr().err

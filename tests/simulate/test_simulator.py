@@ -1,0 +1,179 @@
+"""Simulated fields: what goes in comes out, and the whole chain closes."""
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.table import Table
+from numpy.testing import assert_allclose
+from specutils import Spectrum
+
+from sedflux import (
+    InputError,
+    LowRankCovariance,
+    fit_response,
+    fit_responses,
+    get_instrument,
+    predict_sed,
+    simulate_field,
+)
+from sedflux.io.sed import read_sed
+from sedflux.simulate.settings import FieldSettings
+from sedflux.simulate.simulator import Simulator
+from sedflux.simulate.stars import ModelStars
+
+BANDS = get_instrument("lookalike").bands
+
+
+@pytest.fixture(scope="module")
+def simulator():
+    return Simulator({"GV": BANDS["GV"]}, FieldSettings(outliers=0.2, grey_error=0.0,
+                                                        wavelength_error=0.0))
+
+
+def test_seeds_make_fields(simulator):
+    one, two, other = (simulator.draw(6, seed=seed) for seed in (1, 1, 2))
+    assert_allclose(one.counts["GV"][3].flux.value, two.counts["GV"][3].flux.value)
+    assert one.truth["magnitude"][0] != other.truth["magnitude"][0]
+
+
+def test_fields_are_as_they_were_asked_for(simulator):
+    field = simulator.draw(120, seed=3)
+    settings, truth = simulator.settings, field.truth
+    for name, (low, high) in (("magnitude", settings.magnitudes), ("snr", settings.snr),
+                              ("teff", settings.teff)):
+        assert truth[name].min() >= low
+        assert truth[name].max() <= high
+    # A magnitude-limited field has more faint stars.
+    assert np.median(truth["magnitude"]) > np.mean(settings.magnitudes)
+    assert (truth["outlier"] != "").sum() == 24
+    assert (truth["variable"][truth["outlier"] != "variable"] == 0).all()
+
+
+def test_true_magnitudes_are_those_of_the_true_seds(simulator):
+    from synphot import SourceSpectrum, SpectralElement
+    from synphot.models import Box1D, Empirical1D
+    from synphot.observation import Observation
+
+    field = simulator.draw(3, seed=5)
+    band = SpectralElement(Box1D, amplitude=1.0, x_0=6300.0, width=1400.0, step=5.0)
+    for star, flux in zip(field.truth, field.flux, strict=True):
+        source = SourceSpectrum(Empirical1D, points=field.wavelength * u.AA,
+                                lookup_table=flux * u.Unit("erg / (s cm2 Angstrom)"))
+        magnitude = Observation(source, band).effstim(u.ABmag).value
+        assert magnitude == pytest.approx(star["magnitude"], abs=0.005)
+
+
+def test_predicted_seds_err_as_their_covariance_says(simulator):
+    pulls = []
+    for seed in range(8):
+        field = simulator.draw(20, seed=100 + seed)
+        clean = np.asarray(field.truth["hidden_ebv"]) == 0
+        for sed, truth in zip(np.array(field.seds, dtype=object)[clean], field.flux[clean],
+                              strict=True):
+            pulls.append(((sed.flux.value - truth) / sed.uncertainty.array)[::60])
+    assert 0.85 < np.std(pulls) < 1.15
+    assert abs(np.mean(pulls)) < 0.15
+
+
+def test_noise_is_that_of_photons(simulator):
+    field = simulator.draw(30, seed=9)
+    counts = field.counts["GV"][0]
+    clean = np.asarray(field.truth["outlier"]) == ""
+    chi2 = []
+    for row in np.flatnonzero(clean):
+        spectrum = field.counts["GV"][row].flux.value
+        # Neighbours differ by noise and little else.
+        step = np.diff(spectrum)[100:300]
+        step = step - np.convolve(step, np.ones(9) / 9.0, mode="same")
+        sigma = field.counts["GV"][row].uncertainty.array[100:300]
+        chi2.append(np.median(np.abs(step) / sigma))
+    assert np.median(chi2) == pytest.approx(0.6745 * np.sqrt(2.0), rel=0.15)
+    assert counts.flux.unit == u.ct / u.s
+
+
+def test_files_are_read_by_specutils(simulator, tmp_path):
+    field = simulator.draw(3, seed=2)
+    field.write(tmp_path)
+    back = Spectrum.read(tmp_path / "counts" / "GV" / "star0001.fits", format="tabular-fits")
+    assert_allclose(back.flux.value, field.counts["GV"][1].flux.value)
+    assert_allclose(back.uncertainty.array, field.counts["GV"][1].uncertainty.array)
+    truth = Table.read(tmp_path / "truth.ecsv")
+    assert_allclose(truth["magnitude"], field.truth["magnitude"])
+    sed = read_sed(tmp_path / "seds" / "star0001.fits")
+    assert isinstance(sed.meta["sedflux"]["covariance"], LowRankCovariance)
+
+
+def test_stars_of_a_library(toy_library):
+    field = simulate_field({"GI": BANDS["GI"]}, size=6, seed=3, library=toy_library,
+                           model="uara.synthetic2", prior="flat", outliers=0.0)
+    assert field.flux.shape == (6, toy_library.wavelength.size)
+    assert set(field.truth["teff"]) <= set(toy_library.labels[:, 0])
+
+
+def test_the_whole_chain_calibrates_another_star():
+    """R = 2000 spectra -> SEDs -> counts -> response -> another star's counts -> its SED."""
+    field = simulate_field(BANDS, size=30, seed=21, outliers=0.1)
+    others = simulate_field(BANDS, size=4, seed=22, outliers=0.0, grey_error=0.0,
+                            magnitudes=(13.0, 14.0))
+    responses = fit_responses(field.counts, field.seds, BANDS, names=field.names, grey_error=0.01,
+                              wavelength_error=0.5 * u.AA)
+    pulls = []
+    for name, response in responses.items():
+        for counts, flux in zip(others.counts[name], others.flux, strict=True):
+            result = response.calibrate(counts)
+            low, high = response.wavelength_range
+            wavelength = result.spectral_axis.value
+            # Away from edges and lines, where the line-spread function blurs.
+            inside = ~result.mask & (wavelength > low + 150.0) & (wavelength < high - 150.0)
+            truth = np.interp(wavelength, others.wavelength, flux)
+            sigma = result.uncertainty.array
+            pulls.append(np.median(((result.flux.value - truth) / sigma)[inside]))
+            ratio = np.median((result.flux.value / truth)[inside])
+            assert ratio == pytest.approx(1.0, abs=0.05)
+    assert np.sqrt(np.mean(np.square(pulls))) < 1.6
+
+
+def test_a_real_prediction_goes_in(simulator):
+    """SEDs of `predict_sed` itself, from a spectrum with its own noise."""
+    predictor = simulator.predictor
+    stars = ModelStars(predictor, teff=(5500.0, 7000.0), prior="survey")
+    line = stars._lines[0]
+    rng = np.random.default_rng(0)
+    from sedflux.spectra.grids import input_grid
+
+    spectrum = Spectrum(spectral_axis=input_grid() * u.AA,
+                        flux=(line + rng.standard_normal(line.size) / 50.0)
+                        * u.dimensionless_unscaled)
+    sed = predict_sed(spectrum, model=predictor, resolving_power=stars._power)
+    assert sed.meta["sedflux"]["resolving_power"] == 200.0
+    assert abs(float(sed.meta["sedflux"]["diagnostics"]["teff"]) - stars.labels[0, 0]) < 300.0
+
+
+def test_what_cannot_be_is_told(toy_library):
+    with pytest.raises(InputError, match="no throughput"):
+        simulate_field(get_instrument("csst").bands, size=2, seed=1)
+    with pytest.raises(InputError, match="size is 0"):
+        simulate_field(BANDS, size=0, seed=1)
+    with pytest.raises(InputError, match="exposure"):
+        FieldSettings(exposure=-1.0)
+    with pytest.raises(InputError, match="grey_error"):
+        FieldSettings(grey_error=-1.0)
+    with pytest.raises(InputError, match="at least two"):
+        simulate_field(BANDS, size=2, seed=1, library=toy_library, teff=(100.0, 200.0))
+    with pytest.raises(InputError, match="prior is 'x'"):
+        simulate_field(BANDS, size=2, seed=1, prior="x")
+    with pytest.raises(InputError, match="counts has the band 'GX'"):
+        fit_responses({"GX": []}, [], BANDS)
+    with pytest.raises(InputError, match="None where a star has none"):
+        fit_responses({"GV": []}, [1], BANDS)
+
+
+def test_a_star_that_a_band_lacks_is_left_out_there():
+    field = simulate_field({"GV": BANDS["GV"]}, size=8, seed=6, outliers=0.0)
+    counts = list(field.counts["GV"])
+    counts[2] = None
+    found = fit_responses({"GV": counts}, field.seds, BANDS, names=field.names, grey_error=0.01,
+                          wavelength_error=0.5 * u.AA)["GV"]
+    assert field.names[2] not in set(found.stars["name"])
+    one = fit_response([field.counts["GV"][0]], [field.seds[0]], band=BANDS["GV"])
+    assert one.good.any()

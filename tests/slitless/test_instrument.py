@@ -1,0 +1,110 @@
+"""Descriptions of instruments, and throughputs in every layout."""
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.io import fits
+from astropy.table import Table
+from numpy.testing import assert_allclose
+from synphot import SpectralElement
+from synphot.models import Empirical1D
+
+from sedflux import InputError, get_instrument, list_instruments, read_throughput
+from sedflux.slitless.forward import photons_per_flux
+
+WAVELENGTH = np.linspace(5000.0, 9000.0, 81)
+VALUE = 0.3 * np.exp(-0.5 * ((WAVELENGTH - 7000.0) / 900.0) ** 2)
+AREA = 45238.9 * u.cm**2
+
+
+@pytest.mark.parametrize("name", list_instruments())
+def test_every_description_is_complete(name):
+    instrument = get_instrument(name)
+    assert instrument.title
+    assert instrument.note
+    for band in instrument.bands.values():
+        pixels = band.wavelengths()
+        low, high = band.covered
+        assert low < pixels[0] < pixels[-1] < high
+        assert np.all(np.diff(pixels) > 0)
+        power = pixels / band.line_spread.fwhm_at(pixels)
+        assert 40 < np.median(power) < 600
+        # A resolution element has at least about two pixels.
+        assert np.median(band.line_spread.fwhm_at(pixels) / np.gradient(pixels)) > 1.5
+
+
+def test_bands_of_csst_cover_what_they_should():
+    bands = get_instrument("csst").bands
+    assert [bands[name].covered for name in ("GU", "GV", "GI")] == [
+        (2550, 4000), (4000, 6200), (6200, 10000)]
+    assert get_instrument("hst-wfc3-g102").bands["G102"].covered == (8000, 10500.0)
+    shifted = bands["GV"].wavelengths(shift=0.5)[:300] - bands["GV"].wavelengths()[:300]
+    assert np.all(np.abs(np.abs(shifted) - 3.0) < 1e-9)
+
+
+def sensitivity():
+    return VALUE * AREA.value * photons_per_flux(WAVELENGTH)
+
+
+def write(folder, layout):
+    if layout == "axe":
+        table = Table({"WAVELENGTH": WAVELENGTH, "SENSITIVITY": sensitivity(),
+                       "ERROR": 0.01 * sensitivity()})
+    elif layout == "micron":
+        table = Table({"WAVELENGTH": WAVELENGTH / 1e4, "SENSITIVITY": sensitivity(),
+                       "ERROR": 0.01 * sensitivity()})
+    elif layout == "synphot":
+        columns = [fits.Column("WAVELENGTH", "D", array=WAVELENGTH, unit="ANGSTROMS"),
+                   fits.Column("THROUGHPUT", "D", array=VALUE)]
+        path = folder / "synphot.fits"
+        fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU.from_columns(columns)]).writeto(path)
+        return path
+    elif layout == "ecsv":
+        path = folder / "t.ecsv"
+        Table({"wavelength": (WAVELENGTH * u.AA).to(u.nm), "throughput": VALUE}).write(path)
+        return path
+    else:
+        path = folder / "t.txt"
+        np.savetxt(path, np.stack([WAVELENGTH, VALUE], axis=1))
+        return path
+    path = folder / f"{layout}.fits"
+    table.write(path)
+    return path
+
+
+@pytest.mark.parametrize("layout", ["axe", "micron", "synphot", "ecsv", "text"])
+def test_every_layout_gives_the_throughput(layout, tmp_path):
+    found = read_throughput(write(tmp_path, layout), area=AREA)
+    assert_allclose(found(WAVELENGTH[1:-1]), VALUE[1:-1], rtol=1e-6)
+    assert found(np.array([4000.0]))[0] == 0.0
+    if layout in ("axe", "micron"):
+        assert_allclose(found.error, 0.01 * VALUE, rtol=1e-6)
+
+
+def test_a_spectral_element_goes_in_and_comes_back():
+    element = SpectralElement(Empirical1D, points=WAVELENGTH * u.AA, lookup_table=VALUE)
+    band = get_instrument("hst-acs-g800l").bands["G800L"].with_throughput(element)
+    back = band.throughput.to_synphot()
+    assert_allclose(back(WAVELENGTH * u.AA).value, VALUE, rtol=1e-12)
+
+
+def test_what_cannot_be_is_told(tmp_path):
+    with pytest.raises(InputError, match=r"instrument 'hubble' is unknown; csst"):
+        get_instrument("hubble")
+    with pytest.raises(InputError, match="collecting area"):
+        read_throughput(write(tmp_path, "axe"))
+    with pytest.raises(InputError, match="does not exist"):
+        read_throughput(tmp_path / "nothing.fits")
+    Table({"a": [1.0, 2.0], "b": [1.0, 2.0]}).write(tmp_path / "bad.fits")
+    with pytest.raises(InputError, match="columns a, b"):
+        read_throughput(tmp_path / "bad.fits")
+    fits.PrimaryHDU().writeto(tmp_path / "empty.fits")
+    with pytest.raises(InputError, match="no table"):
+        read_throughput(tmp_path / "empty.fits")
+    with pytest.raises(InputError, match="band 'GX' is unknown"):
+        get_instrument("csst").with_throughputs({"GX": "x.fits"})
+    with pytest.raises(InputError, match="throughput is a float"):
+        get_instrument("csst").bands["GU"].with_throughput(0.3)
+    (tmp_path / "high.txt").write_text("4000 3.0\n5000 4.0\n6000 5.0\n")
+    with pytest.raises(InputError, match="between 0 and 1"):
+        read_throughput(tmp_path / "high.txt")

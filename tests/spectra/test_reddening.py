@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+from astropy import units as u
+from dust_extinction.parameter_averages import G23
+from numpy.testing import assert_allclose
+
+from sedflux import InputError, LowRankCovariance
+from sedflux.spectra.reddening import extinction_curve, redden
+
+WAVELENGTH = np.linspace(2500.0, 10500.0, 50)
+
+
+def test_curve_is_the_law():
+    expected = G23(Rv=3.1).extinguish(WAVELENGTH * u.AA, Ebv=0.4)
+    assert_allclose(np.exp(0.4 * extinction_curve(WAVELENGTH)), expected)
+
+
+def test_error_of_the_excess_moves_all_together():
+    covariance = LowRankCovariance(np.zeros(50), np.zeros((0, 50)))
+    log_flux, result = redden(WAVELENGTH, np.zeros(50), covariance, 0.2, ebv_error=0.05)
+    curve = extinction_curve(WAVELENGTH)
+    assert_allclose(log_flux, 0.2 * curve)
+    assert_allclose(result.to_dense(), 0.05**2 * np.outer(curve, curve))
+
+
+def test_unknown_law_and_ratio():
+    with pytest.raises(InputError, match="'XYZ' is not known"):
+        extinction_curve(WAVELENGTH, law="XYZ")
+    with pytest.raises(InputError, match="r_v = 20"):
+        extinction_curve(WAVELENGTH, r_v=20.0)
+    with pytest.raises(InputError, match="not negative"):
+        redden(WAVELENGTH, WAVELENGTH, LowRankCovariance(np.zeros(50), np.zeros((0, 50))), -0.1)

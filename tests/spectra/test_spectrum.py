@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.nddata import (
+    InverseVariance,
+    StdDevUncertainty,
+    UnknownUncertainty,
+    VarianceUncertainty,
+)
+from numpy.testing import assert_allclose
+from specutils import Spectrum
+
+from sedflux.exceptions import InputError
+from sedflux.spectra.spectrum import air_to_vacuum, estimate_variance, from_sed, from_spectrum
+
+WAVELENGTH = np.linspace(4000.0, 7000.0, 300)
+FLUX = 1.0 + 0.1 * np.sin(WAVELENGTH / 50.0)
+
+
+def build(axis=WAVELENGTH * u.AA, flux=FLUX * u.ct, **kwargs):
+    return Spectrum(spectral_axis=axis, flux=flux, **kwargs)
+
+
+def test_air_to_vacuum_at_published_lines():
+    """Air and vacuum wavelengths of H alpha, H beta and Ca K from NIST."""
+    assert_allclose(air_to_vacuum([6562.80, 4861.33, 3933.66]), [6564.61, 4862.68, 3934.78],
+                    atol=0.02)
+
+
+@pytest.mark.parametrize("axis", [
+    WAVELENGTH / 10 * u.nm, (WAVELENGTH * u.AA).to(u.THz, u.spectral()),
+    (WAVELENGTH * u.AA).to(u.eV, u.spectral()), (WAVELENGTH * u.AA).to(1 / u.cm, u.spectral()),
+])
+def test_any_spectral_unit_and_order(axis):
+    arrays = from_spectrum(build(axis))
+    assert_allclose(arrays.wavelength, WAVELENGTH, rtol=1e-10)
+    reference = from_spectrum(build())
+    assert_allclose(arrays.flux, reference.flux, rtol=1e-8)
+
+
+@pytest.mark.parametrize("uncertainty", [
+    StdDevUncertainty(0.02 * FLUX), VarianceUncertainty((0.02 * FLUX) ** 2),
+    InverseVariance((0.02 * FLUX) ** -2),
+])
+def test_uncertainties_agree(uncertainty):
+    arrays = from_spectrum(build(uncertainty=uncertainty))
+    assert_allclose(arrays.flux[0] * np.sqrt(arrays.ivar[0]), 50.0, rtol=1e-6)
+    assert arrays.flags == ()
+
+
+def test_f_nu_becomes_f_lambda():
+    f_nu = (FLUX * u.Unit("erg/(s cm2 AA)")).to(u.Jy, u.spectral_density(WAVELENGTH * u.AA))
+    ratio = from_spectrum(build(flux=f_nu)).flux[0] / FLUX
+    assert_allclose(ratio, ratio[0], rtol=1e-8)
+
+
+def test_masks_and_nan():
+    flux = FLUX.copy()
+    flux[5] = np.nan
+    mask = np.zeros(300, dtype=int)
+    mask[10] = 4
+    for kind in (int, bool):
+        arrays = from_spectrum(build(flux=flux * u.ct, mask=mask.astype(kind),
+                                     uncertainty=StdDevUncertainty(0.1 * np.ones(300))))
+        assert (arrays.ivar[0] == 0).nonzero()[0].tolist() == [5, 10]
+        assert np.isfinite(arrays.flux).all()
+
+
+def test_noise_is_estimated_and_flagged(rng):
+    noisy = FLUX + 0.03 * rng.standard_normal(300)
+    arrays = from_spectrum(build(flux=noisy * u.ct))
+    assert arrays.flags == ("noise estimated",)
+    sigma = np.sqrt(np.median(1 / arrays.ivar)) * np.median(noisy)
+    assert_allclose(sigma, 0.03, rtol=0.3)
+
+
+def test_estimated_variance_is_right_on_white_noise(rng):
+    flux = 1.0 + 0.05 * rng.standard_normal((3, 2000))
+    variance = estimate_variance(flux, np.ones_like(flux, dtype=bool))
+    assert_allclose(np.sqrt(np.median(variance, axis=1)), 0.05, rtol=0.15)
+
+
+def test_air_is_taken_from_meta_or_argument():
+    by_meta = from_spectrum(build(meta={"medium": "air"})).wavelength
+    assert_allclose(by_meta, from_spectrum(build(), medium="air").wavelength)
+    assert by_meta[0] > WAVELENGTH[0] + 1.0
+
+
+@pytest.mark.parametrize(("bad", "message"), [
+    ("text", "is a str"),
+    (build(np.arange(300) * u.pix), "spectral axis has the unit 'pix'"),
+    (build(uncertainty=UnknownUncertainty(np.ones(300))), "UnknownUncertainty"),
+    (build(mask=np.ones(300, dtype=bool)), "no good pixel"),
+    (build(uncertainty=StdDevUncertainty(np.full(300, np.nan))), "no finite, positive value"),
+    (build(flux=np.ones((2, 2, 300)) * u.ct), "3 dimensions"),
+    (build(axis=WAVELENGTH[:5] * u.AA, flux=FLUX[:5] * u.ct), "too short"),
+])
+def test_bad_spectra_are_refused(bad, message):
+    with pytest.raises(InputError, match=message):
+        from_spectrum(bad)
+
+
+def test_bad_arguments_are_refused():
+    with pytest.raises(InputError, match="medium is 'water'"):
+        from_spectrum(build(), medium="water")
+    with pytest.raises(InputError, match="resolving_power has the shape"):
+        from_spectrum(build(), resolving_power=np.ones(7))
+
+
+def test_sed_needs_positive_flux_and_a_flux_density():
+    with pytest.raises(InputError, match="positive and finite"):
+        from_sed(build(flux=(FLUX - 1.0) * u.Jy))
+    with pytest.raises(InputError, match="flux unit"):
+        from_sed(build())
+    arrays = from_sed(build(flux=FLUX * u.Unit("erg/(s cm2 AA)"),
+                            uncertainty=StdDevUncertainty(0.1 * FLUX)))
+    assert arrays.absolute
+    assert_allclose(arrays.relative_covariance.sigma, 0.1)
