@@ -125,7 +125,7 @@ class LowRankCovariance:
 
         return Covariance(array=self.to_dense())
 
-    def with_column(self, direction):
+    def with_direction(self, direction):
         """
         Add one more common direction, such as the error of a reddening.
 
@@ -142,6 +142,9 @@ class LowRankCovariance:
         if not np.any(direction):
             return self
         return LowRankCovariance(self.diagonal, np.vstack([self.factor, direction]))
+
+    #: The former name of `with_direction`.
+    with_column = with_direction
 
     def scaled(self, scale):
         """

@@ -17,10 +17,10 @@ from sedflux.covariance import LowRankCovariance, positive_part
 from sedflux.exceptions import InputError
 from sedflux.spectra.grids import interpolation_matrix
 from sedflux.spectra.spectrum import from_sed, sed_to_spectrum
+from sedflux.units import FLAM
 
 __all__ = ["SyntheticPhotometry", "anchor", "synthetic_photometry", "to_source_spectrum"]
 
-_FLAM = u.Unit("erg / (s cm2 Angstrom)")
 _MAG_PER_LN = 2.5 / np.log(10.0)
 #: Share of a band's throughput that may lie outside the SED.
 _OUTSIDE = 0.005
@@ -83,7 +83,7 @@ def to_source_spectrum(sed):
 
     arrays = from_sed(sed)
     return SourceSpectrum(Empirical1D, points=arrays.wavelength * u.AA,
-                          lookup_table=arrays.flux * _FLAM)
+                          lookup_table=arrays.flux * FLAM)
 
 
 def _named_bands(bandpasses):
@@ -197,7 +197,7 @@ def synthetic_photometry(sed, bandpasses, *, unit=u.ABmag, area=None):
                              for name, band in bands.items()), strict=True)
         rows, pivots = np.stack(rows), np.array(pivots)
         value = rows @ arrays.flux
-        magnitude = (value * _FLAM).to(u.ABmag, u.spectral_density(pivots * u.AA))
+        magnitude = (value * FLAM).to(u.ABmag, u.spectral_density(pivots * u.AA))
         scale = _MAG_PER_LN / value
     elif unit == u.ct:
         if area is None or not area.unit.is_equivalent(u.cm**2) or not area > 0 * u.cm**2:
@@ -244,7 +244,7 @@ def anchor(sed, magnitude, bandpass, *, magnitude_error=0.0 * u.mag):
         raise InputError(f"magnitude_error is {magnitude_error!r}; it must be 0 mag or more")
     (name, band), = _named_bands(bandpass).items()
     row, pivot = _flux_row(arrays.wavelength, band, name)
-    wanted = magnitude.to_value(_FLAM, u.spectral_density(pivot * u.AA))
+    wanted = magnitude.to_value(FLAM, u.spectral_density(pivot * u.AA))
     flux = arrays.flux * (wanted / (row @ arrays.flux))
     share = row * arrays.flux / (row @ arrays.flux)
     covariance = arrays.relative_covariance
@@ -267,4 +267,4 @@ def anchor(sed, magnitude, bandpass, *, magnitude_error=0.0 * u.mag):
     cards |= {"SEDNORM": (f"AB {magnitude.value:.4f}", "magnitude that fixes the scale"),
               "SEDMAGER": (error, "[mag] its error")}
     return sed_to_spectrum(type(sed), arrays.wavelength * u.AA, flux, absolute.sigma,
-                           meta=meta, header=cards, unit=_FLAM)
+                           meta=meta, header=cards, unit=FLAM)

@@ -75,14 +75,14 @@ def test_conditioning_never_underestimates():
     assert matrix @ posterior.to_dense() @ matrix.T < matrix @ dense @ matrix.T
 
 
-def test_scaled_and_with_column():
+def test_scaled_and_with_direction():
     covariance, scale = make(10), np.linspace(1.0, 2.0, 12)
     assert_allclose(covariance.scaled(scale).to_dense(),
                     covariance.to_dense() * np.outer(scale, scale))
     column = np.linspace(-1.0, 1.0, 12)
-    assert_allclose(covariance.with_column(column).to_dense(),
+    assert_allclose(covariance.with_direction(column).to_dense(),
                     covariance.to_dense() + np.outer(column, column))
-    assert covariance.with_column(np.zeros(12)) is covariance
+    assert covariance.with_direction(np.zeros(12)) is covariance
 
 
 def test_astropy_covariance_is_the_same():
@@ -109,6 +109,6 @@ def test_misuse_is_told():
     with pytest.raises(InputError, match="columns"):
         make(1).propagate(np.ones((1, 5)))
     with pytest.raises(InputError, match="direction"):
-        make(1).with_column(np.ones(3))
+        make(1).with_direction(np.ones(3))
     with pytest.raises(InputError, match="cannot be inverted"):
         LowRankCovariance(np.zeros(2), np.ones((1, 2))).chi2(np.ones(2))

@@ -18,6 +18,7 @@ from sedflux.spectra.grids import input_grid, optical_mean, rebin_spectra
 from sedflux.spectra.reddening import continuum_shapes
 from sedflux.spectra.resolution import broadening_sigma, lsf_matrix
 from sedflux.spectra.spectrum import from_spectrum
+from sedflux.units import LIGHT_KM_S
 
 __all__ = ["measured_sed", "predict_files", "run_predict"]
 
@@ -46,7 +47,7 @@ def measured_sed(spectrum, velocity, prediction):
     if spectrum.meta.get("telescope") != "HST":
         return None
     arrays = from_spectrum(spectrum)
-    wavelength = arrays.wavelength / (1.0 + velocity / 299792.458)
+    wavelength = arrays.wavelength / (1.0 + velocity / LIGHT_KM_S)
     power = np.interp(prediction.wavelength, wavelength,
                       np.broadcast_to(arrays.resolving_power, wavelength.shape))
     kernel = lsf_matrix(wavelength, broadening_sigma(prediction.wavelength, power, 200.0),
@@ -61,7 +62,7 @@ def measured_sed(spectrum, velocity, prediction):
 def _normalised(arrays, velocity):
     """Normalised input on the input grid, for the figure."""
     grid = input_grid()
-    flux, ivar = rebin_spectra(arrays.wavelength / (1.0 + velocity / 299792.458), arrays.flux,
+    flux, ivar = rebin_spectra(arrays.wavelength / (1.0 + velocity / LIGHT_KM_S), arrays.flux,
                                arrays.ivar, grid)
     level = flux[ivar > 0].mean()
     basis = smooth_basis(grid.size, shapes=continuum_shapes(grid))

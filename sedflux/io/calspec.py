@@ -6,10 +6,10 @@ from astropy.io import fits
 from astropy.nddata import StdDevUncertainty
 
 from sedflux.exceptions import InputError
+from sedflux.units import FLAM
 
 __all__ = ["identify_calspec", "identify_ngsl", "read_calspec", "read_ngsl"]
 
-_FLAM = u.Unit("erg / (s cm2 Angstrom)")
 _COLUMNS = {"WAVELENGTH", "FLUX"}
 #: Two STIS pixels, where a file does not tell: G430L and G750L.
 _FWHM = ((5650.0, 5.5), (np.inf, 9.8))
@@ -56,7 +56,7 @@ def _read(path, source):
     if fwhm is None:
         fwhm = np.select([wavelength < edge for edge, _ in _FWHM], [width for _, width in _FWHM])
     statistical = column.get("STATERROR", np.zeros_like(flux))
-    uncertainty = StdDevUncertainty(statistical[keep] * _FLAM) if (statistical[keep] > 0).mean() \
+    uncertainty = StdDevUncertainty(statistical[keep] * FLAM) if (statistical[keep] > 0).mean() \
         > 0.5 else None
     meta = {"header": header, "object": header.get("TARGETID", header.get("OBJECT", "")),
             "medium": "vacuum", "telescope": "HST", "source": source,
@@ -64,8 +64,8 @@ def _read(path, source):
     if "RADVEL" in header:
         meta["radial_velocity"] = header["RADVEL"] * u.km / u.s
     if "SYSERROR" in column:
-        meta["systematic"] = column["SYSERROR"][keep] * _FLAM
-    return Spectrum(spectral_axis=wavelength[keep] * u.AA, flux=flux[keep] * _FLAM,
+        meta["systematic"] = column["SYSERROR"][keep] * FLAM
+    return Spectrum(spectral_axis=wavelength[keep] * u.AA, flux=flux[keep] * FLAM,
                     uncertainty=uncertainty, mask=~np.isfinite(flux[keep]), meta=meta)
 
 

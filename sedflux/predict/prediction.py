@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 from astropy import units as u
+from astropy.utils.decorators import deprecated_renamed_argument
 
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
@@ -110,13 +111,15 @@ class SEDPrediction:
             return self.flux * np.exp(self.relative_covariance.sample(size, rng))
         return np.stack([self[row].sample(size, rng) for row in range(len(self))])
 
-    def reddened(self, ebv, *, ebv_error=0.0, law="G23", r_v=3.1):
+    @deprecated_renamed_argument(("ebv", "ebv_error"), ("reddening", "reddening_error"),
+                                 ("0.1", "0.1"), pending=(True, True))
+    def reddened(self, reddening, *, reddening_error=0.0, law="G23", r_v=3.1):
         """
         The same stars behind dust, again relative to the mean over 4000-7000 A.
 
         Parameters
         ----------
-        ebv, ebv_error : float or array_like, shape (N,)
+        reddening, reddening_error : float or array_like, shape (N,)
             E(B-V) and its error in magnitudes, of all stars or of each.
         law, r_v : optional
             See `sedflux.spectra.reddening.extinction_curve`.
@@ -128,14 +131,14 @@ class SEDPrediction:
         """
         curve = extinction_curve(self.wavelength, law=law, r_v=r_v)
         if self.single:
-            return self._reddened(curve, ebv, ebv_error)
+            return self._reddened(curve, reddening, reddening_error)
         try:
             ebv, ebv_error = (np.broadcast_to(np.asarray(value, dtype=float), len(self))
-                              for value in (ebv, ebv_error))
+                              for value in (reddening, reddening_error))
         except ValueError as error:
-            raise InputError(f"ebv and ebv_error have the shapes {np.shape(ebv)} and "
-                             f"{np.shape(ebv_error)}; one number or {len(self)} are needed") \
-                from error
+            raise InputError(
+                f"reddening and reddening_error have the shapes {np.shape(reddening)} and "
+                f"{np.shape(reddening_error)}; one number or {len(self)} are needed") from error
         return _stack([self[row]._reddened(curve, ebv[row], ebv_error[row])
                        for row in range(len(self))])
 
@@ -149,7 +152,7 @@ class SEDPrediction:
         flux = flux / (mean @ flux)
         # Only the change relative to the optical mean moves a relative SED.
         direction = ebv_error * (curve - mean @ (flux * curve))
-        covariance = self.relative_covariance.with_column(direction)
+        covariance = self.relative_covariance.with_direction(direction)
         parts = self.parts | {"reddening": direction}
         return SEDPrediction(self.wavelength, flux, covariance.diagonal, covariance.factor,
                              self.flags, self.model, self.sha256, self.diagnostics, parts)

@@ -8,8 +8,6 @@ loads its model once, and is made for many spectra.
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from astropy import units as u
-from astropy.constants import c as _LIGHT
 
 from sedflux.predict.checks import (
     RESOLVING_POWER,
@@ -27,6 +25,7 @@ from sedflux.spectra.continuum import remove_continuum, smooth_basis
 from sedflux.spectra.grids import input_grid, optical_mean, rebin_spectra, sed_grid
 from sedflux.spectra.reddening import continuum_shapes
 from sedflux.spectra.resolution import degrade_spectra
+from sedflux.units import LIGHT_KM_S
 
 __all__ = ["Predictor"]
 
@@ -143,7 +142,7 @@ class Predictor:
         new_flux = np.zeros((len(flux), self._grid.size))
         new_ivar = np.zeros_like(new_flux)
         for value in unique:
-            rest = wavelength / (1.0 + value / _LIGHT.to_value(u.km / u.s))
+            rest = wavelength / (1.0 + value / LIGHT_KM_S)
             check_coverage(rest, self._grid)
             rows = velocity == value
             new_flux[rows], new_ivar[rows] = rebin_spectra(rest, flux[rows], ivar[rows],

@@ -83,7 +83,7 @@ def predict_sed(spectrum, *, model=None, resolving_power=None, radial_velocity=N
               "SEDRV": (float(np.ravel(velocity)[0]), "[km/s] velocity taken out")}
     if reddening is not None:
         ebv, error = _check_reddening(reddening)
-        prediction = prediction.reddened(ebv, ebv_error=error)
+        prediction = prediction.reddened(ebv, reddening_error=error)
         header["SEDEBV"] = (ebv, "[mag] E(B-V) put on the SED")
         header["SEDEBVER"] = (error, "[mag] its error")
     return prediction.to_spectrum(type(spectrum), wavelengths=wavelengths, header=header)

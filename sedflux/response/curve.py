@@ -15,10 +15,10 @@ from sedflux.response.field import FieldTerms
 from sedflux.slitless.forward import photons_per_flux
 from sedflux.spectra.grids import interpolation_matrix, pixel_edges
 from sedflux.spectra.spectrum import sed_to_spectrum
+from sedflux.units import FLAM
 
 __all__ = ["ResponseCurve", "spline_basis"]
 
-_FLAM = u.Unit("erg / (s cm2 Angstrom)")
 
 
 def spline_basis(knots, wavelength):
@@ -225,7 +225,7 @@ class ResponseCurve:
                                                           initial=0.0))
         covariance = LowRankCovariance(own, response.factor * flux)
         result = sed_to_spectrum(type(counts), pixels * u.AA, flux, covariance.sigma,
-                                 meta={"covariance": covariance}, header={}, unit=_FLAM)
+                                 meta={"covariance": covariance}, header={}, unit=FLAM)
         result.mask = ~usable
         return result
 

@@ -12,10 +12,11 @@ from astropy import units as u
 
 from sedflux.exceptions import InputError
 from sedflux.response.iterate import fit_stars
-from sedflux.response.options import Options, field_values, positive, saturation_rate
+from sedflux.response.options import Options, field_values, saturation_rate
 from sedflux.response.stars import read_stars
 from sedflux.response.systematics import LIBRARY_ERROR, TRUTH_SCALE
 from sedflux.slitless.line_spread import LineSpread
+from sedflux.units import positive_number
 
 __all__ = ["fit_response", "fit_responses"]
 
@@ -121,12 +122,12 @@ def fit_response(counts, seds, *, area=None, band=None, line_spread=None, resolv
     if covariance not in ("full", "diagonal"):
         raise InputError(f"covariance is {covariance!r}; 'full' and 'diagonal' are allowed")
     options = Options(
-        None if knot_spacing is None else positive(knot_spacing, "knot_spacing", u.AA),
-        None if smoothness is None else positive(smoothness, "smoothness"),
-        positive(grey_error, "grey_error", zero=True),
-        positive(wavelength_error, "wavelength_error", u.AA, zero=True), bool(robust),
+        None if knot_spacing is None else positive_number(knot_spacing, "knot_spacing", u.AA),
+        None if smoothness is None else positive_number(smoothness, "smoothness"),
+        positive_number(grey_error, "grey_error", zero=True),
+        positive_number(wavelength_error, "wavelength_error", u.AA, zero=True), bool(robust),
         covariance == "diagonal", truth_scale, tuple(library_error),
-        positive(min_stars, "min_stars", zero=True))
+        positive_number(min_stars, "min_stars", zero=True))
     ready = read_stars(
         counts, seds, area=area.to_value(u.cm**2), names=names, line_spread=line_spread,
         second_order=second_order, sed_resolving_power=sed_resolving_power,

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 
 import numpy as np
-from astropy import units as u
 
 from sedflux.exceptions import InputError
 from sedflux.response.counts import RATES
 from sedflux.response.field import FieldTerms
 from sedflux.response.systematics import LIBRARY_ERROR, TRUTH_SCALE
+from sedflux.units import positive_number
 
-__all__ = ["Options", "field_values", "positive", "saturation_rate"]
+__all__ = ["Options", "field_values", "saturation_rate"]
 
 
 @dataclass(frozen=True)
@@ -47,25 +47,13 @@ class Options:
     iterations: int = 15
 
 
-def positive(value, name, unit=None, *, zero=False):
-    """A positive number in a unit, or what is wrong with it."""
-    try:
-        number = float(value if unit is None else u.Quantity(value).to_value(unit))
-    except (TypeError, u.UnitConversionError) as error:
-        raise InputError(f"{name} is {value!r}; a number"
-                         f"{'' if unit is None else f' in {unit}'} is needed") from error
-    if not np.isfinite(number) or number < 0 or (number == 0 and not zero):
-        raise InputError(f"{name} is {value}; it must be positive and finite")
-    return number
-
-
 def saturation_rate(saturation):
     """Count rate of saturation as a number."""
     if saturation is None:
         return None
     if getattr(saturation, "unit", None) not in RATES:
         raise InputError(f"saturation is {saturation!r}; give a count rate, as 900 * u.ct / u.s")
-    return positive(saturation.value, "saturation")
+    return positive_number(saturation.value, "saturation")
 
 
 def field_values(field, stars, number):

@@ -28,7 +28,6 @@ from sedflux.spectra.reddening import extinction_curve
 
 __all__ = ["Simulator", "simulate_field"]
 
-_FLAM = u.Unit("erg / (s cm2 Angstrom)")
 #: Band whose AB magnitude puts SEDs on a scale, in Angstrom.
 _ANCHOR_BAND = (5600.0, 7000.0)
 
@@ -85,7 +84,8 @@ class Simulator:
         rows, prediction, flux = self.source.draw(size, snr, self.predictor, rng)
         truth = self._truth(rows, snr, rng, detectors)
         flux = self._absolute(flux, truth)
-        seen = prediction.reddened(np.asarray(truth["known_ebv"]), ebv_error=settings.ebv_error)
+        seen = prediction.reddened(np.asarray(truth["known_ebv"]),
+                                   reddening_error=settings.ebv_error)
         band = _anchor_band()
         seds = [self._anchored(seen[row], star, band, rng) for row, star in enumerate(truth)]
         counts = {name: self._counts(name, flux, truth, rng) for name in self.bands}

@@ -67,7 +67,8 @@ def continuum_shapes(wavelength):
     return [extinction_curve(wavelength, law=law) for law in ("G23", "F19")]
 
 
-def redden(wavelength, log_flux, covariance, ebv, *, ebv_error=0.0, law="G23", r_v=3.1):
+def redden(wavelength, log_flux, covariance, reddening, *, reddening_error=0.0, law="G23",
+           r_v=3.1):
     """
     Redden an SED: ln(flux) and its covariance.
 
@@ -79,9 +80,9 @@ def redden(wavelength, log_flux, covariance, ebv, *, ebv_error=0.0, law="G23", r
         ln(flux).
     covariance : `~sedflux.covariance.LowRankCovariance`
         Of ln(flux).
-    ebv : float
+    reddening : float
         E(B-V) in magnitudes, not negative.
-    ebv_error : float, optional
+    reddening_error : float, optional
         Its standard deviation.
     law, r_v : optional
         See `extinction_curve`.
@@ -92,9 +93,10 @@ def redden(wavelength, log_flux, covariance, ebv, *, ebv_error=0.0, law="G23", r
     covariance : `~sedflux.covariance.LowRankCovariance`
         With one more column for the error of E(B-V).
     """
-    if not (np.isfinite(ebv) and np.isfinite(ebv_error) and ebv >= 0 and ebv_error >= 0):
+    if not all(np.isfinite(value) and value >= 0 for value in (reddening, reddening_error)):
         raise InputError(
-            f"reddening E(B-V) = {ebv!r} +- {ebv_error!r} must be finite and not negative"
+            f"reddening E(B-V) = {reddening!r} +- {reddening_error!r} must be finite and not "
+            "negative"
         )
     curve = extinction_curve(wavelength, law=law, r_v=r_v)
-    return log_flux + ebv * curve, covariance.with_column(ebv_error * curve)
+    return log_flux + reddening * curve, covariance.with_direction(reddening_error * curve)

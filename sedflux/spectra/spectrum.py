@@ -9,6 +9,7 @@ from astropy.nddata import InverseVariance, StdDevUncertainty, VarianceUncertain
 
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
+from sedflux.units import FLAM
 
 __all__ = [
     "SEDArrays",
@@ -21,7 +22,6 @@ __all__ = [
     "sed_to_spectrum",
 ]
 
-_FLAM = u.Unit("erg / (s cm2 Angstrom)")
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _vacuum_angstrom(spectrum, medium):
 def _to_f_lambda(unit, wavelength):
     """Factor from a flux unit to F_lambda, up to a constant, at each wavelength."""
     try:
-        return (1.0 * unit).to_value(_FLAM, u.spectral_density(wavelength * u.AA))
+        return (1.0 * unit).to_value(FLAM, u.spectral_density(wavelength * u.AA))
     except u.UnitConversionError:
         # Counts, data numbers, relative flux: shapes are not trusted anyway.
         return np.ones_like(wavelength)
@@ -324,9 +324,9 @@ def from_sed(sed):
     wavelength = wavelength[order]
     absolute = sed.flux.unit != u.dimensionless_unscaled
     flux = sed.flux.value[order]
-    if absolute and sed.flux.unit != _FLAM:
+    if absolute and sed.flux.unit != FLAM:
         try:
-            flux = sed.flux[order].to_value(_FLAM, u.spectral_density(wavelength * u.AA))
+            flux = sed.flux[order].to_value(FLAM, u.spectral_density(wavelength * u.AA))
         except u.UnitConversionError as error:
             raise InputError(
                 f"sed has the flux unit {sed.flux.unit.to_string()!r}; it must be a flux density "

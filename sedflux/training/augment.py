@@ -12,6 +12,7 @@ from scipy import fft, special
 
 from sedflux.spectra.grids import INPUT_PIXELS, INPUT_STEP
 from sedflux.spectra.resolution import FWHM_PER_SIGMA
+from sedflux.units import LIGHT_KM_S
 
 __all__ = ["Observing", "draw_observing", "fine_grid", "observe", "random_curves", "random_noise"]
 
@@ -19,7 +20,6 @@ __all__ = ["Observing", "draw_observing", "fine_grid", "observe", "random_curves
 FINE_RESOLVING_POWER = 2500.0
 _MARGIN = 70
 _STEP = 0.5 * INPUT_STEP * np.log(10.0)
-_LIGHT = 299792.458
 _LIMB_DARKENING = 0.6
 
 
@@ -91,11 +91,11 @@ def observe(flux, observing):
     frequency = fft.rfftfreq(flux.shape[1]).astype(np.float32)
     width = np.clip(observing.resolving_power**-2.0 - FINE_RESOLVING_POWER**-2.0, 0.0, None)
     sigma = (np.sqrt(width) / FWHM_PER_SIGMA / _STEP).astype(np.float32)
-    shift = (observing.velocity / _LIGHT / _STEP).astype(np.float32)
+    shift = (observing.velocity / LIGHT_KM_S / _STEP).astype(np.float32)
     phase = (-2.0 * np.pi * shift)[:, None] * frequency
     transfer = np.exp(-2.0 * (np.pi * sigma[:, None] * frequency) ** 2)
-    reach = 2.0 * np.pi * observing.rotation / _LIGHT / _STEP
-    table = np.linspace(0.0, np.pi * 250.0 / _LIGHT / _STEP + 1.0, 4000)
+    reach = 2.0 * np.pi * observing.rotation / LIGHT_KM_S / _STEP
+    table = np.linspace(0.0, np.pi * 250.0 / LIGHT_KM_S / _STEP + 1.0, 4000)
     values = _rotation_transfer(table)
     rotates = np.flatnonzero(observing.rotation > 1.0)
     transfer[rotates] *= np.interp(reach[rotates, None] * frequency, table, values)

@@ -17,15 +17,15 @@ from sedflux.slitless.forward import count_model, photons_per_flux
 from sedflux.slitless.line_spread import LineSpread
 from sedflux.spectra.grids import SED_RESOLVING_POWER, pixel_edges, sed_grid
 from sedflux.training.left_out import fit_reddening, predict_left_out
+from sedflux.units import FLAM
 
 __all__ = ["closure", "field_study", "real_star_study", "resolution_study", "scaling"]
 
-_FLAM = u.Unit("erg / (s cm2 Angstrom)")
 #: Width of the intervals in which errors are given, in Angstrom.
 INTERVAL = 50.0
 
 
-def _spectrum(wavelength, flux, sigma=None, unit=_FLAM, meta=None):
+def _spectrum(wavelength, flux, sigma=None, unit=FLAM, meta=None):
     from specutils import Spectrum
 
     uncertainty = None if sigma is None else StdDevUncertainty(sigma * unit)
@@ -215,7 +215,7 @@ def real_star_study(sets, miles, stars, bands, *, exposure=150.0, level=1e-14, s
     for label, predictors in sets.items():
         left_out = predict_left_out(predictors, miles, stars)
         truths = np.exp(left_out.stars.stis_sed)
-        reddened = [part.reddened(fit_reddening(part, truth, 0.02), ebv_error=0.02)
+        reddened = [part.reddened(fit_reddening(part, truth, 0.02), reddening_error=0.02)
                     for part, truth in zip(left_out.predictions, truths, strict=True)]
         for name, band in bands.items():
             rng, counts, seds = np.random.default_rng(seed), [], []
@@ -233,7 +233,7 @@ def real_star_study(sets, miles, stars, bands, *, exposure=150.0, level=1e-14, s
                 spectrum = _spectrum(pixels, rate, sigma, u.ct / u.s)
                 spectrum.mask = bad
                 counts.append(spectrum)
-                covariance = sed.relative_covariance.with_column(np.full(truth.size, 0.01))
+                covariance = sed.relative_covariance.with_direction(np.full(truth.size, 0.01))
                 seds.append(_spectrum(sed_grid(), level * sed.flux, meta={"sedflux": {
                     "resolving_power": SED_RESOLVING_POWER,
                     "covariance": covariance.scaled(level * sed.flux)}}))

@@ -111,7 +111,7 @@ def color_table(left_out, passbands, *, reference="SDSS_R", teff=(5000.0, 9750.0
     difference, sigma = {name: [] for name in names}, {name: [] for name in names}
     for index in np.flatnonzero(use):
         sed = left_out.predictions[index].reddened(max(float(stars.ebv[index]), 0.0),
-                                                   ebv_error=0.025)
+                                                   reddening_error=0.025)
         result = synthetic_photometry(sed.to_spectrum(), bands)
         measured = dict(zip(names, stars.magnitudes[index], strict=True))
         for name in names:

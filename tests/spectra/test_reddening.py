@@ -17,7 +17,7 @@ def test_curve_is_the_law():
 
 def test_error_of_the_excess_moves_all_together():
     covariance = LowRankCovariance(np.zeros(50), np.zeros((0, 50)))
-    log_flux, result = redden(WAVELENGTH, np.zeros(50), covariance, 0.2, ebv_error=0.05)
+    log_flux, result = redden(WAVELENGTH, np.zeros(50), covariance, 0.2, reddening_error=0.05)
     curve = extinction_curve(WAVELENGTH)
     assert_allclose(log_flux, 0.2 * curve)
     assert_allclose(result.to_dense(), 0.05**2 * np.outer(curve, curve))
