@@ -24,6 +24,7 @@ _HOMES = {
     "SlitlessInstrument": "slitless.instrument",
     "SyntheticPhotometry": "photometry",
     "WeightsError": "exceptions",
+    "WriteError": "exceptions",
     "anchor": "photometry",
     "error_budget": "response.quality",
     "fit_response": "response.fit",

@@ -6,6 +6,7 @@ __all__ = [
     "SedfluxError",
     "SedfluxWarning",
     "WeightsError",
+    "WriteError",
 ]
 
 
@@ -23,6 +24,10 @@ class ModelError(SedfluxError, ValueError):
 
 class WeightsError(SedfluxError, OSError):
     """Weights that are missing, damaged, or cannot be fetched."""
+
+
+class WriteError(SedfluxError, OSError):
+    """A file that cannot be written."""
 
 
 class SedfluxWarning(UserWarning):

@@ -46,7 +46,7 @@ def _imports(path):
 #: rows alone: two rooms of one row do not know each other.
 LAYERS = (
     ("exceptions", "_version"),
-    ("covariance", "plotting", "units"),
+    ("covariance", "plotting", "units", "writing"),
     ("spectra",),
     ("io", "photometry", "network"),
     ("libraries", "slitless", "demo"),
