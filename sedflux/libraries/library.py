@@ -1,7 +1,11 @@
 """`SpectralLibrary`: spectra of known stars or models on one wavelength grid."""
 
+from __future__ import annotations
+
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy.io import fits
@@ -10,11 +14,18 @@ from astropy.table import Table
 from sedflux.exceptions import InputError
 from sedflux.io.download import file_hash
 from sedflux.libraries.labels import LABELS
+from sedflux.units import positive_number
+from sedflux.writing import write_whole
 
-__all__ = ["SpectralLibrary", "read_library", "split_models"]
+__all__ = ["SpectralLibrary", "read_library", "split_models", "write_library"]
 
 #: Models whose INDEX ends in this digit are kept out of every training.
 TEST_DIGIT = 3
+#: Resolving power of libraries whose header has no RPOWER: that of the input grid.
+_RESOLVING_POWER = 2000.0
+#: What astropy raises on files that are no FITS or damaged.
+_FITS_ERRORS = (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError,
+                fits.VerifyError)
 
 
 @dataclass(frozen=True)
@@ -29,12 +40,12 @@ class SpectralLibrary:
     flux : `~numpy.ndarray`, shape (N, n)
         F_lambda in arbitrary units, NaN where there is no data.
     table : `~astropy.table.Table`
-        One row a spectrum.
+        One row for each spectrum.
     resolving_power : float
         Resolving power of the spectra.
     sed_factor : `~numpy.ndarray`, shape (N, n), optional
-        Smooth factor that turns ``flux`` into the better SED (line blanketing
-        of synthetic spectra); None where there is none.
+        Smooth factor that corrects ``flux`` for line blanketing that synthetic spectra
+        lack; None if there is none.
     sha256 : str
         Hash of the file, for provenance.
     """
@@ -46,44 +57,34 @@ class SpectralLibrary:
     sed_factor: np.ndarray | None = None
     sha256: str = ""
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.table)
 
     @property
-    def labels(self):
+    def labels(self) -> np.ndarray:
         """Labels of every model, float64, shape (N, 6), in the order of `LABELS`."""
+        _require_columns(self.table, LABELS, "the library")
         return np.stack([np.asarray(self.table[name], float) for name in LABELS], axis=1)
 
     @property
-    def sed_flux(self):
-        """Flux with the blanketing correction: the training target of SEDs."""
+    def sed_flux(self) -> np.ndarray:
+        """Flux corrected for missing line blanketing: the training target of SEDs."""
         return self.flux if self.sed_factor is None else self.flux * self.sed_factor
 
-    def select(self, rows):
+    def take(self, rows: Any) -> SpectralLibrary:
         """A library of some of the rows: a mask, a slice or indices."""
         factor = None if self.sed_factor is None else self.sed_factor[rows]
         return replace(self, flux=self.flux[rows], table=self.table[rows], sed_factor=factor)
 
 
-def _blanketing(hdus, wavelength, shape):
-    """The BLANKETING extension interpolated to the wavelengths, 1 outside its grid."""
-    if "BLANKETING" not in hdus:
-        return None
-    grid = np.asarray(hdus["BLANKWAVE"].data, float)
-    factor = np.ones(shape, dtype=np.float32)
-    inside = (wavelength >= grid[0]) & (wavelength <= grid[-1])
-    for row, values in zip(factor, hdus["BLANKETING"].data, strict=True):
-        row[inside] = np.interp(wavelength[inside], grid, values)
-    return factor
-
-
-def read_library(path, *, resolving_power=None):
+def read_library(path: str | os.PathLike[str], *, resolving_power: float | None = None
+                 ) -> SpectralLibrary:
     """
     Read a library file: a table, a WAVELENGTH and a FLUX extension.
 
     Parameters
     ----------
-    path : str or path-like
+    path : path-like
         FITS file with the extensions MODELS or STARS, WAVELENGTH and FLUX, and
         optionally BLANKWAVE and BLANKETING.
     resolving_power : float, optional
@@ -96,28 +97,129 @@ def read_library(path, *, resolving_power=None):
     Raises
     ------
     sedflux.exceptions.InputError
-        If an extension is missing.
+        If the file is missing, damaged or no library.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if not path.is_file():
         raise InputError(f"library path {str(path)!r} is not a file; give a FITS library")
-    with fits.open(path, memmap=False) as hdus:
-        names = {hdu.name for hdu in hdus}
-        missing = {"WAVELENGTH", "FLUX"} - names
-        if missing or not names & {"MODELS", "STARS"}:
-            raise InputError(
-                f"{path.name} is not a library: needs the extensions MODELS or STARS, "
-                f"WAVELENGTH and FLUX, has {sorted(names)}"
-            )
-        table = Table(hdus["MODELS" if "MODELS" in names else "STARS"].data)
-        wavelength = np.asarray(hdus["WAVELENGTH"].data, dtype=float)
-        flux = np.asarray(hdus["FLUX"].data, dtype=np.float32)
-        factor = _blanketing(hdus, wavelength, flux.shape)
-        power = resolving_power or float(hdus[0].header.get("RPOWER", 2000.0))
+    try:
+        with fits.open(path, memmap=False) as hdus:
+            table, wavelength, flux, blanketing = _read_extensions(hdus, path)
+            power = hdus[0].header.get("RPOWER", _RESOLVING_POWER)
+    except InputError:
+        raise
+    except _FITS_ERRORS as error:
+        raise InputError(f"{path.name} is damaged or no FITS file ({type(error).__name__}); fetch "
+                         "or make it again") from error
+    _check_arrays(path.name, table, wavelength, flux)
+    factor = None if blanketing is None else _sed_factor(path.name, blanketing, wavelength, flux)
+    if resolving_power is None:
+        power = positive_number(power, f"RPOWER of {path.name}")
+    else:
+        power = positive_number(resolving_power, "resolving_power")
     return SpectralLibrary(wavelength, flux, table, power, factor, file_hash(path))
 
 
-def split_models(library):
+def _read_extensions(hdus, path):
+    """Table, wavelengths, flux, and wavelengths and factors of the blanketing or None."""
+    names = {hdu.name for hdu in hdus}
+    if {"WAVELENGTH", "FLUX"} - names or not names & {"MODELS", "STARS"}:
+        raise InputError(
+            f"{path.name} is not a library: needs the extensions MODELS or STARS, "
+            f"WAVELENGTH and FLUX, has {sorted(names)}"
+        )
+    kind = "MODELS" if "MODELS" in names else "STARS"
+    table = Table(hdus[kind].data)
+    if "TEFF" not in table.colnames:
+        raise InputError(f"table of {path.name} has no column TEFF; it has "
+                         f"{', '.join(table.colnames)}")
+    if kind == "MODELS":
+        _require_columns(table, LABELS, path.name)
+    blanketing = None
+    if "BLANKETING" in names:
+        blanketing = (np.asarray(hdus["BLANKWAVE"].data, dtype=float),
+                      np.asarray(hdus["BLANKETING"].data))
+    return (table, np.asarray(hdus["WAVELENGTH"].data, dtype=float),
+            np.asarray(hdus["FLUX"].data, dtype=np.float32), blanketing)
+
+
+def _require_columns(table, names, where):
+    """Columns of finite numbers, by name."""
+    missing = [name for name in names if name not in table.colnames]
+    if missing:
+        raise InputError(f"table of {where} lacks the columns {', '.join(missing)}; it has "
+                         f"{', '.join(table.colnames)}")
+    bad = [name for name in names if not np.issubdtype(table[name].dtype, np.number)
+           or not np.isfinite(np.asarray(table[name], float)).all()]
+    if bad:
+        raise InputError(f"table of {where} has values in {', '.join(bad)} that are no finite "
+                         "numbers")
+
+
+def _check_arrays(name, table, wavelength, flux):
+    """Check that the shapes agree and that the wavelengths can be a grid."""
+    if not len(table):
+        raise InputError(f"{name} has no spectra")
+    if flux.shape != (len(table), *wavelength.shape) or wavelength.ndim != 1:
+        raise InputError(f"{name} has a table of {len(table)} rows, WAVELENGTH of shape "
+                         f"{wavelength.shape} and FLUX of shape {flux.shape}; (n,) and (rows, n) "
+                         "are needed")
+    _check_grid(name, "WAVELENGTH", wavelength)
+
+
+def _check_grid(name, extension, wavelength):
+    """Check that wavelengths are finite, positive and ascending."""
+    if wavelength.ndim != 1 or wavelength.size < 2 or not np.isfinite(wavelength).all() \
+            or wavelength[0] <= 0 or (np.diff(wavelength) <= 0).any():
+        raise InputError(f"{name} has a {extension} extension that is no ascending list of two or "
+                         "more positive, finite wavelengths")
+
+
+def _sed_factor(name, blanketing, wavelength, flux):
+    """Blanketing factors interpolated to the wavelengths, 1 outside their grid."""
+    grid, values = blanketing
+    _check_grid(name, "BLANKWAVE", grid)
+    if values.shape != (len(flux), grid.size) or not np.isfinite(values).all():
+        raise InputError(f"{name} has BLANKETING of shape {values.shape}; finite factors of shape "
+                         f"{(len(flux), grid.size)} are needed")
+    factor = np.ones(flux.shape, dtype=np.float32)
+    inside = (wavelength >= grid[0]) & (wavelength <= grid[-1])
+    for row, own in zip(factor, values, strict=True):
+        row[inside] = np.interp(wavelength[inside], grid, own)
+    return factor
+
+
+def write_library(path: str | os.PathLike[str], library: SpectralLibrary, *,
+                  overwrite: bool = True) -> None:
+    """
+    Write a library in the layout that `read_library` takes.
+
+    Parameters
+    ----------
+    path : path-like
+    library : `SpectralLibrary`
+    overwrite : bool, optional
+        Whether an existing file is replaced.
+
+    Raises
+    ------
+    sedflux.exceptions.InputError, sedflux.exceptions.WriteError
+        If the file exists and must not be replaced, or cannot be written.
+    """
+    hdus = fits.HDUList([
+        fits.PrimaryHDU(), fits.BinTableHDU(library.table, name="MODELS"),
+        fits.ImageHDU(library.wavelength, name="WAVELENGTH"),
+        fits.ImageHDU(library.flux, name="FLUX"),
+    ])
+    hdus[0].header["RPOWER"] = library.resolving_power
+    if library.sed_factor is not None:
+        hdus.append(fits.ImageHDU(library.wavelength, name="BLANKWAVE"))
+        hdus.append(fits.ImageHDU(library.sed_factor, name="BLANKETING"))
+    # The temporary file has the same ending, so that FITS files named .gz are packed.
+    write_whole(path, lambda temporary: hdus.writeto(temporary), overwrite=overwrite)
+
+
+def split_models(library: SpectralLibrary) -> tuple[SpectralLibrary, SpectralLibrary]:
     """
     Split a synthetic library into training and test models, by INDEX alone.
 
@@ -129,8 +231,9 @@ def split_models(library):
     Returns
     -------
     training, test : `SpectralLibrary`
-        The test part holds the models whose INDEX ends in 3; no training,
-        no emulator and no choice may see them.
+        The test part holds the models whose INDEX ends in 3; training, the emulator and
+        the choice of settings must never see them.
     """
+    _require_columns(library.table, ("INDEX",), "the library")
     test = np.asarray(library.table["INDEX"]) % 10 == TEST_DIGIT
-    return library.select(~test), library.select(test)
+    return library.take(~test), library.take(test)

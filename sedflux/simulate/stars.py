@@ -29,7 +29,7 @@ class LibraryStars:
         if rows.size < 2:
             raise InputError(f"the library has {rows.size} stars between {teff[0]:.0f} and "
                              f"{teff[1]:.0f} K; at least two are needed")
-        chosen = library.select(rows)
+        chosen = library.take(rows)
         self.labels = labels[rows, :3]
         self.wavelength = chosen.wavelength
         self.resolving_power = None

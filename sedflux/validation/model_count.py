@@ -52,7 +52,7 @@ def model_count_table(library, kernels, *, shares=(0.4, 0.7, 1.0), snr=80.0, see
                       for labels, row in zip(test.labels, weight, strict=True)])
     rows = []
     for share in shares:
-        used = training.select(chance < share)
+        used = training.take(chance < share)
         if len(used) < _FEWEST:
             continue
         fitter = LabelFit(used, kernels)

@@ -272,7 +272,7 @@ def resolution_study(library, bands, *, models=30):
     """
     from sedflux.libraries.inputs import library_seds
 
-    chosen = library.select(np.linspace(0, len(library) - 1, models).astype(int))
+    chosen = library.take(np.linspace(0, len(library) - 1, models).astype(int))
     coarse, fine = np.exp(library_seds(chosen)), np.asarray(chosen.sed_flux, dtype=float)
     grid = sed_grid()
     optical = (chosen.wavelength > 4000.0) & (chosen.wavelength < 7000.0)

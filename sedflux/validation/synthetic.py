@@ -33,7 +33,7 @@ def split_targets(library):
     """Training models, and the held-out ones to which the targets refer."""
     training, test = split_models(library)
     teff = test.labels[:, 0]
-    return training, test.select((teff > TEFF_RANGE[0]) & (teff < TEFF_RANGE[1]))
+    return training, test.take((teff > TEFF_RANGE[0]) & (teff < TEFF_RANGE[1]))
 
 
 def noisy_inputs(flux, snr, rng):

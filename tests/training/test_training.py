@@ -45,8 +45,8 @@ def test_fine_grid_halves_the_input_pixels():
 
 
 def test_broadening_equals_the_direct_one(toy_library):
-    fine = library_inputs(toy_library.select(slice(0, 2)), FINE_RESOLVING_POWER, fine_grid())
-    direct = library_inputs(toy_library.select(slice(0, 2)), 1000.0, input_grid())
+    fine = library_inputs(toy_library.take(slice(0, 2)), FINE_RESOLVING_POWER, fine_grid())
+    direct = library_inputs(toy_library.take(slice(0, 2)), 1000.0, input_grid())
     power = np.full(2, 1000.0)
     result = observe(fine, Observing(power, np.zeros(2), np.zeros(2)))
     ratio = result / direct
