@@ -1,31 +1,38 @@
 """
-What the archive of public spectral libraries holds, and where: names without a list.
+Addresses of files in the public archive of spectral libraries.
 
 BOSZ 2017 (Bohlin et al. 2017) and BOSZ 2024 (Meszaros et al. 2024) name their files by
-fixed rules, so that a choice of labels gives addresses.  CALSPEC and NGSL files are asked
-for by name.
+fixed rules, so that a choice of labels gives addresses.  Users name CALSPEC and NGSL files
+themselves.
 """
 
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from sedflux.exceptions import InputError
+from sedflux.units import positive_number
 
 __all__ = ["ARCHIVES", "ArchiveFile", "list_files", "parse_selection"]
 
-#: Addresses under which the libraries stand.
+#: Address of each library at MAST, the archive of the STScI.
 ARCHIVES = {
     "bosz2017": "https://archive.stsci.edu/missions/hlsp/bosz/fits",
     "bosz2024": "https://archive.stsci.edu/hlsps/bosz/bosz2024",
     "calspec": "https://archive.stsci.edu/hlsps/reference-atlases/cdbs/current_calspec",
     "ngsl": "https://archive.stsci.edu/missions/hlsp/stisngsl/v2",
 }
-#: Lowest LOGG of BOSZ 2017 above each temperature.
+#: Lowest LOGG of BOSZ 2017 from each temperature on (Bohlin et al. 2017).
 _LOGG_2017 = ((0, 0.0), (6250, 1.0), (8250, 2.0), (12500, 3.0), (31000, 3.5))
-#: What is fetched of a grid when nothing is said: the range of the packaged models.
+#: Labels that are selected by default: the range of the packaged models.
 DEFAULTS = {"TEFF": (4500.0, 10250.0), "LOGG": (0.0, 5.0), "MH": (-2.5, 0.5),
             "ALPHA": (0.0, 0.0), "CARBON": (0.0, 0.0), "VMICRO": (2.0, 2.0)}
+#: A folder or file: it never leads out of the folder that it is in.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
 @dataclass(frozen=True)
@@ -38,19 +45,29 @@ class ArchiveFile:
     path : str
         Below the archive's address.
     labels : tuple of float
-        TEFF, LOGG, MH, ALPHA, CARBON, VMICRO; empty where there are none.
+        TEFF, LOGG, MH, ALPHA, CARBON, VMICRO of a model; empty for other files.
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If a part of the path is no plain name, such as ``..``.
     """
 
     path: str
-    labels: tuple = ()
+    labels: tuple[float, ...] = ()
+
+    def __post_init__(self):
+        if not all(_NAME.fullmatch(part) for part in self.path.split("/")):
+            raise InputError(f"path {self.path!r} is not allowed; folders and names have letters, "
+                             "digits and any of . _ + -, and begin with a letter or digit")
 
     @property
-    def filename(self):
+    def filename(self) -> str:
         """Name without folders."""
         return self.path.rsplit("/", 1)[-1]
 
 
-def parse_selection(terms):
+def parse_selection(terms: Sequence[str]) -> dict[str, tuple[float, float]]:
     """
     Ranges of labels from texts such as ``TEFF=5000:6000`` and ``MH=0``.
 
@@ -134,9 +151,10 @@ def _bosz2024_gravities(ranges, power, t, mh, alpha, carbon, micro):
         yield ArchiveFile(f"r{power}/m{mh:+.2f}/{name}", (t, g, mh, alpha, carbon, micro))
 
 
-def list_files(name, *, select=(), files=(), resolving_power=5000):
+def list_files(name: str, *, select: Sequence[str] = (), files: Sequence[str] = (),
+               resolving_power: int = 5000) -> list[ArchiveFile]:
     """
-    Files of an archive that belong to a choice.
+    Files of an archive that a selection asks for.
 
     Parameters
     ----------
@@ -156,7 +174,7 @@ def list_files(name, *, select=(), files=(), resolving_power=5000):
     Raises
     ------
     sedflux.exceptions.InputError
-        If the archive is unknown or nothing belongs to the choice.
+        If the archive is unknown, a name has folders, or nothing is selected.
 
     Examples
     --------
@@ -166,12 +184,23 @@ def list_files(name, *, select=(), files=(), resolving_power=5000):
     """
     if name not in ARCHIVES:
         raise InputError(f"archive {name!r} is not known; choose one of {', '.join(ARCHIVES)}")
+    positive_number(resolving_power, "resolving_power")
     if name in ("bosz2017", "bosz2024"):
         rule = _bosz2017 if name == "bosz2017" else _bosz2024
         found = list(rule(parse_selection(select), resolving_power))
     else:
-        found = [ArchiveFile(str(file)) for file in files]
-    if not any(file.labels or name in ("calspec", "ngsl") for file in found):
-        raise InputError(f"nothing of {name} belongs to the selection {list(select)}; widen it, or "
-                         "name files")
+        found = [_named_file(name, str(file)) for file in files]
+        if not found:
+            raise InputError(f"no files of {name} are named; give their names, such as those "
+                             f"listed at {ARCHIVES[name]}")
+        return found
+    if not any(file.labels for file in found):
+        raise InputError(f"no model of {name} is in the selection {list(select)}; widen it")
     return found
+
+
+def _named_file(archive, name):
+    """A file that the user named."""
+    if "/" in name:
+        raise InputError(f"file name {name!r} of {archive} has folders; give the name alone")
+    return ArchiveFile(name)

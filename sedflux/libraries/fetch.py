@@ -1,28 +1,36 @@
-"""Fetch files of public libraries through pooch, and make one library of BOSZ models."""
+"""Download files of public libraries, and keep a list of their hashes beside them."""
 
-import gzip
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
-from astropy.io import fits
-from astropy.table import Table
-
 from sedflux.exceptions import InputError, WeightsError
-from sedflux.io.download import ABSENT, fetch_file
-from sedflux.libraries.archive import ARCHIVES
-from sedflux.libraries.labels import LABELS
-from sedflux.libraries.library import SpectralLibrary
+from sedflux.io.download import DownloadError, fetch_file, file_hash
+from sedflux.libraries.archive import ARCHIVES, ArchiveFile
+from sedflux.writing import write_whole
 
-__all__ = ["fetch_files", "read_bosz", "write_library"]
+__all__ = ["HASHES", "fetch_files"]
 
-#: Wavelengths that a library of models keeps, in Angstrom.
-_RANGE = (2440.0, 10600.0)
+#: File beside the downloads with their hashes, in the layout of the command ``sha256sum``.
+HASHES = "SHA256SUMS"
+#: Failures that an error message shows.
+_SHOWN = 5
+
+_log = logging.getLogger(__name__)
 
 
-def fetch_files(name, files, folder, *, base_url=None, workers=4, progress=True):
+def fetch_files(name: str, files: Sequence[ArchiveFile], folder: str | os.PathLike[str], *,
+                base_url: str | None = None, workers: int = 4, progress: bool = False
+                ) -> list[ArchiveFile]:
     """
-    Fetch files that are not there yet; an interrupted fetch goes on where it stopped.
+    Download files that are not there yet; an interrupted download resumes.
+
+    The hash of every file is kept in the folder's ``SHA256SUMS``.  A file that no longer has
+    its hash, cut short or changed, is downloaded again.
 
     Parameters
     ----------
@@ -30,10 +38,11 @@ def fetch_files(name, files, folder, *, base_url=None, workers=4, progress=True)
         One of `~sedflux.libraries.archive.ARCHIVES`.
     files : sequence of `~sedflux.libraries.archive.ArchiveFile`
     folder : path-like
+        Made if it does not exist.
     base_url : str, optional
         Another address than the archive's own, such as a mirror.
     workers : int, optional
-        Files that are fetched at the same time.
+        Files that are downloaded at the same time.
     progress : bool, optional
         Show a progress bar.
 
@@ -44,95 +53,86 @@ def fetch_files(name, files, folder, *, base_url=None, workers=4, progress=True)
 
     Raises
     ------
+    sedflux.exceptions.InputError
+        If the archive is unknown, or the folder or the number of workers cannot be used.
     sedflux.exceptions.WeightsError
-        If files could not be fetched; those that could are kept.
+        If files could not be downloaded; those that could are kept.
     """
     from tqdm import tqdm
 
+    if name not in ARCHIVES:
+        raise InputError(f"archive {name!r} is not known; choose one of {', '.join(ARCHIVES)}")
+    if workers < 1:
+        raise InputError(f"workers is {workers}; 1 or more are needed")
     base = (base_url or ARCHIVES[name]).rstrip("/")
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    place, files = _make_folder(folder), list(dict.fromkeys(files))
+    known, found = _read_hashes(place / HASHES), {}
+    failures: list[str] = []
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        tasks = [pool.submit(fetch_file, f"{base}/{file.path}", folder / file.filename)
-                 for file in files]
-        problems = [task.result() for task in tqdm(tasks, disable=not progress, unit="file")]
-    present = [file for file in files if (folder / file.filename).exists()]
-    failures = [problem for problem in problems if problem and problem != ABSENT]
-    if failures or not present:
-        shown = "\n  ".join(failures[:5]) or f"{base} has none of them"
+        tasks = {file: pool.submit(_fetch, f"{base}/{file.path}", place / file.filename,
+                                   known.get(file.filename)) for file in files}
+        try:
+            for file, task in tqdm(tasks.items(), disable=not progress, unit="file"):
+                try:
+                    found[file] = task.result()
+                except DownloadError as error:
+                    failures += [] if error.absent else error.failures
+        finally:
+            # After an interruption: do not start the files that wait.
+            pool.shutdown(cancel_futures=True)
+            _write_hashes(place / HASHES, {file.filename: value for file, value in found.items()})
+    if failures or not found:
+        shown = "\n  ".join(failures[:_SHOWN]) or f"{base} has none of them"
         raise WeightsError(
-            f"{len(files) - len(present)} of {len(files)} files of {name} could not be fetched:\n"
-            f"  {shown}\n"
-            f"What came is in {str(folder)!r}; run the same command again to go on, or give "
+            f"{len(files) - len(found)} of {len(files)} files of {name} could not be "
+            f"downloaded:\n  {shown}\n"
+            f"What came is in {str(place)!r}; run the same command again to resume, or give "
             "the address of a mirror with --base-url."
         )
-    return present
+    return list(found)
 
 
-def _bosz2017_arrays(path):
-    with fits.open(path, memmap=False) as hdus:
-        data = hdus[1].data
-        return (np.asarray(data["Wavelength"], float), np.asarray(data["SpecificIntensity"], float))
+def _make_folder(folder):
+    """The folder as a path; made if it does not exist."""
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"folder {str(folder)!r} cannot be made ({error.strerror}); choose "
+                         "another one") from error
+    return folder
 
 
-def _bosz2024_flux(path):
-    opened = gzip.open if path.name.endswith(".gz") else open
-    with opened(path, "rt") as stream:
-        return np.loadtxt(stream, usecols=0)
+def _fetch(url, path, known):
+    """Hash of a file; downloaded unless it is there, with its known hash."""
+    if path.is_file():
+        here = file_hash(path)
+        if known in (None, here):
+            return here
+        _log.warning("%s has changed since it was downloaded: it is downloaded again", path)
+    fetch_file([url], path)
+    here = file_hash(path)
+    if known not in (None, here):
+        _log.warning("%s differs from the file that was downloaded before", url)
+    return here
 
 
-def read_bosz(name, files, folder, *, resolving_power=5000):
-    """
-    Read fetched BOSZ models into one library.
-
-    Parameters
-    ----------
-    name : {'bosz2017', 'bosz2024'}
-    files : sequence of `~sedflux.libraries.archive.ArchiveFile`
-    folder : path-like
-    resolving_power : float, optional
-
-    Returns
-    -------
-    library : `~sedflux.libraries.SpectralLibrary`
-    """
-    folder, wavelength, flux, labels = Path(folder), None, [], []
-    for file in files:
-        path = folder / file.filename
-        if not file.labels:
-            wavelength = np.loadtxt(path, usecols=0)
-            keep = (wavelength > _RANGE[0]) & (wavelength < _RANGE[1])
-            continue
-        if name == "bosz2017":
-            here, values = _bosz2017_arrays(path)
-            keep = (here > _RANGE[0]) & (here < _RANGE[1])
-            if wavelength is not None and not np.allclose(here[keep], wavelength, rtol=1e-6):
-                raise InputError(f"{path.name} has other wavelengths than the files before it")
-            wavelength = here[keep]
-        else:
-            values = _bosz2024_flux(path)
-        if values.size != keep.size:
-            raise InputError(f"{path.name} has {values.size} samples instead of {keep.size}: "
-                             "remove it and fetch it again")
-        flux.append(values[keep].astype(np.float32))
-        labels.append(file.labels)
-    grid = wavelength if name == "bosz2017" else wavelength[keep]
-    table = Table(np.array(labels), names=LABELS)
-    table["INDEX"] = np.arange(len(table))
-    return SpectralLibrary(grid, np.stack(flux), table, float(resolving_power))
+def _read_hashes(path):
+    """Hashes by the names of their files; lines that hold none are skipped."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise InputError(f"{str(path)!r} is no list of hashes ({error}); remove it") from error
+    pairs = [line.split(maxsplit=1) for line in lines]
+    return {pair[1].lstrip("*"): pair[0] for pair in pairs if len(pair) == 2}
 
 
-def write_library(path, library):
-    """
-    Write a library in the layout that `~sedflux.libraries.library.read_library` takes.
-
-    Parameters
-    ----------
-    path : path-like
-    library : `~sedflux.libraries.SpectralLibrary`
-    """
-    hdus = [fits.PrimaryHDU(), fits.BinTableHDU(library.table, name="MODELS"),
-            fits.ImageHDU(library.wavelength, name="WAVELENGTH"),
-            fits.ImageHDU(library.flux, name="FLUX")]
-    hdus[0].header["RPOWER"] = library.resolving_power
-    fits.HDUList(hdus).writeto(path, overwrite=True)
+def _write_hashes(path, found):
+    """Add hashes to the list, which another download may have changed meanwhile."""
+    if not found:
+        return
+    hashes = sorted((_read_hashes(path) | found).items())
+    write_whole(path, lambda temporary: temporary.write_text(
+        "".join(f"{value}  {name}\n" for name, value in hashes), encoding="utf-8"))

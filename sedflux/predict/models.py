@@ -1,25 +1,34 @@
 """
 Where models live: packaged, on disk, or fetched by name.
 
-Models are named ``arch.tag``.  The default is packaged and needs no network.  Others
-are looked for in ``$SEDFLUX_DATA_DIR`` (or the user's cache), and fetched there
-from the first base address that answers; ``$SEDFLUX_BASE_URLS`` (separated by
-spaces) comes before the built-in ones.  Every file is checked against its SHA-256.
+Models are named ``arch.tag``.  The default is packaged and works offline.  Others are
+looked for in ``$SEDFLUX_DATA_DIR`` (or the user's cache), and downloaded there from the
+first base address that has them.  Addresses in ``$SEDFLUX_BASE_URLS`` (separated by spaces)
+are tried before those of the registry.  Every file of a registered model is checked against
+its SHA-256.
 """
+
+from __future__ import annotations
 
 import json
 import os
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from sedflux.exceptions import ModelError, WeightsError
-from sedflux.io.download import file_hash
+from sedflux.io.download import DownloadError, fetch_file, file_hash
 
 __all__ = ["DEFAULT_MODEL", "ModelEntry", "find_model", "list_models", "registry"]
 
 #: Name of the model that is used when none is given.
 DEFAULT_MODEL = "uara.stars1"
+#: ``arch.tag``; a name becomes the name of a file, and must not lead out of its folder.
+_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,11 @@ class ModelEntry:
         Whether it comes with sedflux.
     description : str
         One line for people.
+
+    Raises
+    ------
+    ValueError
+        If an attribute is no such thing.
     """
 
     name: str
@@ -44,8 +58,21 @@ class ModelEntry:
     packaged: bool
     description: str
 
+    def __post_init__(self):
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"model name {self.name!r} is not of the form 'arch.tag'")
+        if not (isinstance(self.sha256, str) and _SHA256.fullmatch(self.sha256)):
+            raise ValueError(f"sha256 of {self.name} is {self.sha256!r}; 64 hexadecimal digits "
+                             "in lower case are needed")
+        if not isinstance(self.packaged, bool):
+            raise ValueError(f"packaged of {self.name} is {self.packaged!r}; true or false is "
+                             "needed")
+        if not isinstance(self.description, str):
+            raise ValueError(f"description of {self.name} is {self.description!r}; a text is "
+                             "needed")
+
     @property
-    def filename(self):
+    def filename(self) -> str:
         """Name of the file, in the package or under a base address."""
         return f"{self.name}.safetensors"
 
@@ -54,7 +81,17 @@ def _data_folder():
     return resources.files("sedflux") / "data"
 
 
-def registry(path=None):
+def _entry(name: str, content: Any) -> ModelEntry:
+    """The entry of one model, from the registry's JSON."""
+    fields = ("sha256", "packaged", "description")
+    if not isinstance(content, Mapping) or set(content) != set(fields):
+        raise ValueError(f"entry of {name} is {content!r}; {', '.join(fields)} are needed, and "
+                         "nothing else")
+    return ModelEntry(name, **content)
+
+
+def registry(path: str | os.PathLike[str] | None = None
+             ) -> tuple[dict[str, ModelEntry], list[str]]:
     """
     Registered models by name.
 
@@ -67,18 +104,28 @@ def registry(path=None):
     -------
     entries : dict of str to `ModelEntry`
     base_urls : list of str
+
+    Raises
+    ------
+    sedflux.exceptions.WeightsError
+        If the file cannot be read, or is no registry.
     """
     path = path or os.environ.get("SEDFLUX_REGISTRY")
     source = Path(path) if path else _data_folder() / "registry.json"
     try:
-        content = json.loads(source.read_text())
-        entries = {name: ModelEntry(name, **entry) for name, entry in content["models"].items()}
-        return entries, list(content["base_urls"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise WeightsError(f"registry {str(source)!r} cannot be read: {error}") from error
+        content = json.loads(source.read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or not isinstance(content.get("models"), dict):
+            raise ValueError("it has no entry 'models'")
+        urls = content.get("base_urls")
+        if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
+            raise ValueError(f"base_urls is {urls!r}; a list of addresses is needed")
+        return {name: _entry(name, entry) for name, entry in content["models"].items()}, urls
+    except (OSError, ValueError, RecursionError) as error:
+        raise WeightsError(f"registry {str(source)!r} cannot be read: {error}; mend the file, or "
+                           "unset SEDFLUX_REGISTRY to use the packaged one") from error
 
 
-def list_models():
+def list_models() -> list[ModelEntry]:
     """Registered models, packaged ones first; a list of `ModelEntry`."""
     return sorted(registry()[0].values(), key=lambda entry: (not entry.packaged, entry.name))
 
@@ -89,9 +136,9 @@ def _cache_folder():
     return Path(os.environ.get("SEDFLUX_DATA_DIR") or pooch.os_cache("sedflux"))
 
 
-def find_model(model=None):
+def find_model(model: str | os.PathLike[str] | None = None) -> Path:
     """
-    Path of a model's file; fetches it if it must.
+    Path of a model's file; downloads it if it is not on this machine.
 
     Parameters
     ----------
@@ -107,7 +154,7 @@ def find_model(model=None):
     sedflux.exceptions.ModelError
         If no such model is known.
     sedflux.exceptions.WeightsError
-        If its file is missing, differs from its hash, or cannot be fetched.
+        If its file is missing, differs from its hash, or cannot be downloaded.
 
     Examples
     --------
@@ -115,11 +162,16 @@ def find_model(model=None):
     >>> find_model().name
     'uara.stars1.safetensors'
     """
-    name = DEFAULT_MODEL if model is None else os.fspath(model)
+    if not isinstance(model, (str, os.PathLike, type(None))):
+        raise ModelError(f"model is {model!r}; give a name, such as {DEFAULT_MODEL!r}, or the path "
+                         "of a .safetensors file")
+    name = DEFAULT_MODEL if model is None else os.fsdecode(model)
     if name.endswith(".safetensors") or os.sep in name:
-        path = Path(name)
-        if not path.is_file():
+        path = Path(name).expanduser()
+        if not path.exists():
             raise WeightsError(f"model file {name!r} does not exist; give the path of a model")
+        if not path.is_file():
+            raise WeightsError(f"model file {name!r} is no regular file; give the path of a model")
         return path
     entries, base_urls = registry()
     if name not in entries:
@@ -134,7 +186,7 @@ def find_model(model=None):
 
 
 def _checked(path, entry):
-    """The path, if the file is there and what it should be."""
+    """The path, if the file is there and has the registered hash."""
     if not path.is_file():
         raise WeightsError(f"model {entry.name} is not at {str(path)!r}; install sedflux again")
     found = file_hash(path)
@@ -148,28 +200,19 @@ def _checked(path, entry):
 
 def _fetched(entry, base_urls):
     """The file in the cache; downloaded from the first address that has it."""
-    import pooch
-    import requests
-
     folder = _cache_folder()
     path = folder / entry.filename
     if path.exists():
         return _checked(path, entry)
-    addresses = os.environ.get("SEDFLUX_BASE_URLS", "").split() + base_urls
-    failures = []
-    for base in addresses:
-        url = f"{base.rstrip('/')}/{entry.filename}"
-        try:
-            pooch.retrieve(url, known_hash=f"sha256:{entry.sha256}", fname=entry.filename,
-                           path=folder, progressbar=False,
-                           downloader=pooch.HTTPDownloader(timeout=30))
-            return path
-        except (requests.RequestException, OSError, ValueError) as error:
-            failures.append(f"{url}: {type(error).__name__}: {str(error).splitlines()[0]}")
-    tried = "\n  ".join(failures) or "no address is known"
-    raise WeightsError(
-        f"model {entry.name} is not on this machine and cannot be fetched.\n  {tried}\n"
-        f"Put the file {entry.filename} (SHA-256 {entry.sha256}) into {str(folder)!r}, "
-        "or set SEDFLUX_DATA_DIR to a folder that has it, or SEDFLUX_BASE_URLS to an "
-        "address that serves it."
-    )
+    bases = os.environ.get("SEDFLUX_BASE_URLS", "").split() + base_urls
+    try:
+        fetch_file([f"{base.rstrip('/')}/{entry.filename}" for base in bases], path,
+                   sha256=entry.sha256)
+    except DownloadError as error:
+        raise WeightsError(
+            f"model {entry.name} is not on this machine and cannot be downloaded.\n  {error}\n"
+            f"Put the file {entry.filename} (SHA-256 {entry.sha256}) into {str(folder)!r}, "
+            "or set SEDFLUX_DATA_DIR to a folder that has it, or SEDFLUX_BASE_URLS to an "
+            "address that serves it."
+        ) from error
+    return path

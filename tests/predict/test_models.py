@@ -24,7 +24,7 @@ def server(tmp_path):
     folder = tmp_path / "served"
     folder.mkdir()
     service = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
-    thread = Thread(target=service.serve_forever, daemon=True)
+    thread = Thread(target=service.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield folder, f"http://127.0.0.1:{service.server_port}"
     service.shutdown()
@@ -71,12 +71,13 @@ def test_fetched_from_the_second_address(server, remote, tmp_path):
     assert Predictor("uara.far").sha256 == Predictor(path).sha256
 
 
-def test_wrong_hash_on_the_server(server, remote):
+def test_wrong_hash_on_the_server(server, remote, tmp_path):
     folder, url = server
     remote([url])
     (folder / "uara.far.safetensors").write_bytes(b"something else")
-    with pytest.raises(WeightsError, match="cannot be fetched"):
+    with pytest.raises(WeightsError, match=r"(?s)cannot be downloaded.*SHA-256 is .* instead of"):
         find_model("uara.far")
+    assert not list((tmp_path / "data").iterdir())
 
 
 def test_offline_message_says_what_to_do(remote, tmp_path):
@@ -138,3 +139,40 @@ def test_unreadable_registry(monkeypatch, tmp_path):
     monkeypatch.setenv("SEDFLUX_REGISTRY", str(path))
     with pytest.raises(WeightsError, match=r"registry .* cannot be read"):
         list_models()
+
+
+GOOD = {"sha256": "0" * 64, "packaged": False, "description": "for tests"}
+
+
+@pytest.mark.parametrize("content", [
+    [], {}, {"models": [], "base_urls": []}, {"models": {}}, {"models": {}, "base_urls": "http://x"},
+    {"models": {}, "base_urls": [1]}, {"models": {"uara.x": 1}, "base_urls": []},
+    *({"models": {"uara.x": GOOD | change}, "base_urls": []} for change in (
+        {"sha256": None}, {"sha256": "12"}, {"sha256": "G" * 64}, {"packaged": "yes"},
+        {"packaged": 1}, {"description": 3}, {"more": 1})),
+    {"models": {"uara.x": {"packaged": False, "description": ""}}, "base_urls": []},
+    {"models": {"../uara.x": GOOD}, "base_urls": []}, {"models": {"uara": GOOD}, "base_urls": []},
+])
+def test_registry_that_is_none(content, monkeypatch, tmp_path):
+    path = tmp_path / "registry.json"
+    path.write_text(json.dumps(content))
+    monkeypatch.setenv("SEDFLUX_REGISTRY", str(path))
+    with pytest.raises(WeightsError, match=r"cannot be read: .* unset SEDFLUX_REGISTRY"):
+        list_models()
+
+
+@pytest.mark.parametrize("model", [5, 1.5, [], object()])
+def test_models_are_names_or_paths(model):
+    with pytest.raises(ModelError, match="give a name"):
+        find_model(model)
+
+
+def test_folders_are_no_models(tmp_path):
+    with pytest.raises(WeightsError, match="no regular file"):
+        find_model(tmp_path)
+
+
+def test_paths_from_the_home_folder(monkeypatch, tmp_path):
+    (tmp_path / "m.safetensors").write_bytes(b"")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert find_model("~/m.safetensors") == tmp_path / "m.safetensors"
