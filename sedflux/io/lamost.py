@@ -1,46 +1,76 @@
 """LAMOST low-resolution spectra, in the layouts of all data releases."""
 
+from __future__ import annotations
+
+import os
+from typing import Any
+
 import numpy as np
 from astropy import units as u
 from astropy.constants import c
-from astropy.io import fits
 from astropy.nddata import InverseVariance
 
 from sedflux.exceptions import InputError
+from sedflux.io.reading import FITS_ERRORS, check_wavelengths, header_number, open_fits
 
 __all__ = ["identify_lamost", "read_lamost"]
 
-#: Resolving power of the low-resolution spectrographs behind the 2/3 slit.
+#: Resolving power of the low-resolution spectrographs with the slit at 2/3 of the fibre width
+#: (LAMOST data release notes).
 _RESOLVING_POWER = 1800.0
-#: LAMOST does not correct telluric absorption: the B band of oxygen.
+#: The B band of oxygen, in Angstrom: LAMOST does not correct telluric absorption.
 _TELLURIC = (6860.0, 6965.0)
+#: Rows of the image layout and columns of the table layout, in the order of the image.
+_ROWS = ("FLUX", "IVAR", "WAVELENGTH", "ANDMASK", "ORMASK")
+#: Redshifts below this mark failed measurements (-9999), not stars of the Galaxy.
+_LOWEST_REDSHIFT = -0.01
+#: Largest difference, in Angstrom, between wavelengths in single precision and the header's.
+_ROUNDING = 0.5
 
 
-def identify_lamost(origin, path, *args, **kwargs):
+def identify_lamost(origin: Any, path: Any, *args: Any, **kwargs: Any) -> bool:
     """Whether a file is a LAMOST low-resolution spectrum, for the registry."""
     try:
-        with fits.open(path) as hdus:
+        with open_fits(path, "LAMOST") as hdus:
             header = hdus[0].header
             return "LAMOST" in str(header.get("ORIGIN", "")).upper() and "COEFF0" in header
-    except (OSError, ValueError, TypeError):
+    except FITS_ERRORS:
         return False
 
 
-def _columns(hdus, path):
-    """Wavelength, flux, inverse variance and masks, from either layout."""
+def _arrays(hdus, path):
+    """Flux, inverse variance, wavelength and AND mask, from either layout."""
     if len(hdus) > 1 and hdus[1].name == "COADD":
         row = hdus[1].data[0]
-        return tuple(np.asarray(row[name], dtype=float)
-                     for name in ("WAVELENGTH", "FLUX", "IVAR", "ANDMASK", "ORMASK"))
-    data = hdus[0].data
-    if data is None or data.ndim != 2 or len(data) < 5:
-        raise InputError(f"{path} is no LAMOST low-resolution spectrum: it has neither a COADD "
-                         "table nor an image of five rows")
-    flux, ivar, wavelength, and_mask, or_mask = np.asarray(data[:5], dtype=float)
-    return wavelength, flux, ivar, and_mask, or_mask
+        values = [np.asarray(row[name], dtype=float) for name in _ROWS]
+    else:
+        data = hdus[0].data
+        if data is None or data.ndim != 2 or len(data) < len(_ROWS):
+            raise InputError(f"{path} is no LAMOST low-resolution spectrum: it has neither a COADD "
+                             "table nor an image of five rows")
+        values = list(np.asarray(data[: len(_ROWS)], dtype=float))
+    if len({value.shape for value in values}) > 1:
+        raise InputError(f"{path} has columns of different lengths; the file is damaged")
+    return values[:4]
 
 
-def read_lamost(path, **kwargs):
+def _exact_wavelengths(wavelength, header, path):
+    """Wavelengths from the header: those of the table are in single precision."""
+    start, step = (header_number(header, key, path) for key in ("COEFF0", "COEFF1"))
+    with np.errstate(over="ignore"):
+        exact = 10 ** (start + step * np.arange(wavelength.size))
+    return exact if np.abs(exact - wavelength).max() < _ROUNDING else wavelength
+
+
+def _velocity(header, path):
+    """Radial velocity of a star; zero for other objects and failed measurements."""
+    if str(header.get("CLASS", "STAR")) != "STAR":
+        return 0.0 * u.km / u.s
+    redshift = header_number(header, "Z", path)
+    return (c * redshift if redshift > _LOWEST_REDSHIFT else 0.0 * c).to(u.km / u.s)
+
+
+def read_lamost(path: str | os.PathLike[str], **kwargs: Any) -> Any:
     """
     Read a LAMOST low-resolution spectrum.
 
@@ -55,26 +85,28 @@ def read_lamost(path, **kwargs):
         Relative F_lambda against vacuum wavelength; pixels that every exposure masked,
         and the telluric B band, are masked.  ``meta`` has ``radial_velocity`` (from
         the header's Z), ``resolving_power``, ``object``, ``class`` and ``header``.
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If the file is damaged or in another layout, or a star has no redshift Z.
     """
     from specutils import Spectrum
 
-    with fits.open(path, memmap=False) as hdus:
+    with open_fits(path, "LAMOST") as hdus:
         header = hdus[0].header
-        wavelength, flux, ivar, and_mask, _ = _columns(hdus, path)
-    # The wavelengths of the table are in single precision; the header's are exact.
-    exact = 10 ** (header["COEFF0"] + header["COEFF1"] * np.arange(wavelength.size))
-    if np.abs(exact - wavelength).max() < 0.5:
-        wavelength = exact
-    redshift = float(header.get("Z", 0.0))
-    is_star = header.get("CLASS", "STAR") == "STAR" and redshift > -0.01
+        flux, ivar, wavelength, and_mask = _arrays(hdus, path)
+        if not wavelength.size:
+            raise InputError(f"{path} has no pixels; the file is damaged")
+        wavelength = _exact_wavelengths(wavelength, header, path)
+        check_wavelengths(wavelength, path)
+        meta = {
+            "header": header, "object": header.get("DESIG", ""), "medium": "vacuum",
+            "class": f"{header.get('CLASS', '')} {header.get('SUBCLASS', '')}".strip(),
+            "resolving_power": _RESOLVING_POWER, "radial_velocity": _velocity(header, path),
+            "telescope": "LAMOST",
+        }
     telluric = (wavelength > _TELLURIC[0]) & (wavelength < _TELLURIC[1])
-    mask = (ivar <= 0) | (and_mask != 0) | telluric
-    meta = {
-        "header": header, "object": header.get("DESIG", ""), "medium": "vacuum",
-        "class": f"{header.get('CLASS', '')} {header.get('SUBCLASS', '')}".strip(),
-        "resolving_power": _RESOLVING_POWER,
-        "radial_velocity": (c * redshift if is_star else 0.0 * c).to(u.km / u.s),
-        "telescope": "LAMOST",
-    }
+    mask = ~(ivar > 0) | (and_mask != 0) | telluric | ~np.isfinite(flux)
     return Spectrum(spectral_axis=wavelength * u.AA, flux=flux * u.dimensionless_unscaled,
                     uncertainty=InverseVariance(ivar), mask=mask, meta=meta)

@@ -1,14 +1,21 @@
-"""Registers the readers with specutils, before its general ones."""
+"""Register the readers with specutils, before its general ones, and read any spectrum."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
 
 from sedflux.exceptions import InputError
 from sedflux.io.calspec import identify_calspec, identify_ngsl, read_calspec, read_ngsl
 from sedflux.io.lamost import identify_lamost, read_lamost
 from sedflux.io.miles import identify_miles, read_miles
+from sedflux.io.reading import first_line
 from sedflux.io.sed import identify_sed, read_sed
 
 __all__ = ["READERS", "read_spectrum", "register_readers"]
 
-#: Name of each format, how it is recognised and read.
+#: Name of each format, and the functions that recognise and read it.
 READERS = {
     "LAMOST low resolution": (identify_lamost, read_lamost),
     "CALSPEC": (identify_calspec, read_calspec),
@@ -16,11 +23,11 @@ READERS = {
     "MILES": (identify_miles, read_miles),
     "sedflux SED": (identify_sed, read_sed),
 }
-#: specutils gives its own loaders 0 to 10.
+#: Above the priorities of specutils' own loaders, 0 to 10.
 _PRIORITY = 30
 
 
-def register_readers():
+def register_readers() -> None:
     """
     Make `specutils.Spectrum.read` know LAMOST, CALSPEC, NGSL, MILES and SED files.
 
@@ -46,13 +53,14 @@ def register_readers():
                         priority=_PRIORITY)(read)
 
 
-def read_spectrum(path):
+def read_spectrum(path: str | os.PathLike[str]) -> Any:
     """
-    Read a spectrum or an SED, whatever specutils and sedflux know.
+    Read a spectrum or an SED in any format that specutils or sedflux knows.
 
     Parameters
     ----------
     path : path-like
+        A regular file; ``~`` is the home folder.
 
     Returns
     -------
@@ -61,17 +69,42 @@ def read_spectrum(path):
     Raises
     ------
     sedflux.exceptions.InputError
-        If the file is missing or not understood.
+        If the file is missing, damaged, or in an unknown format.
     """
     from specutils import Spectrum
 
+    place = _regular_file(path)
     register_readers()
     try:
-        return Spectrum.read(path)
-    except FileNotFoundError as error:
-        raise InputError(f"spectrum {str(path)!r} does not exist") from error
-    except Exception as error:  # specutils raises whatever its loaders raise
+        return Spectrum.read(place)
+    except InputError:
+        raise
+    except Exception as error:  # loaders of specutils raise errors of any type
+        if "Format could not be identified" in str(error):
+            reason = "unknown format"
+        else:
+            reason = first_line(error)
         raise InputError(
-            f"spectrum {str(path)!r} cannot be read ({type(error).__name__}: {error}); sedflux "
-            "knows LAMOST, CALSPEC, NGSL and MILES files, and all that specutils reads"
+            f"spectrum {os.fspath(path)!r} cannot be read ({reason}); sedflux knows LAMOST, "
+            "CALSPEC, NGSL and MILES files, and all that specutils reads"
         ) from error
+
+
+def _regular_file(path):
+    """The path of a file; folders, and pipes that would never end, are refused."""
+    if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
+        raise InputError(f"path of a spectrum is {path!r}; give the name of a file")
+    try:
+        place = Path(path).expanduser()
+        exists, regular = place.exists(), place.is_file()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InputError(f"spectrum {os.fspath(path)!r} cannot be read ({first_line(error)}); give "
+                         "the name of a file") from error
+    if not exists:
+        raise InputError(f"spectrum {os.fspath(path)!r} does not exist")
+    if not regular:
+        raise InputError(f"spectrum {os.fspath(path)!r} is a folder, pipe or device; give the name "
+                         "of a regular file")
+    if not place.stat().st_size:
+        raise InputError(f"spectrum {os.fspath(path)!r} is empty")
+    return place
