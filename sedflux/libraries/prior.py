@@ -1,33 +1,39 @@
 """
-The distribution of labels that a model expects: part of every answer.
+Priors: the distributions of labels from which stars are drawn.
 
-Where lines say little (the Balmer jump of A and F stars hangs on a gravity that lines
-hardly fix) the distribution of labels in the training decides bias and error.  Two are
-known.  ``flat`` is the library's own: even in its labels, so that no kind of star is
-favoured.  ``survey`` is what a magnitude-limited survey of the thick of the Galaxy sees,
-written down here as a sum of Gaussian ridges in (TEFF, LOGG), each with its share and its
-metallicities: the main sequence of F, G and K stars, that of A stars, the turn-off, the
-giant branch, the red clump and the blue horizontal branch.  The shares are round numbers for
-the LAMOST survey; they are no model of the Galaxy.
+The prior matters where lines constrain little.  The Balmer jump of A and F stars, for
+example, depends on a gravity that their lines hardly constrain; the distribution of labels in
+the training then decides bias and error.  There are two priors.  ``flat`` is the library's own:
+uniform in its labels, so that no kind of star is favoured.  ``survey`` describes a
+magnitude-limited survey of the Galactic disc as a sum of Gaussian loci in (TEFF, LOGG), each
+with its share and its metallicities: the main sequence of F, G and K stars, that of A stars,
+the turn-off, the giant branch, the red clump, the blue horizontal branch and the halo.  The
+shares are round numbers for the LAMOST survey; they are no model of the Galaxy.
 """
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from sedflux.exceptions import InputError
 
-__all__ = ["PRIORS", "SURVEY", "Ridge", "label_chances", "survey_density"]
+__all__ = ["PRIORS", "SURVEY", "Locus", "label_chances", "survey_density"]
 
+#: Names of the priors.
 PRIORS = ("flat", "survey")
 #: Share of ``survey`` draws that come from the flat prior, so that no star is impossible.
-_FLOOR = 0.05
+_FLAT_SHARE = 0.05
+#: Standard deviation, in K, with which a locus ends beyond the ends of its line.
+_END_WIDTH = 150.0
 
 
 @dataclass(frozen=True)
-class Ridge:
+class Locus:
     """
-    One kind of star: a Gaussian ridge along a line in (TEFF, LOGG).
+    One kind of star: a Gaussian distribution along a line in (TEFF, LOGG).
 
     Attributes
     ----------
@@ -39,58 +45,58 @@ class Ridge:
     logg : tuple of float
         LOGG at both ends.
     width : float
-        Of the ridge in LOGG.
+        Standard deviation of LOGG about the line.
     peak, spread : float
-        TEFF at which the ridge is highest, and its standard deviation.
+        Mean and standard deviation of TEFF, in K.
     mh, mh_width : float
         Mean and standard deviation of [M/H].
     """
 
     name: str
     share: float
-    teff: tuple
-    logg: tuple
+    teff: tuple[float, float]
+    logg: tuple[float, float]
     width: float
     peak: float
     spread: float
     mh: float
     mh_width: float
 
-    def density(self, labels):
+    def density(self, labels: npt.ArrayLike) -> np.ndarray:
         """Density at labels (N, 6), in units of 1 / (K dex dex)."""
         teff, logg, mh = np.asarray(labels, dtype=float).T[:3]
         line = np.interp(teff, self.teff, self.logg)
         beyond = np.clip(teff, *self.teff) - teff
         exponent = (((logg - line) / self.width) ** 2 + ((teff - self.peak) / self.spread) ** 2
-                    + ((mh - self.mh) / self.mh_width) ** 2 + (beyond / 150.0) ** 2)
+                    + ((mh - self.mh) / self.mh_width) ** 2 + (beyond / _END_WIDTH) ** 2)
         volume = (2.0 * np.pi) ** 1.5 * self.width * self.spread * self.mh_width
         return self.share * np.exp(-0.5 * exponent) / volume
 
 
 #: Kinds of stars that a magnitude-limited survey sees.
 SURVEY = (
-    Ridge("dwarfs of type F, G, K", 0.50, (4500.0, 7200.0), (4.65, 4.15), 0.12, 5800.0, 600.0,
+    Locus("dwarfs of type F, G, K", 0.50, (4500.0, 7200.0), (4.65, 4.15), 0.12, 5800.0, 600.0,
           -0.2, 0.30),
-    Ridge("turn-off and subgiants", 0.15, (5000.0, 6800.0), (3.5, 4.0), 0.20, 5900.0, 450.0,
+    Locus("turn-off and subgiants", 0.15, (5000.0, 6800.0), (3.5, 4.0), 0.20, 5900.0, 450.0,
           -0.3, 0.40),
-    Ridge("giant branch", 0.18, (4500.0, 5400.0), (1.9, 3.4), 0.20, 4800.0, 300.0, -0.4, 0.45),
-    Ridge("red clump", 0.08, (4600.0, 5200.0), (2.4, 2.6), 0.12, 4850.0, 150.0, -0.2, 0.30),
-    Ridge("dwarfs of type A", 0.06, (7000.0, 10250.0), (4.15, 4.05), 0.18, 8000.0, 900.0, -0.1,
+    Locus("giant branch", 0.18, (4500.0, 5400.0), (1.9, 3.4), 0.20, 4800.0, 300.0, -0.4, 0.45),
+    Locus("red clump", 0.08, (4600.0, 5200.0), (2.4, 2.6), 0.12, 4850.0, 150.0, -0.2, 0.30),
+    Locus("dwarfs of type A", 0.06, (7000.0, 10250.0), (4.15, 4.05), 0.18, 8000.0, 900.0, -0.1,
           0.30),
-    Ridge("horizontal branch", 0.005, (6500.0, 10250.0), (2.6, 3.5), 0.15, 8500.0, 1200.0, -1.6,
+    Locus("horizontal branch", 0.005, (6500.0, 10250.0), (2.6, 3.5), 0.15, 8500.0, 1200.0, -1.6,
           0.40),
-    Ridge("halo", 0.025, (4600.0, 6600.0), (1.5, 4.3), 0.50, 5900.0, 500.0, -1.5, 0.50),
+    Locus("halo", 0.025, (4600.0, 6600.0), (1.5, 4.3), 0.50, 5900.0, 500.0, -1.5, 0.50),
 )
 
 
-def survey_density(labels):
+def survey_density(labels: npt.ArrayLike) -> np.ndarray:
     """
     Density of stars in a magnitude-limited survey.
 
     Parameters
     ----------
     labels : array_like, shape (N, 6) or (N, 3)
-        TEFF (K), LOGG, MH, and what follows.
+        TEFF (K), LOGG, MH; further labels are ignored.
 
     Returns
     -------
@@ -106,16 +112,16 @@ def survey_density(labels):
     >>> bool(sun > 50 * horizontal)
     True
     """
-    return sum(ridge.density(labels) for ridge in SURVEY)
+    return sum((locus.density(labels) for locus in SURVEY), start=np.zeros(()))
 
 
-def label_chances(labels, prior, *, floor=_FLOOR):
+def label_chances(labels: np.ndarray, prior: str, *, floor: float = _FLAT_SHARE) -> np.ndarray:
     """
-    Chance with which each model of a flat library is drawn under a prior.
+    Probability with which each model of a flat library is drawn under a prior.
 
     Parameters
     ----------
-    labels : `~numpy.ndarray`, shape (n, 6)
+    labels : `~numpy.ndarray`, shape (n, 6) or (n, 3)
     prior : {'flat', 'survey'}
     floor : float, optional
         Share of ``survey`` draws that come from the flat prior.
@@ -132,10 +138,10 @@ def label_chances(labels, prior, *, floor=_FLOOR):
     """
     if prior not in PRIORS:
         raise InputError(f"prior {prior!r} is not known; choose one of {', '.join(PRIORS)}")
-    even = np.full(len(labels), 1.0 / len(labels))
+    uniform = np.full(len(labels), 1.0 / len(labels))
     if prior == "flat":
-        return even
+        return uniform
     density = survey_density(labels)
     if not density.sum() > 0:
-        return even
-    return (1.0 - floor) * density / density.sum() + floor * even
+        return uniform
+    return (1.0 - floor) * density / density.sum() + floor * uniform

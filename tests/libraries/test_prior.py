@@ -9,11 +9,11 @@ from sedflux.training.examples import Engine
 
 
 def test_shares_are_those_of_all_stars():
-    assert_allclose(sum(ridge.share for ridge in SURVEY), 1.0)
+    assert_allclose(sum(locus.share for locus in SURVEY), 1.0)
 
 
 def test_density_integrates_to_about_one():
-    """The ridges end within the library, and stars beyond their ends are few."""
+    """The loci end within the library, and stars beyond their ends are few."""
     rng = np.random.default_rng(1)
     low, high = np.array([3500.0, 0.0, -3.5]), np.array([12000.0, 5.5, 1.5])
     points = rng.uniform(low, high, (400_000, 3))
