@@ -4,25 +4,34 @@ Emulator of a synthetic library: ln flux as a Gaussian process in the labels.
 One kernel serves every output.  With n models, outputs ``Y`` (n x m), basis
 ``H`` and kernel matrix ``K``, the mean at labels ``t`` is
 ``h(t) B + k(t) K^-1 (Y - H B)`` and the error covariance is ``v(t)`` times the
-covariance of the standardised errors, which closed-form leave-one-out gives
-(Rasmussen & Williams 2006, sections 2.7 and 5.4.2).  Draws of errors are mixtures
-of real leave-one-out errors of neighbouring models, so that input and SED err
-together, as the emulator really does.
+covariance of the standardised leave-one-out errors, which have a closed form
+(Rasmussen & Williams 2006, sections 2.7 and 5.4.2).  Random errors are mixtures of
+the leave-one-out errors of neighbouring models, so that errors of input and SED are
+correlated as those of the emulator are.
 """
+
+from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
 
 from sedflux.exceptions import InputError
 from sedflux.libraries.labels import scale_labels
 
-__all__ = ["Emulator", "Kernel", "fit_kernel", "mix_neighbours"]
+__all__ = ["NEIGHBOURS", "Emulator", "Kernel", "fit_kernel", "mix_neighbours", "nearest_points"]
 
-#: Neighbours in label space whose leave-one-out errors stand for the error at a point.
+#: Neighbours in label space whose leave-one-out errors represent the error at a point.
 NEIGHBOURS = 12
+#: Models that an emulator needs: the 28 quadratic terms of six labels, and some to spare.
+_LEAST_MODELS = 40
+#: Bounds of a kernel's log parameters about their start: a factor of 150 either way.
+_BOUND = 5.0
+#: Negative log likelihood of kernels whose matrix is singular in double precision.
+_SINGULAR = 1e10
 
 
 def _quadratic(scaled):
@@ -32,15 +41,36 @@ def _quadratic(scaled):
     return np.hstack([ones, scaled, scaled[:, first] * scaled[:, second]])
 
 
-def _nearest(points, known):
-    """Indices of the nearest known points, (N, 12)."""
+def nearest_points(points: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """
+    Nearest known points of every point.
+
+    Parameters
+    ----------
+    points : `~numpy.ndarray`, shape (N, d)
+    known : `~numpy.ndarray`, shape (n, d)
+        More than 12.
+
+    Returns
+    -------
+    indices : `~numpy.ndarray`, shape (N, 12)
+        Of the known points, in no particular order.
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If there are too few known points.
+    """
+    if len(known) <= NEIGHBOURS:
+        raise InputError(f"known has {len(known)} points; more than {NEIGHBOURS} are needed")
     distance = ((points[:, None, :] - known[None]) ** 2).sum(axis=-1)
     return np.argpartition(distance, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
 
 
-def mix_neighbours(points, known, rng):
+def mix_neighbours(points: np.ndarray, known: np.ndarray, rng: np.random.Generator
+                   ) -> np.ndarray:
     """
-    Gaussian weights of the nearest known points that sum to unit variance.
+    Gaussian weights of the nearest known points, whose variances sum to one.
 
     Parameters
     ----------
@@ -51,9 +81,9 @@ def mix_neighbours(points, known, rng):
     Returns
     -------
     weights : `~numpy.ndarray`, shape (N, n)
-        Twelve a row are not zero.
+        Twelve in each row are not zero.
     """
-    near = _nearest(points, known)
+    near = nearest_points(points, known)
     mix = rng.standard_normal(near.shape) / np.sqrt(NEIGHBOURS)
     weights = np.zeros((len(points), len(known)))
     np.put_along_axis(weights, near, mix, axis=1)
@@ -72,20 +102,30 @@ class Kernel:
     Attributes
     ----------
     log_parameters : `~numpy.ndarray`, shape (15,)
-        Natural logarithms of: three lengths; ratio of the second scale, amplitude
-        of the second scale; three abundance lengths; three abundance amplitudes;
-        amplitude of the product; nugget; and two spare lengths of the second scale.
+        Natural logarithms of: three lengths (in scaled TEFF, LOGG, MH) of the first
+        scale, three of the second; amplitude of the second scale; three abundance
+        lengths; three abundance amplitudes; amplitude of the product; nugget.
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If they are not 15 finite numbers.
     """
 
     log_parameters: np.ndarray
 
+    def __post_init__(self):
+        if np.shape(self.log_parameters) != (15,) or not np.isfinite(self.log_parameters).all():
+            raise InputError(f"log_parameters is {self.log_parameters!r}; 15 finite numbers are "
+                             "needed")
+
     @staticmethod
-    def initial():
-        """A start for `fit_kernel`: smooth in every label, small nugget."""
+    def initial() -> Kernel:
+        """Start of `fit_kernel`: smooth in every label, with a small nugget."""
         return Kernel(np.log([1.5, 2.0, 2.0, 0.5, 0.6, 0.6, 0.05,
                               2.0, 2.0, 2.0, 0.1, 0.1, 0.1, 0.02, 1e-4]))
 
-    def __call__(self, first, second):
+    def __call__(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Kernel between scaled labels (N, 6) and (M, 6), shape (N, M), without nugget."""
         p = np.exp(self.log_parameters)
         squares = (first[:, None, :] - second[None, :, :]) ** 2
@@ -95,22 +135,22 @@ class Kernel:
         return core * (1.0 + each @ p[10:13] + p[13] * each.prod(axis=-1))
 
     @property
-    def nugget(self):
+    def nugget(self) -> float:
         """Variance added to the diagonal."""
         return float(np.exp(self.log_parameters[14]))
 
-    def matrix(self, scaled):
+    def matrix(self, scaled: np.ndarray) -> np.ndarray:
         """Kernel matrix with the nugget on its diagonal."""
         return self(scaled, scaled) + self.nugget * np.eye(len(scaled))
 
 
 def _profile(log_parameters, scaled, outputs, basis):
-    """Negative restricted log likelihood with the output variances profiled out."""
+    """Negative restricted log likelihood, maximised over the variances of the outputs."""
     n, free = len(scaled), len(scaled) - basis.shape[1]
     try:
         factor = cho_factor(Kernel(log_parameters).matrix(scaled), lower=True)
     except np.linalg.LinAlgError:
-        return 1e10
+        return _SINGULAR
     white_basis = solve_triangular(factor[0], basis, lower=True)
     white = solve_triangular(factor[0], outputs, lower=True)
     orthonormal, triangle = np.linalg.qr(white_basis)
@@ -119,16 +159,17 @@ def _profile(log_parameters, scaled, outputs, basis):
     return 0.5 * free * np.mean(np.log((rest**2).sum(axis=0) / free)) + log_det
 
 
-def fit_kernel(labels, outputs, *, start=None, iterations=60):
+def fit_kernel(labels: np.ndarray, outputs: np.ndarray, *, start: Kernel | None = None,
+               iterations: int = 60) -> Kernel:
     """
-    Fit the kernel to the leading components of the outputs.
+    Fit a kernel that outputs share.
 
     Parameters
     ----------
     labels : `~numpy.ndarray`, shape (n, 6)
         Labels of the models.
     outputs : `~numpy.ndarray`, shape (n, k)
-        Leading principal components (10 to 25) of whatever is emulated.
+        Principal components of what is emulated.
     start : `Kernel`, optional
         Where the search starts.
     iterations : int, optional
@@ -141,7 +182,7 @@ def fit_kernel(labels, outputs, *, start=None, iterations=60):
     scaled = scale_labels(labels)
     basis = _quadratic(scaled)
     begin = (start or Kernel.initial()).log_parameters
-    bounds = [(value - 5.0, value + 5.0) for value in begin]
+    bounds = [(value - _BOUND, value + _BOUND) for value in begin]
     found = minimize(_profile, begin, args=(scaled, outputs, basis), method="L-BFGS-B",
                      bounds=bounds, options={"maxiter": iterations})
     return Kernel(found.x)
@@ -157,16 +198,21 @@ class Emulator:
     labels : `~numpy.ndarray`, shape (n, 6)
         Labels of the models, see `sedflux.libraries.LABELS`.
     outputs : `~numpy.ndarray`, shape (n, m)
-        What is emulated; all outputs share one kernel.
+        What is emulated.
     kernel : `Kernel`
-        From `fit_kernel`.
+        From `fit_kernel`; all outputs share it.
 
     Attributes
     ----------
     errors : `~numpy.ndarray`, shape (n, m)
-        Leave-one-out errors, model minus prediction without it.
+        Leave-one-out errors: model minus the prediction of the emulator without it.
     loo_variance : `~numpy.ndarray`, shape (n,)
-        The variance factor that goes with each of them.
+        Variance factor of each of these predictions.
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If there are too few models, or values are not finite.
     """
 
     labels: np.ndarray
@@ -176,11 +222,14 @@ class Emulator:
     loo_variance: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self):
-        if len(self.labels) != len(self.outputs) or len(self.labels) < 40:
+        if len(self.labels) != len(self.outputs) or len(self.labels) < _LEAST_MODELS:
             raise InputError(
                 f"labels and outputs have {len(self.labels)} and {len(self.outputs)} rows; "
-                "an emulator needs as many of one as of the other, and at least 40"
+                f"an emulator needs the same number of both, and at least {_LEAST_MODELS}"
             )
+        if not (np.isfinite(self.labels).all() and np.isfinite(self.outputs).all()):
+            raise InputError("labels and outputs of an emulator must be finite; leave out models "
+                             "with gaps")
         self._scaled = scale_labels(self.labels)
         basis = _quadratic(self._scaled)
         self._factor = cho_factor(self.kernel.matrix(self._scaled), lower=True)
@@ -193,7 +242,7 @@ class Emulator:
         self.loo_variance = 1.0 / np.diag(projected)
         self.errors = self._weights * self.loo_variance[:, None]
 
-    def mean(self, labels):
+    def mean(self, labels: npt.ArrayLike) -> np.ndarray:
         """
         Mean of the outputs at labels, shape (N, m).
 
@@ -205,9 +254,9 @@ class Emulator:
         cross = self.kernel(scaled, self._scaled)
         return cross @ self._weights + _quadratic(scaled) @ self._trend
 
-    def variance(self, labels):
+    def variance(self, labels: npt.ArrayLike) -> np.ndarray:
         """
-        Variance factor at labels, shape (N,): of the smooth function, no nugget.
+        Variance factor at labels, shape (N,), of the smooth function without the nugget.
 
         Multiply by the covariance of the standardised leave-one-out errors,
         ``errors / sqrt(loo_variance)``, for the error covariance of the outputs.
@@ -215,25 +264,26 @@ class Emulator:
         scaled = scale_labels(labels)
         cross = self.kernel(scaled, self._scaled)
         basis = _quadratic(scaled)
-        prior = np.array([self.kernel(row[None], row[None])[0, 0] for row in scaled])
+        unconditioned = np.array([self.kernel(row[None], row[None])[0, 0] for row in scaled])
         solved = cho_solve(self._factor, cross.T).T
         gap = basis - cross @ self._solved_basis
         explained = (cross * solved).sum(axis=1)
-        return np.maximum(prior - explained + ((gap @ self._information) * gap).sum(axis=1), 0.0)
+        trend = ((gap @ self._information) * gap).sum(axis=1)
+        return np.maximum(unconditioned - explained + trend, 0.0)
 
-    def neighbours(self, labels):
+    def neighbours(self, labels: npt.ArrayLike) -> np.ndarray:
         """Indices of the nearest models in the emulator's coordinates, (N, 12)."""
-        return _nearest(scale_labels(labels), self._scaled)
+        return nearest_points(scale_labels(labels), self._scaled)
 
-    def draw_weights(self, labels, rng):
+    def draw_weights(self, labels: npt.ArrayLike, rng: np.random.Generator) -> np.ndarray:
         """
-        Random weights of the leave-one-out errors that make posterior draws.
+        Random weights of the leave-one-out errors, for draws of the emulator's error.
 
         Each draw mixes the leave-one-out errors of the nearest models with Gaussian
-        weights: its covariance is the local covariance of the errors that the
-        emulator makes on a model it has not seen.  They are not scaled down to the
-        smaller variance close to a known model, where training labels crowd: sigma
-        learned there was too small for new models by up to a third.
+        weights.  Its covariance is the local covariance of the errors that the
+        emulator makes on a model it has not seen.  The variance is smaller close to a
+        known model, where most training labels are, but draws are not scaled down to it:
+        sigma learned from scaled draws was too small for new models by up to a third.
 
         Parameters
         ----------
@@ -243,6 +293,6 @@ class Emulator:
         Returns
         -------
         weights : `~numpy.ndarray`, shape (N, n)
-            ``weights @ errors`` are the draws' deviations from the mean.
+            ``weights @ errors`` are the deviations of the draws from the mean.
         """
         return mix_neighbours(scale_labels(labels), self._scaled, rng)

@@ -15,8 +15,8 @@ from sedflux.io.reading import FITS_ERRORS, check_wavelengths, header_number, op
 
 __all__ = ["identify_lamost", "read_lamost"]
 
-#: Resolving power of the low-resolution spectrographs with the slit at 2/3 of the fibre width
-#: (LAMOST data release notes).
+#: Resolving power of the low-resolution spectrographs behind slits of 2/3 of the fibre width
+#: (Luo et al. 2015).
 _RESOLVING_POWER = 1800.0
 #: The B band of oxygen, in Angstrom: LAMOST does not correct telluric absorption.
 _TELLURIC = (6860.0, 6965.0)
