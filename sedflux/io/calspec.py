@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
@@ -12,6 +12,9 @@ from astropy.nddata import StdDevUncertainty
 from sedflux.exceptions import InputError
 from sedflux.io.reading import FITS_ERRORS, check_wavelengths, header_number, open_fits
 from sedflux.units import FLAM
+
+if TYPE_CHECKING:
+    from specutils import Spectrum
 
 __all__ = ["STIS_FWHM", "identify_calspec", "identify_ngsl", "read_calspec", "read_ngsl"]
 
@@ -97,7 +100,7 @@ def _read(path, source):
                     uncertainty=uncertainty, mask=~np.isfinite(flux[keep]), meta=meta)
 
 
-def read_calspec(path: str | os.PathLike[str], **kwargs: Any) -> Any:
+def read_calspec(path: str | os.PathLike[str], **kwargs: Any) -> Spectrum:
     """
     Read a CALSPEC file.
 
@@ -121,7 +124,7 @@ def read_calspec(path: str | os.PathLike[str], **kwargs: Any) -> Any:
     return _read(path, "CALSPEC")
 
 
-def read_ngsl(path: str | os.PathLike[str], **kwargs: Any) -> Any:
+def read_ngsl(path: str | os.PathLike[str], **kwargs: Any) -> Spectrum:
     """
     Read an NGSL v2 file: as `read_calspec`, without systematic errors.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
@@ -12,6 +12,9 @@ from astropy.nddata import InverseVariance
 
 from sedflux.exceptions import InputError
 from sedflux.io.reading import FITS_ERRORS, check_wavelengths, header_number, open_fits
+
+if TYPE_CHECKING:
+    from specutils import Spectrum
 
 __all__ = ["identify_lamost", "read_lamost"]
 
@@ -70,7 +73,7 @@ def _velocity(header, path):
     return (c * redshift if redshift > _LOWEST_REDSHIFT else 0.0 * c).to(u.km / u.s)
 
 
-def read_lamost(path: str | os.PathLike[str], **kwargs: Any) -> Any:
+def read_lamost(path: str | os.PathLike[str], **kwargs: Any) -> Spectrum:
     """
     Read a LAMOST low-resolution spectrum.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
@@ -11,6 +11,9 @@ from astropy import units as u
 from sedflux.exceptions import InputError
 from sedflux.io.reading import FITS_ERRORS, check_wavelengths, header_number, open_fits
 from sedflux.units import positive_number
+
+if TYPE_CHECKING:
+    from specutils import Spectrum
 
 __all__ = ["MILES_FWHM", "identify_miles", "read_miles"]
 
@@ -33,7 +36,7 @@ def identify_miles(origin: Any, path: Any, *args: Any, **kwargs: Any) -> bool:
         return False
 
 
-def read_miles(path: str | os.PathLike[str], **kwargs: Any) -> Any:
+def read_miles(path: str | os.PathLike[str], **kwargs: Any) -> Spectrum:
     """
     Read a star of the MILES library.
 

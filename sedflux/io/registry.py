@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from sedflux.exceptions import InputError
 from sedflux.io.calspec import identify_calspec, identify_ngsl, read_calspec, read_ngsl
@@ -12,6 +12,9 @@ from sedflux.io.lamost import identify_lamost, read_lamost
 from sedflux.io.miles import identify_miles, read_miles
 from sedflux.io.reading import first_line
 from sedflux.io.sed import identify_sed, read_sed
+
+if TYPE_CHECKING:
+    from specutils import Spectrum
 
 __all__ = ["READERS", "read_spectrum", "register_readers"]
 
@@ -53,7 +56,7 @@ def register_readers() -> None:
                         priority=_PRIORITY)(read)
 
 
-def read_spectrum(path: str | os.PathLike[str]) -> Any:
+def read_spectrum(path: str | os.PathLike[str]) -> Spectrum:
     """
     Read a spectrum or an SED in any format that specutils or sedflux knows.
 
