@@ -184,10 +184,12 @@ def list_files(name: str, *, select: Sequence[str] = (), files: Sequence[str] = 
     """
     if name not in ARCHIVES:
         raise InputError(f"archive {name!r} is not known; choose one of {', '.join(ARCHIVES)}")
-    positive_number(resolving_power, "resolving_power")
+    power = positive_number(resolving_power, "resolving_power")
+    if power != int(power):
+        raise InputError(f"resolving_power is {resolving_power}; a whole number is needed")
     if name in ("bosz2017", "bosz2024"):
         rule = _bosz2017 if name == "bosz2017" else _bosz2024
-        found = list(rule(parse_selection(select), resolving_power))
+        found = list(rule(parse_selection(select), int(power)))
     else:
         found = [_named_file(name, str(file)) for file in files]
         if not found:

@@ -292,3 +292,11 @@ def test_unknown_archives_and_empty_selections():
         list_files("kurucz")
     with pytest.raises(InputError, match="widen it"):
         list_files("bosz2024", select=["TEFF=1000:1100"])
+
+
+def test_resolving_power_of_files():
+    assert list_files("bosz2017", select=CHOICE, resolving_power=2000.0)[0].path.startswith(
+        "insbroad_002000/")
+    for power in (0, -5, 2000.5, "high"):
+        with pytest.raises(InputError, match="resolving_power is"):
+            list_files("bosz2017", select=CHOICE, resolving_power=power)
