@@ -16,7 +16,8 @@ from astropy import units as u
 from sedflux.covariance import LowRankCovariance, positive_part
 from sedflux.exceptions import InputError
 from sedflux.spectra.grids import interpolation_matrix
-from sedflux.spectra.spectrum import from_sed, sed_to_spectrum
+from sedflux.spectra.sed import RelativeErrors, from_sed
+from sedflux.spectra.spectrum import sed_to_spectrum
 from sedflux.units import FLAM
 
 __all__ = ["SyntheticPhotometry", "anchor", "synthetic_photometry", "to_source_spectrum"]
@@ -257,11 +258,12 @@ def anchor(sed, magnitude, bandpass, *, magnitude_error=0.0 * u.mag):
     rows = np.vstack([factor, own, np.ones_like(own)])
     relative = LowRankCovariance(covariance.diagonal, positive_part(rows, core))
     absolute = relative.scaled(flux)
-    meta = dict(sed.meta.get("sedflux", {})) | {"covariance": absolute}
     # What is known of the origin of errors, relative to the band that fixes the scale.
-    parts = {name: direction - share @ direction
-             for name, direction in meta.get("parts", {}).items()}
-    meta["parts"] = parts | {"anchor": np.full(len(flux), error / _MAG_PER_LN)}
+    parts = {name: direction - share @ direction for name, direction in arrays.parts.items()}
+    parts["anchor"] = np.full(len(flux), error / _MAG_PER_LN)
+    meta = dict((sed.meta or {}).get("sedflux", {})) | {
+        "errors": RelativeErrors(arrays.wavelength, relative, parts), "covariance": absolute,
+        "parts": parts}
     cards = {card.keyword: (card.value, card.comment)
              for card in getattr(sed.meta.get("header"), "cards", [])}
     cards |= {"SEDNORM": (f"AB {magnitude.value:.4f}", "magnitude that fixes the scale"),

@@ -64,7 +64,7 @@ FLOOR = {room: floor for floor, rooms in enumerate(LAYERS) for room in rooms}
 #: Where each heavy package may be imported, relative to the package.
 HOMES = {
     "torch": ("network/", "training/", "predict/predictor.py", "validation/speed.py"),
-    "specutils": ("spectra/spectrum.py", "io/", "predict/prediction.py", "response/",
+    "specutils": ("spectra/spectrum.py", "spectra/sed.py", "io/", "predict/", "response/",
                   "simulate/", "validation/response.py"),
     "synphot": ("photometry.py", "slitless/throughput.py", "validation/stars.py"),
     "pooch": ("io/download.py", "predict/models.py"),

@@ -189,7 +189,7 @@ class ResponseFit:
 
     def _linearise(self, beta):
         """Expected counts, residuals and weights at the present response."""
-        stars, a, b = self.stars, *self.noise
+        stars, (a, b) = self.stars, self.noise
         density = stars.density(self._throughput(beta))
         expected = stars.expected(density)
         # Errors taken from noisy counts favour low ones; the model's counts do not.

@@ -23,7 +23,7 @@ from sedflux.slitless.forward import (
 )
 from sedflux.spectra.grids import integral_matrix, interpolation_matrix, pixel_edges
 from sedflux.spectra.resolution import FWHM_PER_SIGMA, lsf_matrix
-from sedflux.spectra.spectrum import from_sed
+from sedflux.spectra.sed import from_sed
 
 __all__ = ["Stars", "read_stars"]
 
@@ -200,13 +200,12 @@ def _read_one(counts, sed, row, name, options):
     reason = faults(np.where(good, rate, 0.0), np.where(good, variance, np.inf))
     if reason:
         return reason
-    meta = (sed.meta or {}).get("sedflux", {})
     # Without a line-spread function SEDs are taken to be as blurred as the counts.
     power = None
     if options["blurred"]:
-        power = options["sed_resolving_power"] or meta.get("resolving_power")
+        power = options["sed_resolving_power"] or arrays.resolving_power
     return _Star(name, row, pixels, good, pixels[good], edges[:-1][good], edges[1:][good],
-                 rate[good], variance[good], arrays, power, meta.get("parts", {}))
+                 rate[good], variance[good], arrays, power, dict(arrays.parts))
 
 
 def read_stars(counts, seds, *, area, names=None, line_spread=None, second_order=None,
