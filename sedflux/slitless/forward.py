@@ -9,17 +9,16 @@ sparse operators through a *fine grid*: SED to fine grid, line-spread function, 
 from dataclasses import dataclass, field
 
 import numpy as np
-from astropy import constants
-from astropy import units as u
 from scipy import sparse
 
 from sedflux.exceptions import InputError
 from sedflux.slitless.line_spread import LineSpread
 from sedflux.spectra.grids import integral_matrix, interpolation_matrix, pixel_edges
 from sedflux.spectra.resolution import FWHM_PER_SIGMA, recovery_matrix
+from sedflux.units import photons_per_flux
 
 __all__ = ["CountModel", "SecondOrder", "blur_operator", "count_model", "distinct_points",
-           "fine_grid", "photons_per_flux", "second_order_operator", "sed_operator"]
+           "fine_grid", "second_order_operator", "sed_operator"]
 
 #: Points of the fine grid to a standard deviation of the line-spread function.
 _OVERSAMPLING = 6.0
@@ -87,11 +86,6 @@ class CountModel:
         if self.second is not None:
             rate = rate + (self.second @ np.asarray(flux).T).T
         return grey * rate
-
-
-def photons_per_flux(wavelength):
-    """Photons a second, cm2 and Angstrom in one erg of the same; lambda / (h c)."""
-    return np.asarray(wavelength) / (constants.h * constants.c).to_value(u.erg * u.AA)
 
 
 def fine_grid(low, high, line_spread, *, extra=(), limits=None):

@@ -13,11 +13,11 @@ from astropy.table import Table
 
 from sedflux.covariance import LowRankCovariance
 from sedflux.response.fit import fit_response, fit_responses
-from sedflux.slitless.forward import count_model, photons_per_flux
+from sedflux.slitless.forward import count_model
 from sedflux.slitless.line_spread import LineSpread
 from sedflux.spectra.grids import SED_RESOLVING_POWER, pixel_edges, sed_grid
 from sedflux.training.left_out import fit_reddening, predict_left_out
-from sedflux.units import FLAM
+from sedflux.units import FLAM, photons_per_flux
 
 __all__ = ["closure", "field_study", "real_star_study", "resolution_study", "scaling"]
 

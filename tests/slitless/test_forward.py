@@ -12,10 +12,10 @@ from sedflux.slitless.forward import (
     blur_operator,
     count_model,
     fine_grid,
-    photons_per_flux,
 )
 from sedflux.spectra.grids import integral_matrix, sed_grid
 from sedflux.spectra.resolution import FWHM_PER_SIGMA, lsf_matrix, recovery_matrix
+from sedflux.units import photons_per_flux
 
 PIXELS = np.arange(4100.0, 6100.0, 8.0)
 GRID = sed_grid()
