@@ -9,8 +9,15 @@ from numpy.testing import assert_allclose
 from synphot import SpectralElement
 from synphot.models import Empirical1D
 
-from sedflux import InputError, get_instrument, list_instruments, read_throughput
-from sedflux.slitless.forward import photons_per_flux
+from sedflux import (
+    InputError,
+    get_instrument,
+    list_instruments,
+    read_throughput,
+)
+from sedflux.exceptions import SedfluxWarning
+from sedflux.slitless.throughput import Throughput
+from sedflux.units import photons_per_flux
 
 WAVELENGTH = np.linspace(5000.0, 9000.0, 81)
 VALUE = 0.3 * np.exp(-0.5 * ((WAVELENGTH - 7000.0) / 900.0) ** 2)
@@ -74,7 +81,12 @@ def write(folder, layout):
 
 @pytest.mark.parametrize("layout", ["axe", "micron", "synphot", "ecsv", "text"])
 def test_every_layout_gives_the_throughput(layout, tmp_path):
-    found = read_throughput(write(tmp_path, layout), area=AREA)
+    path = write(tmp_path, layout)
+    if layout == "micron":
+        with pytest.warns(SedfluxWarning, match="taken as micrometres"):
+            found = read_throughput(path, area=AREA)
+    else:
+        found = read_throughput(path, area=AREA)
     assert_allclose(found(WAVELENGTH[1:-1]), VALUE[1:-1], rtol=1e-6)
     assert found(np.array([4000.0]))[0] == 0.0
     if layout in ("axe", "micron"):
@@ -108,3 +120,86 @@ def test_what_cannot_be_is_told(tmp_path):
     (tmp_path / "high.txt").write_text("4000 3.0\n5000 4.0\n6000 5.0\n")
     with pytest.raises(InputError, match="between 0 and 1"):
         read_throughput(tmp_path / "high.txt")
+
+
+def _fits_table(path, wavelength=WAVELENGTH, value=VALUE, error=None, unit=None):
+    columns = [fits.Column("WAVELENGTH", "D" if np.ndim(wavelength[0]) == 0 else "2D",
+                           array=wavelength, unit=unit),
+               fits.Column("THROUGHPUT", "D", array=value)]
+    if error is not None:
+        columns.append(fits.Column("ERROR", "D", array=error))
+    fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU.from_columns(columns)]).writeto(path)
+    return path
+
+
+@pytest.mark.parametrize(("columns", "message"), [
+    ({"wavelength": WAVELENGTH - 6000.0}, "wavelengths from -1000 to 3000"),
+    ({"wavelength": np.where(WAVELENGTH < 5100, np.nan, WAVELENGTH)}, "'WAVELENGTH'.*finite"),
+    ({"wavelength": WAVELENGTH / 1e4, "unit": "Angstrom"}, "correct the column or its unit"),
+    ({"wavelength": np.stack([WAVELENGTH, WAVELENGTH], axis=1)}, "one number a row"),
+    ({"unit": "s"}, "wavelengths in 's'"),
+    ({"unit": "furlongs/fortnight"}, "wavelengths in 'furlongs/fortnight'"),
+    ({"value": np.where(WAVELENGTH > 8000, np.inf, VALUE)}, "'THROUGHPUT'.*finite"),
+    ({"error": np.where(WAVELENGTH > 8000, np.nan, VALUE)}, "'ERROR'.*finite"),
+    ({"error": -VALUE}, "errors from -0.3"),
+])
+def test_throughput_values_that_cannot_be_are_refused(columns, message, tmp_path):
+    path = _fits_table(tmp_path / "bad.fits", **columns)
+    with pytest.raises(InputError, match=message) as caught:
+        read_throughput(path)
+    assert "bad.fits" in str(caught.value)
+
+
+def test_text_and_masked_values_are_refused(tmp_path):
+    (tmp_path / "words.csv").write_text("wavelength,throughput\n4000,low\n5000,high\n6000,x\n")
+    with pytest.raises(InputError, match=r"'throughput' of words\.csv"):
+        read_throughput(tmp_path / "words.csv")
+    (tmp_path / "gap.csv").write_text("wavelength,throughput\n4000,0.1\n5000,\n6000,0.2\n")
+    with pytest.raises(InputError, match=r"'throughput' of gap\.csv has 1 values that are masked"):
+        read_throughput(tmp_path / "gap.csv")
+
+
+def test_damaged_fits_files_are_told(tmp_path):
+    """Every truncation, and bytes changed in the header: an error by name, or the same curve."""
+    whole = _fits_table(tmp_path / "whole.fits").read_bytes()
+    expected, path = read_throughput(tmp_path / "whole.fits"), tmp_path / "damaged.fits"
+    rng = np.random.default_rng(1)
+    cuts = [whole[:size] for size in (*range(0, len(whole), 480), 5760 + 1200)]
+    for cut in cuts:
+        path.write_bytes(cut)
+        with pytest.raises(InputError, match=r"damaged\.fits"):
+            read_throughput(path)
+    # The table's structure: from XTENSION to the formats of the columns.
+    for place in rng.integers(2880, 2880 + 12 * 80, 150):
+        path.write_bytes(whole[:place] + bytes([rng.integers(256)]) + whole[place + 1:])
+        try:
+            found = read_throughput(path)
+        except InputError:
+            continue
+        assert_allclose(found.wavelength, expected.wavelength)
+
+
+@pytest.mark.parametrize(("area", "message"), [
+    (45238.9, "Quantity is needed"), (-1.0 * u.m**2, "positive"), (3.0 * u.m, "cm2"),
+    (np.nan * u.m**2, "finite"), ("large", "Quantity is needed")])
+def test_a_collecting_area_has_a_unit(area, message, tmp_path):
+    with pytest.raises(InputError, match=rf"area is .*{message}"):
+        read_throughput(write(tmp_path, "axe"), area=area)
+
+
+@pytest.mark.parametrize(("values", "message"), [
+    (([5000.0, 4000.0], [0.1, 0.1]), "ascending"),
+    (([-1.0, 4000.0], [0.1, 0.1]), "positive and ascending"),
+    (([4000.0, 5000.0], [0.1, 0.1, 0.2]), "shapes"),
+    (([4000.0, 5000.0], ["a", "b"]), "value of a throughput"),
+    (([4000.0, 5000.0], [0.1, np.nan]), "finite"),
+    (([4000.0, 5000.0], [0.1, 0.1], [0.1, -0.1]), "error of a throughput"),
+    (([4000.0, 5000.0] * u.s, [0.1, 0.1]), "wavelength of a throughput"),
+])
+def test_throughputs_that_cannot_be_are_refused(values, message):
+    with pytest.raises(InputError, match=message):
+        Throughput(*values)
+
+
+def test_a_throughput_takes_wavelengths_with_a_unit():
+    assert_allclose(Throughput([400.0, 500.0] * u.nm, [0.1, 0.2])(4500.0), 0.15)
