@@ -9,13 +9,14 @@ sparse operators through a *fine grid*: SED to fine grid, line-spread function, 
 from dataclasses import dataclass, field
 
 import numpy as np
+from astropy import units as u
 from scipy import sparse
 
 from sedflux.exceptions import InputError
 from sedflux.slitless.line_spread import LineSpread
 from sedflux.spectra.grids import integral_matrix, interpolation_matrix, pixel_edges
 from sedflux.spectra.resolution import FWHM_PER_SIGMA, recovery_matrix
-from sedflux.units import photons_per_flux
+from sedflux.units import finite_array, photons_per_flux, positive_number
 
 __all__ = ["CountModel", "SecondOrder", "blur_operator", "count_model", "distinct_points",
            "fine_grid", "second_order_operator", "sed_operator"]
@@ -40,6 +41,19 @@ class SecondOrder:
     wavelength: np.ndarray
     throughput: np.ndarray
     ratio: float = 0.5
+
+    def __post_init__(self) -> None:
+        wavelength = finite_array(self.wavelength, "wavelength of the second order", u.AA)
+        throughput = finite_array(self.throughput, "throughput of the second order")
+        if wavelength.ndim != 1 or wavelength.shape != throughput.shape or wavelength.size < 2:
+            raise InputError(f"wavelength and throughput of the second order have the shapes "
+                             f"{wavelength.shape} and {throughput.shape}; both need (k,)")
+        if wavelength[0] <= 0 or np.any(np.diff(wavelength) <= 0):
+            raise InputError(f"wavelength of the second order runs from {wavelength[0]:g} to "
+                             f"{wavelength[-1]:g} Angstrom; it must be positive and ascending")
+        object.__setattr__(self, "wavelength", wavelength)
+        object.__setattr__(self, "throughput", throughput)
+        object.__setattr__(self, "ratio", positive_number(self.ratio, "ratio"))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from astropy import units as u
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
@@ -146,10 +147,33 @@ def test_fine_grid_reaches_beyond_the_pixels():
     assert 4321.0 in fine
 
 
+def test_line_spread_functions_take_units():
+    plain = LineSpread.from_resolving_power([200.0, 300.0], [4000.0, 5000.0])
+    found = LineSpread.from_resolving_power([200.0, 300.0], [400.0, 500.0] * u.nm)
+    assert_allclose(found.fwhm_at(PIXELS), plain.fwhm_at(PIXELS))
+    assert LineSpread.from_fwhm(2.5 * u.nm).fwhm_at(5000.0) == pytest.approx(25.0)
+
+
 @pytest.mark.parametrize(("make", "message"), [
     (lambda: LineSpread.from_resolving_power(-3.0), "positive"),
     (lambda: LineSpread([4000.0, 3000.0], [1.0, 1.0]), "ascending"),
-    (lambda: LineSpread.from_fwhm(np.nan), "positive and finite"),
+    (lambda: LineSpread.from_fwhm(np.nan), "fwhm .* not finite"),
+    (lambda: LineSpread.from_fwhm(0.0), "fwhm .* positive"),
+    (lambda: LineSpread.from_fwhm(3.0 * u.s), "fwhm"),
+    (lambda: LineSpread.from_fwhm("wide"), "fwhm"),
+    (lambda: LineSpread.from_fwhm(20.0, [-100.0]), "wavelength .* shapes|positive"),
+    (lambda: LineSpread([np.nan, 4000.0], [1.0, 1.0]), "wavelength .* not finite"),
+    (lambda: LineSpread.from_resolving_power(np.nan), "resolving_power .* not finite"),
+    (lambda: LineSpread.from_resolving_power("200"), "resolving_power"),
+    (lambda: LineSpread.from_resolving_power(200.0 * u.m), "resolving_power"),
+    (lambda: LineSpread.from_resolving_power([]), "resolving_power"),
+    (lambda: LineSpread.from_resolving_power([200.0, 300.0]), "one number"),
+    (lambda: LineSpread.from_resolving_power([200.0, 300.0], [1e3, 2e3, 3e3]), "shapes"),
+    (lambda: LineSpread.tabulated([5000.0], [-1.0, 0.0, 1.0], [[0.0, np.nan, 0.0]]), "profile"),
+    (lambda: LineSpread.tabulated([5000.0], [-1.0, 0.0, 1.0], [[0.0, 0.0, 0.0]]), "is zero"),
+    (lambda: SecondOrder(np.array([3500.0, 3400.0]), np.array([0.1, 0.1])), "ascending"),
+    (lambda: SecondOrder(np.array([3400.0, 3500.0]), np.array([0.1, np.nan])), "second order"),
+    (lambda: SecondOrder(np.array([3400.0, 3500.0]), np.array([0.1, 0.1]), ratio=0.0), "ratio"),
     (lambda: LineSpread.tabulated([1.0], [0.0, 1.0], [[1.0, 1.0]]), "offset and profile"),
     (lambda: count_model(np.arange(2400.0, 2500.0, 5.0), GRID, area=1.0), "cut the counts"),
     (lambda: count_model(PIXELS, GRID, area=1.0, line_spread=LineSpread.from_fwhm(1e-4)),

@@ -11,6 +11,8 @@ from synphot.models import Empirical1D
 
 from sedflux import (
     InputError,
+    LineSpread,
+    SlitlessBand,
     get_instrument,
     list_instruments,
     read_throughput,
@@ -203,3 +205,58 @@ def test_throughputs_that_cannot_be_are_refused(values, message):
 
 def test_a_throughput_takes_wavelengths_with_a_unit():
     assert_allclose(Throughput([400.0, 500.0] * u.nm, [0.1, 0.2])(4500.0), 0.15)
+
+
+def _band(**changes):
+    given = {"name": "B", "area": 1.0 * u.m**2, "wavelength_range": (4000.0, 6000.0),
+             "line_spread": None, "dispersion": (3900.0, 5.0), "pixels": 450}
+    return SlitlessBand(**(given | changes))
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"area": 5}, "area is 5; a Quantity"),
+    ({"area": -1.0 * u.m**2}, "area"),
+    ({"area": 1.0 * u.s}, "area"),
+    ({"wavelength_range": (6000.0, 4000.0)}, "wavelength_range"),
+    ({"wavelength_range": (4.0, 6.0) * u.s}, "wavelength_range"),
+    ({"wavelength_range": "blue"}, "wavelength_range"),
+    ({"wavelength_range": (4000.0, np.nan)}, "wavelength_range"),
+    ({"dispersion": (6000.0, -5.0)}, "must ascend"),
+    ({"dispersion": (3900.0,)}, "dispersion"),
+    ({"dispersion": ("a", "b")}, "dispersion"),
+    ({"pixels": 1}, "pixels"),
+    ({"pixels": 10.5}, "pixels"),
+    ({"pixels": 10**9}, "pixels"),
+    ({"sky": -1.0}, "sky"),
+    ({"dark": np.nan}, "dark"),
+    ({"read_noise": "low"}, "read_noise"),
+    ({"height": 0.0}, "height"),
+    ({"detector_size": (0.0, 10.0)}, "detector_size"),
+    ({"line_spread": 20.0}, "line_spread is a float; a LineSpread"),
+    ({"throughput": 0.3}, "throughput is a float; a Throughput"),
+    ({"second_order": "yes"}, "second_order is a str; a SecondOrder"),
+])
+def test_bands_that_cannot_be_are_refused(changes, message):
+    with pytest.raises(InputError, match=f"band 'B': .*{message}"):
+        _band(**changes)
+
+
+def test_a_band_takes_its_range_with_a_unit():
+    assert _band(wavelength_range=(400.0, 600.0) * u.nm).covered == pytest.approx(
+        (4000.0, 6000.0))
+    assert _band(line_spread=LineSpread.from_fwhm(20.0)).wavelengths().size > 390
+
+
+def test_a_throughput_of_another_band_is_refused():
+    red = Throughput([6500.0, 7000.0, 9000.0], [0.0, 0.2, 0.0])
+    with pytest.raises(InputError, match="throughput for band 'B' is zero from 4000 to 6000"):
+        _band().with_throughput(red)
+
+
+@pytest.mark.parametrize("name", list_instruments())
+def test_every_number_has_an_origin(name):
+    instrument = get_instrument(name)
+    known = set(instrument.sources)
+    assert {"area_cm2", "size", "noise", "range", "dispersion"} <= known
+    assert known & {"fwhm", "resolving_power"}
+    assert {band.detector_size for band in instrument.bands.values()} == {instrument.size}
