@@ -1,7 +1,8 @@
-"""Units and constants that every door shares, and the check that a number is one."""
+"""Units, constants, and checks of numbers and arrays for every public door."""
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from astropy import units as u
 from sedflux.exceptions import InputError
 
 __all__ = ["FLAM", "LIGHT_KM_S", "PHOTON_ENERGY", "finite_array", "photons_per_flux",
-           "plain_number", "positive_number"]
+           "plain_number", "positive_number", "whole_number"]
 
 #: Unit of F_lambda inside sedflux.
 FLAM = u.Unit("erg / (s cm2 Angstrom)")
@@ -91,6 +92,43 @@ def positive_number(value: Any, name: str, unit: u.UnitBase | None = None, *,
     if number < 0 or (number == 0 and not zero):
         raise InputError(f"{name} is {value}; it must be {'0 or more' if zero else 'positive'} "
                          "and finite")
+    return number
+
+
+def whole_number(value: Any, name: str, *, least: int = 0) -> int:
+    """
+    A whole number that is not too small.
+
+    Parameters
+    ----------
+    value : int
+    name : str
+        What errors call it.
+    least : int, optional
+        Smallest number that is allowed.
+
+    Returns
+    -------
+    number : int
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If it is of another type, or smaller.
+
+    Examples
+    --------
+    >>> from sedflux.units import whole_number
+    >>> whole_number(3, "size", least=1)
+    3
+    """
+    try:
+        number = operator.index(value)
+    except TypeError as error:
+        raise InputError(f"{name} is {value!r}; a whole number of {least} or more is "
+                         "needed") from error
+    if number < least:
+        raise InputError(f"{name} is {value!r}; a whole number of {least} or more is needed")
     return number
 
 

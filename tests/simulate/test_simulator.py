@@ -1,5 +1,9 @@
 """Simulated fields: what goes in comes out, and the whole chain closes."""
 
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from astropy import units as u
@@ -16,6 +20,7 @@ from sedflux import (
     predict_sed,
     simulate_field,
 )
+from sedflux.exceptions import WriteError
 from sedflux.io.sed import read_sed
 from sedflux.simulate.settings import FieldSettings
 from sedflux.simulate.simulator import Simulator
@@ -137,14 +142,14 @@ def test_a_real_prediction_goes_in(simulator):
     """SEDs of `predict_sed` itself, from a spectrum with its own noise."""
     predictor = simulator.predictor
     stars = ModelStars(predictor, teff=(5500.0, 7000.0), prior="survey")
-    line = stars._lines[0]
+    line = stars.normalised[0]
     rng = np.random.default_rng(0)
     from sedflux.spectra.grids import input_grid
 
     spectrum = Spectrum(spectral_axis=input_grid() * u.AA,
                         flux=(line + rng.standard_normal(line.size) / 50.0)
                         * u.dimensionless_unscaled)
-    sed = predict_sed(spectrum, model=predictor, resolving_power=stars._power)
+    sed = predict_sed(spectrum, model=predictor, resolving_power=stars.input_resolving_power)
     assert sed.meta["sedflux"]["resolving_power"] == 200.0
     assert abs(float(sed.meta["sedflux"]["diagnostics"]["teff"]) - stars.labels[0, 0]) < 300.0
 
@@ -166,6 +171,121 @@ def test_what_cannot_be_is_told(toy_library):
         fit_responses({"GX": []}, [], BANDS)
     with pytest.raises(InputError, match="None where a star has none"):
         fit_responses({"GV": []}, [1], BANDS)
+
+
+@pytest.mark.parametrize(("settings", "message"), [
+    ({"magnitudes": (-500.0, 500.0)}, "magnitudes is .*from -5 to 40"),
+    ({"magnitudes": (20.0, 10.0)}, "magnitudes is .*ascending"),
+    ({"magnitudes": (10.0, np.nan)}, "magnitudes"),
+    ({"magnitudes": 15.0}, "magnitudes"),
+    ({"magnitudes": ("a", "b")}, "magnitudes"),
+    ({"snr": (0.0, 10.0)}, "snr"),
+    ({"snr": (10.0, 1e300)}, "snr"),
+    ({"snr": (80.0, 20.0)}, "snr"),
+    ({"teff": (9000.0, 5000.0)}, "teff"),
+    ({"teff": (5.0, 9.0) * u.s}, "teff"),
+    ({"ebv_scale": 300.0}, "ebv_scale is 300.0; 0 to 5"),
+    ({"ebv_error": "small"}, "ebv_error"),
+    ({"magnitude_error": -0.1}, "magnitude_error"),
+    ({"grey_error": np.inf}, "grey_error"),
+    ({"wavelength_error": 0.5 * u.s}, "wavelength_error"),
+    ({"exposure": 0.0}, "exposure"),
+    ({"exposure": 1e300}, "exposure"),
+    ({"exposure": None}, "exposure"),
+    ({"outliers": 1.0}, "outliers"),
+    ({"outliers": "few"}, "outliers"),
+    ({"prior": ["survey"]}, "prior"),
+])
+def test_settings_that_cannot_be_are_refused(settings, message):
+    with pytest.raises(InputError, match=message):
+        FieldSettings(**settings)
+
+
+def test_settings_take_units():
+    settings = FieldSettings(wavelength_error=0.05 * u.nm, exposure=5.0 * u.min,
+                             teff=(6.0, 8.0) * u.kK, magnitudes=(14.0, 15.0) * u.ABmag)
+    assert settings.wavelength_error == pytest.approx(0.5)
+    assert settings.exposure == pytest.approx(300.0)
+    assert settings.teff == pytest.approx((6000.0, 8000.0))
+    assert settings.magnitudes == (14.0, 15.0)
+
+
+def test_the_faintest_and_brightest_stars_have_finite_counts():
+    for magnitudes in ((-5.0, -5.0), (40.0, 40.0)):
+        field = simulate_field({"GV": BANDS["GV"]}, size=3, seed=1, magnitudes=magnitudes)
+        for counts in field.counts["GV"]:
+            assert np.all(np.isfinite(counts.flux.value))
+            assert np.all(counts.uncertainty.array > 0)
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"size": 2.5}, "size is 2.5"),
+    ({"size": "many"}, "size is 'many'"),
+    ({"seed": -1}, "seed is -1"),
+    ({"seed": 0.5}, "seed is 0.5"),
+    ({"detectors": "12"}, "detectors is '12'"),
+    ({"detectors": ()}, "detectors"),
+])
+def test_fields_that_cannot_be_are_refused(simulator, options, message):
+    with pytest.raises(InputError, match=message):
+        simulator.draw(**({"size": 2, "seed": 1} | options))
+
+
+def test_options_that_cannot_be_are_refused():
+    with pytest.raises(InputError, match="bands is list"):
+        simulate_field([BANDS["GV"]], size=2, seed=1)
+    with pytest.raises(InputError, match="'outlier' is no setting; magnitudes"):
+        simulate_field(BANDS, size=2, seed=1, outlier=0.1)
+    with pytest.raises(InputError, match="response is a float"):
+        simulate_field(BANDS, size=2, seed=1, response=0.1)
+    with pytest.raises(InputError, match="one instrument"):
+        simulate_field({"GU": BANDS["GU"], "GV": replace(BANDS["GV"], detector_size=(10, 10))},
+                       size=2, seed=1)
+    with pytest.raises(InputError, match="reference stars between 100 and 200 K"):
+        simulate_field(BANDS, size=2, seed=1, teff=(100.0, 200.0))
+
+
+def test_positions_fill_the_detector_of_the_bands(simulator):
+    truth = simulator.draw(200, seed=4).truth
+    size = get_instrument("lookalike").size
+    for axis, length in zip("xy", size, strict=True):
+        assert 0.95 * length < truth[axis].max() < length
+
+
+def test_the_references_are_the_projection_inverted(simulator):
+    """Reference spectra go through the network's projection to where the references stand."""
+    import torch
+
+    network = simulator.predictor.network
+    spectra, power = network.reference_spectra(np.arange(5))
+    coefficients, *_ = network.projection(
+        torch.tensor(spectra - 1.0, dtype=torch.float32),
+        torch.full(spectra.shape, 1e8, dtype=torch.float32))
+    places = network.place(coefficients, torch.tensor(power, dtype=torch.float32)).numpy()
+    assert_allclose(places[:, -1], network.references[:5, -1].numpy(), rtol=1e-4, atol=1e-5)
+    assert np.corrcoef(places[:, :-1].ravel(), network.references[:5, :-1].numpy().ravel())[
+        0, 1] > 0.999
+    assert_allclose(network.reference_spectra()[0][:5], spectra, rtol=1e-12)
+
+
+def test_an_interrupted_write_keeps_the_former_file(simulator, tmp_path):
+    field = simulator.draw(2, seed=2)
+    field.write(tmp_path)
+    path = tmp_path / "counts" / "GV" / "star0001.fits"
+    former = path.read_bytes()
+
+    def fail(place, **options):
+        Path(place).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    field.counts["GV"][1] = SimpleNamespace(write=fail)
+    with pytest.raises(WriteError, match="No space left"):
+        field.write(tmp_path)
+    assert path.read_bytes() == former
+    assert not list(path.parent.glob(".*"))
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(WriteError, match="cannot be made"):
+        field.write(tmp_path / "file")
 
 
 def test_a_star_that_a_band_lacks_is_left_out_there():
