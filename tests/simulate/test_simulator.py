@@ -1,4 +1,4 @@
-"""Simulated fields: what goes in comes out, and the whole chain closes."""
+"""Simulated fields follow their settings, and responses fitted to them are right."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -35,13 +35,13 @@ def simulator():
                                                         wavelength_error=0.0))
 
 
-def test_seeds_make_fields(simulator):
+def test_a_seed_fixes_the_field(simulator):
     one, two, other = (simulator.draw(6, seed=seed) for seed in (1, 1, 2))
     assert_allclose(one.counts["GV"][3].flux.value, two.counts["GV"][3].flux.value)
     assert one.truth["magnitude"][0] != other.truth["magnitude"][0]
 
 
-def test_fields_are_as_they_were_asked_for(simulator):
+def test_fields_follow_their_settings(simulator):
     field = simulator.draw(120, seed=3)
     settings, truth = simulator.settings, field.truth
     for name, (low, high) in (("magnitude", settings.magnitudes), ("snr", settings.snr),
@@ -68,7 +68,7 @@ def test_true_magnitudes_are_those_of_the_true_seds(simulator):
         assert magnitude == pytest.approx(star["magnitude"], abs=0.005)
 
 
-def test_predicted_seds_err_as_their_covariance_says(simulator):
+def test_errors_of_predicted_seds_follow_their_covariance(simulator):
     pulls = []
     for seed in range(8):
         field = simulator.draw(20, seed=100 + seed)
@@ -87,7 +87,7 @@ def test_noise_is_that_of_photons(simulator):
     chi2 = []
     for row in np.flatnonzero(clean):
         spectrum = field.counts["GV"][row].flux.value
-        # Neighbours differ by noise and little else.
+        # Adjacent pixels differ by noise and little else.
         step = np.diff(spectrum)[100:300]
         step = step - np.convolve(step, np.ones(9) / 9.0, mode="same")
         sigma = field.counts["GV"][row].uncertainty.array[100:300]
@@ -115,8 +115,8 @@ def test_stars_of_a_library(toy_library):
     assert set(field.truth["teff"]) <= set(toy_library.labels[:, 0])
 
 
-def test_the_whole_chain_calibrates_another_star():
-    """R = 2000 spectra -> SEDs -> counts -> response -> another star's counts -> its SED."""
+def test_a_fitted_response_calibrates_other_stars():
+    """Responses fitted to one field turn the counts of another into its true SEDs."""
     field = simulate_field(BANDS, size=30, seed=21, outliers=0.1)
     others = simulate_field(BANDS, size=4, seed=22, outliers=0.0, grey_error=0.0,
                             magnitudes=(13.0, 14.0))
@@ -138,8 +138,8 @@ def test_the_whole_chain_calibrates_another_star():
     assert np.sqrt(np.mean(np.square(pulls))) < 1.6
 
 
-def test_a_real_prediction_goes_in(simulator):
-    """SEDs of `predict_sed` itself, from a spectrum with its own noise."""
+def test_reference_spectra_give_their_own_labels(simulator):
+    """`predict_sed` finds the temperature of a reference star from its noisy spectrum."""
     predictor = simulator.predictor
     stars = ModelStars(predictor, teff=(5500.0, 7000.0), prior="survey")
     line = stars.normalised[0]
@@ -154,7 +154,7 @@ def test_a_real_prediction_goes_in(simulator):
     assert abs(float(sed.meta["sedflux"]["diagnostics"]["teff"]) - stars.labels[0, 0]) < 300.0
 
 
-def test_what_cannot_be_is_told(toy_library):
+def test_wrong_input_is_refused(toy_library):
     with pytest.raises(InputError, match="no throughput"):
         simulate_field(get_instrument("csst").bands, size=2, seed=1)
     with pytest.raises(InputError, match="size is 0"):
@@ -196,7 +196,7 @@ def test_what_cannot_be_is_told(toy_library):
     ({"outliers": "few"}, "outliers"),
     ({"prior": ["survey"]}, "prior"),
 ])
-def test_settings_that_cannot_be_are_refused(settings, message):
+def test_impossible_settings_are_refused(settings, message):
     with pytest.raises(InputError, match=message):
         FieldSettings(**settings)
 
@@ -226,12 +226,12 @@ def test_the_faintest_and_brightest_stars_have_finite_counts():
     ({"detectors": "12"}, "detectors is '12'"),
     ({"detectors": ()}, "detectors"),
 ])
-def test_fields_that_cannot_be_are_refused(simulator, options, message):
+def test_impossible_sizes_and_seeds_are_refused(simulator, options, message):
     with pytest.raises(InputError, match=message):
         simulator.draw(**({"size": 2, "seed": 1} | options))
 
 
-def test_options_that_cannot_be_are_refused():
+def test_impossible_options_are_refused():
     with pytest.raises(InputError, match="bands is list"):
         simulate_field([BANDS["GV"]], size=2, seed=1)
     with pytest.raises(InputError, match="'outlier' is no setting; magnitudes"):
@@ -252,8 +252,8 @@ def test_positions_fill_the_detector_of_the_bands(simulator):
         assert 0.95 * length < truth[axis].max() < length
 
 
-def test_the_references_are_the_projection_inverted(simulator):
-    """Reference spectra go through the network's projection to where the references stand."""
+def test_reference_spectra_invert_the_projection(simulator):
+    """The projection of the reference spectra gives the coefficients of the references."""
     import torch
 
     network = simulator.predictor.network
@@ -288,7 +288,7 @@ def test_an_interrupted_write_keeps_the_former_file(simulator, tmp_path):
         field.write(tmp_path / "file")
 
 
-def test_a_star_that_a_band_lacks_is_left_out_there():
+def test_a_star_without_counts_in_a_band_is_left_out_of_its_fit():
     field = simulate_field({"GV": BANDS["GV"]}, size=8, seed=6, outliers=0.0)
     counts = list(field.counts["GV"])
     counts[2] = None

@@ -32,7 +32,7 @@ def throughput(wavelength):
 
 
 def test_a_line_spread_function_conserves_photons():
-    """A narrow line far from the edges: its photons are spread, none is lost."""
+    """The photons of a narrow line far from the edges are all detected."""
     line = 1e-14 * np.exp(-0.5 * ((GRID - 5000.0) / 40.0) ** 2) + 1e-30
     sharp = count_model(PIXELS, GRID, area=1e4)
     for spread in (LineSpread.from_resolving_power(200.0), LineSpread.from_fwhm(40.0),
@@ -43,8 +43,8 @@ def test_a_line_spread_function_conserves_photons():
         assert total == pytest.approx(sharp.counts(np.ones(sharp.fine.size), line).sum(), rel=2e-3)
 
 
-def test_a_gaussian_line_broadens_as_it_must():
-    """Gaussian with Gaussian: variances add (analytic)."""
+def test_gaussian_widths_add_in_quadrature():
+    """A Gaussian line and a Gaussian line-spread function have an analytic convolution."""
     wavelength = np.arange(3800.0, 6400.0, 1.0)
     flux = np.exp(-0.5 * ((wavelength - 5000.0) / 30.0) ** 2) / photons_per_flux(wavelength)
     model = count_model(PIXELS, wavelength, area=1.0, line_spread=LineSpread.from_fwhm(
@@ -52,7 +52,7 @@ def test_a_gaussian_line_broadens_as_it_must():
     rate = model.counts(np.ones(model.fine.size), flux)
     width = np.hypot(30.0, 20.0)
     expected = 8.0 * 30.0 / width * np.exp(-0.5 * (PIXELS - 5000.0) ** 2 / width**2)
-    # The mean over a pixel of 8 Angstrom is not the value in its middle.
+    # The mean over a pixel of 8 Angstrom differs from the value at its centre.
     expected *= 1.0 + 8.0**2 / 24.0 / width**2 * (((PIXELS - 5000.0) / width) ** 2 - 1.0)
     assert_allclose(rate, expected, atol=1e-4 * expected.max())
 
@@ -71,7 +71,7 @@ def test_tabulated_gaussian_equals_the_gaussian():
 
 
 def test_a_skewed_profile_moves_light_the_right_way():
-    """Offset is detected minus true: all light moved by +20 Angstrom."""
+    """Offset is detected minus true wavelength: all light moves by +20 Angstrom."""
     offset = np.linspace(-60.0, 60.0, 481)
     spread = LineSpread.tabulated([5000.0], offset, np.exp(-0.5 * ((offset - 20.0) / 5.0) ** 2))
     flux = np.exp(-0.5 * ((GRID - 5000.0) / 40.0) ** 2) / photons_per_flux(GRID)
@@ -111,7 +111,7 @@ def test_second_order_is_blue_light_on_red_pixels():
                                      * smooth_flux(pixels / 2))[20:-20], 1.0, rtol=0.01)
 
 
-def test_straight_lines_on_an_even_grid_cut_no_corners():
+def test_integrals_on_an_even_grid_are_corrected_for_curvature():
     spread, fine = LineSpread.from_fwhm(30.0), np.arange(4000.0, 5000.1, 6.0)
     low, high = np.array([4480.0]), np.array([4490.0])
     exact = 20.0 * (np.sin(high / 20.0) - np.sin(low / 20.0)) * np.exp(
@@ -123,8 +123,8 @@ def test_straight_lines_on_an_even_grid_cut_no_corners():
     assert corrected < 0.05 * plain
 
 
-def test_recovery_puts_back_what_broadening_took():
-    """R = 200 samples through the recovery and R = 200 again, against the sharp curve's."""
+def test_recovery_undoes_the_broadening():
+    """Recovered samples of R = 200, broadened to R = 200 again, give the same samples."""
     fine = np.geomspace(2450.0, 10600.0, 12000)
     truth = 1.0 - 0.5 * np.exp(-0.5 * ((fine - 4861.0) / 12.0) ** 2)
     sigma = GRID / 200.0 / FWHM_PER_SIGMA
@@ -179,6 +179,6 @@ def test_line_spread_functions_take_units():
     (lambda: count_model(PIXELS, GRID, area=1.0, line_spread=LineSpread.from_fwhm(1e-4)),
      "too narrow"),
 ])
-def test_what_cannot_be_is_told(make, message):
+def test_impossible_input_is_refused(make, message):
     with pytest.raises(InputError, match=message):
         make()

@@ -42,7 +42,7 @@ def test_every_description_is_complete(name):
         assert np.median(band.line_spread.fwhm_at(pixels) / np.gradient(pixels)) > 1.5
 
 
-def test_bands_of_csst_cover_what_they_should():
+def test_bands_of_csst_cover_their_nominal_ranges():
     bands = get_instrument("csst").bands
     assert [bands[name].covered for name in ("GU", "GV", "GI")] == [
         (2550, 4000), (4000, 6200), (6200, 10000)]
@@ -102,7 +102,7 @@ def test_a_spectral_element_goes_in_and_comes_back():
     assert_allclose(back(WAVELENGTH * u.AA).value, VALUE, rtol=1e-12)
 
 
-def test_what_cannot_be_is_told(tmp_path):
+def test_unknown_names_and_wrong_files_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"instrument 'hubble' is unknown; csst"):
         get_instrument("hubble")
     with pytest.raises(InputError, match="collecting area"):
@@ -145,7 +145,7 @@ def _fits_table(path, wavelength=WAVELENGTH, value=VALUE, error=None, unit=None)
     ({"error": np.where(WAVELENGTH > 8000, np.nan, VALUE)}, "'ERROR'.*finite"),
     ({"error": -VALUE}, "errors from -0.3"),
 ])
-def test_throughput_values_that_cannot_be_are_refused(columns, message, tmp_path):
+def test_impossible_columns_are_refused(columns, message, tmp_path):
     path = _fits_table(tmp_path / "bad.fits", **columns)
     with pytest.raises(InputError, match=message) as caught:
         read_throughput(path)
@@ -161,8 +161,8 @@ def test_text_and_masked_values_are_refused(tmp_path):
         read_throughput(tmp_path / "gap.csv")
 
 
-def test_damaged_fits_files_are_told(tmp_path):
-    """Every truncation, and bytes changed in the header: an error by name, or the same curve."""
+def test_damaged_fits_files_are_refused(tmp_path):
+    """Truncated files are refused; a changed byte gives an error or the same wavelengths."""
     whole = _fits_table(tmp_path / "whole.fits").read_bytes()
     expected, path = read_throughput(tmp_path / "whole.fits"), tmp_path / "damaged.fits"
     rng = np.random.default_rng(1)
@@ -198,7 +198,7 @@ def test_a_collecting_area_has_a_unit(area, message, tmp_path):
     (([4000.0, 5000.0], [0.1, 0.1], [0.1, -0.1]), "error of a throughput"),
     (([4000.0, 5000.0] * u.s, [0.1, 0.1]), "wavelength of a throughput"),
 ])
-def test_throughputs_that_cannot_be_are_refused(values, message):
+def test_impossible_throughputs_are_refused(values, message):
     with pytest.raises(InputError, match=message):
         Throughput(*values)
 
@@ -236,7 +236,7 @@ def _band(**changes):
     ({"throughput": 0.3}, "throughput is a float; a Throughput"),
     ({"second_order": "yes"}, "second_order is a str; a SecondOrder"),
 ])
-def test_bands_that_cannot_be_are_refused(changes, message):
+def test_impossible_bands_are_refused(changes, message):
     with pytest.raises(InputError, match=f"band 'B': .*{message}"):
         _band(**changes)
 
