@@ -43,6 +43,8 @@ _AB_ZERO_POINT = 48.6
 #: Star counts grow with magnitude m as 10^(0.3 m): a round number, half of the slope of stars
 #: of uniform density in space, since the disc thins out.
 _COUNTS_SLOPE = 0.3
+#: Largest change of ln(throughput) over a field, far beyond what is useful: a factor of 1e8.
+_LARGEST_CHANGE = 20.0
 #: Known E(B-V) is at least this many standard errors, so that true values below zero are rare.
 _LEAST_EBV = 3.0
 #: Ranges for outliers, in round numbers: change of ln(flux) of variable stars, and E(B-V) that
@@ -78,6 +80,8 @@ class Simulator:
         if response is not None and not callable(response):
             raise InputError(f"response is a {type(response).__name__}; a function of wavelength "
                              "and star is needed")
+        if settings is not None and not isinstance(settings, FieldSettings):
+            raise InputError(f"settings is a {type(settings).__name__}; FieldSettings is needed")
         self.settings = settings or FieldSettings()
         self.predictor = model if isinstance(model, Predictor) else Predictor(model)
         teff, prior = self.settings.teff, self.settings.prior
@@ -170,17 +174,29 @@ class Simulator:
         return anchor(prediction.to_spectrum(), magnitude * u.ABmag, band,
                       magnitude_error=error * u.mag)
 
+    def _throughput_factor(self, fine, truth):
+        """Throughput over that of the band: 1, or an array of shape (N, m)."""
+        if self._log_throughput_change is None:
+            return 1.0
+        try:
+            change = np.stack([np.broadcast_to(np.asarray(
+                self._log_throughput_change(fine, star), dtype=float), fine.shape)
+                for star in truth])
+        except (TypeError, ValueError) as error:
+            raise InputError(f"response gives no array of the shape of its wavelengths, "
+                             f"{fine.shape} ({error})") from error
+        if not np.all(np.abs(change) <= _LARGEST_CHANGE):
+            raise InputError("response gives changes of ln(throughput) that are not finite or "
+                             f"beyond {_LARGEST_CHANGE:g}")
+        return np.exp(change)
+
     def _counts(self, name, flux, truth, rng):
         """Extracted spectra of all stars in one band: list of `~specutils.Spectrum`."""
         from astropy.nddata import StdDevUncertainty
         from specutils import Spectrum
 
         operators, band, settings = self._operators[name], self.bands[name], self.settings
-        factor = 1.0
-        if self._log_throughput_change is not None:
-            factor = np.exp(np.stack([self._log_throughput_change(operators.fine, star)
-                                      for star in truth]))
-        density = operators.rate_density(flux, factor)
+        density = operators.rate_density(flux, self._throughput_factor(operators.fine, truth))
         size = len(truth)
         grey = np.exp(rng.normal(0.0, settings.grey_error, size) + truth["variable"])
         shift = rng.normal(0.0, settings.wavelength_error, size)

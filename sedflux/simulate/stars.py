@@ -47,7 +47,11 @@ class LibraryStars:
 
     def __init__(self, library: Any, *, teff: tuple[float, float], prior: str) -> None:
         from sedflux.libraries.inputs import library_inputs
+        from sedflux.libraries.library import SpectralLibrary
 
+        if not isinstance(library, SpectralLibrary):
+            raise InputError(f"library is a {type(library).__name__}; a SpectralLibrary is needed: "
+                             "read one with sedflux.libraries.library.read_library(path)")
         labels = library.labels
         rows = np.flatnonzero((labels[:, 0] >= teff[0]) & (labels[:, 0] <= teff[1]))
         if rows.size < 2:

@@ -238,11 +238,29 @@ def test_impossible_options_are_refused():
         simulate_field(BANDS, size=2, seed=1, outlier=0.1)
     with pytest.raises(InputError, match="response is a float"):
         simulate_field(BANDS, size=2, seed=1, response=0.1)
+    with pytest.raises(InputError, match="library is a str"):
+        simulate_field(BANDS, size=2, seed=1, library="bosz.fits")
+    with pytest.raises(InputError, match="settings is a dict"):
+        Simulator(BANDS, {"outliers": 0.0})
+    for change, message in ((np.ones(3), "shape of its wavelengths"), ("grey", "shape"),
+                            (np.nan, "not finite"), (1e3, "beyond 20")):
+        with pytest.raises(InputError, match=message):
+            simulate_field({"GV": BANDS["GV"]}, size=2, seed=1,
+                           response=lambda wavelength, star, change=change: change)
     with pytest.raises(InputError, match="one instrument"):
         simulate_field({"GU": BANDS["GU"], "GV": replace(BANDS["GV"], detector_size=(10, 10))},
                        size=2, seed=1)
     with pytest.raises(InputError, match="reference stars between 100 and 200 K"):
         simulate_field(BANDS, size=2, seed=1, teff=(100.0, 200.0))
+
+
+def test_a_change_of_the_throughput_changes_the_counts():
+    options = {"size": 2, "seed": 1, "outliers": 0.0}
+    plain = simulate_field({"GV": BANDS["GV"]}, **options)
+    changed = simulate_field({"GV": BANDS["GV"]}, **options,
+                             response=lambda wavelength, star: np.log(2.0))
+    for one, two in zip(plain.counts["GV"], changed.counts["GV"], strict=True):
+        assert two.flux.value.sum() / one.flux.value.sum() == pytest.approx(2.0, rel=0.02)
 
 
 def test_positions_fill_the_detector_of_the_bands(simulator):
