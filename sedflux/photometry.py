@@ -10,7 +10,6 @@ nothing here needs the network.
 from dataclasses import dataclass
 
 import numpy as np
-from astropy import constants
 from astropy import units as u
 
 from sedflux.covariance import LowRankCovariance, positive_part
@@ -18,7 +17,7 @@ from sedflux.exceptions import InputError
 from sedflux.spectra.grids import interpolation_matrix
 from sedflux.spectra.sed import RelativeErrors, from_sed
 from sedflux.spectra.spectrum import sed_to_spectrum
-from sedflux.units import FLAM
+from sedflux.units import FLAM, PHOTON_ENERGY
 
 __all__ = ["SyntheticPhotometry", "anchor", "synthetic_photometry", "to_source_spectrum"]
 
@@ -145,9 +144,8 @@ def _count_row(wavelength, band, name, area):
 
     x, passed, *_ = _band_samples(wavelength, band, name)
     width = calculate_bin_widths(calculate_bin_edges(x * u.AA)).to_value(u.AA)
-    energy = (constants.h * constants.c).to_value(u.erg * u.AA)
     row = (width * passed) @ interpolation_matrix(wavelength, x)
-    return area * row * wavelength / energy
+    return area * row * wavelength / PHOTON_ENERGY
 
 
 def synthetic_photometry(sed, bandpasses, *, unit=u.ABmag, area=None):

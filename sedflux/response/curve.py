@@ -12,10 +12,9 @@ from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
 from sedflux.response.counts import count_arrays
 from sedflux.response.field import FieldTerms
-from sedflux.slitless.forward import photons_per_flux
 from sedflux.spectra.grids import interpolation_matrix, pixel_edges
 from sedflux.spectra.spectrum import sed_to_spectrum
-from sedflux.units import FLAM
+from sedflux.units import FLAM, photons_per_flux
 
 __all__ = ["ResponseCurve", "spline_basis"]
 

@@ -19,7 +19,7 @@ from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
 from sedflux.response.curve import ResponseCurve
 from sedflux.response.field import FieldTerms
-from sedflux.slitless.forward import photons_per_flux
+from sedflux.units import photons_per_flux
 
 __all__ = ["FORMATS", "read_response", "write_response"]
 

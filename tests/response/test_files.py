@@ -12,7 +12,7 @@ from synphot import SpectralElement
 
 from sedflux import InputError, ResponseCurve, read_throughput, register_readers
 from sedflux.io.sed import read_sed, write_sed
-from sedflux.slitless.forward import photons_per_flux
+from sedflux.units import photons_per_flux
 
 
 @pytest.mark.parametrize("name", ["r.fits", "r.ecsv"])
