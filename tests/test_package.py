@@ -1,6 +1,7 @@
 """What importing costs, and which module may import what."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +94,14 @@ def test_arrows_point_down(module):
     for other in _modules_of(MODULES[module]):
         below = other.partition(".")[0]
         assert below == room or FLOOR[below] < FLOOR[room], f"{module} must not import {other}"
+
+
+def test_no_module_imports_itself_by_a_detour():
+    """No circle, imports within functions included."""
+    arrows = {module: {other for other in _modules_of(path) if other in MODULES}
+              for module, path in MODULES.items() if path.name != "__init__.py"}
+    sorter = graphlib.TopologicalSorter(arrows)
+    assert len(list(sorter.static_order())) >= len(arrows)
 
 
 @pytest.mark.parametrize("module", MODULES)
