@@ -47,7 +47,8 @@ def _imports(path):
 #: rows alone: two rooms of one row do not know each other.
 LAYERS = (
     ("exceptions", "_version"),
-    ("covariance", "plotting", "units", "writing"),
+    ("covariance", "units", "writing"),
+    ("plotting",),
     ("spectra",),
     ("io", "photometry", "network"),
     ("libraries", "slitless", "demo"),
