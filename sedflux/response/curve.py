@@ -18,6 +18,7 @@ from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
 from sedflux.response.counts import count_arrays
 from sedflux.response.field import FieldTerms
+from sedflux.response.problem import LinearProblem
 from sedflux.spectra.grids import interpolation_matrix, pixel_edges
 from sedflux.spectra.spectrum import sed_to_spectrum
 from sedflux.units import FLAM, photons_per_flux
@@ -155,7 +156,7 @@ class ResponseCurve:
     coefficients: np.ndarray | None = None
     root: np.ndarray | None = None
     field: FieldTerms = default(default_factory=FieldTerms)
-    problem: object = default(default=None, repr=False, compare=False)
+    problem: LinearProblem | None = default(default=None, repr=False, compare=False)
 
     @classmethod
     def from_throughput(cls, throughput, *, area):
@@ -228,7 +229,7 @@ class ResponseCurve:
             value = matrix @ np.log(self.throughput)
             factor = (matrix @ self.covariance.factor.T).T
         else:
-            basis = self._basis(wavelength, place)
+            basis = self.basis(wavelength, **place)
             value, factor = basis @ self.coefficients, (basis @ self.root).T
         if systematics:
             factor = np.vstack([factor, *((matrix @ part.factor.T).T
@@ -237,8 +238,21 @@ class ResponseCurve:
         good &= (wavelength >= self.wavelength[0]) & (wavelength <= self.wavelength[-1])
         return value, LowRankCovariance(np.zeros(wavelength.size), factor), good
 
-    def _basis(self, wavelength, place):
-        """Spline and field terms at wavelengths and a place, (p, coefficients)."""
+    def basis(self, wavelength, **place):
+        """
+        Spline and field terms at wavelengths and a place: what multiplies the coefficients.
+
+        Parameters
+        ----------
+        wavelength : `~numpy.ndarray`, shape (p,)
+            Angstrom.
+        x, y, detector, epoch : optional
+            See `evaluate`.
+
+        Returns
+        -------
+        basis : `~numpy.ndarray`, shape (p, coefficients)
+        """
         base = spline_basis(self.knots, wavelength)
         rest = self.coefficients.size - base.shape[1]
         if not rest:
