@@ -352,7 +352,8 @@ class ResponseFit:
                 for row, name in enumerate(self.stars.name)]
         rows += [{"name": name, "used": False, "kind": one.kind, "reason": one.reason,
                   "weight": 0.0, "pixels": 0, "chi2": np.nan, "sed_chi2": np.nan,
-                  "sed_number": 0, "largest": np.nan, "offset": np.nan} for name, one in self.stars.rejected.items()]
+                  "sed_number": 0, "largest": np.nan, "offset": np.nan}
+                 for name, one in self.stars.rejected.items()]
         return Table(rows)
 
 
