@@ -4,7 +4,7 @@ Photometry through synphot, with the errors that synphot drops.
 Band fluxes are linear in the SED, so each band is one row of numbers; with the
 covariance of the SED they give errors and correlations between bands.  The means
 are those of `synphot.Observation`, to rounding.  AB magnitudes and count rates only:
-nothing here needs the network.
+both work offline.
 """
 
 from dataclasses import dataclass
@@ -206,7 +206,8 @@ def synthetic_photometry(sed, bandpasses, *, unit=u.ABmag, area=None):
         magnitude = rows @ arrays.flux * u.ct / u.s
         scale = np.ones(len(rows))
     else:
-        raise InputError(f"unit is {unit}; u.ABmag and u.ct are allowed (Vega needs the network)")
+        raise InputError(f"unit is {unit}; u.ABmag and u.ct are allowed (the spectrum of Vega is "
+                         "not at hand offline)")
     factor = rows @ covariance.factor.T
     dense = factor @ factor.T + (rows * covariance.diagonal) @ rows.T
     return SyntheticPhotometry(tuple(bands), magnitude, dense * np.outer(scale, scale))

@@ -13,6 +13,7 @@ from sedflux.io.download import ABSENT, fetch_file
 from sedflux.libraries.archive import ARCHIVES
 from sedflux.libraries.labels import LABELS
 from sedflux.libraries.library import SpectralLibrary
+from sedflux.writing import write_whole
 
 __all__ = ["fetch_files", "read_bosz", "write_library"]
 
@@ -22,7 +23,7 @@ _RANGE = (2440.0, 10600.0)
 
 def fetch_files(name, files, folder, *, base_url=None, workers=4, progress=True):
     """
-    Fetch files that are not there yet; an interrupted fetch goes on where it stopped.
+    Fetch files that are not there yet; an interrupted fetch resumes.
 
     Parameters
     ----------
@@ -135,4 +136,4 @@ def write_library(path, library):
             fits.ImageHDU(library.wavelength, name="WAVELENGTH"),
             fits.ImageHDU(library.flux, name="FLUX")]
     hdus[0].header["RPOWER"] = library.resolving_power
-    fits.HDUList(hdus).writeto(path, overwrite=True)
+    write_whole(path, fits.HDUList(hdus).writeto)

@@ -5,7 +5,7 @@ Where lines say little (the Balmer jump of A and F stars hangs on a gravity that
 hardly fix) the distribution of labels in the training decides bias and error.  Two are
 known.  ``flat`` is the library's own: even in its labels, so that no kind of star is
 favoured.  ``survey`` is what a magnitude-limited survey of the thick of the Galaxy sees,
-written down here as a sum of Gaussian ridges in (TEFF, LOGG), each with its share and its
+written down here as a sum of Gaussian loci in (TEFF, LOGG), each with its share and its
 metallicities: the main sequence of F, G and K stars, that of A stars, the turn-off, the
 giant branch, the red clump and the blue horizontal branch.  The shares are round numbers for
 the LAMOST survey; they are no model of the Galaxy.
@@ -17,7 +17,7 @@ import numpy as np
 
 from sedflux.exceptions import InputError
 
-__all__ = ["PRIORS", "SURVEY", "Ridge", "label_chances", "survey_density"]
+__all__ = ["PRIORS", "SURVEY", "Locus", "label_chances", "survey_density"]
 
 PRIORS = ("flat", "survey")
 #: Share of ``survey`` draws that come from the flat prior, so that no star is impossible.
@@ -25,9 +25,9 @@ _FLOOR = 0.05
 
 
 @dataclass(frozen=True)
-class Ridge:
+class Locus:
     """
-    One kind of star: a Gaussian ridge along a line in (TEFF, LOGG).
+    One kind of star: a Gaussian locus along a line in (TEFF, LOGG).
 
     Attributes
     ----------
@@ -39,9 +39,9 @@ class Ridge:
     logg : tuple of float
         LOGG at both ends.
     width : float
-        Of the ridge in LOGG.
+        Of the locus in LOGG.
     peak, spread : float
-        TEFF at which the ridge is highest, and its standard deviation.
+        TEFF at which the locus is densest, and its standard deviation.
     mh, mh_width : float
         Mean and standard deviation of [M/H].
     """
@@ -69,17 +69,17 @@ class Ridge:
 
 #: Kinds of stars that a magnitude-limited survey sees.
 SURVEY = (
-    Ridge("dwarfs of type F, G, K", 0.50, (4500.0, 7200.0), (4.65, 4.15), 0.12, 5800.0, 600.0,
+    Locus("dwarfs of type F, G, K", 0.50, (4500.0, 7200.0), (4.65, 4.15), 0.12, 5800.0, 600.0,
           -0.2, 0.30),
-    Ridge("turn-off and subgiants", 0.15, (5000.0, 6800.0), (3.5, 4.0), 0.20, 5900.0, 450.0,
+    Locus("turn-off and subgiants", 0.15, (5000.0, 6800.0), (3.5, 4.0), 0.20, 5900.0, 450.0,
           -0.3, 0.40),
-    Ridge("giant branch", 0.18, (4500.0, 5400.0), (1.9, 3.4), 0.20, 4800.0, 300.0, -0.4, 0.45),
-    Ridge("red clump", 0.08, (4600.0, 5200.0), (2.4, 2.6), 0.12, 4850.0, 150.0, -0.2, 0.30),
-    Ridge("dwarfs of type A", 0.06, (7000.0, 10250.0), (4.15, 4.05), 0.18, 8000.0, 900.0, -0.1,
+    Locus("giant branch", 0.18, (4500.0, 5400.0), (1.9, 3.4), 0.20, 4800.0, 300.0, -0.4, 0.45),
+    Locus("red clump", 0.08, (4600.0, 5200.0), (2.4, 2.6), 0.12, 4850.0, 150.0, -0.2, 0.30),
+    Locus("dwarfs of type A", 0.06, (7000.0, 10250.0), (4.15, 4.05), 0.18, 8000.0, 900.0, -0.1,
           0.30),
-    Ridge("horizontal branch", 0.005, (6500.0, 10250.0), (2.6, 3.5), 0.15, 8500.0, 1200.0, -1.6,
+    Locus("horizontal branch", 0.005, (6500.0, 10250.0), (2.6, 3.5), 0.15, 8500.0, 1200.0, -1.6,
           0.40),
-    Ridge("halo", 0.025, (4600.0, 6600.0), (1.5, 4.3), 0.50, 5900.0, 500.0, -1.5, 0.50),
+    Locus("halo", 0.025, (4600.0, 6600.0), (1.5, 4.3), 0.50, 5900.0, 500.0, -1.5, 0.50),
 )
 
 
@@ -106,7 +106,7 @@ def survey_density(labels):
     >>> bool(sun > 50 * horizontal)
     True
     """
-    return sum(ridge.density(labels) for ridge in SURVEY)
+    return sum(locus.density(labels) for locus in SURVEY)
 
 
 def label_chances(labels, prior, *, floor=_FLOOR):

@@ -236,7 +236,7 @@ class UncertaintyAwareResidualAttention(nn.Module):
         -------
         features : (N, width)
         bounded : (N, components)
-            Coefficients of the projection, kept within reason.
+            Coefficients of the projection, clipped to about 6 standard deviations.
         """
         # Coefficients far outside the training would drive the trunk anywhere.
         bounded = 6.0 * torch.tanh(summary.coefficients / 6.0)

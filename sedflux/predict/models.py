@@ -1,7 +1,7 @@
 """
 Where models live: packaged, on disk, or fetched by name.
 
-Models are named ``arch.tag``.  The default is packaged and needs no network.  Others
+Models are named ``arch.tag``.  The default is packaged and works offline.  Others
 are looked for in ``$SEDFLUX_DATA_DIR`` (or the user's cache), and fetched there
 from the first base address that answers; ``$SEDFLUX_BASE_URLS`` (separated by
 spaces) comes before the built-in ones.  Every file is checked against its SHA-256.

@@ -17,7 +17,7 @@ from sedflux.response.outliers import Rejection, find_rejections, noise_models
 from sedflux.response.problem import LinearProblem
 from sedflux.response.solve import (
     Design,
-    Prior,
+    SmoothnessPrior,
     normal_equations,
     root_of_inverse,
     solve,
@@ -38,10 +38,10 @@ _STEP = 1.0
 _FLOOR = 1e-3
 #: Median of the modulus of a standard normal variable.
 _MEDIAN = 0.6745
-#: Common deviations, in units of the errors, that are worth a warning, and that are none.
-_DOUBTFUL, _HOPELESS = 2.0, 8.0
-#: Stars of a first fit, where there are many.
-_FEW = 120
+#: Deviations that all stars share, in units of the errors: worth a warning, and an error.
+_WARN_DEVIATION, _MAX_DEVIATION = 2.0, 8.0
+#: Stars of the first fit that gives the starting curve, where there are many stars.
+_FIRST_FIT_STARS = 120
 
 
 def fit_stars(stars, options, *, field=None, terms=None, fwhm=None):
@@ -64,10 +64,10 @@ def fit_stars(stars, options, *, field=None, terms=None, fwhm=None):
     """
     field = field or FieldTerms()
     whole = ResponseFit(stars, options, field, terms, fwhm)
-    if len(stars) < 3 * _FEW:
+    if len(stars) < 3 * _FIRST_FIT_STARS:
         return whole.run()
     # Some of many stars show already where the response lies.
-    rows = np.linspace(0, len(stars) - 1, _FEW).astype(int)
+    rows = np.linspace(0, len(stars) - 1, _FIRST_FIT_STARS).astype(int)
     part = ResponseFit(stars.take(rows), options, field, None if terms is None else terms[rows],
                        fwhm, knots=whole.knots)
     try:
@@ -97,7 +97,7 @@ class ResponseFit:
         smooth = field.basis(stars.nodes, (self.low, self.high))
         self.at_nodes = spline_basis(self.knots, stars.nodes)
         self.fine_base = spline_basis(self.knots, stars.fine)
-        # What counts feel of ln T is blurred as they are.
+        # Counts constrain ln T after convolution with the line-spread function.
         felt = self.at_nodes if stars.spread is None else interpolation_matrix(
             stars.fine, np.clip(stars.nodes, *stars.fine[[0, -1]])) @ (
                 stars.spread @ self.fine_base)
@@ -245,7 +245,7 @@ class ResponseFit:
         fixed[rest, rest] = self.field.scatter**-2
         # A level that no star fixes at all is still a number.
         fixed[np.arange(self.k), np.arange(self.k)] += 1e-6
-        return Prior(rough, fixed, self.k - 2)
+        return SmoothnessPrior(rough, fixed, self.k - 2)
 
     def _adapt(self, beta):
         """Let the spline bend more where it bends more already: at the edges of a band."""
@@ -281,14 +281,14 @@ class ResponseFit:
         """Say so if stars and SEDs do not belong together, or errors are too small."""
         pixels, seds = self.common
         none = not np.isfinite(self.inflation).any()
-        if none or (len(self.stars) > 2 and max(pixels, seds) > _HOPELESS):
+        if none or (len(self.stars) > 2 and max(pixels, seds) > _MAX_DEVIATION):
             reason = next((one.reason for one in self.rejections.values()), "")
             raise InputError(
                 f"all {len(self.stars)} stars were rejected: they deviate from any common response "
                 f"by {pixels:.0f} times the noise and {seds:.0f} times the errors of their SEDs"
                 f"{'; ' * bool(reason)}{reason}.  Check fluxes, units, area and line-spread "
                 "function, or use robust=False to see the fit")
-        if len(self.stars) > 2 and max(pixels, seds) > _DOUBTFUL:
+        if len(self.stars) > 2 and max(pixels, seds) > _WARN_DEVIATION:
             warnings.warn(
                 f"stars deviate from their common response by {pixels:.1f} times the noise of the "
                 f"counts and {seds:.1f} times the errors of their SEDs: one of these is too small, "

@@ -279,10 +279,10 @@ def test_normal_equations_equal_dense_algebra(rng):
 def test_many_stars_begin_from_few(rng, monkeypatch):
     from sedflux.response import iterate as module
 
-    monkeypatch.setattr(module, "_FEW", 5)
+    monkeypatch.setattr(module, "_FIRST_FIT_STARS", 5)
     counts, seds = field(rng, 16)
     quick = fit_response(counts, seds, area=AREA)
-    monkeypatch.setattr(module, "_FEW", 50)
+    monkeypatch.setattr(module, "_FIRST_FIT_STARS", 50)
     whole = fit_response(counts, seds, area=AREA)
     change = np.log(quick.throughput / whole.throughput) / whole.covariance.sigma
     assert np.abs(change[whole.good]).max() < 0.3

@@ -19,7 +19,7 @@ from sedflux.training.augment import (
     random_curves,
     random_noise,
 )
-from sedflux.training.examples import Engine
+from sedflux.training.examples import ExampleGenerator
 from sedflux.training.export import export_model
 from sedflux.training.pretrain import Schedule, pretrain
 from sedflux.training.refine import fit_covariance, measure_calibration
@@ -32,7 +32,7 @@ SMALL = Config(components=16, sed_components=8, width=32, blocks=1, groups=8, ch
 def engine(toy_library):
     from sedflux.libraries import split_models
 
-    return Engine(split_models(toy_library)[0], kernels=(Kernel.initial(),))
+    return ExampleGenerator(split_models(toy_library)[0], kernels=(Kernel.initial(),))
 
 
 def as_observing(power, velocity=0.0, rotation=0.0):
