@@ -26,6 +26,7 @@ _HOMES = {
     "WeightsError": "exceptions",
     "WriteError": "exceptions",
     "anchor": "photometry",
+    "covariance_of": "spectra.sed",
     "error_budget": "response.quality",
     "fit_response": "response.fit",
     "fit_responses": "response.fit",

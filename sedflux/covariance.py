@@ -155,6 +155,16 @@ class LowRankCovariance:
         scale = np.broadcast_to(np.asarray(scale, dtype=float), self.diagonal.shape)
         return LowRankCovariance(self.diagonal * scale**2, self.factor * scale)
 
+    def take(self, rows):
+        """
+        Covariance of some of the values, in any order.
+
+        Parameters
+        ----------
+        rows : array_like of int or bool, or slice
+        """
+        return LowRankCovariance(self.diagonal[rows], self.factor[:, rows])
+
     def propagate(self, matrix):
         """
         Covariance of ``matrix @ values``.

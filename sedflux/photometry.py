@@ -4,20 +4,20 @@ Photometry through synphot, with the errors that synphot drops.
 Band fluxes are linear in the SED, so each band is one row of numbers; with the
 covariance of the SED they give errors and correlations between bands.  The means
 are those of `synphot.Observation`, to rounding.  AB magnitudes and count rates only:
-nothing here needs the network.
+both work offline.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from astropy import constants
 from astropy import units as u
 
 from sedflux.covariance import LowRankCovariance, positive_part
 from sedflux.exceptions import InputError
 from sedflux.spectra.grids import interpolation_matrix
-from sedflux.spectra.spectrum import from_sed, sed_to_spectrum
-from sedflux.units import FLAM
+from sedflux.spectra.sed import RelativeErrors, from_sed
+from sedflux.spectra.spectrum import sed_to_spectrum
+from sedflux.units import FLAM, PHOTON_ENERGY
 
 __all__ = ["SyntheticPhotometry", "anchor", "synthetic_photometry", "to_source_spectrum"]
 
@@ -144,9 +144,8 @@ def _count_row(wavelength, band, name, area):
 
     x, passed, *_ = _band_samples(wavelength, band, name)
     width = calculate_bin_widths(calculate_bin_edges(x * u.AA)).to_value(u.AA)
-    energy = (constants.h * constants.c).to_value(u.erg * u.AA)
     row = (width * passed) @ interpolation_matrix(wavelength, x)
-    return area * row * wavelength / energy
+    return area * row * wavelength / PHOTON_ENERGY
 
 
 def synthetic_photometry(sed, bandpasses, *, unit=u.ABmag, area=None):
@@ -207,7 +206,8 @@ def synthetic_photometry(sed, bandpasses, *, unit=u.ABmag, area=None):
         magnitude = rows @ arrays.flux * u.ct / u.s
         scale = np.ones(len(rows))
     else:
-        raise InputError(f"unit is {unit}; u.ABmag and u.ct are allowed (Vega needs the network)")
+        raise InputError(f"unit is {unit}; u.ABmag and u.ct are allowed (the spectrum of Vega is "
+                         "not at hand offline)")
     factor = rows @ covariance.factor.T
     dense = factor @ factor.T + (rows * covariance.diagonal) @ rows.T
     return SyntheticPhotometry(tuple(bands), magnitude, dense * np.outer(scale, scale))
@@ -257,11 +257,12 @@ def anchor(sed, magnitude, bandpass, *, magnitude_error=0.0 * u.mag):
     rows = np.vstack([factor, own, np.ones_like(own)])
     relative = LowRankCovariance(covariance.diagonal, positive_part(rows, core))
     absolute = relative.scaled(flux)
-    meta = dict(sed.meta.get("sedflux", {})) | {"covariance": absolute}
     # What is known of the origin of errors, relative to the band that fixes the scale.
-    parts = {name: direction - share @ direction
-             for name, direction in meta.get("parts", {}).items()}
-    meta["parts"] = parts | {"anchor": np.full(len(flux), error / _MAG_PER_LN)}
+    parts = {name: direction - share @ direction for name, direction in arrays.parts.items()}
+    parts["anchor"] = np.full(len(flux), error / _MAG_PER_LN)
+    meta = dict((sed.meta or {}).get("sedflux", {})) | {
+        "errors": RelativeErrors(arrays.wavelength, relative, parts), "covariance": absolute,
+        "parts": parts}
     cards = {card.keyword: (card.value, card.comment)
              for card in getattr(sed.meta.get("header"), "cards", [])}
     cards |= {"SEDNORM": (f"AB {magnitude.value:.4f}", "magnitude that fixes the scale"),

@@ -1,24 +1,60 @@
 """Figures for people; matplotlib is imported when one is drawn."""
 
+from pathlib import Path
+
 import numpy as np
 
-from sedflux.exceptions import SedfluxError
+from sedflux.exceptions import InputError, SedfluxError
+from sedflux.writing import write_whole
 
 __all__ = ["draw_budget", "draw_response", "plot_prediction", "plot_response",
-           "plot_training"]
+           "plot_training", "save_figure", "subplots"]
 
 INK, BAND_COLOR, TRUTH_COLOR = "#1f4e79", "#9dc3e6", "#c55a11"
 
 
-def load_pyplot():
-    try:
-        import matplotlib
+def subplots(*shape, figsize, layout="constrained", **options):
+    """
+    A figure with axes, made without pyplot: the user's own figures and backend stay as they are.
 
-        matplotlib.use("Agg")
-        from matplotlib import pyplot
+    Parameters
+    ----------
+    *shape : int
+        Rows and columns of axes.
+    figsize : tuple of float
+        Inches.
+    layout : str, optional
+    **options
+        Of `matplotlib.figure.Figure.subplots`.
+
+    Returns
+    -------
+    figure : `matplotlib.figure.Figure`
+    axes : `matplotlib.axes.Axes` or array of them
+    """
+    try:
+        from matplotlib.figure import Figure
     except ImportError as error:
         raise SedfluxError("figures need matplotlib: pip install 'sedflux[plot]'") from error
-    return pyplot
+    figure = Figure(figsize=figsize, layout=layout)
+    return figure, figure.subplots(*shape, **options)
+
+
+def save_figure(figure, path, *, dpi=120):
+    """
+    Write a figure to a file, whole.
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If the ending of the file is no format of figures.
+    """
+    known = figure.canvas.get_supported_filetypes()
+    ending = Path(path).suffix.lower().removeprefix(".")
+    if ending not in known:
+        raise InputError(f"{str(path)!r} is no name of a figure; it must end in one of "
+                         f"{', '.join('.' + name for name in sorted(known))}")
+    write_whole(path, lambda temporary: figure.savefig(temporary, dpi=dpi))
 
 
 def plot_prediction(path, sed, *, normalised=None, measured=None, title=""):
@@ -37,9 +73,8 @@ def plot_prediction(path, sed, *, normalised=None, measured=None, title=""):
         Flux of the same star on the SED's grid, and its sigma.
     title : str, optional
     """
-    pyplot = load_pyplot()
     heights = [1.0, 2.0] + ([0.8] if measured else [])
-    figure, axes = pyplot.subplots(len(heights), 1, figsize=(9, 2.4 * sum(heights)),
+    figure, axes = subplots(len(heights), 1, figsize=(9, 2.4 * sum(heights)),
                                    height_ratios=heights, layout="constrained")
     if normalised is not None:
         axes[0].plot(*normalised, color=INK, lw=0.6)
@@ -67,8 +102,7 @@ def plot_prediction(path, sed, *, normalised=None, measured=None, title=""):
                     xlim=axis.get_xlim(), xlabel="wavelength (vacuum Å)")
     else:
         axis.set_xlabel("wavelength (vacuum Å)")
-    figure.savefig(path, dpi=120)
-    pyplot.close(figure)
+    save_figure(figure, path)
 
 
 def plot_response(path, response, *, truth=None, budget=None):
@@ -84,16 +118,14 @@ def plot_response(path, response, *, truth=None, budget=None):
     budget : `~astropy.table.Table`, optional
         From `sedflux.error_budget`.
     """
-    pyplot = load_pyplot()
     rows = 2 if budget is not None else 1
-    figure, axes = pyplot.subplots(rows, 1, figsize=(8, 3.6 * rows), squeeze=False, sharex=True,
+    figure, axes = subplots(rows, 1, figsize=(8, 3.6 * rows), squeeze=False, sharex=True,
                                    layout="constrained")
     draw_response(axes[0, 0], response, truth=truth)
     if budget is not None:
         draw_budget(axes[1, 0], budget)
     axes[-1, 0].set_xlabel("wavelength (vacuum Å)")
-    figure.savefig(path, dpi=120)
-    pyplot.close(figure)
+    save_figure(figure, path)
 
 
 def draw_response(axis, response, *, truth=None):
@@ -141,8 +173,7 @@ def plot_training(path, history):
         Rows of the training log, with ``step``, ``loss``, ``median`` and, if known,
         ``validation``.
     """
-    pyplot = load_pyplot()
-    figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
+    figure, axes = subplots(1, 2, figsize=(9, 3.5), layout="constrained")
     steps = [entry["step"] for entry in history]
     axes[0].plot(steps, [entry["loss"] for entry in history], color=INK, label="training")
     if all("validation" in entry for entry in history):
@@ -152,5 +183,4 @@ def plot_training(path, history):
     axes[0].legend(frameon=False, fontsize="small")
     axes[1].semilogy(steps, [entry["median"] for entry in history], color=INK)
     axes[1].set(xlabel="step", ylabel="median |error of ln SED|")
-    figure.savefig(path, dpi=120)
-    pyplot.close(figure)
+    save_figure(figure, path)

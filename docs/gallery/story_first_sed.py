@@ -9,7 +9,7 @@ shape of the spectrum thrown away, give its spectral energy distribution.
 import matplotlib.pyplot as plt
 import numpy as np
 
-from sedflux import predict_sed
+from sedflux import covariance_of, predict_sed
 from sedflux.demo import demo_spectrum
 
 spectrum = demo_spectrum("bd17_stis")
@@ -36,7 +36,7 @@ axis.legend()
 # %%
 # Errors at different wavelengths are correlated; the covariance says how.
 
-covariance = sed.meta["sedflux"]["covariance"].to_dense()
+covariance = covariance_of(sed).to_dense()
 correlation = covariance / np.sqrt(np.outer(np.diag(covariance), np.diag(covariance)))
 figure, axis = plt.subplots(figsize=(5, 4), layout="constrained")
 image = axis.pcolormesh(wavelength[::4], wavelength[::4], correlation[::4, ::4], vmin=-1, vmax=1,

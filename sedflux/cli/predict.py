@@ -9,7 +9,6 @@ from sedflux.exceptions import InputError, SedfluxError
 from sedflux.io.registry import read_spectrum
 from sedflux.io.sed import write_sed
 from sedflux.photometry import anchor
-from sedflux.predict.prediction import SEDPrediction
 from sedflux.predict.predictor import Predictor
 from sedflux.predict.sed import predict_sed
 from sedflux.slitless.throughput import read_throughput
@@ -70,15 +69,6 @@ def _normalised(arrays, velocity):
     return grid, np.where(weight[0] > 0, 1.0 + normalised[0], np.nan)
 
 
-def _prediction_of(sed):
-    """The prediction behind a spectrum on the model's own grid."""
-    notes = sed.meta["sedflux"]
-    relative = notes["covariance"].scaled(1.0 / sed.flux.value)
-    return SEDPrediction(sed.spectral_axis.to_value(u.AA), sed.flux.value, relative.diagonal,
-                         relative.factor, notes["flags"], notes["model"], notes["sha256"],
-                         notes["diagnostics"])
-
-
 def predict_files(files, options):
     """
     Predict files one by one, and yield lines of text about each.
@@ -94,10 +84,13 @@ def predict_files(files, options):
         spectrum = read_spectrum(path)
         velocity = options.radial_velocity
         velocity = None if velocity is None else velocity * u.km / u.s
-        sed = predict_sed(spectrum, model=predictor, resolving_power=options.resolving_power,
-                          radial_velocity=velocity, reddening=_reddening(options),
-                          medium=options.medium)
-        prediction = _prediction_of(sed)
+        asked = {"resolving_power": options.resolving_power, "radial_velocity": velocity,
+                 "medium": options.medium}
+        prediction = predictor.predict_spectrum(spectrum, **asked)
+        if options.reddening is not None:
+            prediction = prediction.reddened(options.reddening,
+                                             reddening_error=options.reddening_error)
+        sed = predict_sed(spectrum, model=predictor, reddening=_reddening(options), **asked)
         applied = sed.meta["header"]["SEDRV"]
         measured = measured_sed(spectrum, applied, prediction)
         name = spectrum.meta.get("object") or path

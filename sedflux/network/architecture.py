@@ -18,6 +18,7 @@ residual shrinkage idea (Zhao et al. 2020) of UaRA-net (Yang et al. 2024).
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -119,6 +120,31 @@ class UncertaintyAwareResidualAttention(nn.Module):
         step = places - places[distance.argmin(dim=1)]
         self.spacing = (step**2).mean(dim=0).sqrt().clamp(min=1e-3)
 
+    def reference_spectra(self, rows=slice(None)):
+        """
+        Spectra of the references and their resolving powers.
+
+        Parameters
+        ----------
+        rows : array_like of int or slice, optional
+            All references by default.
+
+        Returns
+        -------
+        normalised : `~numpy.ndarray`, shape (n, pixels)
+            Flux over continuum on the input grid, in double precision.
+        resolving_power : `~numpy.ndarray`, shape (n,)
+            lambda / FWHM.
+        """
+        places = self.references.numpy()[rows].astype(float)
+        templates = (self.projection.templates * self.projection.spread[:, None]).numpy()
+        normalised = 1.0 + self.projection.mean.numpy() + places[:, :-1] @ templates
+        return normalised, self.reference_powers()[rows]
+
+    def reference_powers(self):
+        """Resolving powers of the references, (n,); the inverse of `place`."""
+        return 1500.0 * np.exp(POWER_SPREAD * self.references[:, -1].numpy().astype(float))
+
     def strangeness(self, projected, resolving_power):
         """
         Distance of spectra from the nearest ordinary star, (N,).
@@ -210,7 +236,7 @@ class UncertaintyAwareResidualAttention(nn.Module):
         -------
         features : (N, width)
         bounded : (N, components)
-            Coefficients of the projection, kept within reason.
+            Coefficients of the projection, clipped to about 6 standard deviations.
         """
         # Coefficients far outside the training would drive the trunk anywhere.
         bounded = 6.0 * torch.tanh(summary.coefficients / 6.0)

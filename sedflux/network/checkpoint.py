@@ -8,6 +8,7 @@ import numpy as np
 from sedflux.exceptions import WeightsError
 from sedflux.network.architecture import build
 from sedflux.network.config import Config
+from sedflux.writing import write_whole
 
 __all__ = ["load_network", "read_metadata", "save_network"]
 
@@ -33,7 +34,7 @@ def save_network(path, network, metadata):
     tensors = {name: _stored(name, value) for name, value in network.state_dict().items()}
     header = {"format": FORMAT, "config": json.dumps(network.config.to_dict()),
               "sedflux": json.dumps(metadata)}
-    save_file(tensors, path, metadata=header)
+    write_whole(path, lambda temporary: save_file(tensors, temporary, metadata=header))
 
 
 def _stored(name, value):

@@ -1,11 +1,16 @@
 """Which spectra are allowed, and what is wrong with others."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
+from astropy import units as u
 
 from sedflux.exceptions import InputError
-from sedflux.spectra.spectrum import estimate_variance, require_light
+from sedflux.spectra.arrays import real_array, usual_step
 
-__all__ = ["MIN_RESOLVING_POWER", "RESOLVING_POWER", "check_arrays", "check_coverage",
+__all__ = ["MIN_RESOLVING_POWER", "RESOLVING_POWER", "check_coverage", "check_reddening",
            "check_resolving_power", "check_velocity", "refuse_if_none", "unusable_reasons"]
 
 #: Sharper spectra are degraded to this resolving power.
@@ -16,44 +21,145 @@ MIN_RESOLVING_POWER = 500.0
 MIN_COVERAGE = 0.85
 #: Share of good input pixels below which a spectrum says too little.
 MIN_GOOD = 0.5
+#: Stars move more slowly than this, in km/s.
+_FASTEST = 3000.0
+#: E(B-V) beyond this leaves no light in the ultraviolet.
+_MAX_REDDENING = 10.0
+#: Pixels a FWHM that sample a line-spread function.
+_SAMPLING = 1.5
+#: FWHM of a Gaussian with the variance of a pixel, in pixels: 2.355 / sqrt(12).
+_PIXEL_FWHM = 0.68
 
 
-def check_resolving_power(resolving_power, wavelength):
-    """Resolving power at each wavelength, and the one to which all is degraded."""
+def check_resolving_power(resolving_power: Any, wavelength: np.ndarray) \
+        -> tuple[np.ndarray, float]:
+    """
+    Resolving power at each wavelength, and the one to which all is degraded.
+
+    Pixels that are wide for the resolving power broaden the spectrum themselves, and
+    cannot carry more than `_SAMPLING` pixels a FWHM allow.
+
+    Parameters
+    ----------
+    resolving_power : float or array_like, shape (n,)
+        lambda / FWHM, as it is claimed.
+    wavelength : `~numpy.ndarray`, shape (n,)
+        Ascending, in Angstrom.
+
+    Returns
+    -------
+    power : `~numpy.ndarray`, shape (n,)
+        Before the degradation.
+    least : float
+        After it.
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If it has a unit or another shape, or is below 500.
+    """
     try:
-        power = np.broadcast_to(np.asarray(resolving_power, dtype=float), wavelength.shape)
-    except (TypeError, ValueError) as error:
+        if isinstance(resolving_power, u.Quantity):
+            resolving_power = resolving_power.to_value(u.dimensionless_unscaled)
+        power = np.broadcast_to(real_array(resolving_power, "resolving_power"), wavelength.shape)
+    except (TypeError, ValueError, u.UnitConversionError) as error:
         raise InputError(
             f"resolving_power is {resolving_power!r}; give one number, or one for each of the "
             f"{wavelength.size} wavelengths"
         ) from error
     inside = (wavelength > 4000.0) & (wavelength < 7000.0)
-    least = power[inside].min() if inside.any() else power.min()
+    inside = inside if inside.any() else np.ones(wavelength.shape, dtype=bool)
+    _refuse_coarse(power[inside].min(), "resolving_power is {:g}")
+    # Inside a gap nothing is sampled: the usual step counts, not the gap.
+    step = usual_step(wavelength)
+    step = np.r_[step[:1], np.maximum(step[1:], step[:-1]), step[-1:]]
+    sampled = wavelength / (_SAMPLING * step)
+    coarse = sampled < power
+    if not coarse[inside].any():
+        return power, float(min(power[inside].min(), RESOLVING_POWER))
+    width = np.hypot(wavelength / power, _PIXEL_FWHM * step)
+    power = np.where(coarse, wavelength / width, power)
+    least = float(min(power[inside].min(), sampled[inside].min(), RESOLVING_POWER))
+    _refuse_coarse(least, "pixels are so wide that they carry a resolving power of {:.0f} at the "
+                          "most")
+    return power, least
+
+
+def _refuse_coarse(least: float, text: str) -> None:
     if not least >= MIN_RESOLVING_POWER:
         raise InputError(
-            f"resolving_power is {least:g}; sedflux needs {MIN_RESOLVING_POWER:g} or more, "
+            f"{text.format(least)}; sedflux needs {MIN_RESOLVING_POWER:g} or more, "
             "because lines of coarser spectra say too little"
         )
-    return power, float(min(least, RESOLVING_POWER))
 
 
-def check_velocity(radial_velocity, size):
-    """Velocities of all stars, shape (size,)."""
-    velocity = np.asarray(radial_velocity, dtype=float)
+def check_velocity(radial_velocity: Any, size: int) -> np.ndarray:
+    """
+    Velocities of all stars in km/s, shape (size,).
+
+    Parameters
+    ----------
+    radial_velocity : float, array_like or `~astropy.units.Quantity`
+        One for all, or one for each star; numbers without a unit are km/s.
+    size : int
+        Number of stars.
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If it is no velocity, of another shape, or faster than any star.
+    """
+    try:
+        if isinstance(radial_velocity, u.Quantity):
+            radial_velocity = radial_velocity.to_value(u.km / u.s)
+    except u.UnitConversionError as error:
+        raise InputError(
+            f"radial_velocity is {radial_velocity!r}; give a Quantity in km/s, such as "
+            "-20 * u.km / u.s"
+        ) from error
+    velocity = real_array(radial_velocity, "radial_velocity")
     if velocity.shape not in ((), (1,), (size,)):
         raise InputError(
             f"radial_velocity has the shape {velocity.shape}; one for all or ({size},) is allowed"
         )
-    if not np.isfinite(velocity).all() or np.abs(velocity).max(initial=0.0) > 3000.0:
+    fastest = np.abs(velocity).max(initial=0.0)
+    if not fastest <= _FASTEST:
         raise InputError(
-            f"radial_velocity reaches {np.abs(velocity).max(initial=0.0):g} km/s; "
-            "stars move by less than 3000 km/s: is the unit right?"
+            f"radial_velocity reaches {fastest:g} km/s; "
+            f"stars move by less than {_FASTEST:.0f} km/s: is the unit right?"
         )
     return np.broadcast_to(velocity, (size,))
 
 
-def check_coverage(rest, grid):
-    """Refuse wavelengths that leave too much of the input grid uncovered."""
+def check_reddening(reddening: Any) -> tuple[float, float]:
+    """
+    E(B-V) and its error from a number or a pair.
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If it is neither, negative, not finite, or beyond 10 mag.
+    """
+    pair = np.ravel(real_array(getattr(reddening, "value", reddening), "reddening"))
+    if pair.size not in (1, 2) or not ((pair >= 0) & (pair <= _MAX_REDDENING)).all():
+        raise InputError(
+            f"reddening is {reddening!r}; give E(B-V), or E(B-V) and its error, finite, not "
+            f"negative and not above {_MAX_REDDENING:g} mag"
+        )
+    return float(pair[0]), float(pair[1]) if pair.size == 2 else 0.0
+
+
+def check_coverage(rest: np.ndarray, grid: np.ndarray) -> None:
+    """
+    Refuse wavelengths that leave too much of the input grid uncovered.
+
+    Parameters
+    ----------
+    rest : `~numpy.ndarray`, shape (n,)
+        Ascending, in the star's rest frame.
+    grid : `~numpy.ndarray`, shape (m,)
+        Of the network's input.
+    """
     covered = (grid >= rest[0]) & (grid <= rest[-1])
     if covered.mean() >= MIN_COVERAGE:
         return
@@ -69,49 +175,19 @@ def check_coverage(rest, grid):
     )
 
 
-def check_arrays(wavelength, flux, ivar, mask):
-    """Arrays of matching shapes, finite, scaled to order one; bad pixels at zero weight."""
-    wavelength = np.asarray(wavelength, dtype=float)
-    flux = np.asarray(flux)
-    if flux.ndim not in (1, 2) or flux.shape[-1:] != wavelength.shape or flux.size == 0:
-        raise InputError(
-            f"wavelength and flux have the shapes {wavelength.shape} and {flux.shape}; "
-            "(n,) and (n,) or (N, n) are allowed, and not empty"
-        )
-    if not np.isfinite(wavelength).all() or (np.diff(wavelength) <= 0).any():
-        raise InputError("wavelength must be finite and ascend; sort it, and flux with it")
-    single = flux.ndim == 1
-    flux = np.atleast_2d(flux.astype(float))
-    good = np.isfinite(flux)
-    if mask is not None:
-        mask = np.asarray(mask)
-        if mask.shape not in (wavelength.shape, flux.shape):
-            raise InputError(f"mask has the shape {mask.shape}, flux has {flux.shape}")
-        good &= ~(mask != 0)
-    if good.any():
-        require_light(flux, good)
-    if not good.all():
-        flux = np.where(good, flux, 0.0)
-    count = np.maximum(good.sum(axis=1), 1)
-    size = np.abs(flux).sum(axis=1) / count
-    size = np.where(size > 0, size, 1.0)[:, None]
-    flux = flux / size
-    if ivar is None:
-        variance = estimate_variance(flux, good)
-        return flux, np.divide(1.0, variance, out=np.zeros_like(flux), where=variance > 0), \
-            single, ("noise estimated",)
-    ivar = np.atleast_2d(np.asarray(ivar, dtype=float))
-    if ivar.shape != flux.shape:
-        raise InputError(f"ivar has the shape {ivar.shape}, flux has {flux.shape}")
-    if (ivar < 0).any() or not np.isfinite(ivar[good]).any():
-        raise InputError(f"ivar reaches down to {np.nanmin(ivar):g}; it must not be negative, "
-                         "and finite somewhere (zero marks bad pixels)")
-    ivar = np.where(good & np.isfinite(ivar), ivar, 0.0) * size**2
-    return flux, ivar, single, ()
+def unusable_reasons(flux: np.ndarray, ivar: np.ndarray) -> np.ndarray:
+    """
+    Why each spectrum on the input grid cannot be used; empty text if it can.
 
+    Parameters
+    ----------
+    flux, ivar : `~numpy.ndarray`, shape (N, m)
 
-def unusable_reasons(flux, ivar):
-    """Why each spectrum cannot be used; empty text if it can."""
+    Returns
+    -------
+    reasons : `~numpy.ndarray` of str, shape (N,)
+        ``few``, ``dark``, ``constant`` or empty.
+    """
     good = ivar > 0
     share = good.mean(axis=1)
     count = np.maximum(good.sum(axis=1), 1)
@@ -123,7 +199,7 @@ def unusable_reasons(flux, ivar):
     )
 
 
-def refuse_if_none(reasons):
+def refuse_if_none(reasons: np.ndarray) -> None:
     """Refuse spectra of which none can be used, and say why."""
     if (reasons != "").all():
         raise InputError({

@@ -1,85 +1,232 @@
 """
-The domain of a model: flags for inputs unlike its training, and errors that grow.
+Flags: reasons to be careful with a prediction, as data.
 
-The projection on which the network stands tells how well a spectrum is made of
-training spectra (the *excess*: rms of what is left beyond the noise) and how far its
-coefficients lie from theirs (*unusual*).  The limits come with the model.
+Every flag has a name, a bit, a sentence for people and an explanation.  The projection on
+which the network stands tells how well a spectrum is made of training spectra: the
+*excess* is the rms of its residuals beyond the noise, *unusual* the distance of its
+coefficients from the mean of the training, *strange* their distance from the nearest training
+star.  The limits come with the model.
 """
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from sedflux.exceptions import InputError
 from sedflux.libraries.labels import unscale_labels
 from sedflux.libraries.prior import survey_density
 
-__all__ = ["flag_rows"]
+__all__ = ["FLAGS", "Flag", "domain_flags", "flag", "flag_names", "severity_of"]
 
-#: Below this S/N a pixel the prior speaks louder than the lines.
+#: Below this S/N a pixel the prior says more than the lines.
 LOW_SNR = 8.0
-#: A star that seems poorer in metals than this has hardly any lines beside hydrogen's: it may
-#: as well be hot, a white dwarf or a subdwarf.
+#: A star that seems poorer in metals than this has hardly any lines but hydrogen's: it may
+#: also be hot, a white dwarf or a subdwarf.
 METAL_POOR = -2.05
 #: Surface gravity that no main-sequence star exceeds, against effective temperature in K.
 COMPACT = ((5000.0, 6300.0), (4.95, 4.7))
-_NO_METALS = 3.0
-#: Density of a survey's stars, 1 / (K dex dex), below which the lines speak against the prior.
+#: Density of a survey's stars, 1 / (K dex dex), below which lines and prior disagree.
 RARE = 1e-7
-_RARE_FLAG = "rare among a survey's stars: prior and lines disagree"
-_UNUSABLE = 25.0
+#: Share of good pixels below which a spectrum is flagged.
+FEW_GOOD = 0.8
+#: Input pixels with emission or spikes that are still normal.
+SPIKES = 3
+#: Median S/N a pixel beyond which an inverse variance is in the wrong unit.
+IMPLAUSIBLE_SNR = 1000.0
+#: Severity of stars near or beyond a limit of temperature, of compact or metal-free ones, and
+#: of spectra that cannot be used.
+_EDGE, _NO_METALS, _UNUSABLE = 1.5, 3.0, 25.0
 
 
-def _severity(values, limits):
-    """How far beyond its limits a spectrum is: 1 at the limit, growing; shape (N,)."""
-    noise = 1.0 / np.maximum(values["snr"], 1.0)
-    # At low S/N an excess is itself uncertain: 2430 pixels give it to a few percent of the noise.
-    excess = values["excess"] / np.hypot(limits["excess"], 0.3 * noise)
-    unusual = np.sqrt(values["unusual"] / limits["unusual"])
-    strange = np.sqrt(values["strange"] / limits.get("strange", np.inf))
-    severity = np.maximum.reduce([excess, unusual, strange])
-    return np.where(values["usable"], severity, _UNUSABLE)
-
-
-def flag_rows(values, limits):
+@dataclass(frozen=True)
+class Flag:
     """
-    Flags of each spectrum, and how severe they are.
+    One reason to be careful.
+
+    Attributes
+    ----------
+    name : str
+        Identifier, for programs.
+    bit : int
+        Its place in a bit mask: a spectrum is flagged if ``bits & (1 << bit)``.
+    sentence : str
+        What people are told; ``{cool}`` and ``{hot}`` stand for the model's limits in K.
+    explanation : str
+        What it means and what to do.
+    """
+
+    name: str
+    bit: int
+    sentence: str
+    explanation: str
+
+    @property
+    def mask(self) -> int:
+        """The flag as a bit mask."""
+        return 1 << self.bit
+
+
+#: All flags, in the order in which people are told.  Bits are never used again.
+FLAGS = (
+    Flag("compact", 0, "gravity beyond the main sequence: a white dwarf or subdwarf?",
+         "The lines ask for a surface gravity that no main-sequence star has.  The model knows "
+         "neither white dwarfs nor subdwarfs: do not use the SED before the star is identified."),
+    Flag("no_metals", 1, "hardly any metal lines: very metal-poor, or a hot star, subdwarf or "
+         "white dwarf",
+         "Hydrogen lines alone do not fix the temperature.  The error is widened; look at the "
+         "star's colour."),
+    Flag("unusable", 2, "too few good pixels: the prior alone",
+         "The spectrum says nothing, and the SED is the mean of the training with its whole "
+         "spread as error."),
+    Flag("low_snr", 3, "low S/N",
+         f"S/N below {LOW_SNR:g} a pixel.  The answer leans towards the mean of the training; "
+         "its error says by how much."),
+    Flag("unlike_training", 4, "unlike the training: other kind of object or bad data",
+         "No mixture of training spectra fits the lines within the noise, or the star is far "
+         "from all training stars.  The error grows with the distance."),
+    Flag("cool_limit", 5, "near or beyond the cool limit of {cool:.0f} K",
+         "The training ends here.  Predictions lean towards warmer stars."),
+    Flag("hot_limit", 6, "near or beyond the hot limit of {hot:.0f} K",
+         "The training ends here.  Predictions lean towards cooler stars."),
+    Flag("emission", 7, "emission lines or spikes were left out",
+         f"More than {SPIKES} pixels stand far above the continuum and were masked: an active "
+         "star, a nebula, or cosmic rays."),
+    Flag("bad_pixels", 8, "many bad pixels",
+         f"Less than {100 * FEW_GOOD:.0f} % of the input pixels are good."),
+    Flag("rare", 9, "rare among a survey's stars: prior and lines disagree",
+         "The model expects the stars of a survey, and the lines ask for one that hardly "
+         "occurs there."),
+    Flag("noise_estimated", 10, "noise estimated",
+         "The spectrum has no uncertainty; its noise is estimated from the scatter between "
+         "neighbouring pixels."),
+    Flag("implausible_snr", 11, "S/N too high to be true: is the uncertainty in the right unit?",
+         f"The uncertainty claims an S/N above {IMPLAUSIBLE_SNR:.0f} a pixel.  It is limited to "
+         "that of the best training spectra."),
+    Flag("not_finite", 12, "no finite answer: the prior alone",
+         "The network gave a number that is not finite.  The SED is the mean of the training with "
+         "its whole spread as error."),
+)
+_BY_NAME = {one.name: one for one in FLAGS}
+
+
+def flag(name: str) -> Flag:
+    """
+    A flag by its name.
+
+    Examples
+    --------
+    >>> from sedflux.predict.flags import flag
+    >>> flag("low_snr").bit, flag("low_snr").sentence
+    (3, 'low S/N')
+    """
+    if name not in _BY_NAME:
+        raise InputError(f"flag {name!r} is unknown; there are {', '.join(_BY_NAME)}")
+    return _BY_NAME[name]
+
+
+def flag_names(bits: int) -> tuple[str, ...]:
+    """
+    Names of the flags in a bit mask.
+
+    Examples
+    --------
+    >>> from sedflux.predict.flags import flag_names
+    >>> flag_names(8 + 64)
+    ('low_snr', 'hot_limit')
+    """
+    return tuple(one.name for one in FLAGS if int(bits) & one.mask)
+
+
+def sentences(bits: np.ndarray, limits: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
+    """
+    What people are told of each spectrum.
 
     Parameters
     ----------
-    values : dict of str to `~numpy.ndarray`
-        What the network and the pipeline say of N spectra; the estimated labels are
-        added to it as ``teff``, ``logg`` and ``mh``.
+    bits : `~numpy.ndarray` of int, shape (N,)
+    limits : dict
+        The model's domain.
+    """
+    cool, hot = limits["teff"]
+    texts = [(one.mask, one.sentence.format(cool=cool, hot=hot)) for one in FLAGS]
+    return tuple(tuple(text for mask, text in texts if value & mask) for value in bits.tolist())
+
+
+def domain_flags(values: Mapping[str, np.ndarray], limits: Mapping[str, Any]) -> np.ndarray:
+    """
+    Flags of each spectrum, as bit masks.
+
+    Parameters
+    ----------
+    values : dict of str to `~numpy.ndarray`, shape (N,)
+        What the network and the pipeline say of N spectra.
     limits : dict
         The model's domain: ``excess``, ``unusual``, ``strange``, ``teff`` (two limits in
         K), and the ``prior`` of its labels.
 
     Returns
     -------
-    flags : tuple of tuple of str
-    severity : `~numpy.ndarray`, shape (N,)
-        One at the limit of the domain.
+    bits : `~numpy.ndarray` of int64, shape (N,)
     """
     labels = unscale_labels(values["label_mean"])
-    values["teff"], values["logg"], values["mh"] = labels[:, 0], labels[:, 1], labels[:, 2]
-    severity = _severity(values, limits)
+    teff, logg, mh = labels[:, 0], labels[:, 1], labels[:, 2]
+    usable = values["usable"]
     cool, hot = limits["teff"]
-    bare = values["usable"] & (values["mh"] < METAL_POOR)
-    compact = values["usable"] & (values["logg"] > np.interp(values["teff"], *COMPACT))
-    tests = [
-        (compact, "gravity beyond the main sequence: a white dwarf or subdwarf?"),
-        (bare, "hardly any metal lines: very metal-poor, or a hot star, subdwarf or white dwarf"),
-        (~values["usable"], "too few good pixels: the prior alone"),
-        (values["usable"] & (values["snr"] < LOW_SNR), "low S/N"),
-        (severity > 1.0, "unlike the training: other kind of object or bad data"),
-        (values["teff"] < cool, f"near or beyond the cool limit of {cool:.0f} K"),
-        (values["teff"] > hot, f"near or beyond the hot limit of {hot:.0f} K"),
-        (values["spikes"] > 3, "emission lines or spikes were left out"),
-        (values["usable"] & (values["good"] < 0.8), "many bad pixels"),
-    ]
-    flags = tuple(tuple(text for test, text in tests if test[row])
-                  for row in range(len(severity)))
+    found = {
+        "compact": usable & (logg > np.interp(teff, *COMPACT)),
+        "no_metals": usable & (mh < METAL_POOR),
+        "unusable": ~usable,
+        "low_snr": usable & (values["snr"] < LOW_SNR),
+        "unlike_training": _distance(values, limits) > 1.0,
+        "cool_limit": teff < cool,
+        "hot_limit": teff > hot,
+        "emission": values["spikes"] > SPIKES,
+        "bad_pixels": usable & (values["good"] < FEW_GOOD),
+        "implausible_snr": values["claimed_snr"] > IMPLAUSIBLE_SNR,
+        "not_finite": ~values["finite"],
+    }
     if limits.get("prior") == "survey":
-        rare = survey_density(labels) < RARE
-        flags = tuple((*row, _RARE_FLAG) if odd else row
-                      for row, odd in zip(flags, rare & values["usable"], strict=True))
-    edge = (values["teff"] < cool) | (values["teff"] > hot)
-    severity = np.where(edge, np.maximum(severity, 1.5), severity)
-    return flags, np.where(bare | compact, np.maximum(severity, _NO_METALS), severity)
+        found["rare"] = usable & (survey_density(labels) < RARE)
+    bits = np.zeros(len(usable), dtype=np.int64)
+    for name, rows in found.items():
+        bits |= np.where(rows, flag(name).mask, 0)
+    return bits
+
+
+def _distance(values: Mapping[str, np.ndarray], limits: Mapping[str, Any]) -> np.ndarray:
+    """How far beyond its limits a spectrum is: 1 at the limit, growing; shape (N,)."""
+    noise = 1.0 / np.maximum(values["snr"], 1.0)
+    # At low S/N an excess is itself uncertain: 2430 pixels give it to a few percent of the noise.
+    excess = values["excess"] / np.hypot(limits["excess"], 0.3 * noise)
+    unusual = np.sqrt(values["unusual"] / limits["unusual"])
+    strange = np.sqrt(values["strange"] / limits.get("strange", np.inf))
+    distance = np.maximum.reduce([excess, unusual, strange])
+    return np.where(values["usable"] & values["finite"], distance, _UNUSABLE)
+
+
+def severity_of(bits: np.ndarray, values: Mapping[str, np.ndarray],
+                limits: Mapping[str, Any]) -> np.ndarray:
+    """
+    How much errors must grow: one inside the domain, more beyond it.
+
+    Parameters
+    ----------
+    bits : `~numpy.ndarray` of int, shape (N,)
+        From `domain_flags`.
+    values, limits
+        See `domain_flags`.
+
+    Returns
+    -------
+    severity : `~numpy.ndarray`, shape (N,)
+    """
+    def any_of(*names: str) -> np.ndarray:
+        return (bits & sum(flag(name).mask for name in names)) != 0
+
+    severity = _distance(values, limits)
+    severity = np.where(any_of("cool_limit", "hot_limit"), np.maximum(severity, _EDGE), severity)
+    return np.where(any_of("compact", "no_metals"), np.maximum(severity, _NO_METALS), severity)

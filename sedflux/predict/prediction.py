@@ -1,7 +1,11 @@
 """`SEDPrediction`: what is predicted, with its errors and what to know about it."""
 
-from dataclasses import dataclass, field
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from astropy import units as u
@@ -11,6 +15,7 @@ from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
 from sedflux.spectra.grids import SED_RESOLVING_POWER, average_matrix, optical_mean
 from sedflux.spectra.reddening import extinction_curve
+from sedflux.spectra.sed import RelativeErrors
 from sedflux.spectra.spectrum import sed_to_spectrum
 
 __all__ = ["SEDPrediction"]
@@ -42,17 +47,23 @@ class SEDPrediction:
         (N,).
     parts : dict of str to `~numpy.ndarray`
         Rows of the factor whose origin is known, such as ``reddening``, shape of ``flux``.
+    flag_bits : int, or `~numpy.ndarray` of int, shape (N,)
+        The flags as bit masks, see `sedflux.predict.flags`.
+    radial_velocity : float, or `~numpy.ndarray`, shape (N,)
+        Velocity in km/s that was taken out.
     """
 
     wavelength: np.ndarray
     flux: np.ndarray
     diagonal: np.ndarray
     factor: np.ndarray
-    flags: tuple
+    flags: tuple[Any, ...]
     model: str = ""
     sha256: str = ""
-    diagnostics: dict = field(default_factory=dict)
-    parts: dict = field(default_factory=dict)
+    diagnostics: Mapping[str, Any] = field(default_factory=dict)
+    parts: Mapping[str, np.ndarray] = field(default_factory=dict)
+    flag_bits: int | np.ndarray = 0
+    radial_velocity: float | np.ndarray = 0.0
 
     @property
     def single(self):
@@ -66,12 +77,13 @@ class SEDPrediction:
         """One of the stars."""
         if self.single:
             raise InputError("this prediction is of one star and has no rows")
-        return SEDPrediction(
-            self.wavelength, self.flux[row], self.diagonal[row], self.factor[row],
-            self.flags[row], self.model, self.sha256,
-            {name: value[row] for name, value in self.diagnostics.items()},
-            {name: value[row] for name, value in self.parts.items()},
-        )
+        return replace(
+            self, flux=self.flux[row], diagonal=self.diagonal[row], factor=self.factor[row],
+            flags=self.flags[row],
+            diagnostics={name: value[row] for name, value in self.diagnostics.items()},
+            parts={name: value[row] for name, value in self.parts.items()},
+            flag_bits=int(np.broadcast_to(self.flag_bits, len(self))[row]),
+            radial_velocity=float(np.broadcast_to(self.radial_velocity, len(self))[row]))
 
     @property
     def relative_covariance(self):
@@ -144,7 +156,7 @@ class SEDPrediction:
 
     def _reddened(self, curve, ebv, ebv_error):
         """One star behind dust with a given extinction curve."""
-        if not (np.isfinite(ebv) and np.isfinite(ebv_error) and ebv >= 0 and ebv_error >= 0):
+        if not all(np.isfinite(value) and value >= 0 for value in (ebv, ebv_error)):
             raise InputError(f"reddening E(B-V) = {ebv!r} +- {ebv_error!r} must be finite and not "
                              "negative")
         mean = optical_mean(self.wavelength)
@@ -153,9 +165,8 @@ class SEDPrediction:
         # Only the change relative to the optical mean moves a relative SED.
         direction = ebv_error * (curve - mean @ (flux * curve))
         covariance = self.relative_covariance.with_direction(direction)
-        parts = self.parts | {"reddening": direction}
-        return SEDPrediction(self.wavelength, flux, covariance.diagonal, covariance.factor,
-                             self.flags, self.model, self.sha256, self.diagnostics, parts)
+        return replace(self, flux=flux, diagonal=covariance.diagonal, factor=covariance.factor,
+                       parts=dict(self.parts) | {"reddening": direction})
 
     def to_spectrum(self, kind=None, *, wavelengths=None, header=None):
         """
@@ -176,12 +187,17 @@ class SEDPrediction:
         """
         if kind is None:
             from specutils import Spectrum as kind
-        flux, covariance, axis = self.flux, self.covariance, self.wavelength * u.AA
+        flux, errors, axis = self.flux, self._errors(), self.wavelength * u.AA
         if wavelengths is not None:
-            flux, covariance, axis = self._averaged(wavelengths)
-        sigma = covariance.sigma if self.single else np.stack([c.sigma for c in covariance])
+            flux, errors, axis = self._averaged(wavelengths)
+        rows = zip(np.atleast_2d(flux), errors, strict=True)
+        covariance = tuple(one.covariance.scaled(row) for row, one in rows)
+        sigma = np.stack([one.sigma for one in covariance])
+        if self.single:
+            errors, covariance, sigma = errors[0], covariance[0], sigma[0]
         meta = {"model": self.model, "sha256": self.sha256, "flags": self.flags,
-                "covariance": covariance, "diagnostics": self.diagnostics}
+                "flag_bits": self.flag_bits, "errors": errors, "covariance": covariance,
+                "diagnostics": dict(self.diagnostics)}
         if wavelengths is None:
             meta |= {"resolving_power": SED_RESOLVING_POWER, "parts": dict(self.parts)}
         cards = {"SEDMODEL": (self.model, "sedflux model"),
@@ -191,16 +207,27 @@ class SEDPrediction:
             cards["SEDFLAGS"] = ("; ".join(self.flags)[:60] or "none", "reasons to be careful")
         return sed_to_spectrum(kind, axis, flux, sigma, meta=meta, header=cards | (header or {}))
 
+    def _rows(self):
+        """Each star by itself."""
+        return [self] if self.single else [self[row] for row in range(len(self))]
+
+    def _errors(self):
+        """Relative errors of each star."""
+        return tuple(RelativeErrors(self.wavelength, one.relative_covariance, one.parts)
+                     for one in self._rows())
+
     def _averaged(self, wavelengths):
-        """Flux and covariance averaged over the user's pixels, in the user's order."""
+        """Flux and relative errors averaged over the user's pixels, in the user's order."""
         centre = _output_wavelengths(wavelengths, self.wavelength)
         order = np.argsort(centre)
         inverse = np.argsort(order)
         matrix = average_matrix(self.wavelength, centre[order])[inverse]
         flux = (matrix @ np.atleast_2d(self.flux).T).T
-        if self.single:
-            return flux[0], self.covariance.propagate(matrix), wavelengths
-        return flux, tuple(c.propagate(matrix) for c in self.covariance), wavelengths
+        # Relative errors are averaged with the flux as weight.
+        errors = tuple(
+            RelativeErrors(centre, one.covariance.propagate(matrix).scaled(1.0 / row))
+            for one, row in zip(self._rows(), flux, strict=True))
+        return flux[0] if self.single else flux, errors, wavelengths
 
 
 def _output_wavelengths(wavelengths, grid):
@@ -225,10 +252,10 @@ def _output_wavelengths(wavelengths, grid):
 def _stack(parts):
     """Predictions of single stars as one of many."""
     first = parts[0]
-    return SEDPrediction(
-        first.wavelength, np.stack([p.flux for p in parts]),
-        np.stack([p.diagonal for p in parts]), np.stack([p.factor for p in parts]),
-        tuple(p.flags for p in parts), first.model, first.sha256,
-        {name: np.stack([p.diagnostics[name] for p in parts]) for name in first.diagnostics},
-        {name: np.stack([p.parts[name] for p in parts]) for name in first.parts},
-    )
+    arrays = {name: np.stack([getattr(part, name) for part in parts])
+              for name in ("flux", "diagonal", "factor", "flag_bits", "radial_velocity")}
+    return replace(
+        first, **arrays, flags=tuple(part.flags for part in parts),
+        diagnostics={name: np.stack([part.diagnostics[name] for part in parts])
+                     for name in first.diagnostics},
+        parts={name: np.stack([part.parts[name] for part in parts]) for name in first.parts})

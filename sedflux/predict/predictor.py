@@ -1,42 +1,66 @@
 """
-From a spectrum to its SED: the pipeline on one screen.
+A loaded model: from spectra to predicted SEDs.
 
-`predict_sed` takes and gives a `specutils.Spectrum`; `Predictor` takes plain arrays,
-loads its model once, and is made for many spectra.
+`Predictor` takes plain arrays or a `specutils.Spectrum`; both go through one door,
+`sedflux.spectra.arrays.spectrum_arrays`, and one path follows.
 """
 
+from __future__ import annotations
+
+import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
+from astropy import units as u
 
+from sedflux.exceptions import InputError
+from sedflux.libraries.labels import unscale_labels
 from sedflux.predict.checks import (
     RESOLVING_POWER,
-    check_arrays,
     check_coverage,
     check_resolving_power,
     check_velocity,
     refuse_if_none,
     unusable_reasons,
 )
-from sedflux.predict.flags import flag_rows
+from sedflux.predict.flags import domain_flags, flag, sentences, severity_of
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.predict.sigma import calibrated, inflate, with_scatter
-from sedflux.spectra.continuum import remove_continuum, smooth_basis
+from sedflux.spectra.arrays import SpectrumArrays, fill_gaps, spectrum_arrays
+from sedflux.spectra.continuum import remove_continuum
 from sedflux.spectra.grids import input_grid, optical_mean, rebin_spectra, sed_grid
-from sedflux.spectra.reddening import continuum_shapes
+from sedflux.spectra.normalise import input_basis
 from sedflux.spectra.resolution import degrade_spectra
+from sedflux.spectra.spectrum import from_spectrum
 from sedflux.units import LIGHT_KM_S
 
-__all__ = ["Predictor"]
+if TYPE_CHECKING:
+    from specutils import Spectrum
+
+__all__ = ["Predictor", "loaded_predictor"]
 
 #: S/N a pixel beyond which no training spectrum reaches.
 MAX_SNR = 300.0
 #: Positive excursions beyond this, and five sigma, are no stellar spectrum.
 _SPIKE = 0.5
+#: Where the normalised flux is further from zero than this, the fitted continuum crosses zero.
+_NO_CONTINUUM = 1e4
 #: Wavelengths around the input grid that are worth reading, in Angstrom.
 _NEAR = (3900.0, 7150.0)
+#: Spectra that are worked on at a time: so few that they stay in the processor's cache.
 _CHUNK = 256
+#: One rebinning operator serves velocities within this step (km/s), a thirtieth of a pixel.
 _VELOCITY_STEP = 2.0
+#: Numbers behind the flags that users see.
+_DIAGNOSTICS = ("snr", "resolving_power", "misfit", "excess", "unusual", "strange", "teff",
+                "logg", "mh")
+#: What the network answers, and the errors made of it.
+_ANSWERS = ("mean", "label_mean", "misfit", "unusual", "excess", "strange", "diagonal", "factor")
+#: Models that `loaded_predictor` keeps.
+_KEPT = 4
 
 
 class Predictor:
@@ -64,7 +88,7 @@ class Predictor:
     ((575,), True)
     """
 
-    def __init__(self, model=None):
+    def __init__(self, model: str | os.PathLike[str] | None = None) -> None:
         from sedflux.io.download import file_hash
         from sedflux.network.checkpoint import load_network
         from sedflux.predict.models import DEFAULT_MODEL, find_model
@@ -75,11 +99,14 @@ class Predictor:
         self.sha256 = file_hash(path)
         self._grid = input_grid()
         self.wavelength = sed_grid()
-        self._basis = smooth_basis(self._grid.size, shapes=continuum_shapes(self._grid))
+        self._basis = input_basis()
         self._optical_mean = optical_mean(self.wavelength)
+        _use_one_thread_after_fork()
 
-    def predict(self, wavelength, flux, ivar=None, *, mask=None, resolving_power=RESOLVING_POWER,
-                radial_velocity=0.0):
+    def predict(self, wavelength: npt.ArrayLike, flux: npt.ArrayLike,
+                ivar: npt.ArrayLike | None = None, *, mask: npt.ArrayLike | None = None,
+                resolving_power: Any = RESOLVING_POWER,
+                radial_velocity: Any = 0.0) -> SEDPrediction:
         """
         Predict the intrinsic SEDs of N spectra on one wavelength grid.
 
@@ -97,8 +124,8 @@ class Predictor:
         resolving_power : float or array_like, shape (n,), optional
             lambda / FWHM of the spectra, 500 or more; where it varies, all is
             degraded to the least.
-        radial_velocity : float or array_like, shape (N,), optional
-            Velocity of each star in km/s, which is taken out.
+        radial_velocity : float, array_like or Quantity, shape () or (N,), optional
+            Velocity of each star, which is taken out; in km/s if it has no unit.
 
         Returns
         -------
@@ -110,29 +137,70 @@ class Predictor:
         sedflux.exceptions.InputError
             If shapes disagree, values are not finite, or too little is covered.
         """
-        flux, ivar, single, assumed = check_arrays(wavelength, flux, ivar, mask)
-        wavelength = np.asarray(wavelength, dtype=float)
-        velocity = check_velocity(radial_velocity, len(flux))
-        sharp, power = check_resolving_power(resolving_power, wavelength)
-        near = (wavelength > _NEAR[0]) & (wavelength < _NEAR[1])
-        if near.sum() > 2:
-            wavelength, sharp = wavelength[near], sharp[near]
-            flux, ivar = flux[:, near], ivar[:, near]
+        spectra = spectrum_arrays(wavelength, flux, ivar, mask=mask)
+        return self._predict(spectra, resolving_power, radial_velocity)
+
+    def predict_spectrum(self, spectrum: Spectrum, *, resolving_power: Any = None,
+                         radial_velocity: u.Quantity | None = None,
+                         medium: str | None = None) -> SEDPrediction:
+        """
+        Predict the intrinsic SED of a spectrum, or of several on one axis.
+
+        `sedflux.predict_sed` without its last step, the conversion to a spectrum.
+
+        Parameters
+        ----------
+        spectrum : `~specutils.Spectrum`
+            See `sedflux.predict_sed`, as for the other parameters.
+        resolving_power : float or array_like, shape (n,), optional
+        radial_velocity : `~astropy.units.Quantity`, optional
+        medium : {'vacuum', 'air'}, optional
+
+        Returns
+        -------
+        prediction : `~sedflux.SEDPrediction`
+
+        Raises
+        ------
+        sedflux.exceptions.InputError
+            If the spectrum cannot be used; the message says what to do.
+
+        Examples
+        --------
+        >>> from sedflux import Predictor
+        >>> from sedflux.demo import demo_spectrum
+        >>> Predictor().predict_spectrum(demo_spectrum()).radial_velocity
+        -291.0
+        """
+        spectra = from_spectrum(spectrum, medium=medium, resolving_power=resolving_power)
+        power = RESOLVING_POWER if spectra.resolving_power is None else spectra.resolving_power
+        velocity = _velocity_of(spectrum, spectra.meta, radial_velocity)
+        return self._predict(spectra, power, velocity)
+
+    def _predict(self, spectra: SpectrumArrays, resolving_power: Any,
+                 radial_velocity: Any) -> SEDPrediction:
+        """Predict spectra that are checked, chunk by chunk."""
+        velocity = check_velocity(radial_velocity, len(spectra))
+        sharp, power = check_resolving_power(resolving_power, spectra.wavelength)
+        near = fill_gaps(SpectrumArrays(spectra.wavelength, spectra.flux, spectra.ivar, False,
+                                        resolving_power=sharp).near(*_NEAR))
+        wavelength, sharp = near.wavelength, np.asarray(near.resolving_power)
 
         def work(begin):
             rows = slice(begin, begin + _CHUNK)
-            piece = degrade_spectra(wavelength, flux[rows], ivar[rows], sharp, power)
+            piece = degrade_spectra(wavelength, near.flux[rows], near.ivar[rows], sharp, power)
             piece = self._to_grid(wavelength, *piece, velocity[rows])
             reasons = unusable_reasons(*piece)
             return reasons, self._chunk(*piece, power, reasons == "")
 
-        # Piece by piece, so that each stays in the processor's cache; two at a time,
-        # because half of the work (numpy's) uses one core only.
-        begins = range(0, len(flux), _CHUNK)
+        # Two chunks at a time, because half of the work (numpy's) uses one core only.
+        begins = range(0, len(spectra), _CHUNK)
         with ThreadPoolExecutor(max_workers=2) as pool:
             done = list(pool.map(work, begins) if len(begins) > 1 else map(work, begins))
         refuse_if_none(np.concatenate([reasons for reasons, _ in done]))
-        return self._assemble([part for _, part in done], assumed, single)
+        values = {name: np.concatenate([part[name] for _, part in done]) for name in done[0][1]}
+        prediction = self._assemble(values, velocity, spectra.noise_estimated)
+        return prediction[0] if spectra.single else prediction
 
     def _to_grid(self, wavelength, flux, ivar, velocity):
         """Into the rest frame and onto the input grid."""
@@ -149,10 +217,8 @@ class Predictor:
                                                            self._grid)
         return new_flux, new_ivar
 
-    def _chunk(self, flux, ivar, power, usable):
-        """Normalise and predict a few spectra; arrays of what the network says."""
-        import torch
-
+    def _normalised(self, flux, ivar, usable):
+        """Normalised flux and inverse variance of a few spectra, and what was masked."""
         good = ivar > 0
         level = np.array([np.mean(f[g]) if ok else 1.0
                           for f, g, ok in zip(flux, good, usable, strict=True)])[:, None]
@@ -163,48 +229,136 @@ class Predictor:
         if spikes.any():
             ivar = np.where(spikes, 0.0, ivar)
             normalised, new_ivar = remove_continuum(flux, ivar, self._basis, tolerance=1e-7)
-        # A spectrum without a continuum, all noise, says nothing.
-        finite = np.isfinite(normalised).all(axis=1) & np.isfinite(new_ivar).all(axis=1)
-        usable = usable & finite
-        normalised = np.where(finite[:, None], normalised, 0.0)
-        new_ivar = np.where(finite[:, None], new_ivar, 0.0)
+        # A spectrum of noise alone may have no continuum, here and there or anywhere.
+        with np.errstate(invalid="ignore"):
+            none = ~(np.abs(normalised) < _NO_CONTINUUM) | ~np.isfinite(new_ivar)
+        normalised, new_ivar = np.where(none, 0.0, normalised), np.where(none, 0.0, new_ivar)
+        return normalised, new_ivar, spikes.sum(axis=1), usable & ~none.all(axis=1)
+
+    def _chunk(self, flux, ivar, power, usable):
+        """Normalise and predict a few spectra; arrays of what the network says."""
+        normalised, ivar, spikes, usable = self._normalised(flux, ivar, usable)
+        count = np.maximum((ivar > 0).sum(axis=1), 1)
+        claimed = np.sqrt(ivar.sum(axis=1) / count)
         # No training spectrum was better: what is called better is limited by other errors.
-        new_ivar = np.minimum(new_ivar, MAX_SNR**2)
-        # The same number of rows in every product makes a star's result independent
-        # of its company.
-        size = next(size for size in (16, 64, _CHUNK) if len(flux) <= size)
-        padded = [np.zeros((size, self._grid.size), dtype=np.float32) for _ in range(2)]
-        padded[0][: len(flux)], padded[1][: len(flux)] = normalised, new_ivar
-        with torch.inference_mode():
-            output = self.network(*map(torch.from_numpy, padded), torch.full((size,), power))
-            diagonal, factor = self.network.compact_covariance(output)
-        names = ("mean", "label_mean", "misfit", "unusual", "excess", "strange")
-        values = {name: getattr(output, name).numpy()[: len(flux)].astype(float)
-                  for name in names}
-        values |= {"diagonal": diagonal.numpy()[: len(flux)], "factor": factor.numpy()[: len(flux)]}
-        weight = new_ivar.sum(axis=1) / np.maximum((new_ivar > 0).sum(axis=1), 1)
-        values |= {"snr": np.sqrt(weight), "spikes": spikes.sum(axis=1), "usable": usable,
-                   "good": (new_ivar > 0).mean(axis=1),
+        ivar = np.minimum(ivar, MAX_SNR**2)
+        values = self._network_values(normalised, ivar, power)
+        weight = ivar.sum(axis=1) / count
+        values |= {"snr": np.sqrt(weight), "claimed_snr": claimed, "spikes": spikes,
+                   "usable": usable, "good": (ivar > 0).mean(axis=1),
                    "resolving_power": np.full(len(flux), power)}
         values["diagonal"], values["factor"] = calibrated(values, self.metadata["calibration"],
                                                           self.wavelength)
         if "scatter" in self.metadata:
             values["diagonal"], values["factor"] = with_scatter(
                 values, self.metadata["scatter"], self.wavelength)
+        return self._guarded(values)
+
+    def _network_values(self, normalised, ivar, power):
+        """What the network says of a few normalised spectra."""
+        import torch
+
+        # The same number of rows in every product makes a star's result independent
+        # of its company.
+        count = len(normalised)
+        size = next(size for size in (16, 64, _CHUNK) if count <= size)
+        padded = [np.zeros((size, self._grid.size), dtype=np.float32) for _ in range(2)]
+        padded[0][:count], padded[1][:count] = normalised, ivar
+        with torch.inference_mode():
+            output = self.network(*map(torch.from_numpy, padded), torch.full((size,), power))
+            diagonal, factor = self.network.compact_covariance(output)
+        names = ("mean", "label_mean", "misfit", "unusual", "excess", "strange")
+        values = {name: getattr(output, name).numpy()[:count].astype(float) for name in names}
+        return values | {"diagonal": diagonal.numpy()[:count], "factor": factor.numpy()[:count]}
+
+    def _guarded(self, values):
+        """The last guard: what is not finite becomes the mean of the training, and is marked."""
+        finite = np.ones(len(values["mean"]), dtype=bool)
+        for name in _ANSWERS:
+            finite &= np.isfinite(values[name].reshape(len(finite), -1)).all(axis=1)
+        values["finite"] = finite
+        if not finite.all():
+            for name in _ANSWERS:
+                values[name] = np.array(values[name])
+                values[name][~finite] = 0.0
+            values["mean"][~finite] = self.network.sed_mean.numpy()
+            values["diagonal"][~finite] = np.exp(self.network.log_variance_start.numpy())
         return values
 
-    def _assemble(self, parts, assumed, single):
-        """One prediction from the chunks, with flags and errors that grow with them."""
-        values = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        flags, severity = flag_rows(values, self.metadata["domain"])
-        if assumed:
-            flags = tuple((*row, *assumed) for row in flags)
+    def _assemble(self, values, velocity, noise_estimated):
+        """One prediction from what the network says, with flags and errors that grow with them."""
+        limits = self.metadata["domain"]
+        bits = domain_flags(values, limits)
+        if noise_estimated:
+            bits |= flag("noise_estimated").mask
         flux = np.exp(values["mean"])
         flux /= (self._optical_mean @ flux.T).T
-        diagonal, factor = inflate(values, severity, self.network.sed_templates.numpy())
-        diagnostics = {name: values[name] for name in
-                       ("snr", "resolving_power", "misfit", "excess", "unusual", "strange",
-                        "teff", "logg", "mh")}
-        prediction = SEDPrediction(self.wavelength, flux, diagonal, factor, flags, self.name,
-                                   self.sha256, diagnostics)
-        return prediction[0] if single else prediction
+        diagonal, factor = inflate(values, severity_of(bits, values, limits),
+                                   self.network.sed_templates.numpy())
+        labels = unscale_labels(values["label_mean"])
+        values |= {"teff": labels[:, 0], "logg": labels[:, 1], "mh": labels[:, 2]}
+        return SEDPrediction(
+            self.wavelength, flux, diagonal, factor, sentences(bits, limits), self.name,
+            self.sha256, {name: values[name] for name in _DIAGNOSTICS}, flag_bits=bits,
+            radial_velocity=velocity)
+
+
+def _velocity_of(spectrum: Spectrum, meta: dict[str, Any], radial_velocity: Any) -> float:
+    """Velocity in km/s from the argument, the meta or the spectrum itself."""
+    candidates = (radial_velocity, meta.get("radial_velocity"),
+                  getattr(spectrum, "radial_velocity", None), 0.0 * u.km / u.s)
+    value = next(value for value in candidates if value is not None)
+    try:
+        return u.Quantity(value).to_value(u.km / u.s)
+    except (u.UnitConversionError, TypeError, ValueError) as error:
+        raise InputError(
+            f"radial_velocity is {value!r}; give a Quantity in km/s, such as -20 * u.km / u.s"
+        ) from error
+
+
+def loaded_predictor(model: str | os.PathLike[str] | Predictor | None = None) -> Predictor:
+    """
+    A predictor for a model, read once: from a small cache if its file has not changed.
+
+    Parameters
+    ----------
+    model : str, path-like or `Predictor`, optional
+        The packaged default if not given; a predictor is handed back.
+
+    Returns
+    -------
+    predictor : `Predictor`
+
+    Raises
+    ------
+    sedflux.exceptions.ModelError, sedflux.exceptions.WeightsError
+        If the model is unknown, missing or damaged.
+
+    Examples
+    --------
+    >>> from sedflux.predict.predictor import loaded_predictor
+    >>> loaded_predictor() is loaded_predictor("uara.stars1")
+    True
+    """
+    from sedflux.predict.models import DEFAULT_MODEL, find_model
+
+    if isinstance(model, Predictor):
+        return model
+    path = find_model(model)
+    state = path.stat()
+    return _read_once(str(model or DEFAULT_MODEL), str(path), state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=_KEPT)
+def _read_once(model: str, path: str, size: int, time: int) -> Predictor:
+    """Read a model; another size or time of its file is another model."""
+    return Predictor(model)
+
+
+@lru_cache(maxsize=1)
+def _use_one_thread_after_fork() -> None:
+    """In forked processes torch waits for threads that do not exist there: use one."""
+    import torch
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))

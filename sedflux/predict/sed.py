@@ -1,20 +1,26 @@
 """From a `specutils.Spectrum` to its SED."""
 
-from dataclasses import replace
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
 
-from sedflux.exceptions import InputError
-from sedflux.predict.checks import RESOLVING_POWER
-from sedflux.predict.predictor import Predictor
-from sedflux.spectra.spectrum import from_spectrum
+from sedflux.predict.checks import check_reddening
+from sedflux.predict.predictor import Predictor, loaded_predictor
+
+if TYPE_CHECKING:
+    from specutils import Spectrum
 
 __all__ = ["predict_sed"]
 
 
-def predict_sed(spectrum, *, model=None, resolving_power=None, radial_velocity=None,
-                reddening=None, wavelengths=None, medium=None):
+def predict_sed(spectrum: Spectrum, *, model: str | os.PathLike[str] | Predictor | None = None,
+                resolving_power: Any = None, radial_velocity: u.Quantity | None = None,
+                reddening: float | tuple[float, float] | None = None,
+                wavelengths: u.Quantity | None = None, medium: str | None = None) -> Spectrum:
     """
     Predict a star's spectral energy distribution from its spectrum.
 
@@ -51,9 +57,9 @@ def predict_sed(spectrum, *, model=None, resolving_power=None, radial_velocity=N
     -------
     sed : type of ``spectrum``
         F_lambda relative to its mean over 4000-7000 Angstrom, with
-        `~astropy.nddata.StdDevUncertainty`.  ``meta["sedflux"]`` holds model, hash,
-        flags, diagnostics and the `LowRankCovariance` of the flux; ``meta["header"]``
-        the cards that survive writing.
+        `~astropy.nddata.StdDevUncertainty`; `sedflux.covariance_of` gives its covariance.
+        ``meta["sedflux"]`` holds model, hash, flags, diagnostics and the errors;
+        ``meta["header"]`` the cards that survive writing.
 
     Raises
     ------
@@ -68,54 +74,14 @@ def predict_sed(spectrum, *, model=None, resolving_power=None, radial_velocity=N
     >>> sed.flux.shape, sed.uncertainty.uncertainty_type
     ((575,), 'std')
     """
-    arrays = from_spectrum(spectrum, medium=medium, resolving_power=resolving_power)
-    predictor = model if isinstance(model, Predictor) else Predictor(model)
-    power = _first(arrays.resolving_power, RESOLVING_POWER)
-    velocity = _velocity_of(spectrum, arrays.meta, radial_velocity)
-    prediction = predictor.predict(arrays.wavelength, arrays.flux, arrays.ivar,
-                                   resolving_power=power, radial_velocity=velocity)
-    if arrays.flags:
-        prediction = _with_flags(prediction, arrays.flags)
-    if arrays.single:
-        prediction = prediction[0]
-    used = prediction.diagnostics["resolving_power"]
+    dust = None if reddening is None else check_reddening(reddening)
+    prediction = loaded_predictor(model).predict_spectrum(
+        spectrum, resolving_power=resolving_power, radial_velocity=radial_velocity, medium=medium)
+    used, velocity = prediction.diagnostics["resolving_power"], prediction.radial_velocity
     header = {"SEDRPOW": (float(np.ravel(used)[0]), "resolving power of the input, as used"),
               "SEDRV": (float(np.ravel(velocity)[0]), "[km/s] velocity taken out")}
-    if reddening is not None:
-        ebv, error = _check_reddening(reddening)
-        prediction = prediction.reddened(ebv, reddening_error=error)
-        header["SEDEBV"] = (ebv, "[mag] E(B-V) put on the SED")
-        header["SEDEBVER"] = (error, "[mag] its error")
+    if dust is not None:
+        prediction = prediction.reddened(dust[0], reddening_error=dust[1])
+        header |= {"SEDEBV": (dust[0], "[mag] E(B-V) put on the SED"),
+                   "SEDEBVER": (dust[1], "[mag] its error")}
     return prediction.to_spectrum(type(spectrum), wavelengths=wavelengths, header=header)
-
-
-def _first(*values):
-    """The first value that is not None."""
-    return next(value for value in values if value is not None)
-
-
-def _with_flags(prediction, flags):
-    return replace(prediction, flags=tuple((*row, *flags) for row in prediction.flags))
-
-
-def _velocity_of(spectrum, meta, radial_velocity):
-    """Velocity in km/s from the argument, the meta or the spectrum itself."""
-    value = _first(radial_velocity, meta.get("radial_velocity"),
-                   getattr(spectrum, "radial_velocity", None), 0.0 * u.km / u.s)
-    try:
-        return u.Quantity(value).to_value(u.km / u.s)
-    except (u.UnitConversionError, TypeError) as error:
-        raise InputError(
-            f"radial_velocity is {value!r}; give a Quantity in km/s, such as -20 * u.km / u.s"
-        ) from error
-
-
-def _check_reddening(reddening):
-    """E(B-V) and its error from a number or a pair."""
-    pair = np.atleast_1d(np.asarray(reddening, dtype=float))
-    if pair.shape not in ((1,), (2,)) or not np.isfinite(pair).all() or (pair < 0).any():
-        raise InputError(
-            f"reddening is {reddening!r}; give E(B-V), or E(B-V) and its error, "
-            "finite and not negative"
-        )
-    return float(pair[0]), float(pair[1]) if pair.size == 2 else 0.0

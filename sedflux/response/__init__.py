@@ -1,5 +1,6 @@
 """Response curves: one throughput from many stars with uncertain SEDs."""
 
+from sedflux.response import files as files  # registers the formats
 from sedflux.response.curve import ResponseCurve
 from sedflux.response.field import FieldTerms
 from sedflux.response.fit import fit_response, fit_responses

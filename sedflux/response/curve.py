@@ -2,9 +2,15 @@
 
 from dataclasses import dataclass
 from dataclasses import field as default
+from pathlib import Path
 
 import numpy as np
 from astropy import units as u
+from astropy.io.registry import (
+    UnifiedIORegistry,
+    UnifiedReadWrite,
+    UnifiedReadWriteMethod,
+)
 from astropy.table import Table
 from scipy.interpolate import BSpline
 
@@ -12,13 +18,84 @@ from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
 from sedflux.response.counts import count_arrays
 from sedflux.response.field import FieldTerms
-from sedflux.slitless.forward import photons_per_flux
+from sedflux.response.problem import LinearProblem
 from sedflux.spectra.grids import interpolation_matrix, pixel_edges
 from sedflux.spectra.spectrum import sed_to_spectrum
-from sedflux.units import FLAM
+from sedflux.units import FLAM, photons_per_flux
 
-__all__ = ["ResponseCurve", "spline_basis"]
+__all__ = ["FILE_FORMATS", "ResponseCurve", "ResponseRead", "ResponseWrite", "spline_basis"]
 
+
+#: Formats of response files; `sedflux.response.files` registers them.
+FILE_FORMATS = UnifiedIORegistry()
+
+
+class ResponseRead(UnifiedReadWrite):
+    """
+    Read a response that `ResponseCurve.write` wrote as ``fits`` or ``ecsv``.
+
+    Parameters
+    ----------
+    path : path-like
+    format : {'fits', 'ecsv'}, optional
+        ``ecsv`` for a path that ends so, or else ``fits``.
+
+    Returns
+    -------
+    response : `ResponseCurve`
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If the file is missing, damaged or no such response.
+    """
+
+    def __init__(self, instance, cls):
+        super().__init__(instance, cls, "read", registry=FILE_FORMATS)
+
+    def __call__(self, path, *, format=None):
+        """Read a file."""
+        format = _checked_format("read", path, format)
+        return self.registry.read(self._cls, Path(path), format=format)
+
+
+class ResponseWrite(UnifiedReadWrite):
+    """
+    Write a response curve, whole or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+    format : {'fits', 'ecsv', 'axe', 'synphot'}, optional
+        ``ecsv`` for a path that ends so, or else ``fits``.
+    overwrite : bool, optional
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If the format is unknown, or the file exists and must not be overwritten.
+    sedflux.exceptions.WriteError
+        If the file cannot be written.
+    """
+
+    def __init__(self, instance, cls):
+        super().__init__(instance, cls, "write", registry=FILE_FORMATS)
+
+    def __call__(self, path, *, format=None, overwrite=False):
+        """Write a file."""
+        format = _checked_format("write", path, format)
+        self.registry.write(self._instance, path, format=format, overwrite=overwrite)
+
+
+def _checked_format(mode, path, format):
+    """The format that is meant, if it is known."""
+    if format is None:
+        format = "ecsv" if Path(path).suffix == ".ecsv" else "fits"
+    table = FILE_FORMATS.get_formats(ResponseCurve, mode.capitalize())
+    known = [name for name in ("fits", "ecsv", "axe", "synphot") if name in set(table["Format"])]
+    if format not in known:
+        raise InputError(f"format is {format!r}; {', '.join(known)} are allowed")
+    return format
 
 
 def spline_basis(knots, wavelength):
@@ -79,7 +156,7 @@ class ResponseCurve:
     coefficients: np.ndarray | None = None
     root: np.ndarray | None = None
     field: FieldTerms = default(default_factory=FieldTerms)
-    problem: object = default(default=None, repr=False, compare=False)
+    problem: LinearProblem | None = default(default=None, repr=False, compare=False)
 
     @classmethod
     def from_throughput(cls, throughput, *, area):
@@ -152,7 +229,7 @@ class ResponseCurve:
             value = matrix @ np.log(self.throughput)
             factor = (matrix @ self.covariance.factor.T).T
         else:
-            basis = self._basis(wavelength, place)
+            basis = self.basis(wavelength, **place)
             value, factor = basis @ self.coefficients, (basis @ self.root).T
         if systematics:
             factor = np.vstack([factor, *((matrix @ part.factor.T).T
@@ -161,8 +238,21 @@ class ResponseCurve:
         good &= (wavelength >= self.wavelength[0]) & (wavelength <= self.wavelength[-1])
         return value, LowRankCovariance(np.zeros(wavelength.size), factor), good
 
-    def _basis(self, wavelength, place):
-        """Spline and field terms at wavelengths and a place, (p, coefficients)."""
+    def basis(self, wavelength, **place):
+        """
+        Spline and field terms at wavelengths and a place: what multiplies the coefficients.
+
+        Parameters
+        ----------
+        wavelength : `~numpy.ndarray`, shape (p,)
+            Angstrom.
+        x, y, detector, epoch : optional
+            See `evaluate`.
+
+        Returns
+        -------
+        basis : `~numpy.ndarray`, shape (p, coefficients)
+        """
         base = spline_basis(self.knots, wavelength)
         rest = self.coefficients.size - base.shape[1]
         if not rest:
@@ -229,19 +319,6 @@ class ResponseCurve:
         result.mask = ~usable
         return result
 
-    def write(self, path, *, format=None, overwrite=False):
-        """
-        Write the response; see `sedflux.response.files.write_response`.
-        """
-        from sedflux.response.files import write_response
-
-        write_response(self, path, format=format, overwrite=overwrite)
-
-    @staticmethod
-    def read(path):
-        """
-        Read a response that `write` wrote; see `sedflux.response.files.read_response`.
-        """
-        from sedflux.response.files import read_response
-
-        return read_response(path)
+    #: Read and write files; see `sedflux.response.files`.
+    read = UnifiedReadWriteMethod(ResponseRead)
+    write = UnifiedReadWriteMethod(ResponseWrite)

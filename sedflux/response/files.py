@@ -7,55 +7,29 @@ read, and ``synphot`` (WAVELENGTH, THROUGHPUT) what synphot and stsynphot read.
 """
 
 import json
+import warnings
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from astropy import units as u
 from astropy.io import fits
+from astropy.io.fits.verify import VerifyError
 from astropy.table import Table
+from astropy.utils.exceptions import AstropyUserWarning
 
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
-from sedflux.response.curve import ResponseCurve
+from sedflux.response.curve import FILE_FORMATS, ResponseCurve
 from sedflux.response.field import FieldTerms
-from sedflux.slitless.forward import photons_per_flux
+from sedflux.units import photons_per_flux
+from sedflux.writing import write_whole
 
-__all__ = ["FORMATS", "read_response", "write_response"]
+__all__ = ["register_formats"]
 
-FORMATS = ("fits", "ecsv", "axe", "synphot")
 _VERSION = "sedflux-response-1"
 _FIELD_KEYS = ("position", "detectors", "epoch", "size", "epochs", "degree", "scatter")
-
-
-def write_response(response, path, *, format=None, overwrite=False):
-    """
-    Write a response curve.
-
-    Parameters
-    ----------
-    response : `ResponseCurve`
-    path : path-like
-    format : {'fits', 'ecsv', 'axe', 'synphot'}, optional
-        ``ecsv`` for a path that ends so, or else ``fits``.
-    overwrite : bool, optional
-
-    Raises
-    ------
-    sedflux.exceptions.InputError
-        If the format is unknown, or the file exists and must not be overwritten.
-    """
-    path = Path(path)
-    if format is None:
-        format = "ecsv" if path.suffix == ".ecsv" else "fits"
-    if format not in FORMATS:
-        raise InputError(f"format is {format!r}; {', '.join(FORMATS)} are allowed")
-    if not path.parent.is_dir():
-        raise InputError(f"folder {str(path.parent)!r} does not exist; make it first")
-    if path.exists() and not overwrite:
-        raise InputError(f"{str(path)!r} exists; give overwrite=True to replace it")
-    {"fits": _write_fits, "ecsv": _write_ecsv, "axe": _write_axe,
-     "synphot": _write_synphot}[format](response, path)
 
 
 def _curve_table(response):
@@ -101,7 +75,10 @@ def _write_fits(response, path):
     stars = []
     if response.stars is not None and len(response.stars):
         stars = [fits.BinTableHDU(response.stars, name="STARS")]
-    fits.HDUList([primary, table, header, *stars, *images]).writeto(path, overwrite=True)
+    hdus = [primary, table, header, *stars, *images]
+    for number, hdu in enumerate(hdus[1:]):
+        primary.header[f"NEED{number}"] = (hdu.name, "extension that must be there")
+    fits.HDUList(hdus).writeto(path, checksum=True)
 
 
 def _write_ecsv(response, path):
@@ -109,7 +86,7 @@ def _write_ecsv(response, path):
     table.meta = {"sedflux": _header(response) | {
         "arrays": {name: np.asarray(value, dtype=float).tolist()
                    for name, value in _arrays(response).items()}}}
-    table.write(path, format="ascii.ecsv", overwrite=True)
+    table.write(path, format="ascii.ecsv")
 
 
 def _good(response):
@@ -131,7 +108,7 @@ def _write_axe(response, path):
                fits.Column("ERROR", "E", array=scale * relative)]
     hdu = fits.BinTableHDU.from_columns(columns)
     hdu.header["AREA"] = (response.area.to_value(u.cm**2), "[cm2] collecting area")
-    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path, overwrite=True)
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path, checksum=True)
 
 
 def _write_synphot(response, path):
@@ -144,42 +121,34 @@ def _write_synphot(response, path):
     columns = [fits.Column("WAVELENGTH", "D", array=wavelength, unit="ANGSTROMS"),
                fits.Column("THROUGHPUT", "D", array=np.r_[0.0, value, 0.0])]
     hdu = fits.BinTableHDU.from_columns(columns)
-    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path, overwrite=True)
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path, checksum=True)
 
 
-def read_response(path):
-    """
-    Read a response that `write_response` wrote as ``fits`` or ``ecsv``.
-
-    Parameters
-    ----------
-    path : path-like
-
-    Returns
-    -------
-    response : `ResponseCurve`
-
-    Raises
-    ------
-    sedflux.exceptions.InputError
-        If the file is missing or no such response.
-    """
+def _read(path, read):
+    """A response from a file, or what is wrong with it."""
     path = Path(path)
     if not path.is_file():
         raise InputError(f"response file {str(path)!r} does not exist")
     try:
-        header, table, arrays, stars = (_read_ecsv if path.suffix == ".ecsv" else _read_fits)(path)
-    except (OSError, KeyError, ValueError) as error:
+        return _response(*read(path))
+    except (OSError, KeyError, ValueError, TypeError, IndexError, VerifyError,
+            AstropyUserWarning) as error:
         raise InputError(
-            f"{path.name} is no response of sedflux ({error}); files for aXe and synphot go to "
-            "ResponseCurve.from_throughput") from error
-    return _response(header, table, arrays, stars)
+            f"{path.name} is no response of sedflux, or damaged ({error}); files for aXe and "
+            "synphot go to ResponseCurve.from_throughput") from error
 
 
 def _read_fits(path):
-    with fits.open(path, memmap=False) as hdus:
+    with (warnings.catch_warnings(), open(path, "rb") as stream,
+          fits.open(stream, memmap=False, checksum=True) as hdus):
+        # A checksum that fails, or a file that is cut, is an error and no warning.
+        warnings.simplefilter("error", AstropyUserWarning)
         if hdus[0].header.get("SEDFLUX") != _VERSION:
             raise ValueError(f"its format is {hdus[0].header.get('SEDFLUX')!r}")
+        needed = {value for name, value in hdus[0].header.items() if name.startswith("NEED")}
+        missing = needed - {hdu.name for hdu in hdus}
+        if missing:
+            raise ValueError(f"its extension {min(missing)} is missing")
         table = Table.read(hdus["RESPONSE"])
         header = json.loads(str(hdus["HEADER"].data["JSON"][0]))
         arrays = {hdu.name: np.asarray(hdu.data, dtype=float) for hdu in hdus
@@ -219,3 +188,20 @@ def _response(header, table, arrays, stars):
         effective_stars=np.asarray(table["STARS"], float) if "STARS" in table.colnames else None,
         stars=stars, knots=arrays.get("KNOTS"), coefficients=arrays.get("COEFFICIENTS"),
         root=arrays.get("ROOT"), field=FieldTerms(**terms))
+
+
+def _write(response, path, write, *, overwrite):
+    write_whole(path, partial(write, response), overwrite=overwrite)
+
+
+def register_formats():
+    """Make `ResponseCurve.read` and `ResponseCurve.write` know the formats."""
+    writers = {"fits": _write_fits, "ecsv": _write_ecsv, "axe": _write_axe,
+               "synphot": _write_synphot}
+    for name, write in writers.items():
+        FILE_FORMATS.register_writer(name, ResponseCurve, partial(_write, write=write))
+    for name, read in {"fits": _read_fits, "ecsv": _read_ecsv}.items():
+        FILE_FORMATS.register_reader(name, ResponseCurve, partial(_read, read=read))
+
+
+register_formats()

@@ -13,6 +13,7 @@ from astropy import units as u
 from sedflux.exceptions import InputError
 from sedflux.response.iterate import fit_stars
 from sedflux.response.options import Options, field_values, saturation_rate
+from sedflux.response.outliers import INCONSISTENT
 from sedflux.response.stars import read_stars
 from sedflux.response.systematics import LIBRARY_ERROR, TRUTH_SCALE
 from sedflux.slitless.line_spread import LineSpread
@@ -185,7 +186,7 @@ def fit_responses(counts, seds, bands, *, names=None, **options):
 
     found = {band: fit(band, None) for band in counts}
     strange = {str(row["name"]): f"in {band}: {row['reason']}" for band, response in found.items()
-               for row in response.stars if row["reason"].startswith("off by")}
+               for row in response.stars if row["kind"] == INCONSISTENT}
     for band, response in found.items():
         used = {str(row["name"]) for row in response.stars if row["used"]}
         if used & set(strange):

@@ -13,10 +13,11 @@ from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError, SedfluxWarning
 from sedflux.response.curve import ResponseCurve, spline_basis
 from sedflux.response.field import FieldTerms
+from sedflux.response.outliers import Rejection, find_rejections, noise_models
 from sedflux.response.problem import LinearProblem
 from sedflux.response.solve import (
     Design,
-    Prior,
+    SmoothnessPrior,
     normal_equations,
     root_of_inverse,
     solve,
@@ -30,12 +31,6 @@ __all__ = ["ResponseFit", "fit_stars"]
 
 #: Residuals beyond this many sigma begin to lose weight (Huber 1964).
 _HUBER = 3.0
-#: A star is rejected if its SED's errors would be as unlikely as this, ...
-_IMPROBABLE = 1e-5
-#: ... or one of them were larger than this many sigma, ...
-_LARGEST = 5.0
-#: ... or this share of its nodes deviated by more than five sigma.
-_SPOILED = 0.2
 #: Relative width over which expected counts must reach this precision to be trusted.
 _PRECISION = 0.1
 #: Largest change of ln T in one step.
@@ -43,10 +38,10 @@ _STEP = 1.0
 _FLOOR = 1e-3
 #: Median of the modulus of a standard normal variable.
 _MEDIAN = 0.6745
-#: Common deviations, in units of the errors, that are worth a warning, and that are none.
-_DOUBTFUL, _HOPELESS = 2.0, 8.0
-#: Stars of a first fit, where there are many.
-_FEW = 120
+#: Deviations that all stars share, in units of the errors: worth a warning, and an error.
+_WARN_DEVIATION, _MAX_DEVIATION = 2.0, 8.0
+#: Stars of the first fit that gives the starting curve, where there are many stars.
+_FIRST_FIT_STARS = 120
 
 
 def fit_stars(stars, options, *, field=None, terms=None, fwhm=None):
@@ -69,10 +64,10 @@ def fit_stars(stars, options, *, field=None, terms=None, fwhm=None):
     """
     field = field or FieldTerms()
     whole = ResponseFit(stars, options, field, terms, fwhm)
-    if len(stars) < 3 * _FEW:
+    if len(stars) < 3 * _FIRST_FIT_STARS:
         return whole.run()
     # Some of many stars show already where the response lies.
-    rows = np.linspace(0, len(stars) - 1, _FEW).astype(int)
+    rows = np.linspace(0, len(stars) - 1, _FIRST_FIT_STARS).astype(int)
     part = ResponseFit(stars.take(rows), options, field, None if terms is None else terms[rows],
                        fwhm, knots=whole.knots)
     try:
@@ -102,7 +97,7 @@ class ResponseFit:
         smooth = field.basis(stars.nodes, (self.low, self.high))
         self.at_nodes = spline_basis(self.knots, stars.nodes)
         self.fine_base = spline_basis(self.knots, stars.fine)
-        # What counts feel of ln T is blurred as they are.
+        # Counts constrain ln T after convolution with the line-spread function.
         felt = self.at_nodes if stars.spread is None else interpolation_matrix(
             stars.fine, np.clip(stars.nodes, *stars.fine[[0, -1]])) @ (
                 stars.spread @ self.fine_base)
@@ -115,9 +110,9 @@ class ResponseFit:
         self.k = self.design.base.shape[1]
         self.inflation = np.ones(len(stars))
         self.pixel_weight = np.ones(stars.rate.size)
-        self.reasons = {}
+        self.rejections = {}
         self.common = (1.0, 1.0)
-        self.noise = _noise_models(stars)
+        self.noise = noise_models(stars)
         self.local = np.ones(self.k - 2)
         self.common_modes, self.own = self._common_modes()
 
@@ -189,7 +184,7 @@ class ResponseFit:
 
     def _linearise(self, beta):
         """Expected counts, residuals and weights at the present response."""
-        stars, a, b = self.stars, *self.noise
+        stars, (a, b) = self.stars, self.noise
         density = stars.density(self._throughput(beta))
         expected = stars.expected(density)
         # Errors taken from noisy counts favour low ones; the model's counts do not.
@@ -250,7 +245,7 @@ class ResponseFit:
         fixed[rest, rest] = self.field.scatter**-2
         # A level that no star fixes at all is still a number.
         fixed[np.arange(self.k), np.arange(self.k)] += 1e-6
-        return Prior(rough, fixed, self.k - 2)
+        return SmoothnessPrior(rough, fixed, self.k - 2)
 
     def _adapt(self, beta):
         """Let the spline bend more where it bends more already: at the edges of a band."""
@@ -278,46 +273,26 @@ class ResponseFit:
         self.pixel_weight[size > 2.5 * _HUBER] = 0.0
         limit = chi2_distribution.ppf(0.99, np.maximum(found.mode_number, 1))
         self.inflation = np.maximum(found.mode_chi2 / np.maximum(limit, 1e-9), 1.0)
-        self.reasons = self._reject(found, size)
-        for row in self.reasons:
+        self.rejections = find_rejections(found, size, self.stars.star)
+        for row in self.rejections:
             self.inflation[row] = np.inf
 
     def _judge(self):
         """Say so if stars and SEDs do not belong together, or errors are too small."""
         pixels, seds = self.common
         none = not np.isfinite(self.inflation).any()
-        if none or (len(self.stars) > 2 and max(pixels, seds) > _HOPELESS):
-            reason = next(iter(self.reasons.values()), "")
+        if none or (len(self.stars) > 2 and max(pixels, seds) > _MAX_DEVIATION):
+            reason = next((one.reason for one in self.rejections.values()), "")
             raise InputError(
                 f"all {len(self.stars)} stars were rejected: they deviate from any common response "
                 f"by {pixels:.0f} times the noise and {seds:.0f} times the errors of their SEDs"
                 f"{'; ' * bool(reason)}{reason}.  Check fluxes, units, area and line-spread "
                 "function, or use robust=False to see the fit")
-        if len(self.stars) > 2 and max(pixels, seds) > _DOUBTFUL:
+        if len(self.stars) > 2 and max(pixels, seds) > _WARN_DEVIATION:
             warnings.warn(
                 f"stars deviate from their common response by {pixels:.1f} times the noise of the "
                 f"counts and {seds:.1f} times the errors of their SEDs: one of these is too small, "
                 "and so are the errors of the response", SedfluxWarning, stacklevel=4)
-
-    def _reject(self, found, size):
-        """Reasons to leave stars out, by number."""
-        stars = self.stars
-        count = np.maximum(np.bincount(stars.star, minlength=len(stars)), 1)
-        spoiled = np.bincount(stars.star, size > 5.0, len(stars)) / count
-        chance = chi2_distribution.sf(found.mode_chi2, np.maximum(found.mode_number, 1))
-        reasons = {}
-        if len(stars) < 3:
-            return reasons
-        for row in range(len(stars)):
-            if spoiled[row] > _SPOILED:
-                reasons[row] = (f"{100 * spoiled[row]:.0f} % of its pixels deviate by more than 5 "
-                                "sigma: contaminated, or of another spectral type")
-            elif found.largest[row] > _LARGEST or chance[row] < _IMPROBABLE:
-                reasons[row] = (
-                    f"off by {found.largest[row]:.1f} sigma of its SED (chi2 "
-                    f"{found.mode_chi2[row]:.0f} for {found.mode_number[row]}): variable, "
-                    "blended, or a wrong SED, dust or magnitude")
-        return reasons
 
     def _gather(self, beta, inverse, smoothness):
         """The result, with what is needed to judge it."""
@@ -365,44 +340,26 @@ class ResponseFit:
     def _star_table(self, found, chi2, pixels, residual):
         """One row a star, those that could not be used at the end."""
         used = np.isfinite(self.inflation)
-        rows = [{"name": name, "used": bool(used[row]), "reason": self.reasons.get(row, ""),
+        none = Rejection("", "")
+        rows = [{"name": name, "used": bool(used[row]),
+                 "kind": self.rejections.get(row, none).kind,
+                 "reason": self.rejections.get(row, none).reason,
                  "weight": float(1.0 / self.inflation[row]), "pixels": int(pixels[row]),
                  "chi2": float(chi2[row]), "sed_chi2": float(found.mode_chi2[row]),
                  "sed_number": int(found.mode_number[row]),
                  "largest": float(found.largest[row]),
                  "offset": float(np.median(residual[row]))}
                 for row, name in enumerate(self.stars.name)]
-        rows += [{"name": name, "used": False, "reason": reason, "weight": 0.0, "pixels": 0,
-                  "chi2": np.nan, "sed_chi2": np.nan, "sed_number": 0, "largest": np.nan,
-                  "offset": np.nan} for name, reason in self.stars.rejected.items()]
+        rows += [{"name": name, "used": False, "kind": one.kind, "reason": one.reason,
+                  "weight": 0.0, "pixels": 0, "chi2": np.nan, "sed_chi2": np.nan,
+                  "sed_number": 0, "largest": np.nan, "offset": np.nan}
+                 for name, one in self.stars.rejected.items()]
         return Table(rows)
 
 
 def _with_row(modes, row):
     """Modes (N, r, g) with one more, (N, g)."""
     return np.concatenate([modes, row[:, None].astype(np.float32)], axis=1)
-
-
-def _noise_models(stars):
-    """
-    ``variance = a + b rate`` of each star, NaN where its errors are not so.
-
-    A straight line through variances and rates: photon noise and background.
-    """
-    size, star = len(stars), stars.star
-    count = np.bincount(star, minlength=size)
-    level = np.maximum(np.bincount(star, np.abs(stars.rate), size) / count, 1e-300)
-    x, y = stars.rate / level[star], stars.variance / level[star] ** 2
-    mean_x, mean_y = (np.bincount(star, value, size) / count for value in (x, y))
-    dx, dy = x - mean_x[star], y - mean_y[star]
-    square = np.bincount(star, dx * dx, size)
-    slope = np.divide(np.bincount(star, dx * dy, size), square, out=np.zeros(size),
-                      where=square > 0)
-    start = mean_y - slope * mean_x
-    left = np.bincount(star, (dy - slope[star] * dx) ** 2, size) / count
-    fits = (np.sqrt(left) < 0.05 * mean_y) & (slope >= 0) & (start >= -1e-3 * mean_y) & (count > 8)
-    a = np.where(fits, np.maximum(start, 1e-3 * mean_y) * level**2, np.nan)
-    return a, np.where(fits, slope * level, np.nan)
 
 
 def _smooth_guard(good):

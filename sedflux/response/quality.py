@@ -24,7 +24,7 @@ def _problem(response):
 
 def _at_nodes(response):
     """Spline basis of the base at the nodes, (g, n), zero for field terms."""
-    return response._basis(response.wavelength, {})
+    return response.basis(response.wavelength)
 
 
 def _whitened_design(problem, row):

@@ -12,8 +12,8 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, eigh
 from scipy.optimize import minimize_scalar
 
-__all__ = ["Design", "Prior", "StarStatistics", "normal_equations", "root_of_inverse", "solve",
-           "star_information", "star_statistics"]
+__all__ = ["Design", "SmoothnessPrior", "StarStatistics", "normal_equations", "root_of_inverse",
+           "solve", "star_information", "star_statistics"]
 
 _CHUNK = 256
 #: Range of the standard deviation of ln T's second differences that evidence may choose.
@@ -59,7 +59,7 @@ class Design:
 
 
 @dataclass(frozen=True)
-class Prior:
+class SmoothnessPrior:
     """
     Gaussian prior of the coefficients, about zero.
 
@@ -180,7 +180,7 @@ def star_statistics(modes, weight, own, residual):
         value, vector = np.linalg.eigh(weighted @ scaled.transpose(0, 2, 1))
         value = np.clip(value, 0.0, None)
         along = (vector.transpose(0, 2, 1) @ (weighted @ residual[rows][:, :, None]))[..., 0]
-        # Directions of which the noise hides all say nothing.
+        # Skip directions dominated by noise.
         spoken = value > 1e-3
         square = np.where(spoken, along**2 / np.where(spoken, value * (1.0 + value), 1.0), 0.0)
         amplitude = (vector @ (along / (1.0 + value))[:, :, None])[..., 0]
@@ -209,7 +209,7 @@ def solve(normal, right, present, prior, smoothness=None):
         Of the residuals at the present coefficients.
     present : `~numpy.ndarray`, shape (n,)
         Where the problem was linearised.
-    prior : `Prior`
+    prior : `SmoothnessPrior`
     smoothness : float, optional
         Standard deviation of ln T's second differences; chosen if not given.
 

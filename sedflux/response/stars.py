@@ -14,6 +14,7 @@ from scipy import sparse
 
 from sedflux.exceptions import InputError
 from sedflux.response.counts import MIN_PIXELS, count_arrays, faults
+from sedflux.response.outliers import EXCLUDED, UNUSABLE, Rejection
 from sedflux.slitless.forward import (
     blur_operator,
     distinct_points,
@@ -23,7 +24,7 @@ from sedflux.slitless.forward import (
 )
 from sedflux.spectra.grids import integral_matrix, interpolation_matrix, pixel_edges
 from sedflux.spectra.resolution import FWHM_PER_SIGMA, lsf_matrix
-from sedflux.spectra.spectrum import from_sed
+from sedflux.spectra.sed import from_sed
 
 __all__ = ["Stars", "read_stars"]
 
@@ -42,7 +43,7 @@ class Stars:
     ----------
     name : list of str
         Of the usable stars.
-    rejected : dict of str to str
+    rejected : dict of str to `~sedflux.response.outliers.Rejection`
         Why others cannot be used.
     row : `~numpy.ndarray`, shape (N,)
         Places of the usable stars among those given.
@@ -200,13 +201,12 @@ def _read_one(counts, sed, row, name, options):
     reason = faults(np.where(good, rate, 0.0), np.where(good, variance, np.inf))
     if reason:
         return reason
-    meta = (sed.meta or {}).get("sedflux", {})
     # Without a line-spread function SEDs are taken to be as blurred as the counts.
     power = None
     if options["blurred"]:
-        power = options["sed_resolving_power"] or meta.get("resolving_power")
+        power = options["sed_resolving_power"] or arrays.resolving_power
     return _Star(name, row, pixels, good, pixels[good], edges[:-1][good], edges[1:][good],
-                 rate[good], variance[good], arrays, power, meta.get("parts", {}))
+                 rate[good], variance[good], arrays, power, dict(arrays.parts))
 
 
 def read_stars(counts, seds, *, area, names=None, line_spread=None, second_order=None,
@@ -240,15 +240,15 @@ def read_stars(counts, seds, *, area, names=None, line_spread=None, second_order
     found, rejected = [], {}
     for row, (one, sed) in enumerate(zip(counts, seds, strict=True)):
         if exclude and names[row] in exclude:
-            rejected[names[row]] = exclude[names[row]]
+            rejected[names[row]] = Rejection(EXCLUDED, exclude[names[row]])
             continue
         star = _read_one(one, sed, row, names[row], options)
         if isinstance(star, str):
-            rejected[names[row]] = star
+            rejected[names[row]] = Rejection(UNUSABLE, star)
         else:
             found.append(star)
     if not found:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in list(rejected.items())[:5])
+        reasons = "; ".join(f"{name}: {one.reason}" for name, one in list(rejected.items())[:5])
         raise InputError(f"none of the {len(rejected)} stars can be used: {reasons}")
     return _assemble(found, rejected, area, line_spread, second_order)
 

@@ -1,52 +1,115 @@
-"""Counts of simulated stars on a detector."""
+"""Count rates of simulated stars on a detector, and their noise."""
+
+from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from astropy import units as u
+from scipy import sparse
 
 from sedflux.exceptions import InputError
-from sedflux.slitless.forward import blur_operator, distinct_points, fine_grid, sed_operator
+from sedflux.slitless.forward import fine_operators, sed_operator
+from sedflux.slitless.instrument import SlitlessBand
+from sedflux.spectra.grids import integral_matrix
 
-__all__ = ["BandOperators", "electrons", "neighbour"]
+__all__ = ["BandOperators", "contaminating_light", "noisy_rates"]
+
+#: Pixels by which the fine grid is wider than the detector, for shifted spectra.
+_MARGIN = 3.0
+#: Points of the fine grid to a pixel without a line-spread function.
+_POINTS_PER_PIXEL = 6
+#: Variance in electrons that keeps sigma above zero where there is no signal and no noise.
+_LEAST_VARIANCE = 1e-6
+#: Contaminated spectra, in round numbers: the other star's light begins somewhere in the first
+#: 70 % of the spectrum, within 2 % of its length, and has 10-60 % of the star's own light.
+_LAST_START, _ONSET, _CONTAMINATION = 0.3, 0.02, (0.1, 0.6)
 
 
 class BandOperators:
-    """Fine grid and line-spread operator of one band, made once."""
+    """
+    Fine grid, photons, effective area and line-spread function of one band, computed once.
 
-    def __init__(self, band, source):
+    Parameters
+    ----------
+    band : `~sedflux.SlitlessBand`
+        With a throughput.
+    source : `~sedflux.simulate.stars.LibraryStars` or `~sedflux.simulate.stars.ModelStars`
+        Gives the wavelengths and the resolving power of the SEDs.
+
+    Attributes
+    ----------
+    fine : `~numpy.ndarray`, shape (m,)
+        Fine grid in Angstrom.
+    effective_area : `~numpy.ndarray`, shape (m,)
+        Collecting area times throughput in cm2.
+    """
+
+    def __init__(self, band: SlitlessBand, source: Any) -> None:
         if band.throughput is None:
             raise InputError(f"band {band.name!r} has no throughput; give one with "
                              "band.with_throughput(path)")
-        self.band = band
         pixels = band.wavelengths()
-        margin = 3.0 * np.diff(pixels).max()
+        margin = _MARGIN * np.diff(pixels).max()
         low, high = pixels[0] - margin, pixels[-1] + margin
-        points = np.concatenate([source.wavelength, band.throughput.wavelength])
-        if band.line_spread is None:
-            even = np.linspace(low, high, 6 * pixels.size)
-            self.fine = distinct_points(np.r_[even, points], low, high)
-            self.spread = None
-        else:
-            self.fine = fine_grid(low, high, band.line_spread, extra=points,
-                                  limits=source.wavelength[[0, -1]])
-            self.spread = blur_operator(self.fine, band.line_spread)
-        self.photons = sed_operator(source.wavelength, self.fine,
-                                    sed_resolving_power=source.resolving_power)
-        self.passed = band.area.to_value(u.cm**2) * band.throughput(self.fine)
+        self.fine, self._blur = fine_operators(
+            low, high, band.line_spread, limits=source.wavelength[[0, -1]],
+            extra=np.concatenate([source.wavelength, band.throughput.wavelength]),
+            points=np.linspace(low, high, _POINTS_PER_PIXEL * pixels.size))
+        self._photons = sed_operator(source.wavelength, self.fine,
+                                     sed_resolving_power=source.resolving_power)
+        self.effective_area = band.area.to_value(u.cm**2) * band.throughput(self.fine)
 
-    def density(self, flux, change):
-        """Electrons a second and Angstrom on the fine grid, (N, m)."""
-        rate = self.passed * change * (self.photons @ flux.T).T
-        return rate if self.spread is None else (self.spread @ rate.T).T
+    def rate_density(self, flux: np.ndarray, factor: float | np.ndarray = 1.0) -> np.ndarray:
+        """
+        Count rates per Angstrom on the fine grid.
+
+        Parameters
+        ----------
+        flux : `~numpy.ndarray`, shape (N, n)
+            SEDs in erg/s/cm2/Angstrom.
+        factor : float or `~numpy.ndarray`, shape (N, m), optional
+            Throughput over that of the band.
+
+        Returns
+        -------
+        density : `~numpy.ndarray`, shape (N, m)
+            Electrons a second and Angstrom.
+        """
+        density = self.effective_area * factor * (self._photons @ flux.T).T
+        return density if self._blur is None else (self._blur @ density.T).T
+
+    def pixel_integrals(self, edges: np.ndarray) -> sparse.csr_matrix:
+        """Integrals over the pixels with given edges (p + 1,), sparse (p, m)."""
+        return integral_matrix(self.fine, edges[:-1], edges[1:])
 
 
-def neighbour(pixels, other, rate, rng):
-    """Light of another star that overlaps part of the spectrum."""
-    begin = rng.uniform(pixels[0], pixels[-1] - 0.3 * np.ptp(pixels))
-    inside = 1.0 / (1.0 + np.exp(-(pixels - begin) / (0.02 * np.ptp(pixels))))
-    return inside * other * rng.uniform(0.1, 0.6) * rate.sum() / max(other.sum(), 1e-300)
+def contaminating_light(pixels: np.ndarray, other: np.ndarray, rate: np.ndarray,
+                        rng: np.random.Generator) -> np.ndarray:
+    """
+    Light of another star on part of a spectrum.
+
+    Parameters
+    ----------
+    pixels : `~numpy.ndarray`, shape (p,)
+        Wavelengths in Angstrom.
+    other, rate : `~numpy.ndarray`, shape (p,)
+        Count rates of the other star and of the star itself.
+    rng : `numpy.random.Generator`
+
+    Returns
+    -------
+    light : `~numpy.ndarray`, shape (p,)
+        Count rates to add.
+    """
+    length = np.ptp(pixels)
+    begin = rng.uniform(pixels[0], pixels[-1] - _LAST_START * length)
+    inside = 1.0 / (1.0 + np.exp(-(pixels - begin) / (_ONSET * length)))
+    return inside * other * rng.uniform(*_CONTAMINATION) * rate.sum() / max(other.sum(), 1e-300)
 
 
-def electrons(rate, band, exposure, rng):
+def noisy_rates(rate: np.ndarray, band: SlitlessBand, exposure: float,
+                rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """
     Count rates with photon, background and read noise, and their errors as measured.
 
@@ -66,6 +129,6 @@ def electrons(rate, band, exposure, rng):
     background = (band.sky + band.dark) * band.height * exposure + band.height * band.read_noise**2
     electrons = np.clip(rate, 0.0, None) * exposure
     noisy = electrons + rng.standard_normal(rate.size) * np.sqrt(electrons + background)
-    # A pipeline knows the noisy counts alone.
-    sigma = np.sqrt(np.clip(noisy, 0.0, None) + background + 1e-6)
+    # A pipeline estimates errors from the noisy counts, the only ones it has.
+    sigma = np.sqrt(np.clip(noisy, 0.0, None) + background + _LEAST_VARIANCE)
     return noisy / exposure, sigma / exposure

@@ -1,11 +1,24 @@
-"""A simulated field with its truth."""
+"""A simulated field: counts, SEDs and the truth."""
 
+from __future__ import annotations
+
+import os
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy import units as u
+from astropy.io import fits
 from astropy.table import Table
+
+from sedflux.exceptions import WriteError
+from sedflux.slitless.instrument import SlitlessBand
+from sedflux.writing import write_whole
+
+if TYPE_CHECKING:
+    from specutils import Spectrum
 
 __all__ = ["SimulatedField"]
 
@@ -13,68 +26,89 @@ __all__ = ["SimulatedField"]
 @dataclass(frozen=True)
 class SimulatedField:
     """
-    A simulated field and its truth.
+    A simulated field: counts, SEDs and the truth.
 
     Attributes
     ----------
     bands : dict of str to `~sedflux.SlitlessBand`
     counts : dict of str to list of `~specutils.Spectrum`
-        Extracted spectra of each band, counts (electrons) a second and pixel.
+        Extracted spectra of each band, in counts (electrons) per second and pixel.
     seds : list of `~specutils.Spectrum`
-        Predicted, reddened, on an absolute scale.
+        Predicted SEDs, reddened and scaled to a magnitude.
     truth : `~astropy.table.Table`
-        One row a star: name, labels, magnitude, E(B-V), S/N, position, detector, epoch,
-        kind of outlier, grey factors and shifts.
+        One row a star: name, labels, S/N, magnitude, E(B-V), position, detector, epoch, kind
+        of outlier, grey factors and wavelength shifts.
     wavelength : `~numpy.ndarray`, shape (n,)
+        Of the true SEDs, in Angstrom.
     flux : `~numpy.ndarray`, shape (N, n)
         True SEDs in erg/s/cm2/Angstrom.
     """
 
-    bands: dict
-    counts: dict
-    seds: list
+    bands: dict[str, SlitlessBand]
+    counts: dict[str, list[Spectrum]]
+    seds: list[Spectrum]
     truth: Table
     wavelength: np.ndarray = field(repr=False)
     flux: np.ndarray = field(repr=False)
 
     @property
-    def names(self):
+    def names(self) -> list[str]:
         """Names of the stars."""
         return [str(name) for name in self.truth["name"]]
 
-    def write(self, folder):
+    def write(self, folder: str | os.PathLike[str]) -> Path:
         """
         Write spectra that specutils reads, SEDs with their covariance, and the truth.
+
+        The files are ``counts/BAND/NAME.fits``, ``seds/NAME.fits``,
+        ``throughput_BAND.ecsv``, ``truth.ecsv`` and ``true_seds.fits``.  Files of these names
+        are replaced.
 
         Parameters
         ----------
         folder : path-like
-            Gets ``counts/BAND/NAME.fits``, ``seds/NAME.fits``, ``throughput_BAND.ecsv``,
-            ``truth.ecsv`` and ``true_seds.fits``.
+            Made if it does not exist.
 
         Returns
         -------
         folder : `~pathlib.Path`
-        """
-        from astropy.io import fits
 
+        Raises
+        ------
+        sedflux.exceptions.WriteError
+            If a folder cannot be made or a file cannot be written.
+        """
         from sedflux.io.sed import write_sed
 
         folder = Path(folder)
-        (folder / "seds").mkdir(parents=True, exist_ok=True)
+        _make_folder(folder / "seds")
         for name, sed in zip(self.names, self.seds, strict=True):
             write_sed(sed, folder / "seds" / f"{name}.fits", overwrite=True)
         for band, spectra in self.counts.items():
-            (folder / "counts" / band).mkdir(parents=True, exist_ok=True)
+            _make_folder(folder / "counts" / band)
             for name, spectrum in zip(self.names, spectra, strict=True):
-                spectrum.write(folder / "counts" / band / f"{name}.fits",
-                               format="tabular-fits", overwrite=True)
-            throughput = self.bands[band].throughput
-            Table({"WAVELENGTH": throughput.wavelength * u.AA,
-                   "THROUGHPUT": throughput.value}).write(
-                folder / f"throughput_{band}.ecsv", overwrite=True)
-        self.truth.write(folder / "truth.ecsv", overwrite=True)
-        fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(self.wavelength, name="WAVELENGTH"),
-                      fits.ImageHDU(self.flux, name="FLUX")]).writeto(
-            folder / "true_seds.fits", overwrite=True)
+                write_whole(folder / "counts" / band / f"{name}.fits",
+                            partial(spectrum.write, format="tabular-fits"))
+            table = _throughput_table(self.bands[band])
+            write_whole(folder / f"throughput_{band}.ecsv",
+                        partial(table.write, format="ascii.ecsv"))
+        write_whole(folder / "truth.ecsv", partial(self.truth.write, format="ascii.ecsv"))
+        hdus = fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(self.wavelength, name="WAVELENGTH"),
+                             fits.ImageHDU(self.flux, name="FLUX")])
+        write_whole(folder / "true_seds.fits", hdus.writeto)
         return folder
+
+
+def _throughput_table(band):
+    """The throughput of a band as `~sedflux.read_throughput` reads it."""
+    return Table({"WAVELENGTH": band.throughput.wavelength * u.AA,
+                  "THROUGHPUT": band.throughput.value})
+
+
+def _make_folder(folder):
+    """Make a folder and those above it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(f"folder {str(folder)!r} cannot be made ({error.strerror}); choose "
+                         "another folder") from error

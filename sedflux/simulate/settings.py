@@ -1,46 +1,66 @@
-"""What a simulated field is like."""
+"""Properties of a simulated field."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+from astropy import units as u
 
 from sedflux.exceptions import InputError
 from sedflux.libraries.prior import PRIORS
+from sedflux.units import finite_array, plain_number, positive_number
 
-__all__ = ["FieldSettings"]
+__all__ = ["OUTLIER_KINDS", "FieldSettings"]
 
-#: Kinds of outliers, in turn.
-OUTLIERS = ("contaminated", "variable", "wrong dust")
+#: Kinds of outliers; the outliers of a field are shared evenly among them.
+OUTLIER_KINDS = ("contaminated", "variable", "wrong dust")
+
+#: Settings that are two ascending numbers: unit, smallest and largest value.  AB magnitudes go
+#: from brighter than any star to fainter than any survey, so that count rates stay finite.
+_RANGES = {"magnitudes": (u.mag, -5.0, 40.0), "snr": (None, 1e-3, 1e5), "teff": (u.K, 1.0, 1e6)}
+#: Settings that are one number of 0 or more: unit and largest value, far beyond what is useful
+#: and small enough that fluxes stay finite.
+_NUMBERS = {"ebv_scale": (u.mag, 5.0), "ebv_error": (u.mag, 2.0), "magnitude_error": (u.mag, 5.0),
+            "grey_error": (None, 2.0), "wavelength_error": (u.AA, 1e3)}
 
 
 @dataclass(frozen=True)
 class FieldSettings:
     """
-    What a simulated field is like.
+    Properties of a simulated field.
+
+    Quantities are converted to the units below; numbers without a unit are in them already.
 
     Attributes
     ----------
     magnitudes : tuple of float
-        Brightest and faintest AB magnitude (5600-7000 A); counts grow as 10^(0.3 m).
+        Brightest and faintest AB magnitude (5600-7000 Angstrom).  The number of stars grows
+        with magnitude m as 10^(0.3 m).
     snr : tuple of float
-        Range of S/N a pixel of the R = 2000 spectra, even in the logarithm.
-    ebv_scale, ebv_error, magnitude_error : float
-        Mean of the exponential distribution of E(B-V); errors of what is known of it and of
-        the magnitudes, in mag.
+        Range of S/N per pixel of the R = 2000 spectra; the logarithm is uniform.
+    ebv_scale : float
+        Mean of the exponential distribution of E(B-V) in mag.
+    ebv_error : float
+        Standard error of the known E(B-V) in mag.
+    magnitude_error : float
+        Standard error of the magnitudes in mag.
     grey_error : float
-        Scatter of aperture losses, relative.
+        Relative scatter of the aperture losses.
     wavelength_error : float
-        Scatter of the wavelengths' zero point in Angstrom.
+        Scatter of the wavelength zero points in Angstrom.
     exposure : float
-        Seconds.
+        Exposure time in seconds.
     outliers : float
-        Share of stars that are not what they seem.
+        Fraction of stars that are outliers, below 1.
     teff : tuple of float
         Range of effective temperature in K.
     prior : {'survey', 'flat'}
-        Distribution of the labels: as a magnitude-limited survey sees them, or even.
+        Distribution of the labels: that of a magnitude-limited survey, or uniform.
     """
 
-    magnitudes: tuple = (13.5, 16.5)
-    snr: tuple = (20.0, 80.0)
+    magnitudes: tuple[float, float] = (13.5, 16.5)
+    snr: tuple[float, float] = (20.0, 80.0)
     ebv_scale: float = 0.05
     ebv_error: float = 0.01
     magnitude_error: float = 0.01
@@ -48,16 +68,34 @@ class FieldSettings:
     wavelength_error: float = 0.5
     exposure: float = 150.0
     outliers: float = 0.1
-    teff: tuple = (5000.0, 9750.0)
+    teff: tuple[float, float] = (5000.0, 9750.0)
     prior: str = "survey"
 
-    def __post_init__(self):
-        if self.prior not in PRIORS:
+    def __post_init__(self) -> None:
+        if not isinstance(self.prior, str) or self.prior not in PRIORS:
             raise InputError(f"prior is {self.prior!r}; {' and '.join(PRIORS)} are allowed")
-        for name in ("ebv_scale", "ebv_error", "magnitude_error", "grey_error",
-                     "wavelength_error"):
-            if not getattr(self, name) >= 0:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be 0 or more")
-        if not (0 <= self.outliers < 1 and self.exposure > 0 and min(self.snr) > 0):
-            raise InputError(f"outliers is {self.outliers}, exposure {self.exposure}, snr "
-                             f"{self.snr}; a share below 1 and positive numbers are needed")
+        checked: dict[str, Any] = {name: self._range(name) for name in _RANGES}
+        for name, (unit, largest) in _NUMBERS.items():
+            checked[name] = positive_number(getattr(self, name), name, unit, zero=True)
+            if checked[name] > largest:
+                raise InputError(f"{name} is {getattr(self, name)}; 0 to {largest:g} is allowed")
+        checked["exposure"] = positive_number(self.exposure, "exposure", u.s)
+        if checked["exposure"] > 1e9:
+            raise InputError(f"exposure is {self.exposure}; 1e9 seconds or less are allowed")
+        checked["outliers"] = plain_number(self.outliers, "outliers")
+        if not 0 <= checked["outliers"] < 1:
+            raise InputError(f"outliers is {self.outliers}; a fraction from 0 to below 1 is needed")
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    def _range(self, name):
+        """A setting of two ascending numbers."""
+        unit, least, largest = _RANGES[name]
+        given = getattr(self, name)
+        if getattr(given, "unit", None) == u.ABmag:
+            given = given.value
+        values = finite_array(given, name, unit)
+        if values.shape != (2,) or not least <= values[0] <= values[1] <= largest:
+            raise InputError(f"{name} is {getattr(self, name)}; two ascending numbers from "
+                             f"{least:g} to {largest:g} are needed")
+        return tuple(values.tolist())

@@ -1,14 +1,18 @@
 """
-A field of stars as a slitless survey sees it, with its truth: to test and to plan.
+Simulated fields of stars in a slitless survey.
 
-Stars come from a library of spectra, or from the packaged model itself: its reference
-stars have lines, which are predicted from noisy copies, and their true SEDs are drawn
-from the predicted covariance.  From there all is as in a survey: R = 2000 spectrum,
-predicted SED, dust, magnitude, counts through throughput and line-spread function, errors
-of every step, outliers.
+Stars come from a library of spectra or from the references of a model.  The SEDs of the
+references are predicted from noisy copies of their spectra, and their true SEDs are drawn
+from the predicted covariance.  Each star then passes the steps of a survey: spectrum with
+R = 2000, predicted SED, dust, magnitude, and counts through throughput and line-spread
+function.  Every step has its errors, and some stars are outliers.
 """
 
-from dataclasses import replace
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 from astropy import constants
@@ -18,132 +22,181 @@ from astropy.table import Table
 from sedflux.exceptions import InputError
 from sedflux.photometry import anchor
 from sedflux.predict.predictor import Predictor
-from sedflux.simulate.detector import BandOperators, electrons, neighbour
+from sedflux.simulate.detector import BandOperators, contaminating_light, noisy_rates
 from sedflux.simulate.field import SimulatedField
-from sedflux.simulate.settings import OUTLIERS, FieldSettings
+from sedflux.simulate.settings import OUTLIER_KINDS, FieldSettings
 from sedflux.simulate.stars import LibraryStars, ModelStars
+from sedflux.slitless.instrument import SlitlessBand
 from sedflux.slitless.throughput import Throughput
-from sedflux.spectra.grids import integral_matrix, pixel_edges
+from sedflux.spectra.grids import pixel_edges
 from sedflux.spectra.reddening import extinction_curve
+from sedflux.units import whole_number
 
 __all__ = ["Simulator", "simulate_field"]
 
-#: Band whose AB magnitude puts SEDs on a scale, in Angstrom.
+#: Band of the AB magnitudes, in Angstrom: a flat band about r.
 _ANCHOR_BAND = (5600.0, 7000.0)
+#: Samples of that band, one every 10 Angstrom, and the width of its edges in Angstrom.
+_ANCHOR_SAMPLES, _ANCHOR_EDGE = 141, 1e-3
+#: Zero point of AB magnitudes for F_nu in erg/s/cm2/Hz (Oke & Gunn 1983).
+_AB_ZERO_POINT = 48.6
+#: Star counts grow with magnitude m as 10^(0.3 m): a round number, half of the slope of stars
+#: of uniform density in space, since the disc thins out.
+_COUNTS_SLOPE = 0.3
+#: Largest change of ln(throughput) over a field, far beyond what is useful: a factor of 1e8.
+_LARGEST_CHANGE = 20.0
+#: Known E(B-V) is at least this many standard errors, so that true values below zero are rare.
+_LEAST_EBV = 3.0
+#: Ranges for outliers, in round numbers: change of ln(flux) of variable stars, and E(B-V) that
+#: is not known of stars with wrong dust.
+_VARIABILITY, _HIDDEN_EBV = (0.1, 0.5), (0.1, 0.3)
 
 
 class Simulator:
     """
-    Makes fields; what does not change from field to field is computed once.
+    Simulator of fields that share their bands, settings and model.
+
+    Operators of the bands and spectra of the stars are computed once for all fields.
 
     Parameters
     ----------
-    bands : dict of str to `~sedflux.SlitlessBand`
-        With throughputs.
+    bands : mapping of str to `~sedflux.SlitlessBand`
+        With throughputs, of one instrument.
     settings : `FieldSettings`, optional
     library : `~sedflux.libraries.SpectralLibrary`, optional
-        Where stars come from; the packaged model's references if not given.
+        Source of the stars; the references of the model if not given.
     model : str, path-like or `~sedflux.Predictor`, optional
-        Predicts the SEDs.
+        Predicts the SEDs; the packaged model if not given.
     response : callable, optional
-        ``response(wavelength, star)`` gives a change of ln(throughput) at wavelengths in
-        Angstrom for a row of the truth table: field terms.
+        Change of the throughput over the field.  ``response(wavelength, star)`` returns the
+        change of ln(throughput) at wavelengths in Angstrom, shape (m,), for a row of the
+        truth table.
     """
 
-    def __init__(self, bands, settings=None, *, library=None, model=None, response=None):
+    def __init__(self, bands: Mapping[str, SlitlessBand], settings: FieldSettings | None = None, *,
+                 library: Any = None, model: Any = None,
+                 response: Callable[[np.ndarray, Any], np.ndarray] | None = None) -> None:
+        self.bands = _checked_bands(bands)
+        if response is not None and not callable(response):
+            raise InputError(f"response is a {type(response).__name__}; a function of wavelength "
+                             "and star is needed")
+        if settings is not None and not isinstance(settings, FieldSettings):
+            raise InputError(f"settings is a {type(settings).__name__}; FieldSettings is needed")
         self.settings = settings or FieldSettings()
         self.predictor = model if isinstance(model, Predictor) else Predictor(model)
-        chosen = {"teff": self.settings.teff, "prior": self.settings.prior}
-        self.source = (LibraryStars(library, **chosen) if library is not None
-                       else ModelStars(self.predictor, **chosen))
-        self.bands = dict(bands)
-        self.response = response
+        teff, prior = self.settings.teff, self.settings.prior
+        self.source: LibraryStars | ModelStars
+        if library is None:
+            self.source = ModelStars(self.predictor, teff=teff, prior=prior)
+        else:
+            self.source = LibraryStars(library, teff=teff, prior=prior)
+        self._log_throughput_change = response
         self._operators = {name: BandOperators(band, self.source)
                            for name, band in self.bands.items()}
 
-    def draw(self, size, *, seed, detectors=("1",)):
+    def draw(self, size: int, *, seed: int, detectors: Sequence[str] = ("1",)) -> SimulatedField:
         """
-        A field of stars.
+        Simulate a field of stars.
 
         Parameters
         ----------
         size : int
             Number of stars.
         seed : int
+            Of the random numbers, 0 or more.
         detectors : sequence of str, optional
-            Among which stars are spread.
+            Names of the detectors, among which stars are distributed at random.
 
         Returns
         -------
         field : `SimulatedField`
         """
-        if size < 1:
-            raise InputError(f"size is {size}; at least one star is needed")
-        rng, settings = np.random.default_rng(seed), self.settings
-        snr = np.exp(rng.uniform(*np.log(settings.snr), size))
+        size = whole_number(size, "size", least=1)
+        if isinstance(detectors, str) or not len(detectors):
+            raise InputError(f"detectors is {detectors!r}; a sequence of names is needed, such as "
+                             "('1', '2')")
+        rng, settings = np.random.default_rng(whole_number(seed, "seed")), self.settings
+        low, high = np.log(settings.snr)
+        snr = np.exp(rng.uniform(low, high, size))
         rows, prediction, flux = self.source.draw(size, snr, self.predictor, rng)
         truth = self._truth(rows, snr, rng, detectors)
         flux = self._absolute(flux, truth)
-        seen = prediction.reddened(np.asarray(truth["known_ebv"]),
-                                   reddening_error=settings.ebv_error)
+        reddened = prediction.reddened(np.asarray(truth["known_ebv"]),
+                                       reddening_error=settings.ebv_error)
         band = _anchor_band()
-        seds = [self._anchored(seen[row], star, band, rng) for row, star in enumerate(truth)]
+        seds = [self._anchored(reddened[row], star, band, rng) for row, star in enumerate(truth)]
         counts = {name: self._counts(name, flux, truth, rng) for name in self.bands}
         return SimulatedField(self.bands, counts, seds, truth, self.source.wavelength, flux)
 
     def _truth(self, rows, snr, rng, detectors):
-        """Table of the stars."""
+        """Table of the stars' true properties."""
         size, settings = len(rows), self.settings
-        low, high = (10 ** (0.3 * value) for value in settings.magnitudes)
-        kind = np.full(size, "", dtype="U16")
-        bad = rng.permutation(size)[: round(settings.outliers * size)]
-        kind[bad] = [OUTLIERS[i % len(OUTLIERS)] for i in range(len(bad))]
+        low, high = (10 ** (_COUNTS_SLOPE * value) for value in settings.magnitudes)
+        outlier = np.full(size, "", dtype="U16")
+        chosen = rng.permutation(size)[: round(settings.outliers * size)]
+        outlier[chosen] = [OUTLIER_KINDS[i % len(OUTLIER_KINDS)] for i in range(len(chosen))]
         labels = self.source.labels[rows]
-        # Far enough from zero that errors need no cutting, which would bias.
-        known = 3.0 * settings.ebv_error + settings.ebv_scale * rng.exponential(1.0, size)
+        width, height = next(iter(self.bands.values())).detector_size
+        # Far enough from zero that few true values are clipped, which would bias them.
+        known = _LEAST_EBV * settings.ebv_error + settings.ebv_scale * rng.exponential(1.0, size)
         ebv = np.maximum(known + rng.normal(0.0, settings.ebv_error, size), 0.0)
         return Table({
             "name": [f"star{row:04d}" for row in range(size)], "model": rows,
             "teff": labels[:, 0], "logg": labels[:, 1], "mh": labels[:, 2], "snr": snr,
-            "magnitude": np.log10(rng.uniform(low, high, size)) / 0.3,
+            "magnitude": np.log10(rng.uniform(low, high, size)) / _COUNTS_SLOPE,
             "ebv": ebv, "known_ebv": known,
-            "x": rng.uniform(0.0, 9216.0, size), "y": rng.uniform(0.0, 9232.0, size),
+            "x": rng.uniform(0.0, width, size), "y": rng.uniform(0.0, height, size),
             "detector": rng.choice(np.array(detectors, dtype=str), size),
-            "epoch": rng.uniform(0.0, 1.0, size), "outlier": kind,
-            "variable": np.where(kind == "variable", rng.choice([-1.0, 1.0], size)
-                                 * rng.uniform(0.1, 0.5, size), 0.0),
-            "hidden_ebv": np.where(kind == "wrong dust", rng.uniform(0.1, 0.3, size), 0.0)})
+            "epoch": rng.uniform(0.0, 1.0, size), "outlier": outlier,
+            "variable": np.where(outlier == "variable", rng.choice([-1.0, 1.0], size)
+                                 * rng.uniform(*_VARIABILITY, size), 0.0),
+            "hidden_ebv": np.where(outlier == "wrong dust", rng.uniform(*_HIDDEN_EBV, size),
+                                   0.0)})
 
     def _absolute(self, flux, truth):
-        """True fluxes behind dust, at their magnitudes."""
+        """True SEDs behind dust, scaled to their magnitudes."""
         wavelength = self.source.wavelength
         dust = np.asarray(truth["ebv"] + truth["hidden_ebv"])
         flux = flux * np.exp(np.multiply.outer(dust, extinction_curve(wavelength)))
         inside = (wavelength > _ANCHOR_BAND[0]) & (wavelength < _ANCHOR_BAND[1])
         x = wavelength[inside]
-        # Mean F_nu by photons, which an AB magnitude measures.
+        # AB magnitudes measure the photon-weighted mean of F_nu.  `anchor` is not used here: it
+        # scales one predicted SED with its covariance, not arrays of true SEDs.
         mean = np.trapezoid(flux[:, inside] * x, x) / np.trapezoid(1.0 / x, x)
-        wanted = 10 ** (-0.4 * (np.asarray(truth["magnitude"]) + 48.6))
+        wanted = 10 ** (-0.4 * (np.asarray(truth["magnitude"]) + _AB_ZERO_POINT))
         wanted = wanted * constants.c.to_value(u.AA / u.s)
         return flux * (wanted / mean)[:, None]
 
     def _anchored(self, prediction, star, band, rng):
-        """A predicted, reddened SED on the scale of a measured magnitude."""
+        """A predicted, reddened SED scaled to a measured magnitude."""
         error = self.settings.magnitude_error
         magnitude = float(star["magnitude"] + rng.normal(0.0, error))
         return anchor(prediction.to_spectrum(), magnitude * u.ABmag, band,
                       magnitude_error=error * u.mag)
 
+    def _throughput_factor(self, fine, truth):
+        """Throughput over that of the band: 1, or an array of shape (N, m)."""
+        if self._log_throughput_change is None:
+            return 1.0
+        try:
+            change = np.stack([np.broadcast_to(np.asarray(
+                self._log_throughput_change(fine, star), dtype=float), fine.shape)
+                for star in truth])
+        except (TypeError, ValueError) as error:
+            raise InputError(f"response gives no array of the shape of its wavelengths, "
+                             f"{fine.shape} ({error})") from error
+        if not np.all(np.abs(change) <= _LARGEST_CHANGE):
+            raise InputError("response gives changes of ln(throughput) that are not finite or "
+                             f"beyond {_LARGEST_CHANGE:g}")
+        return np.exp(change)
+
     def _counts(self, name, flux, truth, rng):
-        """Extracted spectra of all stars in one band."""
+        """Extracted spectra of all stars in one band: list of `~specutils.Spectrum`."""
         from astropy.nddata import StdDevUncertainty
         from specutils import Spectrum
 
         operators, band, settings = self._operators[name], self.bands[name], self.settings
-        change = 1.0
-        if self.response is not None:
-            change = np.exp(np.stack([self.response(operators.fine, star) for star in truth]))
-        density = operators.density(flux, change)
+        density = operators.rate_density(flux, self._throughput_factor(operators.fine, truth))
         size = len(truth)
         grey = np.exp(rng.normal(0.0, settings.grey_error, size) + truth["variable"])
         shift = rng.normal(0.0, settings.wavelength_error, size)
@@ -152,41 +205,60 @@ class Simulator:
         for row in range(size):
             pixels = band.wavelengths(shift=rng.uniform(-0.5, 0.5))
             edges = pixel_edges(pixels) + shift[row]
-            collect = integral_matrix(operators.fine, edges[:-1], edges[1:])
+            collect = operators.pixel_integrals(edges)
             rate = grey[row] * (collect @ density[row])
             if truth["outlier"][row] == "contaminated":
-                rate = rate + neighbour(pixels, collect @ density[rng.integers(size)], rate, rng)
-            rate, sigma = electrons(rate, band, settings.exposure, rng)
+                other = collect @ density[rng.integers(size)]
+                rate = rate + contaminating_light(pixels, other, rate, rng)
+            rate, sigma = noisy_rates(rate, band, settings.exposure, rng)
             spectra.append(Spectrum(spectral_axis=pixels * u.AA, flux=rate * u.ct / u.s,
                                     uncertainty=StdDevUncertainty(sigma * u.ct / u.s)))
         return spectra
 
 
 def _anchor_band():
-    """The band of the magnitudes, flat, as a `synphot.SpectralElement`."""
+    """The flat band of the magnitudes as a `synphot.SpectralElement`."""
     low, high = _ANCHOR_BAND
-    points = np.r_[low - 1e-3, np.linspace(low, high, 141), high + 1e-3]
-    return Throughput(points, np.r_[0.0, np.ones(141), 0.0]).to_synphot()
+    inside = np.linspace(low, high, _ANCHOR_SAMPLES)
+    points = np.r_[low - _ANCHOR_EDGE, inside, high + _ANCHOR_EDGE]
+    return Throughput(points, np.r_[0.0, np.ones(_ANCHOR_SAMPLES), 0.0]).to_synphot()
 
 
-def simulate_field(bands, *, size, seed, settings=None, library=None, model=None, response=None,
-                   detectors=("1",), **changes):
+def _checked_bands(bands):
+    """Bands of one instrument by name: dict."""
+    if not isinstance(bands, Mapping) or not bands or not all(
+            isinstance(band, SlitlessBand) for band in bands.values()):
+        raise InputError(f"bands is {type(bands).__name__} {bands!r:.60}; a dict of names and "
+                         "sedflux.SlitlessBand is needed")
+    sizes = {band.detector_size for band in bands.values()}
+    if len(sizes) > 1:
+        raise InputError(f"bands have the detector sizes {sorted(sizes)}; give bands of one "
+                         "instrument")
+    return dict(bands)
+
+
+def simulate_field(bands: Mapping[str, SlitlessBand], *, size: int, seed: int,
+                   settings: FieldSettings | None = None, library: Any = None, model: Any = None,
+                   response: Callable[[np.ndarray, Any], np.ndarray] | None = None,
+                   detectors: Sequence[str] = ("1",), **changes: Any) -> SimulatedField:
     """
     Simulate a field of stars in slitless bands.
 
     Parameters
     ----------
-    bands : dict of str to `~sedflux.SlitlessBand`
-        With throughputs.
+    bands : mapping of str to `~sedflux.SlitlessBand`
+        With throughputs, of one instrument.
     size : int
         Number of stars.
     seed : int
+        Of the random numbers, 0 or more.
     settings : `FieldSettings`, optional
     library, model, response : optional
         See `Simulator`.
     detectors : sequence of str, optional
+        Names of the detectors, among which stars are distributed at random.
     **changes
-        Single settings, such as ``outliers=0.0``.
+        Fields of `FieldSettings`, such as ``outliers=0.0``; they override ``settings``.
 
     Returns
     -------
@@ -200,6 +272,10 @@ def simulate_field(bands, *, size, seed, settings=None, library=None, model=None
     >>> len(field.counts["GU"]), field.counts["GU"][0].flux.unit.to_string()
     (3, 'ct / s')
     """
+    known = [one.name for one in fields(FieldSettings)]
+    for name in changes:
+        if name not in known:
+            raise InputError(f"{name!r} is no setting; {', '.join(known)} are allowed")
     settings = replace(settings or FieldSettings(), **changes)
     return Simulator(bands, settings, library=library, model=model, response=response).draw(
         size, seed=seed, detectors=detectors)

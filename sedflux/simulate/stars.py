@@ -1,29 +1,57 @@
-"""Where the stars of a simulated field come from."""
+"""Stars of simulated fields: from a library, or from the references of a model."""
+
+from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from sedflux.exceptions import InputError
 from sedflux.libraries.prior import label_chances
+from sedflux.predict.prediction import SEDPrediction
+from sedflux.predict.predictor import Predictor
 from sedflux.spectra.grids import SED_RESOLVING_POWER, input_grid
 
 __all__ = ["LibraryStars", "ModelStars"]
 
+#: lambda / FWHM of the simulated input spectra.
+_INPUT_RESOLVING_POWER = 2000.0
+#: References above this quantile of resolving power are used: they are about as sharp as
+#: spectra of the nominal resolving power.
+_SHARP_QUANTILE = 0.6
+#: Inverse variance for the labels of the references: S/N of 200 per pixel.
+_LABEL_IVAR = 4e4
+
 
 class LibraryStars:
     """
-    Stars whose spectra and true SEDs a library holds.
+    Stars with spectra and true SEDs from a library.
 
     Parameters
     ----------
     library : `~sedflux.libraries.SpectralLibrary`
-        Models that the predicting model never saw, for honest results.
+        For honest results the predicting model must not have been trained on it.
     teff : tuple of float
-    prior : str
+        Range of effective temperature in K.
+    prior : {'survey', 'flat'}
+
+    Attributes
+    ----------
+    labels : `~numpy.ndarray`, shape (k, 3)
+        TEFF, LOGG and [M/H].
+    wavelength : `~numpy.ndarray`, shape (n,)
+        Of the true SEDs, in Angstrom.
+    resolving_power : float or None
+        Of the true SEDs; None if they are sharp.
     """
 
-    def __init__(self, library, *, teff, prior):
+    def __init__(self, library: Any, *, teff: tuple[float, float], prior: str) -> None:
         from sedflux.libraries.inputs import library_inputs
+        from sedflux.libraries.library import SpectralLibrary
 
+        if not isinstance(library, SpectralLibrary):
+            raise InputError(f"library is a {type(library).__name__}; a SpectralLibrary is needed: "
+                             "read one with sedflux.libraries.library.read_library(path)")
         labels = library.labels
         rows = np.flatnonzero((labels[:, 0] >= teff[0]) & (labels[:, 0] <= teff[1]))
         if rows.size < 2:
@@ -34,59 +62,100 @@ class LibraryStars:
         self.wavelength = chosen.wavelength
         self.resolving_power = None
         self._flux = np.asarray(chosen.sed_flux, dtype=float)
-        self._lines = library_inputs(chosen, 2000.0, input_grid())
+        self._spectra = library_inputs(chosen, _INPUT_RESOLVING_POWER, input_grid())
         self._chances = label_chances(self.labels, prior, floor=0.0)
 
-    def draw(self, size, snr, predictor, rng):
-        """Rows, predicted SEDs, and true fluxes (size, n)."""
+    def draw(self, size: int, snr: np.ndarray, predictor: Predictor,
+             rng: np.random.Generator) -> tuple[np.ndarray, SEDPrediction, np.ndarray]:
+        """
+        Draw stars.
+
+        Parameters
+        ----------
+        size : int
+        snr : `~numpy.ndarray`, shape (size,)
+            S/N per pixel of the input spectra.
+        predictor : `~sedflux.Predictor`
+        rng : `numpy.random.Generator`
+
+        Returns
+        -------
+        rows : `~numpy.ndarray` of int, shape (size,)
+            Of ``labels``.
+        prediction : `~sedflux.SEDPrediction`
+            From noisy spectra.
+        flux : `~numpy.ndarray`, shape (size, n)
+            True SEDs.
+        """
         rows = rng.choice(len(self.labels), size, p=self._chances)
-        return rows, _predict(predictor, self._lines[rows], snr, 2000.0, rng), self._flux[rows]
+        prediction = _predict(predictor, self._spectra[rows], snr, _INPUT_RESOLVING_POWER, rng)
+        return rows, prediction, self._flux[rows]
 
 
 class ModelStars:
     """
-    The reference stars of a packaged model: no library is needed.
+    Stars from the references of a model, which need no library.
 
     Parameters
     ----------
     predictor : `~sedflux.Predictor`
     teff : tuple of float
-    prior : str
+        Range of effective temperature in K.
+    prior : {'survey', 'flat'}
+
+    Attributes
+    ----------
+    labels : `~numpy.ndarray`, shape (k, 3)
+        TEFF, LOGG and [M/H], estimated by the model.
+    normalised : `~numpy.ndarray`, shape (k, pixels)
+        Input spectra without their continuum, on the input grid.
+    input_resolving_power : float
+        Of the input spectra.
+    wavelength : `~numpy.ndarray`, shape (n,)
+        Of the true SEDs, in Angstrom.
+    resolving_power : float
+        Of the true SEDs.
     """
 
-    def __init__(self, predictor, *, teff, prior):
-        from sedflux.network.architecture import POWER_SPREAD
-
+    def __init__(self, predictor: Predictor, *, teff: tuple[float, float], prior: str) -> None:
         network = predictor.network
-        places = network.references.numpy().astype(float)
-        if not len(places):
+        power = network.reference_powers()
+        if not power.size:
             raise InputError(f"model {predictor.name!r} holds no reference stars; give a library")
-        power = 1500.0 * np.exp(POWER_SPREAD * places[:, -1])
-        # Those of about the nominal resolving power serve for it.
-        sharp = np.flatnonzero(power > np.quantile(power, 0.6))
-        templates = (network.projection.templates * network.projection.spread[:, None]).numpy()
-        self._lines = 1.0 + network.projection.mean.numpy() + places[sharp, :-1] @ templates
-        self._power = float(np.median(power[sharp]))
-        labels = predictor.predict(input_grid(), self._lines, np.full(self._lines.shape, 4e4),
-                                   resolving_power=self._power).diagnostics
-        self.labels = np.stack([labels[name] for name in ("teff", "logg", "mh")], axis=1)
-        rows = (self.labels[:, 0] >= teff[0]) & (self.labels[:, 0] <= teff[1])
-        self.labels, self._lines = self.labels[rows], self._lines[rows]
+        sharp = np.flatnonzero(power > np.quantile(power, _SHARP_QUANTILE))
+        spectra, power = network.reference_spectra(sharp)
+        self.input_resolving_power = float(np.median(power))
+        estimates = predictor.predict(
+            input_grid(), spectra, np.full(spectra.shape, _LABEL_IVAR),
+            resolving_power=self.input_resolving_power).diagnostics
+        labels = np.stack([estimates[name] for name in ("teff", "logg", "mh")], axis=1)
+        rows = (labels[:, 0] >= teff[0]) & (labels[:, 0] <= teff[1])
+        if rows.sum() < 2:
+            raise InputError(f"model {predictor.name!r} has {rows.sum()} reference stars between "
+                             f"{teff[0]:.0f} and {teff[1]:.0f} K; at least two are needed: widen "
+                             "teff or give a library")
+        self.labels, self.normalised = labels[rows], spectra[rows]
         self.wavelength, self.resolving_power = predictor.wavelength, SED_RESOLVING_POWER
         self._chances = label_chances(self.labels, prior, floor=0.0)
 
-    def draw(self, size, snr, predictor, rng):
-        """Rows, predicted SEDs, and true fluxes (size, n) from their covariance."""
+    def draw(self, size: int, snr: np.ndarray, predictor: Predictor,
+             rng: np.random.Generator) -> tuple[np.ndarray, SEDPrediction, np.ndarray]:
+        """
+        Draw stars, with true SEDs from the predicted covariance.
+
+        Parameters and results are those of `LibraryStars.draw`.
+        """
         rows = rng.choice(len(self.labels), size, p=self._chances)
-        prediction = _predict(predictor, self._lines[rows], snr, self._power, rng)
-        # The independent part is noise of a sampled curve, which no true SED has.
+        prediction = _predict(predictor, self.normalised[rows], snr, self.input_resolving_power,
+                              rng)
+        # The diagonal part of the covariance is left out: true SEDs have no noise per sample.
         draw = rng.standard_normal((size, 1, prediction.factor.shape[1])) @ prediction.factor
         return rows, prediction, prediction.flux * np.exp(draw[:, 0])
 
 
-def _predict(predictor, lines, snr, power, rng):
+def _predict(predictor, spectra, snr, power, rng):
     """Predictions from noisy copies of spectra."""
-    noise = rng.standard_normal(lines.shape) / snr[:, None]
-    flux = lines * (1.0 + noise)
-    return predictor.predict(input_grid(), flux, (snr[:, None] / lines) ** 2,
+    noise = rng.standard_normal(spectra.shape) / snr[:, None]
+    flux = spectra * (1.0 + noise)
+    return predictor.predict(input_grid(), flux, (snr[:, None] / spectra) ** 2,
                              resolving_power=power)

@@ -1,15 +1,19 @@
 """
 Forward model of an extracted slitless spectrum.
 
-The count rate of pixel p is ``area * integral over the pixel of LSF * (T P)``, where P is
-the star's photon flux and T the throughput.  It is linear in both, so it is a chain of
-sparse operators through a *fine grid*: SED to fine grid, line-spread function, pixels.
+The count rate of a pixel is ``area * integral over the pixel of LSF * (T P)``, where P is
+the star's photon flux, T the throughput and LSF the line-spread function.  It is linear in T
+and in P.  It is computed by sparse operators on a *fine grid*: from the SED to the fine grid,
+convolution with the line-spread function, integration over pixels.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from astropy import constants
+import numpy.typing as npt
 from astropy import units as u
 from scipy import sparse
 
@@ -17,47 +21,71 @@ from sedflux.exceptions import InputError
 from sedflux.slitless.line_spread import LineSpread
 from sedflux.spectra.grids import integral_matrix, interpolation_matrix, pixel_edges
 from sedflux.spectra.resolution import FWHM_PER_SIGMA, recovery_matrix
+from sedflux.units import finite_array, photons_per_flux, positive_number
 
 __all__ = ["CountModel", "SecondOrder", "blur_operator", "count_model", "distinct_points",
-           "fine_grid", "photons_per_flux", "second_order_operator", "sed_operator"]
+           "fine_grid", "fine_operators", "second_order_operator", "sed_operator"]
 
 #: Points of the fine grid to a standard deviation of the line-spread function.
 _OVERSAMPLING = 6.0
+#: Most points of a fine grid: its operators would not fit into memory.
+_MOST_POINTS = 1_000_000
+#: Points closer than this, relative to the wavelength, are one point.
+_ROUNDING = 1e-9
+#: Steps of a grid that differ by less, relative to their mean, are equal.
+_EVEN = 1e-6
+#: The second order is computed where the SED reaches beyond its pixels by this factor.
+_SECOND_ORDER_MARGIN = 1.001
 
 
 @dataclass(frozen=True)
 class SecondOrder:
     """
-    Light of the second order that falls on the pixels of the first.
+    Second spectral order, which falls on the pixels of the first.
 
     Attributes
     ----------
-    wavelength, throughput : `~numpy.ndarray`, shape (k,)
-        Throughput of the second order against its own wavelength in Angstrom; zero outside.
+    wavelength : `~numpy.ndarray`, shape (k,)
+        Wavelength of the second order in Angstrom, ascending; a Quantity is converted.
+    throughput : `~numpy.ndarray`, shape (k,)
+        Throughput of the second order; zero outside the wavelengths.
     ratio : float
-        Wavelength of the second order over that of the first on the same pixel.
+        Wavelength of the second order over that of the first order on the same pixel.
     """
 
     wavelength: np.ndarray
     throughput: np.ndarray
     ratio: float = 0.5
 
+    def __post_init__(self) -> None:
+        wavelength = finite_array(self.wavelength, "wavelength of the second order", u.AA)
+        throughput = finite_array(self.throughput, "throughput of the second order")
+        if wavelength.ndim != 1 or wavelength.shape != throughput.shape or wavelength.size < 2:
+            raise InputError(f"wavelength and throughput of the second order have the shapes "
+                             f"{wavelength.shape} and {throughput.shape}; both need (k,)")
+        if wavelength[0] <= 0 or np.any(np.diff(wavelength) <= 0):
+            raise InputError(f"wavelength of the second order runs from {wavelength[0]:g} to "
+                             f"{wavelength[-1]:g} Angstrom; it must be positive and ascending")
+        object.__setattr__(self, "wavelength", wavelength)
+        object.__setattr__(self, "throughput", throughput)
+        object.__setattr__(self, "ratio", positive_number(self.ratio, "ratio"))
+
 
 @dataclass(frozen=True)
 class CountModel:
     """
-    Linear model of the count rates of stars on one grid of pixels.
+    Linear model of the count rates of stars on one set of pixels.
 
     Attributes
     ----------
     fine : `~numpy.ndarray`, shape (m,)
         Fine grid in Angstrom.
     collect : `~scipy.sparse.csr_matrix`, shape (p, m)
-        From throughput times photon flux on the fine grid to counts a second.
+        From throughput times photon flux on the fine grid to count rates.
     interpolate : `~scipy.sparse.csr_matrix`, shape (m, n)
         From F_lambda on the SED's wavelengths to photon flux on the fine grid.
     second : `~scipy.sparse.csr_matrix`, shape (p, n), optional
-        From F_lambda to the counts of the second order.
+        From F_lambda to the count rates of the second order.
     """
 
     fine: np.ndarray
@@ -65,17 +93,19 @@ class CountModel:
     interpolate: sparse.csr_matrix
     second: sparse.csr_matrix | None = field(default=None)
 
-    def counts(self, throughput, flux, *, grey=1.0):
+    def counts(self, throughput: np.ndarray, flux: npt.ArrayLike, *,
+               grey: float | np.ndarray = 1.0) -> np.ndarray:
         """
-        Count rates for a throughput on the fine grid.
+        Count rates for a throughput.
 
         Parameters
         ----------
         throughput : `~numpy.ndarray`, shape (m,)
+            On the fine grid.
         flux : `~numpy.ndarray`, shape (n,) or (N, n)
             SEDs in erg/s/cm2/Angstrom.
         grey : float or `~numpy.ndarray`, shape (N, 1), optional
-            Share of the light that the extraction catches.
+            Fraction of the light inside the extraction aperture.
 
         Returns
         -------
@@ -89,14 +119,10 @@ class CountModel:
         return grey * rate
 
 
-def photons_per_flux(wavelength):
-    """Photons a second, cm2 and Angstrom in one erg of the same; lambda / (h c)."""
-    return np.asarray(wavelength) / (constants.h * constants.c).to_value(u.erg * u.AA)
-
-
-def fine_grid(low, high, line_spread, *, extra=(), limits=None):
+def fine_grid(low: float, high: float, line_spread: LineSpread, *, extra: npt.ArrayLike = (),
+              limits: Sequence[float] | None = None) -> np.ndarray:
     """
-    Fine grid over a range, wide enough for light that the line-spread function brings in.
+    Fine grid over a range and beyond it, as far as the line-spread function reaches.
 
     Parameters
     ----------
@@ -104,35 +130,80 @@ def fine_grid(low, high, line_spread, *, extra=(), limits=None):
         Outer edges of the pixels in Angstrom.
     line_spread : `LineSpread`
     extra : `~numpy.ndarray`, optional
-        Points to be held, such as those of a tabulated throughput.
-    limits : tuple of float, optional
-        Ends of the SED: beyond them nothing is known, and the grid is cut, not made up.
+        Points that the grid must hold, such as those of a tabulated throughput.
+    limits : sequence of float, optional
+        Ends of the SED, where the grid is cut.
 
     Returns
     -------
     fine : `~numpy.ndarray`, shape (m,)
+        In Angstrom.
     """
     low, high = low - line_spread.reach(low), high + line_spread.reach(high)
     narrow = line_spread.fwhm_at(np.linspace(low, high, 200)).min() / FWHM_PER_SIGMA
-    count = int(np.ceil((high - low) / narrow * _OVERSAMPLING)) + 1
-    if not np.isfinite(count) or count > 1_000_000:
+    count = (high - low) / narrow * _OVERSAMPLING if narrow > 0 else np.inf
+    if not count <= _MOST_POINTS:
         raise InputError(f"the line-spread function is {narrow:.3g} Angstrom wide, too narrow for "
                          f"pixels from {low:.0f} to {high:.0f}; leave it out")
-    points = np.concatenate([np.linspace(low, high, count), np.asarray(extra, float)])
+    even = np.linspace(low, high, int(np.ceil(count)) + 1)
+    points = np.concatenate([even, np.asarray(extra, dtype=float)])
     fine = distinct_points(points, low, high)
     return fine if limits is None else fine[(fine >= limits[0]) & (fine <= limits[1])]
 
 
-def blur_operator(fine, line_spread):
+def fine_operators(low: float, high: float, line_spread: LineSpread | None, *,
+                   points: npt.ArrayLike, extra: npt.ArrayLike = (),
+                   limits: Sequence[float] | None = None,
+                   ) -> tuple[np.ndarray, sparse.csr_matrix | None]:
     """
-    Line-spread function on a fine grid, for integrals over pixels, sparse (m, m).
+    Fine grid over a range, and the line-spread function on it.
 
-    On an even grid it also takes out, to second order, that straight lines between
-    samples cut the corners of a curve: ``1 - d^2 / 12``, d the second difference.
+    Parameters
+    ----------
+    low, high : float
+        Outer edges of the pixels in Angstrom.
+    line_spread : `LineSpread` or None
+    points : array_like
+        Points of the grid without a line-spread function, which else sets the sampling.
+    extra : array_like, optional
+        Points that the grid must hold in any case.
+    limits : sequence of float, optional
+        See `fine_grid`.
+
+    Returns
+    -------
+    fine : `~numpy.ndarray`, shape (m,)
+        In Angstrom.
+    blur : `~scipy.sparse.csr_matrix`, shape (m, m), or None
+        From `blur_operator`; None without a line-spread function.
+    """
+    if line_spread is None:
+        return distinct_points(np.r_[np.asarray(points), np.asarray(extra)], low, high), None
+    fine = fine_grid(low, high, line_spread, extra=extra, limits=limits)
+    return fine, blur_operator(fine, line_spread)
+
+
+def blur_operator(fine: np.ndarray, line_spread: LineSpread) -> sparse.csr_matrix:
+    """
+    Convolution with the line-spread function, for integrals over pixels.
+
+    Integrals of straight lines between samples are too small where a curve bends.  On an
+    even grid the factor ``1 - d^2 / 12``, with the second difference ``d^2``, corrects this
+    to second order.
+
+    Parameters
+    ----------
+    fine : `~numpy.ndarray`, shape (m,)
+        In Angstrom.
+    line_spread : `LineSpread`
+
+    Returns
+    -------
+    blur : `~scipy.sparse.csr_matrix`, shape (m, m)
     """
     matrix = line_spread.matrix(fine)
     step = np.diff(fine)
-    if np.ptp(step) > 1e-6 * step.mean():
+    if np.ptp(step) > _EVEN * step.mean():
         return matrix
     second = sparse.diags_array([1.0, -2.0, 1.0], offsets=[-1, 0, 1],
                                 shape=(fine.size, fine.size)).tolil()
@@ -140,20 +211,34 @@ def blur_operator(fine, line_spread):
     return sparse.csr_matrix(matrix - (second.tocsr() @ matrix) / 12.0)
 
 
-def distinct_points(points, low, high):
-    """Ascending points in a range, none within rounding of another."""
+def distinct_points(points: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Ascending points in a range; of points that agree to rounding, one is kept."""
     points = np.unique(points)
     points = points[(points >= low) & (points <= high)]
-    return points[np.r_[True, np.diff(points) > 1e-9 * points[1:]]]
+    return points[np.r_[True, np.diff(points) > _ROUNDING * points[1:]]]
 
 
-def sed_operator(sed_wavelength, fine, *, sed_resolving_power=None):
+def sed_operator(sed_wavelength: np.ndarray, fine: np.ndarray, *,
+                 sed_resolving_power: float | None = None) -> sparse.csr_matrix:
     """
-    From F_lambda of an SED to photon flux on a fine grid, sparse (m, n).
+    From F_lambda of an SED to photon flux on a fine grid.
 
-    Photons, not energies, are joined by straight lines, as synphot does; an SED of known
-    resolving power gets back what its own broadening took (`recovery_matrix`), since the
-    instrument will broaden it again.
+    Photon fluxes, not energy fluxes, are interpolated linearly, as synphot does.  If the SED
+    has a known resolving power, its broadening is first undone
+    (`~sedflux.spectra.resolution.recovery_matrix`), because the instrument broadens it again.
+
+    Parameters
+    ----------
+    sed_wavelength : `~numpy.ndarray`, shape (n,)
+        In Angstrom.
+    fine : `~numpy.ndarray`, shape (m,)
+        In Angstrom.
+    sed_resolving_power : float, optional
+
+    Returns
+    -------
+    operator : `~scipy.sparse.csr_matrix`, shape (m, n)
+        Its result is in photons per s, cm2 and Angstrom.
     """
     photons = sparse.diags_array(photons_per_flux(sed_wavelength))
     if sed_resolving_power is None:
@@ -161,30 +246,30 @@ def sed_operator(sed_wavelength, fine, *, sed_resolving_power=None):
     return recovery_matrix(sed_wavelength, sed_resolving_power, fine) @ photons
 
 
-def count_model(pixels, sed_wavelength, *, area, line_spread=None, second_order=None,
-                sed_resolving_power=None, extra=()):
+def count_model(pixels: np.ndarray, sed_wavelength: np.ndarray, *, area: float,
+                line_spread: LineSpread | None = None, second_order: SecondOrder | None = None,
+                sed_resolving_power: float | None = None, extra: npt.ArrayLike = ()) -> CountModel:
     """
     Build the forward model of one extracted spectrum.
 
-    Without a line-spread function it is what `synphot.Observation.sample_binned`
-    computes.
+    Without a line-spread function it equals `synphot.Observation.sample_binned`.
 
     Parameters
     ----------
     pixels : `~numpy.ndarray`, shape (p,)
-        Ascending pixel centres in Angstrom; they need not be equally spaced.
+        Ascending pixel centres in Angstrom, on any spacing.
     sed_wavelength : `~numpy.ndarray`, shape (n,)
         Samples of the SED in Angstrom; they must reach beyond the pixels.
     area : float
         Collecting area in cm2.
     line_spread : `LineSpread`, optional
-        None at all if not given.
+        No broadening if not given.
     second_order : `SecondOrder`, optional
     sed_resolving_power : float, optional
-        lambda / FWHM with which the SED was broadened already; none if not given.  Without a
-        line-spread function the SED is taken to be as blurred as the counts.
+        lambda / FWHM of the SED; a sharp SED if not given.  Without a line-spread function it
+        is ignored: the SED is taken to be as broad as the counts.
     extra : `~numpy.ndarray`, optional
-        Further points of the fine grid, such as those of a tabulated throughput.
+        More points of the fine grid, such as those of a tabulated throughput.
 
     Returns
     -------
@@ -201,17 +286,16 @@ def count_model(pixels, sed_wavelength, *, area, line_spread=None, second_order=
             f"pixels reach from {edges[0]:.0f} to {edges[-1]:.0f} Angstrom, the SED from "
             f"{sed_wavelength[0]:.0f} to {sed_wavelength[-1]:.0f}: cut the counts to the SED"
         )
-    points = np.concatenate([sed_wavelength, np.asarray(extra, dtype=float)])
     if line_spread is None:
         sed_resolving_power = None
-        fine = distinct_points(np.concatenate([edges, pixels, points]), edges[0], edges[-1])
-        collect = integral_matrix(fine, edges[:-1], edges[1:])
-    else:
-        # A smooth SED needs no points of its own, and an even grid is the more exact.
-        points = extra if sed_resolving_power is not None else np.r_[edges, points]
-        fine = fine_grid(edges[0], edges[-1], line_spread, extra=points,
-                         limits=(sed_wavelength[0], sed_wavelength[-1]))
-        collect = integral_matrix(fine, edges[:-1], edges[1:]) @ blur_operator(fine, line_spread)
+    if sed_resolving_power is None:
+        # Sampled SEDs bend at their samples and at the edges.  Smooth SEDs do not, and an even
+        # grid is more exact.
+        extra = np.concatenate([edges, sed_wavelength, np.asarray(extra, dtype=float)])
+    fine, blur = fine_operators(edges[0], edges[-1], line_spread, points=pixels, extra=extra,
+                                limits=(sed_wavelength[0], sed_wavelength[-1]))
+    collect = integral_matrix(fine, edges[:-1], edges[1:])
+    collect = collect if blur is None else collect @ blur
     interpolate = sed_operator(sed_wavelength, fine, sed_resolving_power=sed_resolving_power)
     second = None
     if second_order is not None:
@@ -221,18 +305,28 @@ def count_model(pixels, sed_wavelength, *, area, line_spread=None, second_order=
     return CountModel(fine, sparse.csr_matrix(area * collect), interpolate, second)
 
 
-def second_order_operator(pixels, sed_wavelength, second_order, *, area, line_spread=None,
-                          sed_resolving_power=None):
+def second_order_operator(pixels: np.ndarray, sed_wavelength: np.ndarray,
+                          second_order: SecondOrder, *, area: float,
+                          line_spread: LineSpread | None = None,
+                          sed_resolving_power: float | None = None) -> sparse.csr_matrix:
     """
-    From F_lambda to the counts of the second order on the pixels of the first, sparse (p, n).
+    From F_lambda to the count rates of the second order on the pixels of the first.
 
-    Where the second order's wavelengths leave the SED nothing is known of it: zero.
-    Parameters are those of `count_model`.
+    Parameters
+    ----------
+    pixels, sed_wavelength, area, line_spread, sed_resolving_power
+        As for `count_model`.
+    second_order : `SecondOrder`
+
+    Returns
+    -------
+    operator : `~scipy.sparse.csr_matrix`, shape (p, n)
+        Zero for pixels whose second order lies outside the SED.
     """
     ratio = second_order.ratio
     place = np.asarray(pixels) * ratio
-    inside = np.flatnonzero((place > sed_wavelength[0] * 1.001)
-                            & (place < sed_wavelength[-1] / 1.001))
+    inside = np.flatnonzero((place > sed_wavelength[0] * _SECOND_ORDER_MARGIN)
+                            & (place < sed_wavelength[-1] / _SECOND_ORDER_MARGIN))
     if inside.size < 2:
         return sparse.csr_matrix((len(pixels), len(sed_wavelength)))
     narrow = None

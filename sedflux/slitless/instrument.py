@@ -1,14 +1,18 @@
 """
 Slitless instruments: bands, line-spread functions, dispersion, noise, throughput.
 
-Descriptions of several instruments are packaged; their throughputs are not, and come
-from a file of yours (`read_throughput`).  ``lookalike`` alone has one, made up of simple
-functions, for demonstrations and tests.
+The package describes several instruments, without their throughputs: give those as files
+(`read_throughput`).  Only ``lookalike`` has a throughput, a product of simple functions for
+demonstrations and tests.
 """
 
+from __future__ import annotations
+
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
+from typing import Any
 
 import numpy as np
 from astropy import units as u
@@ -16,13 +20,18 @@ from astropy import units as u
 from sedflux.exceptions import InputError
 from sedflux.slitless.forward import SecondOrder
 from sedflux.slitless.line_spread import LineSpread
-from sedflux.slitless.throughput import Throughput, as_throughput
+from sedflux.slitless.throughput import Throughput, as_throughput, collecting_area
+from sedflux.units import finite_array, plain_number, positive_number
 
 __all__ = ["SlitlessBand", "SlitlessInstrument", "get_instrument", "list_instruments",
            "named_bands"]
 
-#: What predicted SEDs cover, in Angstrom.
+#: Range of predicted SEDs in Angstrom; the ends of `sedflux.spectra.grids.sed_grid`.
 SED_RANGE = (2500.0, 10500.0)
+#: Most pixels of a band along the dispersion: larger detectors do not exist.
+_MOST_PIXELS = 100_000
+#: Step of a made-up throughput and how far it reaches beyond its band, in Angstrom.
+_SHAPE_STEP, _SHAPE_MARGIN = 2.0, 200.0
 
 
 @dataclass(frozen=True)
@@ -36,25 +45,30 @@ class SlitlessBand:
     area : `~astropy.units.Quantity`
         Collecting area.
     wavelength_range : tuple of float
-        Angstrom.
+        First and last wavelength in Angstrom; a Quantity is converted.
     line_spread : `~sedflux.LineSpread` or None
     dispersion : tuple of float
-        Coefficients of the wavelength (Angstrom) as polynomial of the pixel, from the
-        constant upwards.
+        Coefficients of the wavelength (Angstrom) as a polynomial of the pixel number, the
+        constant first.
     pixels : int
         Number of pixels along the dispersion.
     throughput : `Throughput` or None
     second_order : `~sedflux.slitless.forward.SecondOrder` or None
-    sky, dark, read_noise, height : float
-        Background and dark current in electron/s a detector pixel, electrons of read noise a
-        pixel, and rows that are extracted.
+    sky, dark : float
+        Background and dark current in electron/s per detector pixel.
+    read_noise : float
+        Electrons per detector pixel.
+    height : float
+        Number of detector rows that are extracted.
+    detector_size : tuple of float
+        Pixels of a detector in x and y.
     """
 
     name: str
     area: u.Quantity
-    wavelength_range: tuple
+    wavelength_range: tuple[float, float]
     line_spread: LineSpread | None
-    dispersion: tuple
+    dispersion: tuple[float, ...]
     pixels: int
     throughput: Throughput | None = None
     second_order: SecondOrder | None = None
@@ -62,15 +76,64 @@ class SlitlessBand:
     dark: float = 0.0
     read_noise: float = 0.0
     height: float = 1.0
+    detector_size: tuple[float, float] = (4096.0, 4096.0)
+
+    def __post_init__(self) -> None:
+        try:
+            collecting_area(self.area)
+            self._check_wavelengths()
+            self._check_numbers()
+        except InputError as error:
+            raise InputError(f"band {self.name!r}: {error}") from error
+        for name, kind in (("line_spread", LineSpread), ("throughput", Throughput),
+                           ("second_order", SecondOrder)):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, kind):
+                raise InputError(f"band {self.name!r}: {name} is a {type(value).__name__}; "
+                                 f"a {kind.__name__} or None is needed")
+
+    def _check_wavelengths(self):
+        """Check the range and the dispersion; keep them as plain numbers."""
+        limits = finite_array(self.wavelength_range, "wavelength_range", u.AA)
+        if limits.shape != (2,) or not 0 < limits[0] < limits[1]:
+            raise InputError(f"wavelength_range is {self.wavelength_range}; two positive, "
+                             "ascending wavelengths are needed")
+        pixels = plain_number(self.pixels, "pixels")
+        if pixels != int(pixels) or not 2 <= pixels <= _MOST_PIXELS:
+            raise InputError(f"pixels is {self.pixels!r}; a whole number from 2 to "
+                             f"{_MOST_PIXELS} is needed")
+        dispersion = finite_array(self.dispersion, "dispersion")
+        if dispersion.ndim != 1 or dispersion.size < 2:
+            raise InputError(f"dispersion is {self.dispersion}; two or more coefficients of a "
+                             "polynomial are needed, the constant first")
+        values = {"wavelength_range": tuple(limits.tolist()), "pixels": int(pixels),
+                  "dispersion": tuple(dispersion.tolist())}
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+        if np.any(np.diff(self._every_wavelength(0.0)) <= 0):
+            raise InputError(f"dispersion is {self.dispersion}; wavelengths must ascend over the "
+                             f"{self.pixels} pixels: count pixels from the blue end")
+
+    def _check_numbers(self):
+        """Check the noise and the sizes; keep them as plain numbers."""
+        for name in ("sky", "dark", "read_noise", "height"):
+            number = positive_number(getattr(self, name), name, zero=name != "height")
+            object.__setattr__(self, name, number)
+        object.__setattr__(self, "detector_size", _checked_size(self.detector_size,
+                                                                "detector_size"))
+
+    def _every_wavelength(self, shift):
+        """Centres of all pixels in Angstrom."""
+        return np.polynomial.polynomial.polyval(np.arange(self.pixels) + shift, self.dispersion)
 
     @property
-    def covered(self):
-        """Part of the range that SEDs of 2500-10500 Angstrom cover, or None."""
+    def covered(self) -> tuple[float, float] | None:
+        """Part of the band's range that SEDs of 2500-10500 Angstrom cover, or None."""
         low = max(self.wavelength_range[0], SED_RANGE[0])
         high = min(self.wavelength_range[1], SED_RANGE[1])
         return (low, high) if low < high else None
 
-    def wavelengths(self, *, shift=0.0):
+    def wavelengths(self, *, shift: float = 0.0) -> np.ndarray:
         """
         Centres of the pixels that lie in the covered range, shape (p,).
 
@@ -78,8 +141,13 @@ class SlitlessBand:
         ----------
         shift : float, optional
             Pixels by which the spectrum is moved on the detector.
+
+        Returns
+        -------
+        wavelength : `~numpy.ndarray`, shape (p,)
+            Angstrom.
         """
-        every = np.polynomial.polynomial.polyval(np.arange(self.pixels) + shift, self.dispersion)
+        every = self._every_wavelength(plain_number(shift, "shift"))
         step = np.gradient(every)
         if self.covered is None or np.any(step <= 0):
             raise InputError(f"band {self.name!r} has no ascending pixels between "
@@ -87,15 +155,31 @@ class SlitlessBand:
         low, high = self.covered
         return every[(every - step > low) & (every + step < high)]
 
-    def with_throughput(self, throughput):
+    def with_throughput(self, throughput: Any) -> SlitlessBand:
         """
         The band with a throughput.
 
         Parameters
         ----------
         throughput : path-like, `Throughput`, `synphot.SpectralElement` or `~sedflux.ResponseCurve`
+
+        Returns
+        -------
+        band : `SlitlessBand`
+
+        Raises
+        ------
+        sedflux.exceptions.InputError
+            If it is no throughput, or is zero over the whole band.
         """
-        return replace(self, throughput=as_throughput(throughput, area=self.area))
+        found = as_throughput(throughput, area=self.area)
+        low, high = self.wavelength_range
+        inside = (found.wavelength > low) & (found.wavelength < high)
+        if not np.any(found.value[inside] > 0) and not np.any(found([low, high]) > 0):
+            raise InputError(
+                f"the throughput for band {self.name!r} is zero from {low:.0f} to {high:.0f} "
+                f"Angstrom; it covers {found.wavelength[0]:.0f} to {found.wavelength[-1]:.0f}")
+        return replace(self, throughput=found)
 
 
 @dataclass(frozen=True)
@@ -109,15 +193,21 @@ class SlitlessInstrument:
     bands : dict of str to `SlitlessBand`
     size : tuple of float
         Pixels of a detector in x and y.
+    sources : dict of str to str
+        Origin of the numbers, by kind of number.
     """
 
     name: str
     title: str
     note: str
-    bands: dict = field(default_factory=dict)
-    size: tuple = (4096.0, 4096.0)
+    bands: dict[str, SlitlessBand] = field(default_factory=dict)
+    size: tuple[float, float] = (4096.0, 4096.0)
+    sources: dict[str, str] = field(default_factory=dict)
 
-    def with_throughputs(self, throughputs):
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", _checked_size(self.size, "size"))
+
+    def with_throughputs(self, throughputs: Mapping[str, Any]) -> SlitlessInstrument:
         """
         The instrument with the throughputs of some bands.
 
@@ -125,6 +215,10 @@ class SlitlessInstrument:
         ----------
         throughputs : mapping of str to path-like or others
             See `SlitlessBand.with_throughput`; bands that are not named stay as they are.
+
+        Returns
+        -------
+        instrument : `SlitlessInstrument`
         """
         unknown = sorted(set(throughputs) - set(self.bands))
         if unknown:
@@ -135,7 +229,16 @@ class SlitlessInstrument:
         return replace(self, bands=bands)
 
 
-def list_instruments():
+def _checked_size(size, name):
+    """Size of a detector: two positive numbers."""
+    array = finite_array(size, name)
+    if array.shape != (2,) or array.min() <= 0:
+        raise InputError(f"{name} is {size}; the pixels in x and y are needed, two positive "
+                         "numbers")
+    return tuple(array.tolist())
+
+
+def list_instruments() -> tuple[str, ...]:
     """
     Names of the instruments that are described.
 
@@ -148,9 +251,10 @@ def list_instruments():
     return tuple(_descriptions())
 
 
-def named_bands(name, files):
+def named_bands(name: str, files: Sequence[str]) -> tuple[dict[str, SlitlessBand],
+                                                          tuple[str, ...]]:
     """
-    Bands of an instrument that have a throughput, as commands ask for them.
+    Bands of an instrument that have a throughput, from options of a command.
 
     Parameters
     ----------
@@ -163,7 +267,7 @@ def named_bands(name, files):
     -------
     bands : dict of str to `SlitlessBand`
     named : tuple of str
-        Those that ``files`` names.
+        Bands that ``files`` names.
     """
     wrong = [text for text in files if "=" not in text]
     if wrong:
@@ -177,12 +281,13 @@ def named_bands(name, files):
 
 
 def _descriptions():
+    """The packaged descriptions: dict of name to dict."""
     return json.loads(resources.files("sedflux").joinpath("data", "instruments.json").read_text())
 
 
-def get_instrument(name):
+def get_instrument(name: str) -> SlitlessInstrument:
     """
-    Description of an instrument.
+    An instrument that the package describes.
 
     Parameters
     ----------
@@ -192,13 +297,13 @@ def get_instrument(name):
     Returns
     -------
     instrument : `SlitlessInstrument`
-        Without throughputs, but for ``lookalike``.
+        Without throughputs, except ``lookalike``.
 
     Examples
     --------
     >>> from sedflux import get_instrument
     >>> get_instrument("csst").bands["GU"].covered
-    (2550, 4000)
+    (2550.0, 4000.0)
     """
     known = _descriptions()
     if name not in known:
@@ -206,7 +311,7 @@ def get_instrument(name):
                          "Build your own from sedflux.SlitlessBand")
     one = known[name]
     bands = {band: _band(band, one, values) for band, values in one["bands"].items()}
-    return SlitlessInstrument(name, one["title"], one["note"], bands, tuple(one["size"]))
+    return SlitlessInstrument(name, one["title"], one["note"], bands, one["size"], one["sources"])
 
 
 def _band(name, one, values):
@@ -218,14 +323,14 @@ def _band(name, one, values):
         spread = LineSpread.from_resolving_power(power, wavelength)
     throughput = _shape(values["shape"], values["range"]) if "shape" in values else None
     return SlitlessBand(
-        name, one["area_cm2"] * u.cm**2, tuple(values["range"]), spread,
-        tuple(values["dispersion"]), values["pixels"], throughput, sky=one["sky"],
-        dark=one["dark"], read_noise=one["read_noise"], height=one["height"])
+        name, one["area_cm2"] * u.cm**2, values["range"], spread, values["dispersion"],
+        values["pixels"], throughput, sky=one["sky"], dark=one["dark"],
+        read_noise=one["read_noise"], height=one["height"], detector_size=one["size"])
 
 
 def _shape(shape, limits):
-    """Two logistic edges, a slope and a ripple."""
-    wavelength = np.arange(limits[0] - 200.0, limits[1] + 200.0, 2.0)
+    """A throughput with two logistic edges, a slope and a ripple."""
+    wavelength = np.arange(limits[0] - _SHAPE_MARGIN, limits[1] + _SHAPE_MARGIN, _SHAPE_STEP)
     place = (wavelength - shape["low"]) / (shape["high"] - shape["low"]) - 0.5
     value = shape["peak"] / (1.0 + 0.5 * abs(shape["slope"])) * (1.0 + shape["slope"] * place)
     value *= 1.0 + shape["ripple"] * np.sin(2.0 * np.pi * wavelength / shape["period"])

@@ -1,17 +1,27 @@
 """Line-spread functions: Gaussian, or tabulated."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
+from astropy import units as u
 from scipy import sparse
 
 from sedflux.exceptions import InputError
 from sedflux.spectra.grids import index_runs, pixel_edges
 from sedflux.spectra.resolution import FWHM_PER_SIGMA, lsf_matrix
+from sedflux.units import finite_array
 
 __all__ = ["LineSpread", "REACH"]
 
+#: Distance at which a Gaussian is cut, in standard deviations: 6e-7 of the light lies beyond.
 REACH = 5.0
+#: Largest wavelength of a line-spread function of one resolving power, in Angstrom.
+_LONGEST = 1e6
+#: Rows of the operator that sum to less see no light; they stay zero.
+_NO_LIGHT = 1e-200
 
 
 @dataclass(frozen=True)
@@ -19,19 +29,21 @@ class LineSpread:
     """
     Line-spread function against wavelength: Gaussian, or tabulated.
 
-    Make one with `from_resolving_power`, `from_fwhm` or `tabulated`.
+    Make one with `from_resolving_power`, `from_fwhm` or `tabulated`.  Numbers without a
+    unit are in Angstrom; Quantities are converted.
 
     Attributes
     ----------
     wavelength : `~numpy.ndarray`, shape (k,)
-        Nodes in Angstrom; constant outside, linear between.
+        Ascending nodes in Angstrom.  Between nodes the width and the profile change
+        linearly; outside they are constant.
     fwhm : `~numpy.ndarray`, shape (k,)
-        Full width at half maximum in Angstrom; of the tabulated profiles, their
-        standard deviation times 2.355.
+        Full width at half maximum in Angstrom.  For tabulated profiles it is 2.355 times
+        their standard deviation.
     offset : `~numpy.ndarray`, shape (q,), optional
         Detected minus true wavelength in Angstrom.
     profile : `~numpy.ndarray`, shape (k, q), optional
-        Profile at each node.
+        Tabulated profile at each node.
 
     Examples
     --------
@@ -45,61 +57,137 @@ class LineSpread:
     offset: np.ndarray | None = None
     profile: np.ndarray | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("wavelength", "fwhm"):
-            object.__setattr__(self, name, np.atleast_1d(np.asarray(getattr(self, name), float)))
-        if self.wavelength.shape != self.fwhm.shape or np.any(np.diff(self.wavelength) <= 0):
+            array = finite_array(getattr(self, name), f"{name} of a line-spread function", u.AA)
+            object.__setattr__(self, name, np.atleast_1d(array))
+        if self.wavelength.ndim != 1 or self.wavelength.shape != self.fwhm.shape or (
+                self.wavelength.size == 0):
             raise InputError(f"wavelength and fwhm of a line-spread function have the shapes "
-                             f"{self.wavelength.shape} and {self.fwhm.shape}; both need (k,), "
-                             "wavelength ascending")
-        if not np.all(np.isfinite(self.fwhm)) or np.any(self.fwhm < 0) or not self.fwhm.max() > 0:
-            raise InputError("fwhm of a line-spread function must be positive and finite")
+                             f"{self.wavelength.shape} and {self.fwhm.shape}; both need (k,)")
+        if self.wavelength[0] < 0 or np.any(np.diff(self.wavelength) <= 0):
+            raise InputError(f"wavelength of a line-spread function is {self.wavelength}; it must "
+                             "be positive and ascending")
+        if np.any(self.fwhm < 0) or not self.fwhm.max() > 0:
+            raise InputError(f"fwhm of a line-spread function is {self.fwhm}; it must be positive "
+                             "and finite")
 
     @classmethod
-    def from_resolving_power(cls, resolving_power, wavelength=None):
-        """Gaussian of lambda / FWHM, one number or one for each wavelength (Angstrom)."""
-        power = np.asarray(resolving_power, dtype=float)
-        if not np.all(power > 0):
-            raise InputError(f"resolving_power is {resolving_power}; it must be positive")
+    def from_resolving_power(cls, resolving_power: npt.ArrayLike,
+                             wavelength: npt.ArrayLike | None = None) -> LineSpread:
+        """
+        Gaussian line-spread function of a resolving power.
+
+        Parameters
+        ----------
+        resolving_power : float or array_like, shape (k,)
+            lambda / FWHM: one number, or one for each wavelength.
+        wavelength : array_like, shape (k,), optional
+            Ascending, in Angstrom.
+
+        Returns
+        -------
+        line_spread : `LineSpread`
+        """
+        power = finite_array(resolving_power, "resolving_power")
+        if power.size == 0 or not np.all(power > 0):
+            raise InputError(f"resolving_power is {resolving_power!r}; it must be positive")
         if wavelength is None:
-            return cls(np.array([0.0, 1e6]), np.array([0.0, 1e6 / float(power)]))
-        return cls(wavelength, np.asarray(wavelength, dtype=float) / power)
+            if power.size != 1:
+                raise InputError(f"resolving_power has the shape {power.shape}; give one number, "
+                                 "or the wavelength of each value")
+            return cls(np.array([0.0, _LONGEST]), np.array([0.0, _LONGEST / power.item()]))
+        nodes = np.atleast_1d(finite_array(wavelength, "wavelength of a line-spread function",
+                                           u.AA))
+        if power.size != 1 and power.shape != nodes.shape:
+            raise InputError(f"resolving_power and wavelength have the shapes {power.shape} and "
+                             f"{nodes.shape}; both need (k,)")
+        return cls(nodes, nodes / power)
 
     @classmethod
-    def from_fwhm(cls, fwhm, wavelength=None):
-        """Gaussian of one FWHM in Angstrom, or one for each wavelength."""
-        return cls(np.zeros(1) if wavelength is None else wavelength, fwhm)
+    def from_fwhm(cls, fwhm: npt.ArrayLike, wavelength: npt.ArrayLike | None = None) -> LineSpread:
+        """
+        Gaussian line-spread function of a full width at half maximum.
+
+        Parameters
+        ----------
+        fwhm : float or array_like, shape (k,)
+            In Angstrom: one number, or one for each wavelength.
+        wavelength : array_like, shape (k,), optional
+            Ascending, in Angstrom.
+
+        Returns
+        -------
+        line_spread : `LineSpread`
+        """
+        nodes = np.zeros(1) if wavelength is None else wavelength
+        return cls(np.asanyarray(nodes), np.asanyarray(fwhm))
 
     @classmethod
-    def tabulated(cls, wavelength, offset, profile):
-        """Profiles (k, q) at wavelengths (k,) and offsets (q,), detected minus true."""
-        offset = np.asarray(offset, dtype=float)
-        profile = np.clip(np.atleast_2d(np.asarray(profile, dtype=float)), 0.0, None)
-        if profile.shape[1] != offset.size or offset.size < 3 or np.any(np.diff(offset) <= 0):
-            raise InputError(f"offset and profile have the shapes {offset.shape} and "
-                             f"{profile.shape}; (q,), ascending, and (k, q) are needed")
-        weight = profile * np.diff(pixel_edges(offset))
+    def tabulated(cls, wavelength: npt.ArrayLike, offset: npt.ArrayLike,
+                  profile: npt.ArrayLike) -> LineSpread:
+        """
+        Line-spread function from profiles.
+
+        Parameters
+        ----------
+        wavelength : array_like, shape (k,)
+            Ascending, in Angstrom.
+        offset : array_like, shape (q,)
+            Detected minus true wavelength in Angstrom, ascending.
+        profile : array_like, shape (k, q)
+            Light at each offset on any scale; negative values are set to zero.
+
+        Returns
+        -------
+        line_spread : `LineSpread`
+        """
+        places = finite_array(offset, "offset of a line-spread function", u.AA)
+        light = np.atleast_2d(finite_array(profile, "profile of a line-spread function"))
+        light = np.clip(light, 0.0, None)
+        if light.ndim != 2 or places.ndim != 1 or light.shape[1] != places.size or (
+                places.size < 3 or np.any(np.diff(places) <= 0)):
+            raise InputError(f"offset and profile have the shapes {places.shape} and "
+                             f"{light.shape}; (q,), ascending, and (k, q) are needed")
+        if not np.all(light.max(axis=1) > 0):
+            raise InputError("profile of a line-spread function is zero or less at one of its "
+                             "wavelengths; leave that wavelength out")
+        weight = light * np.diff(pixel_edges(places))
         weight = weight / weight.sum(axis=1, keepdims=True)
-        centre = weight @ offset
-        spread = np.sqrt((weight * (offset - centre[:, None]) ** 2).sum(axis=1))
-        return cls(wavelength, FWHM_PER_SIGMA * spread, offset, profile)
+        centre = weight @ places
+        spread = np.sqrt((weight * (places - centre[:, None]) ** 2).sum(axis=1))
+        nodes = finite_array(wavelength, "wavelength of a line-spread function", u.AA)
+        return cls(nodes, FWHM_PER_SIGMA * spread, places, light)
 
-    def fwhm_at(self, wavelength):
+    def fwhm_at(self, wavelength: npt.ArrayLike) -> np.ndarray:
         """FWHM in Angstrom at wavelengths in Angstrom."""
-        return np.interp(wavelength, self.wavelength, self.fwhm)
+        return np.interp(np.asarray(wavelength), self.wavelength, self.fwhm)
 
-    def reach(self, wavelength):
-        """How far, in Angstrom, light of a wavelength spreads."""
+    def reach(self, wavelength: float) -> float:
+        """Distance in Angstrom over which light of a wavelength spreads."""
         far = 0.0 if self.offset is None else np.abs(self.offset[[0, -1]]).max()
         return max(far, REACH / FWHM_PER_SIGMA * float(self.fwhm_at(wavelength)))
 
-    def matrix(self, fine):
-        """Operator on a fine grid, sparse (m, m); rows sum to one."""
+    def matrix(self, fine: np.ndarray) -> sparse.csr_matrix:
+        """
+        Convolution with the line-spread function on a grid.
+
+        Parameters
+        ----------
+        fine : `~numpy.ndarray`, shape (m,)
+            Ascending wavelengths in Angstrom.
+
+        Returns
+        -------
+        matrix : `~scipy.sparse.csr_matrix`, shape (m, m)
+            Its rows sum to one.
+        """
         if self.offset is None:
             return lsf_matrix(fine, self.fwhm_at(fine) / FWHM_PER_SIGMA, reach=REACH)
         return self._tabulated_matrix(fine)
 
     def _tabulated_matrix(self, fine):
+        """The operator of profiles that change linearly from node to node."""
         first = np.searchsorted(fine, fine - self.offset[-1])
         last = np.searchsorted(fine, fine - self.offset[0], side="right")
         rows, columns = index_runs(first, last)
@@ -114,5 +202,5 @@ class LineSpread:
         value *= np.diff(pixel_edges(fine))[columns]
         matrix = sparse.csr_matrix((value, (rows, columns)), shape=(fine.size, fine.size))
         total = np.asarray(matrix.sum(axis=1)).ravel()
-        scale = np.divide(1.0, total, out=np.zeros_like(total), where=total > 1e-200)
+        scale = np.divide(1.0, total, out=np.zeros_like(total), where=total > _NO_LIGHT)
         return sparse.csr_matrix(sparse.diags_array(scale) @ matrix)

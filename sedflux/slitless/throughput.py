@@ -1,38 +1,90 @@
 """Throughput curves and the files that hold them."""
 
+from __future__ import annotations
+
+import os
+import warnings
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 from astropy import units as u
 from astropy.io import fits
-from astropy.table import Table
+from astropy.table import Column, Table
+from astropy.utils.exceptions import AstropyUserWarning
 
-from sedflux.exceptions import InputError
-from sedflux.slitless.forward import photons_per_flux
+from sedflux.exceptions import InputError, SedfluxWarning
+from sedflux.units import finite_array, photons_per_flux, positive_number
 
-__all__ = ["Throughput", "read_throughput"]
+if TYPE_CHECKING:
+    from synphot import SpectralElement
+
+__all__ = ["Throughput", "as_throughput", "collecting_area", "read_throughput"]
 
 _COLUMNS = {"wavelength": ("wavelength", "wave", "lambda", "wavelen"),
             "value": ("sensitivity", "throughput", "transmission", "response"),
             "error": ("error", "sensitivity_error", "throughput_error", "err")}
+#: Wavelengths without a unit that all lie below this are micrometres: no optical or infrared
+#: spectrograph works below 100 Angstrom, and none beyond 100 micrometres.
+_MICROMETRES_BELOW = 100.0
+#: Values above this are a sensitivity (1e12 and more), not a throughput.
+_SENSITIVITY_ABOVE = 1e3
+#: Small negative throughputs come from the noise of a measurement and are set to zero.
+_LOWEST = -0.01
+#: Largest throughput: gains that are a little wrong make values above one.
+_HIGHEST = 1.5
+#: What astropy raises for damaged files.
+_READ_ERRORS = (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, EOFError,
+                zlib.error, fits.VerifyError, AstropyUserWarning)
 
 
 @dataclass(frozen=True)
 class Throughput:
     """
-    A throughput curve: wavelength (Angstrom), share of photons counted, its error.
+    A throughput curve.
+
+    Attributes
+    ----------
+    wavelength : `~numpy.ndarray`, shape (k,)
+        Ascending, in Angstrom.  Quantities are converted.
+    value : `~numpy.ndarray`, shape (k,)
+        Share of the photons on the collecting area that are counted.
+    error : `~numpy.ndarray`, shape (k,), optional
+        Standard error of ``value``.
     """
 
     wavelength: np.ndarray
     value: np.ndarray
     error: np.ndarray | None = None
 
-    def __call__(self, wavelength):
-        """The throughput at wavelengths in Angstrom, zero outside."""
-        return np.interp(wavelength, self.wavelength, self.value, left=0.0, right=0.0)
+    def __post_init__(self) -> None:
+        wavelength = finite_array(self.wavelength, "wavelength of a throughput", u.AA)
+        value = finite_array(self.value, "value of a throughput")
+        error = self.error if self.error is None else finite_array(
+            self.error, "error of a throughput")
+        if wavelength.ndim != 1 or wavelength.size < 2 or value.shape != wavelength.shape or (
+                error is not None and error.shape != wavelength.shape):
+            raise InputError(
+                f"wavelength, value and error of a throughput have the shapes {wavelength.shape}, "
+                f"{value.shape} and {None if error is None else error.shape}; all need (k,), two "
+                "values or more")
+        if not wavelength[0] > 0 or np.any(np.diff(wavelength) <= 0):
+            raise InputError(f"wavelength of a throughput runs from {wavelength[0]:g} to "
+                             f"{wavelength[-1]:g} Angstrom; it must be positive and ascending")
+        if error is not None and error.min() < 0:
+            raise InputError(f"error of a throughput is {error.min():g} at the least; it must be "
+                             "0 or more")
+        for name, array in (("wavelength", wavelength), ("value", value), ("error", error)):
+            object.__setattr__(self, name, array)
 
-    def to_synphot(self):
+    def __call__(self, wavelength: npt.ArrayLike) -> np.ndarray:
+        """The throughput at wavelengths in Angstrom, zero outside."""
+        return np.interp(np.asarray(wavelength), self.wavelength, self.value, left=0.0, right=0.0)
+
+    def to_synphot(self) -> SpectralElement:
         """As a `synphot.SpectralElement`."""
         from synphot import SpectralElement
         from synphot.models import Empirical1D
@@ -41,11 +93,46 @@ class Throughput:
                                lookup_table=self.value, fill_value=0.0)
 
 
-def as_throughput(throughput, *, area):
-    """A `Throughput` from whatever describes one; see `SlitlessBand.with_throughput`."""
+def collecting_area(area: Any) -> float:
+    """
+    A collecting area in cm2.
+
+    Parameters
+    ----------
+    area : `~astropy.units.Quantity`
+        A number without a unit is refused: m2 and cm2 are both common.
+
+    Returns
+    -------
+    area : float
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If it has no unit of area, or is not positive and finite.
+    """
+    if not isinstance(area, u.Quantity):
+        raise InputError(f"area is {area!r}; a Quantity is needed, such as 31416 * u.cm**2")
+    return positive_number(area, "area", u.cm**2)
+
+
+def as_throughput(throughput: Any, *, area: u.Quantity | None) -> Throughput:
+    """
+    A `Throughput` from anything that describes one.
+
+    Parameters
+    ----------
+    throughput : path-like, `Throughput`, `synphot.SpectralElement` or `~sedflux.ResponseCurve`
+    area : `~astropy.units.Quantity` or None
+        Collecting area, for files that hold a sensitivity.
+
+    Returns
+    -------
+    throughput : `Throughput`
+    """
     if isinstance(throughput, Throughput):
         return throughput
-    if isinstance(throughput, (str, Path)):
+    if isinstance(throughput, (str, os.PathLike)):
         return read_throughput(throughput, area=area)
     if hasattr(throughput, "throughput") and hasattr(throughput, "good"):
         return Throughput(throughput.wavelength[throughput.good],
@@ -60,15 +147,16 @@ def as_throughput(throughput, *, area):
                      "synphot.SpectralElement, a sedflux.Throughput or a ResponseCurve")
 
 
-def read_throughput(path, *, area=None):
+def read_throughput(path: str | os.PathLike[str], *, area: u.Quantity | None = None) -> Throughput:
     """
     Read a throughput or a sensitivity.
 
-    aXe sensitivities (FITS: WAVELENGTH, SENSITIVITY, ERROR, in electron/s a
-    erg/s/cm2/Angstrom) are divided by ``area * lambda / (h c)``; synphot and stsynphot files
-    (FITS: WAVELENGTH, THROUGHPUT) and plain tables (ECSV, CSV, two columns of text) are
-    throughputs.  Wavelengths are in Angstrom unless the column has another unit; below
-    100 they are taken as micrometres.
+    Three layouts are read: aXe sensitivities (FITS: WAVELENGTH, SENSITIVITY, ERROR, in
+    electron/s per erg/s/cm2/Angstrom), which are divided by ``area * lambda / (h c)``;
+    throughputs of synphot and stsynphot (FITS: WAVELENGTH, THROUGHPUT); and throughputs in
+    plain tables (ECSV, CSV, two columns of text).  Wavelengths are in the unit of their
+    column.  Without a unit they are in Angstrom; if all lie below 100 they are taken as
+    micrometres, with a warning.
 
     Parameters
     ----------
@@ -83,67 +171,91 @@ def read_throughput(path, *, area=None):
     Raises
     ------
     sedflux.exceptions.InputError
-        If the file is missing, has other columns, or values that cannot be.
+        If the file is missing or damaged, has other columns, or holds values that no
+        throughput can have.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"throughput file {str(path)!r} does not exist; give the path of a table")
     table = _read_table(path)
-    wavelength, value, error = (_column(table, kind, path) for kind in _COLUMNS)
-    unit = table.meta.get("units", {}).get(wavelength.name, wavelength.unit)
-    wavelength = np.asarray(wavelength, dtype=float) * _to_angstrom(unit, path)
-    value = np.asarray(value, dtype=float)
-    error = None if error is None else np.asarray(error, dtype=float)
-    if wavelength.max(initial=0.0) < 100.0:
-        wavelength = wavelength * 1e4
-    if np.nanmax(value, initial=0.0) > 1e3:
+    columns = {kind: _column(table, kind, path) for kind in _COLUMNS}
+    wavelength = _in_angstrom(_numbers(columns["wavelength"], path), columns["wavelength"].unit,
+                              path)
+    value = _numbers(columns["value"], path)
+    error = None if columns["error"] is None else _numbers(columns["error"], path)
+    if value.max(initial=0.0) > _SENSITIVITY_ABOVE:
         if area is None:
-            raise InputError(f"{path.name} holds a sensitivity (up to {np.nanmax(value):.2g}); "
+            raise InputError(f"{path.name} holds a sensitivity (up to {value.max():.2g}); "
                              "give the collecting area to turn it into a throughput")
-        scale = u.Quantity(area).to_value(u.cm**2) * photons_per_flux(wavelength)
+        scale = collecting_area(area) * photons_per_flux(wavelength)
         value, error = value / scale, None if error is None else error / scale
     return _checked(wavelength, value, error, path.name)
 
 
 def _read_table(path):
-    """A table in FITS or text."""
+    """Read a table in FITS or text."""
     try:
         if path.suffix.lower() in (".fits", ".fit", ".fz", ".gz"):
-            with fits.open(path, memmap=False) as hdus:
-                index = next((i for i, hdu in enumerate(hdus)
-                              if isinstance(hdu, (fits.BinTableHDU, fits.TableHDU))), None)
-                if index is None:
-                    raise InputError(f"{path.name} holds no table; a throughput needs the columns "
-                                     "WAVELENGTH and THROUGHPUT or SENSITIVITY")
-                return _plain_table(hdus[index])
+            return _read_fits(path)
         return Table.read(path, format="ascii.ecsv" if path.suffix == ".ecsv" else "ascii")
-    except (OSError, ValueError) as error:
+    except _READ_ERRORS as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path.name} cannot be read as a table ({error})") from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path.name} cannot be read as a table ({reason}); the file may be "
+                         "damaged: get it again") from error
+
+
+def _read_fits(path):
+    """Read the first table of a FITS file."""
+    with warnings.catch_warnings():
+        # Of a truncated file astropy only warns, and rows would be missing.
+        warnings.filterwarnings("error", message=".*truncated", category=AstropyUserWarning)
+        with fits.open(path, memmap=False) as hdus:
+            table = next((hdu for hdu in hdus if isinstance(hdu, (fits.BinTableHDU,
+                                                                  fits.TableHDU))), None)
+            if table is None:
+                raise InputError(f"{path.name} holds no table; a throughput needs the columns "
+                                 "WAVELENGTH and THROUGHPUT or SENSITIVITY")
+            return _plain_table(table)
 
 
 def _plain_table(hdu):
-    """A table whose units are left as text: synphot's ANGSTROMS are no unit of FITS."""
-    table = Table({column.name: np.asarray(hdu.data[column.name]) for column in hdu.columns})
-    table.meta["units"] = {column.name: column.unit for column in hdu.columns}
-    return table
+    """A table whose units are kept where astropy does not know them, as synphot's ANGSTROMS."""
+    return Table([Column(np.asarray(hdu.data[column.name]), name=column.name, unit=column.unit)
+                  for column in hdu.columns])
 
 
-def _to_angstrom(unit, path):
-    """Factor from a unit, an object or a text, to Angstrom."""
+def _numbers(column, path):
+    """The numbers of a column, one a row."""
+    values = finite_array(np.ma.asarray(column), f"column {column.name!r} of {path.name}")
+    if values.ndim != 1:
+        raise InputError(f"column {column.name!r} of {path.name} has the shape {values.shape}; "
+                         "one number a row is needed")
+    return values
+
+
+def _in_angstrom(wavelength, unit, path):
+    """Wavelengths in Angstrom from numbers and a unit, an object or a text."""
     text = str(unit or "").strip().lower()
-    if text in ("", "a", "none", "angstrom", "angstroms"):
-        return 1.0
+    if text in ("", "none"):
+        if not 0.0 < wavelength.max(initial=0.0) < _MICROMETRES_BELOW:
+            return wavelength
+        warnings.warn(f"{path.name} has wavelengths up to {wavelength.max():g} without a unit; "
+                      "they are taken as micrometres.  Give the column a unit", SedfluxWarning,
+                      stacklevel=4)
+        return wavelength * 1e4
+    if text in ("a", "å", "angstrom", "angstroms"):
+        return wavelength
     try:
-        return u.Unit(text).to(u.AA)
+        return wavelength * u.Unit(text).to(u.AA)
     except (ValueError, TypeError) as error:
-        raise InputError(f"{path.name} has wavelengths in {unit!r}; Angstrom, nm and um are "
+        raise InputError(f"{path.name} has wavelengths in {str(unit)!r}; Angstrom, nm and um are "
                          "understood") from error
 
 
 def _column(table, kind, path):
-    """A column by its usual names; the first and second of tables without any."""
+    """A column by its usual names; in tables without names, the first two columns."""
     names = {name.lower(): name for name in table.colnames}
     for name in _COLUMNS[kind]:
         if name in names:
@@ -158,13 +270,15 @@ def _column(table, kind, path):
 
 
 def _checked(wavelength, value, error, name):
-    """Ascending, finite and between 0 and 1."""
-    good = np.isfinite(wavelength) & np.isfinite(value)
-    wavelength, value = wavelength[good], value[good]
-    error = None if error is None else error[good]
+    """A throughput with ascending wavelengths and values between 0 and 1."""
     wavelength, first = np.unique(wavelength, return_index=True)
     value, error = value[first], None if error is None else error[first]
-    if wavelength.size < 3 or value.min() < -0.01 or not 0.0 < value.max() <= 1.5:
+    if wavelength.size < 3 or value.min() < _LOWEST or not 0.0 < value.max() <= _HIGHEST:
         raise InputError(f"{name} has {wavelength.size} values from {value.min(initial=0):.3g} to "
                          f"{value.max(initial=0):.3g}; a throughput is between 0 and 1")
+    if wavelength[0] <= 0 or wavelength[-1] < _MICROMETRES_BELOW:
+        raise InputError(f"{name} has wavelengths from {wavelength[0]:g} to {wavelength[-1]:g} "
+                         "Angstrom, which no throughput has; correct the column or its unit")
+    if error is not None and error.min() < 0:
+        raise InputError(f"{name} has errors from {error.min():g}; they must be 0 or more")
     return Throughput(wavelength, np.clip(value, 0.0, None), error)

@@ -1,61 +1,34 @@
-"""The only door between specutils and plain arrays."""
+"""The door between specutils and plain arrays: spectra in, spectra out."""
 
-from dataclasses import dataclass, field
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 from astropy import units as u
 from astropy.io import fits
 from astropy.nddata import InverseVariance, StdDevUncertainty, VarianceUncertainty
 
-from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
+from sedflux.spectra.arrays import MIN_PIXELS, SpectrumArrays, spectrum_arrays
 from sedflux.units import FLAM
 
-__all__ = [
-    "SEDArrays",
-    "SpectrumArrays",
-    "air_to_vacuum",
-    "estimate_variance",
-    "from_sed",
-    "from_spectrum",
-    "require_light",
-    "sed_to_spectrum",
-]
+if TYPE_CHECKING:
+    from specutils import Spectrum
+
+__all__ = ["air_to_vacuum", "flux_variance", "from_spectrum", "sed_to_spectrum",
+           "vacuum_angstrom"]
+
+#: Units of detected light, which stand for F_lambda up to a smooth curve.
+_COUNTS = (u.ct, u.electron, u.photon, u.adu, u.DN)
+#: What counts may be given per, or times.
+_PER = ("time", "length", "area", "solid angle", "dimensionless")
 
 
-
-@dataclass(frozen=True)
-class SpectrumArrays:
-    """
-    Spectra as the rest of sedflux wants them.
-
-    Attributes
-    ----------
-    wavelength : `~numpy.ndarray`, shape (n,)
-        Vacuum Angstrom, ascending.
-    flux : `~numpy.ndarray`, shape (N, n)
-        F_lambda up to a factor; finite.
-    ivar : `~numpy.ndarray`, shape (N, n)
-        Inverse variance; zero in bad pixels.
-    single : bool
-        Whether the spectrum had one dimension.
-    flags : tuple of str
-        What had to be assumed.
-    resolving_power : float or `~numpy.ndarray`, shape (n,)
-        As given, or None if nobody knows.
-    meta : dict
-    """
-
-    wavelength: np.ndarray
-    flux: np.ndarray
-    ivar: np.ndarray
-    single: bool
-    flags: tuple[str, ...] = ()
-    resolving_power: float | np.ndarray | None = None
-    meta: dict = field(default_factory=dict)
-
-
-def air_to_vacuum(wavelength):
+def air_to_vacuum(wavelength: npt.ArrayLike) -> np.ndarray:
     """
     Vacuum wavelengths from wavelengths in standard air (Ciddor 1996, as inverted by
     N. Piskunov for VALD).
@@ -65,21 +38,36 @@ def air_to_vacuum(wavelength):
     wavelength : array_like
         Angstrom, above 2000.
 
+    Returns
+    -------
+    wavelength : `~numpy.ndarray`
+
     Examples
     --------
     >>> from sedflux.spectra.spectrum import air_to_vacuum
     >>> float(air_to_vacuum(6562.80).round(2))
     6564.61
     """
-    wavelength = np.asarray(wavelength, dtype=float)
-    s2 = (1e4 / np.maximum(wavelength, 2000.0)) ** 2
+    air = np.asarray(wavelength, dtype=float)
+    s2 = (1e4 / np.maximum(air, 2000.0)) ** 2
     index = (1.0 + 0.00008336624212083 + 0.02408926869968 / (130.1065924522 - s2)
              + 0.0001599740894897 / (38.92568793293 - s2))
-    return np.where(wavelength > 2000.0, wavelength * index, wavelength)
+    return np.where(air > 2000.0, air * index, air)
 
 
-def _vacuum_angstrom(spectrum, medium):
-    """Spectral axis in vacuum Angstrom, in the order of the spectrum."""
+def vacuum_angstrom(spectrum: Spectrum, medium: str) -> np.ndarray:
+    """
+    Spectral axis in vacuum Angstrom, in the order of the spectrum.
+
+    Parameters
+    ----------
+    spectrum : `~specutils.Spectrum`
+    medium : {'vacuum', 'air'}
+
+    Returns
+    -------
+    wavelength : `~numpy.ndarray`, shape (n,)
+    """
     axis = u.Quantity(spectrum.spectral_axis)
     if axis.unit.physical_type not in ("length", "frequency", "energy", "wavenumber"):
         raise InputError(
@@ -95,17 +83,54 @@ def _vacuum_angstrom(spectrum, medium):
     return air_to_vacuum(wavelength) if medium == "air" else wavelength
 
 
-def _to_f_lambda(unit, wavelength):
+def _to_f_lambda(unit: u.UnitBase, wavelength: np.ndarray) -> np.ndarray:
     """Factor from a flux unit to F_lambda, up to a constant, at each wavelength."""
-    try:
-        return (1.0 * unit).to_value(FLAM, u.spectral_density(wavelength * u.AA))
-    except u.UnitConversionError:
-        # Counts, data numbers, relative flux: shapes are not trusted anyway.
-        return np.ones_like(wavelength)
+    density = u.spectral_density(wavelength * u.AA)
+    if isinstance(unit, u.UnitBase):
+        for wanted in (FLAM, FLAM / u.sr, FLAM * u.cm**2):
+            try:
+                return (1.0 * unit).to_value(wanted, density)
+            except u.UnitConversionError:
+                pass
+        if _is_counts(unit):
+            # Shapes are not trusted anyway.
+            return np.ones_like(wavelength)
+    raise InputError(
+        f"flux has the unit {unit.to_string()!r}; a flux density, a surface brightness, counts "
+        "or a relative flux without unit are allowed: convert it, such as magnitudes with "
+        ".to(u.Jy)"
+    )
 
 
-def _variance(spectrum):
-    """Variance array of the spectrum, or None if it has no uncertainty."""
+def _is_counts(unit: u.UnitBase) -> bool:
+    """Whether a unit is that of counts, per whatever, or none at all."""
+    counted = 0
+    for base, power in zip(unit.bases, unit.powers, strict=True):
+        if base in _COUNTS and power == 1:
+            counted += 1
+        elif base != u.pix and base.physical_type not in _PER:
+            return False
+    return counted == 1 or unit.physical_type == "dimensionless"
+
+
+def flux_variance(spectrum: Spectrum) -> np.ndarray | None:
+    """
+    Variance of the flux, in the square of its unit; NaN where it cannot be one.
+
+    Parameters
+    ----------
+    spectrum : `~specutils.Spectrum`
+
+    Returns
+    -------
+    variance : `~numpy.ndarray`, shape of the flux, or None
+        None if the spectrum has no uncertainty.
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If the uncertainty is of another kind, or its unit does not fit the flux.
+    """
     uncertainty = spectrum.uncertainty
     if uncertainty is None:
         return None
@@ -114,55 +139,52 @@ def _variance(spectrum):
             f"uncertainty is a {type(uncertainty).__name__}; use astropy.nddata's "
             "StdDevUncertainty, VarianceUncertainty or InverseVariance"
         )
-    with np.errstate(divide="ignore", invalid="ignore"):
+    negative = np.asarray(uncertainty.array) < 0
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         variance = uncertainty.represent_as(VarianceUncertainty).quantity
         if variance.unit == u.dimensionless_unscaled:
-            return variance.value
-        return variance.to_value(spectrum.flux.unit**2)
+            values = variance.value
+        else:
+            values = variance.to_value(spectrum.flux.unit**2)
+    return np.where(negative, np.nan, values)
 
 
-def require_light(flux, good):
-    """Refuse spectra of which not one has any positive flux."""
-    if not ((flux > 0) & good).any():
-        raise InputError("flux is zero or negative throughout: there is no star to predict, "
-                         "or the sky is over-subtracted")
+def _check_kind(spectrum: Any) -> None:
+    """Refuse what is no spectrum, or has a shape that cannot be used."""
+    from specutils import Spectrum
+
+    if not isinstance(spectrum, Spectrum):
+        raise InputError(
+            f"spectrum is a {type(spectrum).__name__}; give a specutils.Spectrum "
+            "(for plain arrays use sedflux.Predictor.predict)"
+        )
+    if spectrum.flux.ndim not in (1, 2):
+        raise InputError(
+            f"spectrum has {spectrum.flux.ndim} dimensions, of shape {spectrum.flux.shape}; "
+            "one spectrum (n,) or several on one axis (N, n) are allowed: reshape it"
+        )
+    if spectrum.flux.size == 0 or spectrum.flux.shape[-1] < MIN_PIXELS:
+        raise InputError(f"spectrum of shape {spectrum.flux.shape} is empty or too short; "
+                         f"{MIN_PIXELS} pixels or more are needed")
+    if spectrum.spectral_axis_index not in (None, spectrum.flux.ndim - 1):
+        raise InputError("the last axis of the flux must be the spectral one: move it there")
+    if np.iscomplexobj(spectrum.flux.value):
+        raise InputError("flux is complex; give real numbers")
 
 
-def estimate_variance(flux, good):
-    """
-    Variance estimated from spectra: third differences, in running windows.
-
-    Differences of third order suppress everything smooth on four pixels (Stoehr
-    et al. 2008, DER_SNR); lines that remain only raise the estimate.
-
-    Parameters
-    ----------
-    flux : `~numpy.ndarray`, shape (N, n)
-    good : `~numpy.ndarray` of bool, shape (N, n)
-
-    Returns
-    -------
-    variance : `~numpy.ndarray`, shape (N, n)
-        Zero in bad pixels.
-    """
-    from scipy.ndimage import median_filter
-
-    variance = np.zeros_like(flux)
-    for row in range(len(flux)):
-        index = np.flatnonzero(good[row])
-        if index.size < 20:
-            continue
-        value = flux[row, index]
-        third = (-value[:-3] + 3.0 * value[1:-2] - 3.0 * value[2:-1] + value[3:]) / np.sqrt(20.0)
-        level = 1.4826 * median_filter(np.abs(third), size=min(301, index.size // 2 * 2 - 3),
-                                       mode="nearest")
-        floor = 1e-3 * np.abs(np.median(value))
-        level = np.maximum(np.pad(level, (1, 2), mode="edge"), max(floor, 1e-300))
-        variance[row, index] = level**2
-    return variance
+def _sorted_power(power: Any, wavelength: np.ndarray, order: np.ndarray) -> Any:
+    """Resolving power in ascending wavelength."""
+    if not np.ndim(power):
+        return power
+    power = np.asarray(power)
+    if power.shape != wavelength.shape:
+        raise InputError(f"resolving_power has the shape {power.shape}; one number or one "
+                         f"for each of the {wavelength.size} wavelengths is allowed")
+    return power[order]
 
 
-def from_spectrum(spectrum, *, medium=None, resolving_power=None):
+def from_spectrum(spectrum: Spectrum, *, medium: str | None = None,
+                  resolving_power: Any = None) -> SpectrumArrays:
     """
     Arrays of a spectrum, whatever its units, order, uncertainty or mask.
 
@@ -178,78 +200,63 @@ def from_spectrum(spectrum, *, medium=None, resolving_power=None):
 
     Returns
     -------
-    arrays : `SpectrumArrays`
+    arrays : `~sedflux.spectra.arrays.SpectrumArrays`
 
     Raises
     ------
     sedflux.exceptions.InputError
         If it is no spectrum, or has the wrong shape, units, or nothing but bad values.
     """
-    from specutils import Spectrum
-
-    if not isinstance(spectrum, Spectrum):
-        raise InputError(
-            f"spectrum is a {type(spectrum).__name__}; give a specutils.Spectrum "
-            "(for plain arrays use sedflux.Predictor.predict)"
-        )
-    if spectrum.flux.ndim not in (1, 2):
-        raise InputError(
-            f"spectrum has {spectrum.flux.ndim} dimensions, of shape {spectrum.flux.shape}; "
-            "one spectrum (n,) or several on one axis (N, n) are allowed: reshape it"
-        )
-    if spectrum.flux.size == 0 or spectrum.flux.shape[-1] < 20:
-        raise InputError(f"spectrum of shape {spectrum.flux.shape} is empty or too short")
-    if spectrum.spectral_axis_index not in (None, spectrum.flux.ndim - 1):
-        raise InputError("the last axis of the flux must be the spectral one: move it there")
-    meta = spectrum.meta or {}
-    wavelength = _vacuum_angstrom(spectrum, medium or meta.get("medium", "vacuum"))
+    _check_kind(spectrum)
+    meta = dict(spectrum.meta or {})
+    wavelength = vacuum_angstrom(spectrum, medium or meta.get("medium", "vacuum"))
     factor = _to_f_lambda(spectrum.flux.unit, wavelength)
+    relative = factor / np.median(factor)
     flux = np.atleast_2d(np.array(spectrum.flux.value, dtype=float))
     good = np.isfinite(flux)
     if spectrum.mask is not None:
         good &= ~np.atleast_2d(np.asarray(spectrum.mask) != 0)
     if not good.any():
         raise InputError("spectrum has no good pixel: all are masked or not finite")
-    require_light(flux, good)
-    flags = ()
-    variance = _variance(spectrum)
-    # Scaled here, because squares of 1e-17 leave the range of single precision.
-    size = np.array([np.median(np.abs(row[ok])) if ok.any() else 1.0
-                     for row, ok in zip(flux, good, strict=True)])
-    size = np.where(size > 0, size, 1.0)[:, None]
     order = np.argsort(wavelength, kind="stable")
-    flux = np.where(good, flux, 0.0) / size
-    if variance is None:
-        flags = ("noise estimated",)
-        variance = estimate_variance(flux[:, order], good[:, order])[:, np.argsort(order)]
-    else:
-        variance = np.broadcast_to(np.atleast_2d(variance), flux.shape) / size**2
-        known = np.isfinite(variance) & (variance > 0)
-        if not (known & good).any():
-            raise InputError(
-                "uncertainty has no finite, positive value in the good pixels; leave it out "
-                "(None) to have the noise estimated from the spectrum"
-            )
-        good &= known
-    with np.errstate(divide="ignore"):
-        ivar = np.where(good & (variance > 0), 1.0 / np.where(variance > 0, variance, 1.0), 0.0)
-    relative = factor / np.median(factor)
-    flux, ivar = flux * relative, ivar / relative**2
-    step = np.diff(wavelength[order])
-    if (step <= 0).any():
+    if (np.diff(wavelength[order]) <= 0).any():
         raise InputError("spectral axis has repeated wavelengths: merge or drop them")
     power = meta.get("resolving_power") if resolving_power is None else resolving_power
-    if np.ndim(power):
-        power = np.asarray(power)
-        if power.shape != wavelength.shape:
-            raise InputError(f"resolving_power has the shape {power.shape}; one number or one "
-                             f"for each of the {wavelength.size} wavelengths is allowed")
-        power = power[order]
-    return SpectrumArrays(wavelength[order], flux[:, order], ivar[:, order],
-                          spectrum.flux.ndim == 1, flags, power, dict(meta))
+    ivar, scale = _inverse_variance(spectrum, flux, good)
+    if ivar is not None:
+        ivar = (ivar / relative**2)[:, order]
+    flux = np.where(good, flux, 0.0) / scale * relative
+    single = spectrum.flux.ndim == 1
+    flux, good = flux[:, order], good[:, order]
+    if single:
+        flux, good, ivar = flux[0], good[0], None if ivar is None else ivar[0]
+    return spectrum_arrays(wavelength[order], flux, ivar, mask=~good, meta=meta,
+                           resolving_power=_sorted_power(power, wavelength, order))
 
 
-def sed_to_spectrum(kind, wavelength, flux, sigma, *, meta, header, unit=None):
+def _inverse_variance(spectrum: Spectrum, flux: np.ndarray, good: np.ndarray) \
+        -> tuple[np.ndarray | None, np.ndarray]:
+    """Inverse variance of each flux over its scale, and that scale, (N, 1)."""
+    # Squares of 1e-17, and of 1e-200, leave the range of numbers.
+    scale = np.max(np.abs(flux), axis=1, initial=0.0, where=good)
+    scale = np.where(scale > 0, 2.0 ** np.round(np.log2(np.where(scale > 0, scale, 1.0))), 1.0)
+    scale = scale[:, None]
+    variance = flux_variance(spectrum)
+    if variance is None:
+        return None, scale
+    variance = np.broadcast_to(np.atleast_2d(variance), flux.shape) / scale**2
+    known = np.isfinite(variance) & (variance > 0)
+    if not (known & good).any():
+        raise InputError(
+            "uncertainty has no finite, positive value in the good pixels; leave it out "
+            "(None) to have the noise estimated from the spectrum"
+        )
+    return np.where(known, 1.0 / np.where(known, variance, 1.0), 0.0), scale
+
+
+def sed_to_spectrum(kind: type, wavelength: u.Quantity, flux: np.ndarray, sigma: np.ndarray, *,
+                    meta: Mapping[str, Any], header: Mapping[str, Any],
+                    unit: u.UnitBase | None = None) -> Any:
     """
     Build the spectrum that is handed to the user.
 
@@ -266,9 +273,11 @@ def sed_to_spectrum(kind, wavelength, flux, sigma, *, meta, header, unit=None):
         Cards of ``meta["header"]``, which survive `Spectrum.write`.
     unit : `~astropy.units.Unit`, optional
         Dimensionless by default: relative flux.
-    """
-    import warnings
 
+    Returns
+    -------
+    spectrum : ``kind``
+    """
     unit = u.dimensionless_unscaled if unit is None else unit
     cards = fits.Header()
     for name, value in header.items():
@@ -278,74 +287,4 @@ def sed_to_spectrum(kind, wavelength, flux, sigma, *, meta, header, unit=None):
         warnings.filterwarnings("ignore", message=".*Spectrum1D.*")
         return kind(spectral_axis=wavelength, flux=flux * unit,
                     uncertainty=StdDevUncertainty(sigma * unit),
-                    meta={"sedflux": meta, "header": cards})
-
-
-@dataclass(frozen=True)
-class SEDArrays:
-    """
-    An SED as arrays: ascending wavelengths (Angstrom), F_lambda, covariance of ln(flux).
-
-    ``absolute`` tells whether the flux is in erg/s/cm2/Angstrom, or relative.
-    """
-
-    wavelength: np.ndarray
-    flux: np.ndarray
-    relative_covariance: LowRankCovariance
-    absolute: bool
-
-
-def from_sed(sed):
-    """
-    Arrays of one SED, such as `sedflux.predict_sed` gives.
-
-    Parameters
-    ----------
-    sed : `~specutils.Spectrum`
-        One-dimensional; the covariance is ``meta["sedflux"]["covariance"]`` if it is
-        there, or else the uncertainty, taken as independent from sample to sample.
-
-    Returns
-    -------
-    arrays : `SEDArrays`
-
-    Raises
-    ------
-    sedflux.exceptions.InputError
-        If it is no single spectrum of positive, finite flux.
-    """
-    from specutils import Spectrum
-
-    if not isinstance(sed, Spectrum) or sed.flux.ndim != 1:
-        raise InputError("sed must be one specutils.Spectrum of one dimension; "
-                         "take the rows of several one by one")
-    wavelength = _vacuum_angstrom(sed, "vacuum")
-    order = np.argsort(wavelength)
-    wavelength = wavelength[order]
-    absolute = sed.flux.unit != u.dimensionless_unscaled
-    flux = sed.flux.value[order]
-    if absolute and sed.flux.unit != FLAM:
-        try:
-            flux = sed.flux[order].to_value(FLAM, u.spectral_density(wavelength * u.AA))
-        except u.UnitConversionError as error:
-            raise InputError(
-                f"sed has the flux unit {sed.flux.unit.to_string()!r}; it must be a flux density "
-                "or dimensionless (relative)"
-            ) from error
-    if not np.isfinite(flux).all() or (flux <= 0).any():
-        raise InputError("sed must have positive and finite flux at every wavelength")
-    return SEDArrays(wavelength, flux, _relative_covariance(sed, order), absolute)
-
-
-def _relative_covariance(sed, order):
-    """Covariance of ln(flux), in ascending wavelength."""
-    value = sed.flux.value[order]
-    covariance = (sed.meta or {}).get("sedflux", {}).get("covariance")
-    if isinstance(covariance, LowRankCovariance) and len(covariance) == value.size:
-        covariance = LowRankCovariance(covariance.diagonal[order], covariance.factor[:, order])
-        return covariance.scaled(1.0 / value)
-    variance = _variance(sed)
-    variance = np.zeros_like(value) if variance is None else variance[order]
-    if not np.isfinite(variance).all():
-        raise InputError("sed has an uncertainty that is not finite")
-    return LowRankCovariance(variance / value**2, np.zeros((0, value.size)))
+                    meta={"sedflux": dict(meta), "header": cards})

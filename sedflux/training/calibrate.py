@@ -31,8 +31,8 @@ _SCALE_BANDS = {"2550-3000": (2550.0, 3000.0), "3000-3550": (3000.0, 3550.0),
                 "3600-4000": (3600.0, 4000.0), "4000-4500": (4000.0, 4500.0),
                 "4500-6500": (4500.0, 6500.0), "6500-7300": (6500.0, 7300.0),
                 "7400-10000": (7400.0, 10000.0)}
-#: So many imagined stars with pulls of one keep the scale of few real ones sober.
-_IMAGINED = 10.0
+#: Prior weight, in stars, that shrinks the scale towards 1.
+_PRIOR_WEIGHT = 10.0
 #: Times by which the truth must be better than sigma to say something about it.
 _BETTER = 2.0
 #: S/N a pixel to which noise is added, beside the spectra as they are.
@@ -98,7 +98,7 @@ def measure_scale(error, sigma, truth_error):
         found = low
     else:
         found = high if missing(high) >= 0 else brentq(missing, low, high, xtol=1e-3)
-    return float(np.sqrt((_IMAGINED + stars * found**2) / (_IMAGINED + stars)))
+    return float(np.sqrt((_PRIOR_WEIGHT + stars * found**2) / (_PRIOR_WEIGHT + stars)))
 
 
 def _errors(left_out):

@@ -60,7 +60,7 @@ _REFINE = np.array([150.0, 0.15, 0.15, 0.05, 0.05, 0.2])
 _SEED = 11
 
 
-def _ridge(terms, values, penalty):
+def _penalised_fit(terms, values, penalty):
     """Coefficients, leave-one-out residuals and inverse normal matrix."""
     strength = penalty * np.arange(terms.shape[1]).clip(0, 1)
     inverse = np.linalg.inv(terms.T @ terms + np.diag(strength + 1e-6))
@@ -98,7 +98,7 @@ def _refine_labels(fitter, stars, low, high):
     for _ in range(_ITERATIONS):
         model, slopes = fitter.models(labels)
         terms = label_terms(published)
-        _, left, _ = _ridge(terms, stars.normalised - model, 10.0)
+        _, left, _ = _penalised_fit(terms, stars.normalised - model, 10.0)
         steps = _label_steps(left, slopes, precision, published - labels, variance, factor)
         rest = left - np.einsum("nk,knp->np", steps, slopes)
         labels = np.clip(labels + steps, low, high)
@@ -106,7 +106,8 @@ def _refine_labels(fitter, stars, low, high):
         factor = directions[:_COMPONENTS] * (sizes[:_COMPONENTS] / np.sqrt(len(rest)))[:, None]
         variance = np.maximum((rest**2).mean(axis=0) - (factor**2).sum(axis=0), 0.003**2)
     model, _ = fitter.models(labels)
-    coefficients, rest, inverse = _ridge(label_terms(labels), stars.normalised - model, 10.0)
+    coefficients, rest, inverse = _penalised_fit(label_terms(labels),
+                                                 stars.normalised - model, 10.0)
     return labels, coefficients, rest, inverse
 
 

@@ -28,7 +28,7 @@ from sedflux.training.augment import (
     random_noise,
 )
 
-__all__ = ["Engine", "Examples"]
+__all__ = ["ExampleGenerator", "Examples"]
 
 #: Neighbours among which labels are smoothed, and how far, in units of their distance.
 _NEIGHBOURS = 12
@@ -66,7 +66,7 @@ class Examples:
         return Examples(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
 
-class Engine:
+class ExampleGenerator:
     """
     Makes training examples from a synthetic library.
 

@@ -25,7 +25,7 @@ def measure_domain(network, engine, *, examples=6144, seed=5):
     Parameters
     ----------
     network : `torch.nn.Module`
-    engine : `~sedflux.training.examples.Engine`
+    engine : `~sedflux.training.examples.ExampleGenerator`
     examples : int, optional
     seed : int, optional
 
@@ -64,7 +64,7 @@ def keep_references(network, engine, *, count=2048, seed=6):
     ----------
     network : `torch.nn.Module`
         Changed in place.
-    engine : `~sedflux.training.examples.Engine`
+    engine : `~sedflux.training.examples.ExampleGenerator`
     count : int, optional
         Stars that are kept.
     seed : int, optional
@@ -91,7 +91,7 @@ def export_model(path, network, engine, *, name, training, schedule=None):
     ----------
     path : path-like
     network : `torch.nn.Module`
-    engine : `~sedflux.training.examples.Engine`
+    engine : `~sedflux.training.examples.ExampleGenerator`
     name : str
         ``arch.tag``.
     training : dict

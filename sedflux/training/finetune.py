@@ -17,7 +17,7 @@ from sedflux.io.download import file_hash
 from sedflux.libraries.library import read_library, split_models
 from sedflux.network.checkpoint import load_network
 from sedflux.training.empirical import fit_correction
-from sedflux.training.examples import Engine
+from sedflux.training.examples import ExampleGenerator
 from sedflux.training.pretrain import Schedule, pretrain
 from sedflux.training.run import finish
 from sedflux.training.stars import read_passbands, read_stars
@@ -42,11 +42,11 @@ def star_engine(library, start, stars, passbands, *, prior="flat"):
 
     Returns
     -------
-    engine : `~sedflux.training.examples.Engine`
+    engine : `~sedflux.training.examples.ExampleGenerator`
     """
     kernels = kernels_from_lists(start["kernels"])
     correction = fit_correction(library, kernels, stars, passbands)
-    return Engine(correction.correct(library), kernels=kernels, scatter=correction,
+    return ExampleGenerator(correction.correct(library), kernels=kernels, scatter=correction,
                   prior=prior)
 
 

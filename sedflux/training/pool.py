@@ -109,7 +109,7 @@ class Pool:
 
     Parameters
     ----------
-    engine : `~sedflux.training.examples.Engine`
+    engine : `~sedflux.training.examples.ExampleGenerator`
     network : `torch.nn.Module`
     schedule : `~sedflux.training.pretrain.Schedule`
     step : int

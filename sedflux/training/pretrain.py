@@ -12,6 +12,7 @@ from sedflux.network.architecture import build
 from sedflux.network.config import Config
 from sedflux.training.loss import mean_loss
 from sedflux.training.pool import Batch, Pool, summarise_examples
+from sedflux.writing import write_whole
 
 __all__ = ["Schedule", "prepare_network", "pretrain"]
 
@@ -85,7 +86,7 @@ def prepare_network(engine, config, *, seed, examples=_TEMPLATE_EXAMPLES):
 
     Parameters
     ----------
-    engine : `~sedflux.training.examples.Engine`
+    engine : `~sedflux.training.examples.ExampleGenerator`
     config : `~sedflux.network.config.Config`
     seed : int
     examples : int, optional
@@ -168,9 +169,8 @@ def _save(path, step, network, average, optimizer):
     for index, state in optimizer.state_dict()["state"].items():
         for name in ("step", "exp_avg", "exp_avg_sq"):
             tensors[f"optimizer.{index}.{name}"] = state[name].contiguous()
-    temporary = path.with_suffix(".tmp")
-    save_file(tensors, temporary, metadata={"step": str(step)})
-    temporary.replace(path)
+    write_whole(path, lambda temporary: save_file(tensors, temporary,
+                                                  metadata={"step": str(step)}))
 
 
 def _resume(path, network, average, optimizer):
@@ -229,7 +229,7 @@ def pretrain(engine, schedule, folder, *, config=None, start=None, workers=1, pr
 
     Parameters
     ----------
-    engine : `~sedflux.training.examples.Engine`
+    engine : `~sedflux.training.examples.ExampleGenerator`
         Makes the examples.
     schedule : `Schedule`
     folder : path-like

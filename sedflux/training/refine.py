@@ -49,7 +49,7 @@ def fit_covariance(network, engine, *, examples=40960, steps=1800, batch=512,
     ----------
     network : `torch.nn.Module`
         Changed in place.
-    engine : `~sedflux.training.examples.Engine`
+    engine : `~sedflux.training.examples.ExampleGenerator`
     examples, steps, batch : int, optional
     learning_rate : float, optional
     seed : int, optional
@@ -97,7 +97,7 @@ def measure_calibration(network, engine, *, examples=24576, seed=1):
     Parameters
     ----------
     network : `torch.nn.Module`
-    engine : `~sedflux.training.examples.Engine`
+    engine : `~sedflux.training.examples.ExampleGenerator`
     examples : int, optional
     seed : int, optional
 

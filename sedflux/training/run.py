@@ -10,10 +10,11 @@ import torch
 from sedflux.emulator.principal import kernels_from_lists, kernels_to_lists
 from sedflux.libraries.library import read_library, split_models
 from sedflux.network.config import Config
-from sedflux.training.examples import Engine
+from sedflux.training.examples import ExampleGenerator
 from sedflux.training.export import export_model
 from sedflux.training.pretrain import Schedule, pretrain
 from sedflux.training.refine import fit_covariance
+from sedflux.writing import write_whole
 
 __all__ = ["finish", "train_on_library"]
 
@@ -67,7 +68,7 @@ def finish(network, engine, schedule, folder, *, name, origin):
     Parameters
     ----------
     network : `torch.nn.Module`
-    engine : `~sedflux.training.examples.Engine`
+    engine : `~sedflux.training.examples.ExampleGenerator`
     schedule : `~sedflux.training.pretrain.Schedule`
     folder : `~pathlib.Path`
         Of the run; gets ``training.json``, ``training.png`` and the model.
@@ -90,8 +91,9 @@ def finish(network, engine, schedule, folder, *, name, origin):
                    for row in csv.DictReader(stream)]
     training = {"schedule": asdict(schedule), **origin, "last": history[-1],
                 "covariance": refined}
-    (folder / "training.json").write_text(json.dumps(
-        training | {"config": network.config.to_dict(), "data": engine.library.sha256}, indent=2))
+    text = json.dumps(training | {"config": network.config.to_dict(),
+                                  "data": engine.library.sha256}, indent=2)
+    write_whole(folder / "training.json", lambda temporary: temporary.write_text(text))
     path = folder / f"{name}.safetensors"
     export_model(path, network, engine, name=name, training=training, schedule=schedule)
     plot_training(folder / "training.png", history)
@@ -103,6 +105,7 @@ def _engine(library, folder, prior):
     training, _ = split_models(read_library(library))
     stored = folder / "kernels.json"
     kernels = kernels_from_lists(json.loads(stored.read_text())) if stored.exists() else None
-    engine = Engine(training, kernels=kernels, prior=prior)
-    stored.write_text(json.dumps(kernels_to_lists(engine.emulator.kernels)))
+    engine = ExampleGenerator(training, kernels=kernels, prior=prior)
+    text = json.dumps(kernels_to_lists(engine.emulator.kernels))
+    write_whole(stored, lambda temporary: temporary.write_text(text))
     return engine

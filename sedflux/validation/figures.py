@@ -2,20 +2,13 @@
 
 import numpy as np
 
-from sedflux.plotting import BAND_COLOR, INK, TRUTH_COLOR, load_pyplot
+from sedflux.plotting import BAND_COLOR, INK, TRUTH_COLOR, save_figure, subplots
 from sedflux.spectra.bands import BANDS, band_rows
 from sedflux.spectra.grids import sed_grid
 
-__all__ = ["plot_error_map", "plot_examples", "plot_histograms", "plot_miles", "plot_stars",
-           "save_figure"]
+__all__ = ["plot_error_map", "plot_examples", "plot_histograms", "plot_miles", "plot_stars"]
 
 _COLORS = (INK, TRUTH_COLOR, "#548235", "#7f7f7f")
-
-
-def save_figure(figure, path):
-    """Write a figure and let it go."""
-    figure.savefig(path, dpi=110)
-    load_pyplot().close(figure)
 
 
 def plot_examples(path, cases):
@@ -28,9 +21,8 @@ def plot_examples(path, cases):
     cases : sequence of tuple
         Title, predicted flux (575,), sigma (575,) and truth (575,).
     """
-    pyplot = load_pyplot()
     rows = -(-len(cases) // 3)
-    figure, axes = pyplot.subplots(rows, 3, figsize=(12, 2.9 * rows), layout="constrained",
+    figure, axes = subplots(rows, 3, figsize=(12, 2.9 * rows), layout="constrained",
                                    sharex=True, squeeze=False)
     grid = sed_grid()
     for axis, (title, flux, sigma, truth) in zip(axes.flat, cases, strict=False):
@@ -47,7 +39,7 @@ def plot_examples(path, cases):
         axis.set_xlabel("wavelength (vacuum Å)")
     for axis in axes[:, 0]:
         axis.set_ylabel("F$_\\lambda$ / mean(4000-7000 Å)", fontsize="small")
-    save_figure(figure, path)
+    save_figure(figure, path, dpi=110)
 
 
 def plot_error_map(path, teff, errors, *, title):
@@ -64,7 +56,6 @@ def plot_error_map(path, teff, errors, *, title):
     """
     from matplotlib.colors import LogNorm
 
-    pyplot = load_pyplot()
     edges = np.arange(np.floor(teff.min() / 500.0) * 500.0, teff.max() + 500.0, 500.0)
     grid = sed_grid()
     table = np.full((len(edges) - 1, grid.size), np.nan)
@@ -72,12 +63,12 @@ def plot_error_map(path, teff, errors, *, title):
         inside = (teff >= edges[index]) & (teff < edges[index + 1])
         if inside.any():
             table[index] = np.sqrt(np.nanmean(errors[inside] ** 2, axis=0))
-    figure, axis = pyplot.subplots(figsize=(9, 4), layout="constrained")
+    figure, axis = subplots(figsize=(9, 4), layout="constrained")
     mesh = axis.pcolormesh(grid, 0.5 * (edges[1:] + edges[:-1]), 100 * np.maximum(table, 1e-4),
                            norm=LogNorm(0.2, 30.0), cmap="viridis", shading="nearest")
     figure.colorbar(mesh, ax=axis, label="rms error (%)")
     axis.set(xlabel="wavelength (vacuum Å)", ylabel="effective temperature (K)", title=title)
-    save_figure(figure, path)
+    save_figure(figure, path, dpi=110)
 
 
 def plot_histograms(path, errors, pulls, *, title):
@@ -90,8 +81,7 @@ def plot_histograms(path, errors, pulls, *, title):
     errors, pulls : `~numpy.ndarray`, shape (N, 575)
     title : str
     """
-    pyplot = load_pyplot()
-    figure, axes = pyplot.subplots(2, len(BANDS), figsize=(12, 5), layout="constrained")
+    figure, axes = subplots(2, len(BANDS), figsize=(12, 5), layout="constrained")
     x = np.linspace(-4.0, 4.0, 200)
     for column, (band, inside) in enumerate(band_rows(sed_grid(), BANDS).items()):
         values, standard = errors[:, inside], pulls[:, inside]
@@ -106,7 +96,7 @@ def plot_histograms(path, errors, pulls, *, title):
     for axis in axes.flat:
         axis.set_yticks([])
     figure.suptitle(title)
-    save_figure(figure, path)
+    save_figure(figure, path, dpi=110)
 
 
 def _running(axis, values, label, color):
@@ -137,14 +127,14 @@ def plot_stars(path, cases):
     cases : dict of str to `~numpy.ndarray`, shape (N, 575)
         Predicted / measured - 1 of each star, by model.
     """
-    figure, axis = load_pyplot().subplots(figsize=(9, 4), layout="constrained")
+    figure, axis = subplots(figsize=(9, 4), layout="constrained")
     for (label, values), color in zip(cases.items(), _COLORS, strict=False):
         _running(axis, values, label, color)
     axis.axhline(0.0, color="0.4", lw=0.8)
     axis.set(xlabel="wavelength (vacuum Å)", ylabel="predicted / HST - 1 (%)", ylim=(-30, 40),
              title="median and 16-84 % of HST/STIS stars, E(B-V) fitted")
     _legend(axis)
-    save_figure(figure, path)
+    save_figure(figure, path, dpi=110)
 
 
 def plot_miles(path, cases):
@@ -158,7 +148,7 @@ def plot_miles(path, cases):
         By model, of title of the cell to errors (N, 575).
     """
     cells = list(next(iter(cases.values())))
-    figure, axes = load_pyplot().subplots(len(cells), 1, figsize=(9, 2.3 * len(cells)),
+    figure, axes = subplots(len(cells), 1, figsize=(9, 2.3 * len(cells)),
                                           sharex=True, layout="constrained", squeeze=False)
     for axis, cell in zip(axes[:, 0], cells, strict=True):
         for (label, values), color in zip(cases.items(), _COLORS, strict=False):
@@ -168,4 +158,4 @@ def plot_miles(path, cases):
         axis.set_title(cell, fontsize="small")
     _legend(*(axis for axis in axes[:, 0] if axis.get_legend_handles_labels()[0]))
     axes[-1, 0].set_xlabel("wavelength (vacuum Å)")
-    save_figure(figure, path)
+    save_figure(figure, path, dpi=110)

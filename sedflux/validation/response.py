@@ -13,11 +13,11 @@ from astropy.table import Table
 
 from sedflux.covariance import LowRankCovariance
 from sedflux.response.fit import fit_response, fit_responses
-from sedflux.slitless.forward import count_model, photons_per_flux
+from sedflux.slitless.forward import count_model
 from sedflux.slitless.line_spread import LineSpread
 from sedflux.spectra.grids import SED_RESOLVING_POWER, pixel_edges, sed_grid
 from sedflux.training.left_out import fit_reddening, predict_left_out
-from sedflux.units import FLAM
+from sedflux.units import FLAM, photons_per_flux
 
 __all__ = ["closure", "field_study", "real_star_study", "resolution_study", "scaling"]
 
@@ -206,7 +206,7 @@ def real_star_study(sets, miles, stars, bands, *, exposure=150.0, level=1e-14, s
         One row a set, band and interval: error of ln(response), its statistical and total
         sigma, number of stars.
     """
-    from sedflux.simulate.detector import electrons
+    from sedflux.simulate.detector import noisy_rates
 
     teff = stars.labels[:, 0]
     known = np.isfinite(stars.stis_sed).sum(axis=1) > 300
@@ -225,8 +225,8 @@ def real_star_study(sets, miles, stars, bands, *, exposure=150.0, level=1e-14, s
                                 sed_resolving_power=SED_RESOLVING_POWER)
             for truth, sed in zip(truths, reddened, strict=True):
                 whole = np.where(np.isfinite(truth), truth, sed.flux)
-                rate, sigma = electrons(model.counts(band.throughput(model.fine), level * whole),
-                                        band, exposure, rng)
+                rate, sigma = noisy_rates(model.counts(band.throughput(model.fine), level * whole),
+                                          band, exposure, rng)
                 # Pixels where STIS has no data are no data.
                 reach = sed_grid()[np.isfinite(truth)][[0, -1]]
                 bad = (pixels < 1.02 * reach[0]) | (pixels > 0.98 * reach[-1])

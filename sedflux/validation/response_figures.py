@@ -3,8 +3,7 @@
 import numpy as np
 from astropy.table import Table
 
-from sedflux.plotting import BAND_COLOR, INK, TRUTH_COLOR, load_pyplot
-from sedflux.validation.figures import save_figure
+from sedflux.plotting import BAND_COLOR, INK, TRUTH_COLOR, save_figure, subplots
 
 __all__ = ["plot_closure", "plot_fields", "plot_real", "summarise_real"]
 
@@ -19,8 +18,7 @@ def plot_closure(path, curves):
     curves : dict
         From `sedflux.validation.response.closure`.
     """
-    pyplot = load_pyplot()
-    figure, axes = pyplot.subplots(2, len(curves), figsize=(4.2 * len(curves), 5.2), sharex="col",
+    figure, axes = subplots(2, len(curves), figsize=(4.2 * len(curves), 5.2), sharex="col",
                                    squeeze=False, layout="constrained")
     for column, (name, (wavelength, truth, fit, naive)) in zip(axes.T, curves.items(), strict=True):
         column[0].plot(wavelength, truth, color=INK)
@@ -33,7 +31,7 @@ def plot_closure(path, curves):
     axes[0, 0].set_ylabel("true throughput")
     axes[1, 0].set_ylabel("|error| of the response")
     axes[1, 0].legend(frameon=False, fontsize="small")
-    save_figure(figure, path)
+    save_figure(figure, path, dpi=110)
 
 
 def plot_fields(path, detail):
@@ -46,9 +44,8 @@ def plot_fields(path, detail):
     detail : `~astropy.table.Table`
         From `sedflux.validation.response.field_study`.
     """
-    pyplot = load_pyplot()
     bands = list(dict.fromkeys(detail["band"]))
-    figure, axes = pyplot.subplots(2, len(bands), figsize=(4.2 * len(bands), 5.6), sharex="col",
+    figure, axes = subplots(2, len(bands), figsize=(4.2 * len(bands), 5.6), sharex="col",
                                    squeeze=False, layout="constrained")
     for column, band in zip(axes.T, bands, strict=True):
         for way, color in (("full", INK), ("diagonal", TRUTH_COLOR)):
@@ -66,7 +63,7 @@ def plot_fields(path, detail):
     axes[0, 0].set_ylabel("error a 50 Å (%)")
     axes[1, 0].set_ylabel("scatter of the pulls")
     axes[0, 0].legend(frameon=False, fontsize="small")
-    save_figure(figure, path)
+    save_figure(figure, path, dpi=110)
 
 
 def summarise_real(detail):
@@ -110,9 +107,8 @@ def plot_real(path, detail):
     detail : `~astropy.table.Table`
         From `sedflux.validation.response.real_star_study`.
     """
-    pyplot = load_pyplot()
     bands = list(dict.fromkeys(detail["band"]))
-    figure, axes = pyplot.subplots(1, len(bands), figsize=(3.8 * len(bands), 3.6), squeeze=False,
+    figure, axes = subplots(1, len(bands), figsize=(3.8 * len(bands), 3.6), squeeze=False,
                                    layout="constrained")
     for axis, band in zip(axes[0], bands, strict=True):
         for model, color in zip(dict.fromkeys(detail["model"]), (INK, TRUTH_COLOR), strict=False):
@@ -125,4 +121,4 @@ def plot_real(path, detail):
         axis.set(title=band, xlabel="wavelength (vacuum Å)")
     axes[0, 0].set_ylabel("recovered / true response - 1 (%)")
     axes[0, 0].legend(frameon=False, fontsize="small")
-    save_figure(figure, path)
+    save_figure(figure, path, dpi=110)

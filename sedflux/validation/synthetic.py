@@ -14,7 +14,7 @@ from sedflux.spectra.grids import input_grid, sed_grid
 from sedflux.spectra.normalise import input_basis
 from sedflux.spectra.reddening import extinction_curve
 from sedflux.training.augment import Observing, observe, random_curves
-from sedflux.training.examples import Engine
+from sedflux.training.examples import ExampleGenerator
 from sedflux.validation.metrics import score
 from sedflux.validation.ridge import fit_ridge
 
@@ -198,7 +198,7 @@ def synthetic_table(library, predictor, kernels, *, snrs=(10.0, 20.0, 40.0, 80.0
     clean, truth = library_inputs(test, 2000.0, input_grid()), np.exp(library_seds(test))
     fitter = LabelFit(training, kernels)
     informed = LabelFit(training, kernels, prior="survey")
-    engine = Engine(training, kernels=kernels) if baselines else None
+    engine = ExampleGenerator(training, kernels=kernels) if baselines else None
     bands = band_rows(sed_grid(), BANDS | SLITLESS_BANDS)
     rows = []
     for snr in snrs:

@@ -5,7 +5,7 @@ from numpy.testing import assert_allclose
 from sedflux import InputError
 from sedflux.emulator.gaussian_process import Kernel
 from sedflux.libraries.prior import SURVEY, label_chances, survey_density
-from sedflux.training.examples import Engine
+from sedflux.training.examples import ExampleGenerator
 
 
 def test_shares_are_those_of_all_stars():
@@ -29,7 +29,7 @@ def test_flat_is_even_and_survey_is_not(toy_library):
 
 
 def test_engine_draws_from_its_prior(toy_library):
-    engines = [Engine(toy_library, kernels=(Kernel.initial(),), prior=prior)
+    engines = [ExampleGenerator(toy_library, kernels=(Kernel.initial(),), prior=prior)
                for prior in ("flat", "survey")]
     flat, survey = (np.log(survey_density(engine.draw_labels(4000, np.random.default_rng(3)))
                            + 1e-12).mean() for engine in engines)

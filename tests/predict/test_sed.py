@@ -1,5 +1,9 @@
 """The pipeline: what it returns, what it flags, and what it refuses."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from astropy import units as u
@@ -9,6 +13,7 @@ from specutils import Spectrum
 
 from sedflux import InputError, LowRankCovariance, Predictor, predict_sed
 from sedflux.demo import demo_spectrum
+from sedflux.predict.flags import FLAGS, flag, flag_names
 
 
 def test_default_output(sed):
@@ -265,3 +270,152 @@ def test_stars_behind_different_dust(star):
         assert_allclose(both[row].parts["reddening"], one.parts["reddening"])
     with pytest.raises(InputError, match="one number or 2"):
         many.reddened([0.1, 0.2, 0.3])
+
+
+def test_noise_alone_gives_finite_errors_and_flags(predictor, star):
+    """Where the fitted continuum crosses zero, the normalised flux overflows."""
+    noise = np.random.default_rng(12).standard_normal((64, star[0].size))
+    result = predictor.predict(star[0], noise, np.ones_like(noise))
+    assert np.isfinite(result.flux).all()
+    assert np.isfinite(result.sigma).all()
+    assert all(result.flags)
+
+
+def test_what_is_not_finite_is_marked(predictor, star, monkeypatch):
+    """The last guard: damaged weights give the prior and a flag, never NaN."""
+    wavelength, flux = star
+    real = predictor._network_values
+
+    def damaged(*arguments):
+        values = real(*arguments)
+        values["mean"][0] = np.nan
+        return values
+
+    monkeypatch.setattr(predictor, "_network_values", damaged)
+    result = predictor.predict(wavelength, np.stack([flux, flux]), np.full((2, flux.size), 1e4))
+    assert np.isfinite(result.flux).all()
+    assert np.isfinite(result.sigma).all()
+    assert flag_names(result.flag_bits[0]) == ("unlike_training", "not_finite")
+    assert flag_names(result.flag_bits[1]) == ()
+    assert result[0].sigma.mean() > 5 * result[1].sigma.mean()
+
+
+def test_dropped_pixels_are_no_good_pixels(predictor, star):
+    wavelength, flux = star
+    keep = (wavelength < 4600.0) | (wavelength > 5500.0)
+    result = predictor.predict(wavelength[keep], flux[keep], np.full(keep.sum(), 1e4))
+    assert "bad_pixels" in flag_names(result.flag_bits)
+    keep = (wavelength < 4500.0) | (wavelength > 6500.0)
+    with pytest.raises(InputError, match="too few pixels"):
+        predictor.predict(wavelength[keep], flux[keep], np.full(keep.sum(), 1e4))
+
+
+@pytest.mark.parametrize("step", [3.0, 5.0])
+def test_coarse_pixels_cap_the_resolving_power(predictor, star, step):
+    from sedflux.spectra.grids import rebin_matrix
+
+    wavelength, flux = star
+    coarse = np.arange(3900.0, 7100.0, step)
+    matrix = rebin_matrix(wavelength, coarse)
+    ivar = 1.0 / (matrix.power(2) @ np.full(flux.size, 1e-4))
+    result = predictor.predict(coarse, matrix @ flux, ivar)
+    fine = predictor.predict(wavelength, flux, np.full(flux.size, 1e4))
+    assert result.diagnostics["resolving_power"] < 4000.0 / step
+    pulls = np.log(result.flux / fine.flux) / (fine.sigma / fine.flux)
+    assert np.sqrt(np.mean(pulls**2)) < 1.0
+
+
+@pytest.mark.parametrize("step", [10.0, 1500.0])
+def test_pixels_too_coarse_are_refused(predictor, step):
+    wavelength = np.arange(3900.0, 7100.0, step)
+    with pytest.raises(InputError, match="pixels are so wide"):
+        predictor.predict(wavelength, 1.0 + 0.1 * np.sin(wavelength), np.ones(wavelength.size))
+
+
+def test_units_of_arrays(predictor, star):
+    wavelength, flux = star
+    ivar = np.full(flux.size, 1e4)
+    slow = predictor.predict(wavelength, flux, ivar, radial_velocity=5e4 * u.m / u.s)
+    assert slow.radial_velocity == 50.0
+    with pytest.raises(InputError, match="resolving_power is"):
+        predictor.predict(wavelength, flux, ivar, resolving_power=2000 * u.m)
+    with pytest.raises(InputError, match="radial_velocity is"):
+        predictor.predict(wavelength, flux, ivar, radial_velocity=50 * u.m)
+
+
+@pytest.mark.parametrize("unit", ["m", "K", "kg", "mag", "dB"])
+def test_flux_in_other_units_is_refused(predictor, star, unit):
+    wavelength, flux = star
+    with pytest.raises(InputError, match="flux has the unit"):
+        predict_sed(Spectrum(spectral_axis=wavelength * u.AA, flux=flux * u.Unit(unit)),
+                    model=predictor)
+
+
+@pytest.mark.parametrize("unit", ["Jy", "adu", "electron / s", "ct / (s Angstrom)",
+                                  "erg / (s cm2 Angstrom sr)", "W / (m2 um)"])
+def test_flux_in_units_of_light(predictor, star, unit):
+    wavelength, flux = star
+    result = predict_sed(Spectrum(spectral_axis=wavelength * u.AA, flux=flux * u.Unit(unit)),
+                         model=predictor)
+    assert np.isfinite(result.flux).all()
+
+
+def test_errors_that_cannot_be_right(predictor, star):
+    wavelength, flux = star
+    sigma = np.stack([0.02 * flux, -0.02 * flux])
+    both = Spectrum(spectral_axis=wavelength * u.AA, flux=np.stack([flux, flux]) * u.ct,
+                    uncertainty=StdDevUncertainty(sigma))
+    bits = predict_sed(both, model=predictor).meta["sedflux"]["flag_bits"]
+    assert "unusable" in flag_names(bits[1])
+    assert flag_names(bits[0]) == ()
+    proud = predictor.predict(wavelength, flux, np.full(flux.size, 1e10))
+    assert "implausible_snr" in flag_names(proud.flag_bits)
+
+
+@pytest.mark.parametrize("reddening", [300.0, (0.1, 1e300), "dusty", np.nan])
+def test_reddening_that_cannot_be(predictor, spectrum, reddening):
+    with pytest.raises(InputError, match="reddening"):
+        predict_sed(spectrum, model=predictor, reddening=reddening)
+
+
+def test_the_model_is_read_once(spectrum, monkeypatch):
+    from sedflux.network import checkpoint
+
+    predict_sed(spectrum)
+    monkeypatch.setattr(checkpoint, "load_network", None)
+    predict_sed(spectrum)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_forked_processes_predict(predictor, star):
+    """torch's threads do not survive a fork; without care the child waits for ever."""
+    code = (
+        "import multiprocessing as mp, numpy as np, warnings\n"
+        "warnings.simplefilter('ignore')\n"
+        "from sedflux import Predictor\n"
+        "from sedflux.demo import demo_arrays\n"
+        "wavelength, flux = demo_arrays()\n"
+        "predictor = Predictor()\n"
+        "rows = np.stack([flux] * 300)\n"
+        "predictor.predict(wavelength, rows)\n"
+        "def work(number):\n"
+        "    return float(predictor.predict(wavelength, flux).flux[0])\n"
+        "with mp.get_context('fork').Pool(2) as pool:\n"
+        "    print(len(set(pool.map(work, range(4)))))\n")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                          timeout=120, check=True)
+    assert done.stdout.strip() == "1"
+
+
+@pytest.mark.parametrize("name", [one.name for one in FLAGS])
+def test_every_flag_has_a_bit_and_a_sentence_of_its_own(name):
+    one = flag(name)
+    assert sum(other.mask & one.mask != 0 for other in FLAGS) == 1
+    assert len(one.explanation) > len(one.sentence.split(":")[0]) / 2
+    assert one.sentence in [other.sentence for other in FLAGS]
+    assert flag_names(one.mask) == (name,)
+
+
+def test_unknown_flags_are_told():
+    with pytest.raises(InputError, match="there are compact"):
+        flag("magic")

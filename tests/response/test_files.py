@@ -10,9 +10,9 @@ from numpy.testing import assert_allclose
 from specutils import Spectrum
 from synphot import SpectralElement
 
-from sedflux import InputError, ResponseCurve, read_throughput, register_readers
+from sedflux import InputError, ResponseCurve, WriteError, read_throughput, register_readers
 from sedflux.io.sed import read_sed, write_sed
-from sedflux.slitless.forward import photons_per_flux
+from sedflux.units import photons_per_flux
 
 
 @pytest.mark.parametrize("name", ["r.fits", "r.ecsv"])
@@ -118,3 +118,48 @@ def test_a_published_sensitivity_calibrates(sky, responses, tmp_path):
     assert good.sum() > 300
     assert_allclose(other.flux.value[good], one.flux.value[good], rtol=2e-3)
     assert_allclose(other.uncertainty.array[good], one.uncertainty.array[good], rtol=0.05)
+
+
+def test_a_file_that_was_cut_is_refused(responses, tmp_path):
+    """A file without its covariance would read as one without errors."""
+    from astropy.io import fits
+
+    path = tmp_path / "r.fits"
+    responses["GV"].write(path)
+    whole = path.read_bytes()
+    with fits.open(path) as hdus:
+        ends = [hdu.fileinfo()["datLoc"] + hdu.fileinfo()["datSpan"] for hdu in hdus]
+    for end in ends[:-1]:
+        path.write_bytes(whole[:end])
+        with pytest.raises(InputError, match="is no response of sedflux, or damaged"):
+            ResponseCurve.read(path)
+
+
+def test_a_file_with_changed_numbers_is_refused(responses, tmp_path):
+    from astropy.io import fits
+
+    path = tmp_path / "r.fits"
+    responses["GV"].write(path)
+    with fits.open(path) as hdus:
+        place = hdus["COVARIANCE"].fileinfo()["datLoc"]
+    content = bytearray(path.read_bytes())
+    content[place + 5] ^= 4
+    path.write_bytes(bytes(content))
+    with pytest.raises(InputError, match="damaged"):
+        ResponseCurve.read(path)
+
+
+def test_a_failing_write_keeps_the_former_file(responses, tmp_path, monkeypatch):
+    from astropy.io import fits
+
+    path = tmp_path / "r.fits"
+    responses["GV"].write(path)
+    before = path.read_bytes()
+
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(fits.HDUList, "writeto", full)
+    with pytest.raises(WriteError, match="No space left"):
+        responses["GV"].write(path, overwrite=True)
+    assert path.read_bytes() == before

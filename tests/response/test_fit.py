@@ -279,10 +279,10 @@ def test_normal_equations_equal_dense_algebra(rng):
 def test_many_stars_begin_from_few(rng, monkeypatch):
     from sedflux.response import iterate as module
 
-    monkeypatch.setattr(module, "_FEW", 5)
+    monkeypatch.setattr(module, "_FIRST_FIT_STARS", 5)
     counts, seds = field(rng, 16)
     quick = fit_response(counts, seds, area=AREA)
-    monkeypatch.setattr(module, "_FEW", 50)
+    monkeypatch.setattr(module, "_FIRST_FIT_STARS", 50)
     whole = fit_response(counts, seds, area=AREA)
     change = np.log(quick.throughput / whole.throughput) / whole.covariance.sigma
     assert np.abs(change[whole.good]).max() < 0.3
@@ -462,3 +462,24 @@ def test_more_electrons_than_photons_are_doubted(rng):
     counts, seds = field(rng, 4)
     with pytest.warns(SedfluxWarning, match="more electrons than photons"):
         fit_response(counts, seds, area=0.1 * AREA)
+
+
+def test_rejections_have_a_kind(rng):
+    counts, seds = field(rng, 12)
+    counts[3] = counts[3] * 1.5
+    response = fit_response(counts, seds, area=AREA, names=[f"s{i}" for i in range(12)],
+                            exclude={"s5": "a double star"})
+    kinds = {str(row["name"]): str(row["kind"]) for row in response.stars}
+    assert kinds["s3"] == "inconsistent"
+    assert kinds["s5"] == "excluded"
+    assert kinds["s0"] == ""
+    assert list(response.stars["used"]) == [kind == "" for kind in response.stars["kind"]]
+
+
+def test_the_basis_gives_the_curve_and_its_errors(rng):
+    counts, seds = field(rng, 12)
+    response = fit_response(counts, seds, area=AREA)
+    basis = response.basis(response.wavelength)
+    assert_allclose(np.exp(basis @ response.coefficients), response.throughput, rtol=1e-10)
+    assert_allclose(np.sqrt(((basis @ response.root) ** 2).sum(axis=1)),
+                    response.covariance.sigma, rtol=1e-8)

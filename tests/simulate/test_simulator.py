@@ -1,4 +1,8 @@
-"""Simulated fields: what goes in comes out, and the whole chain closes."""
+"""Simulated fields follow their settings, and responses fitted to them are right."""
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +20,7 @@ from sedflux import (
     predict_sed,
     simulate_field,
 )
+from sedflux.exceptions import WriteError
 from sedflux.io.sed import read_sed
 from sedflux.simulate.settings import FieldSettings
 from sedflux.simulate.simulator import Simulator
@@ -30,13 +35,13 @@ def simulator():
                                                         wavelength_error=0.0))
 
 
-def test_seeds_make_fields(simulator):
+def test_a_seed_fixes_the_field(simulator):
     one, two, other = (simulator.draw(6, seed=seed) for seed in (1, 1, 2))
     assert_allclose(one.counts["GV"][3].flux.value, two.counts["GV"][3].flux.value)
     assert one.truth["magnitude"][0] != other.truth["magnitude"][0]
 
 
-def test_fields_are_as_they_were_asked_for(simulator):
+def test_fields_follow_their_settings(simulator):
     field = simulator.draw(120, seed=3)
     settings, truth = simulator.settings, field.truth
     for name, (low, high) in (("magnitude", settings.magnitudes), ("snr", settings.snr),
@@ -63,7 +68,7 @@ def test_true_magnitudes_are_those_of_the_true_seds(simulator):
         assert magnitude == pytest.approx(star["magnitude"], abs=0.005)
 
 
-def test_predicted_seds_err_as_their_covariance_says(simulator):
+def test_errors_of_predicted_seds_follow_their_covariance(simulator):
     pulls = []
     for seed in range(8):
         field = simulator.draw(20, seed=100 + seed)
@@ -82,7 +87,7 @@ def test_noise_is_that_of_photons(simulator):
     chi2 = []
     for row in np.flatnonzero(clean):
         spectrum = field.counts["GV"][row].flux.value
-        # Neighbours differ by noise and little else.
+        # Adjacent pixels differ by noise and little else.
         step = np.diff(spectrum)[100:300]
         step = step - np.convolve(step, np.ones(9) / 9.0, mode="same")
         sigma = field.counts["GV"][row].uncertainty.array[100:300]
@@ -110,8 +115,8 @@ def test_stars_of_a_library(toy_library):
     assert set(field.truth["teff"]) <= set(toy_library.labels[:, 0])
 
 
-def test_the_whole_chain_calibrates_another_star():
-    """R = 2000 spectra -> SEDs -> counts -> response -> another star's counts -> its SED."""
+def test_a_fitted_response_calibrates_other_stars():
+    """Responses fitted to one field turn the counts of another into its true SEDs."""
     field = simulate_field(BANDS, size=30, seed=21, outliers=0.1)
     others = simulate_field(BANDS, size=4, seed=22, outliers=0.0, grey_error=0.0,
                             magnitudes=(13.0, 14.0))
@@ -133,23 +138,23 @@ def test_the_whole_chain_calibrates_another_star():
     assert np.sqrt(np.mean(np.square(pulls))) < 1.6
 
 
-def test_a_real_prediction_goes_in(simulator):
-    """SEDs of `predict_sed` itself, from a spectrum with its own noise."""
+def test_reference_spectra_give_their_own_labels(simulator):
+    """`predict_sed` finds the temperature of a reference star from its noisy spectrum."""
     predictor = simulator.predictor
     stars = ModelStars(predictor, teff=(5500.0, 7000.0), prior="survey")
-    line = stars._lines[0]
+    line = stars.normalised[0]
     rng = np.random.default_rng(0)
     from sedflux.spectra.grids import input_grid
 
     spectrum = Spectrum(spectral_axis=input_grid() * u.AA,
                         flux=(line + rng.standard_normal(line.size) / 50.0)
                         * u.dimensionless_unscaled)
-    sed = predict_sed(spectrum, model=predictor, resolving_power=stars._power)
+    sed = predict_sed(spectrum, model=predictor, resolving_power=stars.input_resolving_power)
     assert sed.meta["sedflux"]["resolving_power"] == 200.0
     assert abs(float(sed.meta["sedflux"]["diagnostics"]["teff"]) - stars.labels[0, 0]) < 300.0
 
 
-def test_what_cannot_be_is_told(toy_library):
+def test_wrong_input_is_refused(toy_library):
     with pytest.raises(InputError, match="no throughput"):
         simulate_field(get_instrument("csst").bands, size=2, seed=1)
     with pytest.raises(InputError, match="size is 0"):
@@ -168,7 +173,140 @@ def test_what_cannot_be_is_told(toy_library):
         fit_responses({"GV": []}, [1], BANDS)
 
 
-def test_a_star_that_a_band_lacks_is_left_out_there():
+@pytest.mark.parametrize(("settings", "message"), [
+    ({"magnitudes": (-500.0, 500.0)}, "magnitudes is .*from -5 to 40"),
+    ({"magnitudes": (20.0, 10.0)}, "magnitudes is .*ascending"),
+    ({"magnitudes": (10.0, np.nan)}, "magnitudes"),
+    ({"magnitudes": 15.0}, "magnitudes"),
+    ({"magnitudes": ("a", "b")}, "magnitudes"),
+    ({"snr": (0.0, 10.0)}, "snr"),
+    ({"snr": (10.0, 1e300)}, "snr"),
+    ({"snr": (80.0, 20.0)}, "snr"),
+    ({"teff": (9000.0, 5000.0)}, "teff"),
+    ({"teff": (5.0, 9.0) * u.s}, "teff"),
+    ({"ebv_scale": 300.0}, "ebv_scale is 300.0; 0 to 5"),
+    ({"ebv_error": "small"}, "ebv_error"),
+    ({"magnitude_error": -0.1}, "magnitude_error"),
+    ({"grey_error": np.inf}, "grey_error"),
+    ({"wavelength_error": 0.5 * u.s}, "wavelength_error"),
+    ({"exposure": 0.0}, "exposure"),
+    ({"exposure": 1e300}, "exposure"),
+    ({"exposure": None}, "exposure"),
+    ({"outliers": 1.0}, "outliers"),
+    ({"outliers": "few"}, "outliers"),
+    ({"prior": ["survey"]}, "prior"),
+])
+def test_impossible_settings_are_refused(settings, message):
+    with pytest.raises(InputError, match=message):
+        FieldSettings(**settings)
+
+
+def test_settings_take_units():
+    settings = FieldSettings(wavelength_error=0.05 * u.nm, exposure=5.0 * u.min,
+                             teff=(6.0, 8.0) * u.kK, magnitudes=(14.0, 15.0) * u.ABmag)
+    assert settings.wavelength_error == pytest.approx(0.5)
+    assert settings.exposure == pytest.approx(300.0)
+    assert settings.teff == pytest.approx((6000.0, 8000.0))
+    assert settings.magnitudes == (14.0, 15.0)
+
+
+def test_the_faintest_and_brightest_stars_have_finite_counts():
+    for magnitudes in ((-5.0, -5.0), (40.0, 40.0)):
+        field = simulate_field({"GV": BANDS["GV"]}, size=3, seed=1, magnitudes=magnitudes)
+        for counts in field.counts["GV"]:
+            assert np.all(np.isfinite(counts.flux.value))
+            assert np.all(counts.uncertainty.array > 0)
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"size": 2.5}, "size is 2.5"),
+    ({"size": "many"}, "size is 'many'"),
+    ({"seed": -1}, "seed is -1"),
+    ({"seed": 0.5}, "seed is 0.5"),
+    ({"detectors": "12"}, "detectors is '12'"),
+    ({"detectors": ()}, "detectors"),
+])
+def test_impossible_sizes_and_seeds_are_refused(simulator, options, message):
+    with pytest.raises(InputError, match=message):
+        simulator.draw(**({"size": 2, "seed": 1} | options))
+
+
+def test_impossible_options_are_refused():
+    with pytest.raises(InputError, match="bands is list"):
+        simulate_field([BANDS["GV"]], size=2, seed=1)
+    with pytest.raises(InputError, match="'outlier' is no setting; magnitudes"):
+        simulate_field(BANDS, size=2, seed=1, outlier=0.1)
+    with pytest.raises(InputError, match="response is a float"):
+        simulate_field(BANDS, size=2, seed=1, response=0.1)
+    with pytest.raises(InputError, match="library is a str"):
+        simulate_field(BANDS, size=2, seed=1, library="bosz.fits")
+    with pytest.raises(InputError, match="settings is a dict"):
+        Simulator(BANDS, {"outliers": 0.0})
+    for change, message in ((np.ones(3), "shape of its wavelengths"), ("grey", "shape"),
+                            (np.nan, "not finite"), (1e3, "beyond 20")):
+        with pytest.raises(InputError, match=message):
+            simulate_field({"GV": BANDS["GV"]}, size=2, seed=1,
+                           response=lambda wavelength, star, change=change: change)
+    with pytest.raises(InputError, match="one instrument"):
+        simulate_field({"GU": BANDS["GU"], "GV": replace(BANDS["GV"], detector_size=(10, 10))},
+                       size=2, seed=1)
+    with pytest.raises(InputError, match="reference stars between 100 and 200 K"):
+        simulate_field(BANDS, size=2, seed=1, teff=(100.0, 200.0))
+
+
+def test_a_change_of_the_throughput_changes_the_counts():
+    options = {"size": 2, "seed": 1, "outliers": 0.0}
+    plain = simulate_field({"GV": BANDS["GV"]}, **options)
+    changed = simulate_field({"GV": BANDS["GV"]}, **options,
+                             response=lambda wavelength, star: np.log(2.0))
+    for one, two in zip(plain.counts["GV"], changed.counts["GV"], strict=True):
+        assert two.flux.value.sum() / one.flux.value.sum() == pytest.approx(2.0, rel=0.02)
+
+
+def test_positions_fill_the_detector_of_the_bands(simulator):
+    truth = simulator.draw(200, seed=4).truth
+    size = get_instrument("lookalike").size
+    for axis, length in zip("xy", size, strict=True):
+        assert 0.95 * length < truth[axis].max() < length
+
+
+def test_reference_spectra_invert_the_projection(simulator):
+    """The projection of the reference spectra gives the coefficients of the references."""
+    import torch
+
+    network = simulator.predictor.network
+    spectra, power = network.reference_spectra(np.arange(5))
+    coefficients, *_ = network.projection(
+        torch.tensor(spectra - 1.0, dtype=torch.float32),
+        torch.full(spectra.shape, 1e8, dtype=torch.float32))
+    places = network.place(coefficients, torch.tensor(power, dtype=torch.float32)).numpy()
+    assert_allclose(places[:, -1], network.references[:5, -1].numpy(), rtol=1e-4, atol=1e-5)
+    assert np.corrcoef(places[:, :-1].ravel(), network.references[:5, :-1].numpy().ravel())[
+        0, 1] > 0.999
+    assert_allclose(network.reference_spectra()[0][:5], spectra, rtol=1e-12)
+
+
+def test_an_interrupted_write_keeps_the_former_file(simulator, tmp_path):
+    field = simulator.draw(2, seed=2)
+    field.write(tmp_path)
+    path = tmp_path / "counts" / "GV" / "star0001.fits"
+    former = path.read_bytes()
+
+    def fail(place, **options):
+        Path(place).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    field.counts["GV"][1] = SimpleNamespace(write=fail)
+    with pytest.raises(WriteError, match="No space left"):
+        field.write(tmp_path)
+    assert path.read_bytes() == former
+    assert not list(path.parent.glob(".*"))
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(WriteError, match="cannot be made"):
+        field.write(tmp_path / "file")
+
+
+def test_a_star_without_counts_in_a_band_is_left_out_of_its_fit():
     field = simulate_field({"GV": BANDS["GV"]}, size=8, seed=6, outliers=0.0)
     counts = list(field.counts["GV"])
     counts[2] = None

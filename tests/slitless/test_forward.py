@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from astropy import units as u
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
@@ -12,10 +13,10 @@ from sedflux.slitless.forward import (
     blur_operator,
     count_model,
     fine_grid,
-    photons_per_flux,
 )
 from sedflux.spectra.grids import integral_matrix, sed_grid
 from sedflux.spectra.resolution import FWHM_PER_SIGMA, lsf_matrix, recovery_matrix
+from sedflux.units import photons_per_flux
 
 PIXELS = np.arange(4100.0, 6100.0, 8.0)
 GRID = sed_grid()
@@ -31,7 +32,7 @@ def throughput(wavelength):
 
 
 def test_a_line_spread_function_conserves_photons():
-    """A narrow line far from the edges: its photons are spread, none is lost."""
+    """The photons of a narrow line far from the edges are all detected."""
     line = 1e-14 * np.exp(-0.5 * ((GRID - 5000.0) / 40.0) ** 2) + 1e-30
     sharp = count_model(PIXELS, GRID, area=1e4)
     for spread in (LineSpread.from_resolving_power(200.0), LineSpread.from_fwhm(40.0),
@@ -42,8 +43,8 @@ def test_a_line_spread_function_conserves_photons():
         assert total == pytest.approx(sharp.counts(np.ones(sharp.fine.size), line).sum(), rel=2e-3)
 
 
-def test_a_gaussian_line_broadens_as_it_must():
-    """Gaussian with Gaussian: variances add (analytic)."""
+def test_gaussian_widths_add_in_quadrature():
+    """A Gaussian line and a Gaussian line-spread function have an analytic convolution."""
     wavelength = np.arange(3800.0, 6400.0, 1.0)
     flux = np.exp(-0.5 * ((wavelength - 5000.0) / 30.0) ** 2) / photons_per_flux(wavelength)
     model = count_model(PIXELS, wavelength, area=1.0, line_spread=LineSpread.from_fwhm(
@@ -51,7 +52,7 @@ def test_a_gaussian_line_broadens_as_it_must():
     rate = model.counts(np.ones(model.fine.size), flux)
     width = np.hypot(30.0, 20.0)
     expected = 8.0 * 30.0 / width * np.exp(-0.5 * (PIXELS - 5000.0) ** 2 / width**2)
-    # The mean over a pixel of 8 Angstrom is not the value in its middle.
+    # The mean over a pixel of 8 Angstrom differs from the value at its centre.
     expected *= 1.0 + 8.0**2 / 24.0 / width**2 * (((PIXELS - 5000.0) / width) ** 2 - 1.0)
     assert_allclose(rate, expected, atol=1e-4 * expected.max())
 
@@ -70,7 +71,7 @@ def test_tabulated_gaussian_equals_the_gaussian():
 
 
 def test_a_skewed_profile_moves_light_the_right_way():
-    """Offset is detected minus true: all light moved by +20 Angstrom."""
+    """Offset is detected minus true wavelength: all light moves by +20 Angstrom."""
     offset = np.linspace(-60.0, 60.0, 481)
     spread = LineSpread.tabulated([5000.0], offset, np.exp(-0.5 * ((offset - 20.0) / 5.0) ** 2))
     flux = np.exp(-0.5 * ((GRID - 5000.0) / 40.0) ** 2) / photons_per_flux(GRID)
@@ -110,7 +111,7 @@ def test_second_order_is_blue_light_on_red_pixels():
                                      * smooth_flux(pixels / 2))[20:-20], 1.0, rtol=0.01)
 
 
-def test_straight_lines_on_an_even_grid_cut_no_corners():
+def test_integrals_on_an_even_grid_are_corrected_for_curvature():
     spread, fine = LineSpread.from_fwhm(30.0), np.arange(4000.0, 5000.1, 6.0)
     low, high = np.array([4480.0]), np.array([4490.0])
     exact = 20.0 * (np.sin(high / 20.0) - np.sin(low / 20.0)) * np.exp(
@@ -122,8 +123,8 @@ def test_straight_lines_on_an_even_grid_cut_no_corners():
     assert corrected < 0.05 * plain
 
 
-def test_recovery_puts_back_what_broadening_took():
-    """R = 200 samples through the recovery and R = 200 again, against the sharp curve's."""
+def test_recovery_undoes_the_broadening():
+    """Recovered samples of R = 200, broadened to R = 200 again, give the same samples."""
     fine = np.geomspace(2450.0, 10600.0, 12000)
     truth = 1.0 - 0.5 * np.exp(-0.5 * ((fine - 4861.0) / 12.0) ** 2)
     sigma = GRID / 200.0 / FWHM_PER_SIGMA
@@ -146,15 +147,38 @@ def test_fine_grid_reaches_beyond_the_pixels():
     assert 4321.0 in fine
 
 
+def test_line_spread_functions_take_units():
+    plain = LineSpread.from_resolving_power([200.0, 300.0], [4000.0, 5000.0])
+    found = LineSpread.from_resolving_power([200.0, 300.0], [400.0, 500.0] * u.nm)
+    assert_allclose(found.fwhm_at(PIXELS), plain.fwhm_at(PIXELS))
+    assert LineSpread.from_fwhm(2.5 * u.nm).fwhm_at(5000.0) == pytest.approx(25.0)
+
+
 @pytest.mark.parametrize(("make", "message"), [
     (lambda: LineSpread.from_resolving_power(-3.0), "positive"),
     (lambda: LineSpread([4000.0, 3000.0], [1.0, 1.0]), "ascending"),
-    (lambda: LineSpread.from_fwhm(np.nan), "positive and finite"),
+    (lambda: LineSpread.from_fwhm(np.nan), "fwhm .* not finite"),
+    (lambda: LineSpread.from_fwhm(0.0), "fwhm .* positive"),
+    (lambda: LineSpread.from_fwhm(3.0 * u.s), "fwhm"),
+    (lambda: LineSpread.from_fwhm("wide"), "fwhm"),
+    (lambda: LineSpread.from_fwhm(20.0, [-100.0]), "wavelength .* shapes|positive"),
+    (lambda: LineSpread([np.nan, 4000.0], [1.0, 1.0]), "wavelength .* not finite"),
+    (lambda: LineSpread.from_resolving_power(np.nan), "resolving_power .* not finite"),
+    (lambda: LineSpread.from_resolving_power("200"), "resolving_power"),
+    (lambda: LineSpread.from_resolving_power(200.0 * u.m), "resolving_power"),
+    (lambda: LineSpread.from_resolving_power([]), "resolving_power"),
+    (lambda: LineSpread.from_resolving_power([200.0, 300.0]), "one number"),
+    (lambda: LineSpread.from_resolving_power([200.0, 300.0], [1e3, 2e3, 3e3]), "shapes"),
+    (lambda: LineSpread.tabulated([5000.0], [-1.0, 0.0, 1.0], [[0.0, np.nan, 0.0]]), "profile"),
+    (lambda: LineSpread.tabulated([5000.0], [-1.0, 0.0, 1.0], [[0.0, 0.0, 0.0]]), "is zero"),
+    (lambda: SecondOrder(np.array([3500.0, 3400.0]), np.array([0.1, 0.1])), "ascending"),
+    (lambda: SecondOrder(np.array([3400.0, 3500.0]), np.array([0.1, np.nan])), "second order"),
+    (lambda: SecondOrder(np.array([3400.0, 3500.0]), np.array([0.1, 0.1]), ratio=0.0), "ratio"),
     (lambda: LineSpread.tabulated([1.0], [0.0, 1.0], [[1.0, 1.0]]), "offset and profile"),
     (lambda: count_model(np.arange(2400.0, 2500.0, 5.0), GRID, area=1.0), "cut the counts"),
     (lambda: count_model(PIXELS, GRID, area=1.0, line_spread=LineSpread.from_fwhm(1e-4)),
      "too narrow"),
 ])
-def test_what_cannot_be_is_told(make, message):
+def test_impossible_input_is_refused(make, message):
     with pytest.raises(InputError, match=message):
         make()

@@ -13,7 +13,7 @@ from sedflux.spectra.normalise import input_basis
 from sedflux.spectra.reddening import extinction_curve
 from sedflux.training.correction import label_terms, sed_splines, warmth
 from sedflux.training.empirical import fit_correction
-from sedflux.training.examples import Engine
+from sedflux.training.examples import ExampleGenerator
 from sedflux.training.stars import FOLDS, LABEL_ERRORS, RealStars, fold_of
 
 KERNELS = (Kernel.initial(),)
@@ -41,7 +41,7 @@ def simulated(toy_library):
 
     """
     rng = np.random.default_rng(8)
-    engine = Engine(toy_library, kernels=KERNELS)
+    engine = ExampleGenerator(toy_library, kernels=KERNELS)
     labels = engine.draw_labels(160, rng)
     joint = engine.emulator.mean(labels)
     grid, size = sed_grid(), len(labels)
@@ -126,8 +126,8 @@ def test_draws_have_the_scatter_of_the_stars(correction, simulated, rng):
 
 
 def test_engine_draws_stars_with_scatter(correction, toy_library):
-    plain = Engine(toy_library, kernels=KERNELS)
-    wide = Engine(toy_library, kernels=KERNELS, scatter=correction)
+    plain = ExampleGenerator(toy_library, kernels=KERNELS)
+    wide = ExampleGenerator(toy_library, kernels=KERNELS, scatter=correction)
     one, other = (engine.stars(64, np.random.default_rng(4)) for engine in (plain, wide))
     assert_allclose(one[2], other[2])
     assert 1e-4 < np.abs(one[0] / other[0] - 1.0)[:, 70:-70].mean() < 0.1

@@ -1,0 +1,260 @@
+"""Spectra as plain arrays, checked once: the door that all predictions go through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from sedflux.exceptions import InputError
+
+__all__ = ["MIN_PIXELS", "SpectrumArrays", "estimate_variance", "fill_gaps", "real_array",
+           "spectrum_arrays"]
+
+#: Fewer pixels than these are no spectrum.
+MIN_PIXELS = 20
+#: Steps between pixels beyond this many median steps of their neighbours are gaps.
+_GAP = 3.0
+#: Pixels whose median step tells what is usual nearby.
+_NEIGHBOURS = 21
+
+
+@dataclass(frozen=True)
+class SpectrumArrays:
+    """
+    Spectra as the rest of sedflux takes them.
+
+    Attributes
+    ----------
+    wavelength : `~numpy.ndarray`, shape (n,)
+        Vacuum wavelength in Angstrom, ascending.
+    flux : `~numpy.ndarray`, shape (N, n)
+        F_lambda of order one, up to a factor for each spectrum; finite.
+    ivar : `~numpy.ndarray`, shape (N, n)
+        Inverse variance; zero in bad pixels.
+    single : bool
+        Whether the spectrum had one dimension.
+    noise_estimated : bool
+        Whether the variance is estimated from the spectra, because none was given.
+    resolving_power : float or `~numpy.ndarray`, shape (n,)
+        As given, or None if it is not known.
+    meta : dict
+    """
+
+    wavelength: np.ndarray
+    flux: np.ndarray
+    ivar: np.ndarray
+    single: bool
+    noise_estimated: bool = False
+    resolving_power: float | np.ndarray | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.flux)
+
+    def near(self, low: float, high: float) -> SpectrumArrays:
+        """The pixels between two wavelengths (Angstrom); all if two or fewer lie there."""
+        inside = (self.wavelength > low) & (self.wavelength < high)
+        if inside.sum() <= 2 or inside.all():
+            return self
+        power = self.resolving_power
+        return replace(self, wavelength=self.wavelength[inside], flux=self.flux[:, inside],
+                       ivar=self.ivar[:, inside],
+                       resolving_power=power[inside] if isinstance(power, np.ndarray) else power)
+
+
+def real_array(value: Any, name: str) -> np.ndarray:
+    """
+    An array of real numbers; what is wrong with anything else.
+
+    Parameters
+    ----------
+    value : array_like
+    name : str
+        What errors call it.
+
+    Returns
+    -------
+    array : `~numpy.ndarray`
+        Of floating-point numbers; a mask is dropped.
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If it is text, complex, or of rows that differ in length.
+    """
+    try:
+        array = np.asarray(getattr(value, "unmasked", value))
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"its type is {array.dtype}")
+        return array.astype(float, copy=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} is no array of real numbers ({error}); give numbers in rows of "
+                         "one length") from error
+
+
+def spectrum_arrays(wavelength: Any, flux: Any, ivar: Any = None, *, mask: Any = None,
+                    **more: Any) -> SpectrumArrays:
+    """
+    Check spectra on one wavelength grid, and scale each to order one.
+
+    Parameters
+    ----------
+    wavelength : array_like, shape (n,)
+        Vacuum wavelength in Angstrom, ascending.
+    flux : array_like, shape (n,) or (N, n)
+        F_lambda up to a factor; values that are not finite are bad pixels.
+    ivar : array_like, shape of ``flux``, optional
+        Inverse variance, zero in bad pixels; estimated from the spectra if not given.
+    mask : array_like, shape of ``flux`` or (n,), optional
+        True, or not zero, in bad pixels.
+    **more
+        Further attributes of the result.
+
+    Returns
+    -------
+    spectra : `SpectrumArrays`
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If shapes disagree, wavelengths do not ascend, inverse variances are negative, or no
+        spectrum has positive flux in a good pixel.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sedflux.spectra.arrays import spectrum_arrays
+    >>> wavelength = np.linspace(4000.0, 7000.0, 300)
+    >>> spectra = spectrum_arrays(wavelength, np.full(300, 2e-15), np.full(300, 1e34))
+    >>> float(spectra.flux.mean()), round(float(spectra.ivar[0, 0]) ** 0.5)
+    (1.0, 200)
+    """
+    wavelength, values = real_array(wavelength, "wavelength"), real_array(flux, "flux")
+    if values.ndim not in (1, 2) or values.shape[-1:] != wavelength.shape or values.size == 0:
+        raise InputError(
+            f"wavelength and flux have the shapes {wavelength.shape} and {values.shape}; "
+            "(n,) and (n,) or (N, n) are allowed, and not empty"
+        )
+    if not np.isfinite(wavelength).all() or (np.diff(wavelength) <= 0).any():
+        raise InputError("wavelength must be finite and ascend; sort it, and flux with it")
+    if wavelength[0] <= 0:
+        raise InputError(f"wavelength reaches down to {wavelength[0]:g}; it must be positive")
+    single, rows = values.ndim == 1, np.atleast_2d(values)
+    good = _good_pixels(rows, flux, mask, wavelength.shape)
+    if good.any() and not ((rows > 0) & good).any():
+        raise InputError("flux is zero or negative throughout: there is no star to predict, "
+                         "or the sky is over-subtracted")
+    if not good.all():
+        rows = np.where(good, rows, 0.0)
+    # Scaled first, because squares of 1e-17 leave the range of single precision.
+    size = np.abs(rows).sum(axis=1) / np.maximum(good.sum(axis=1), 1)
+    size = np.where(size > 0, size, 1.0)[:, None]
+    rows = rows / size
+    if ivar is None:
+        variance = estimate_variance(rows, good)
+        ivar = np.divide(1.0, variance, out=np.zeros_like(rows), where=variance > 0)
+        return SpectrumArrays(wavelength, rows, ivar, single, True, **more)
+    return SpectrumArrays(wavelength, rows, _checked_ivar(ivar, rows.shape, good) * size**2,
+                          single, **more)
+
+
+def _good_pixels(rows: np.ndarray, flux: Any, mask: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Pixels that are finite and that neither the mask nor the flux's own mask marks."""
+    good = np.isfinite(rows)
+    own = getattr(flux, "mask", None)
+    if own is not None:
+        good &= ~np.broadcast_to(np.asarray(own) != 0, good.shape)
+    if mask is None:
+        return good
+    mask = np.asarray(mask)
+    if mask.shape not in (shape, rows.shape) and np.atleast_2d(mask).shape != rows.shape:
+        raise InputError(f"mask has the shape {mask.shape}, flux has {rows.shape}")
+    return good & ~(mask != 0)
+
+
+def _checked_ivar(ivar: Any, shape: tuple[int, ...], good: np.ndarray) -> np.ndarray:
+    """Inverse variance with zeros in bad pixels."""
+    ivar = np.atleast_2d(real_array(ivar, "ivar"))
+    if ivar.shape != shape:
+        raise InputError(f"ivar has the shape {ivar.shape}, flux has {shape}")
+    if (ivar < 0).any() or not np.isfinite(ivar[good]).any():
+        raise InputError(f"ivar reaches down to {np.nanmin(ivar):g}; it must not be negative, "
+                         "and finite somewhere (zero marks bad pixels)")
+    return np.where(good & np.isfinite(ivar), ivar, 0.0)
+
+
+def estimate_variance(flux: np.ndarray, good: np.ndarray) -> np.ndarray:
+    """
+    Variance estimated from spectra: third differences, in running windows.
+
+    Differences of third order suppress everything smooth on four pixels (Stoehr
+    et al. 2008, DER_SNR); lines that remain only raise the estimate.
+
+    Parameters
+    ----------
+    flux : `~numpy.ndarray`, shape (N, n)
+    good : `~numpy.ndarray` of bool, shape (N, n)
+
+    Returns
+    -------
+    variance : `~numpy.ndarray`, shape (N, n)
+        Zero in bad pixels.
+    """
+    from scipy.ndimage import median_filter
+
+    variance = np.zeros_like(flux)
+    for row in range(len(flux)):
+        index = np.flatnonzero(good[row])
+        if index.size < MIN_PIXELS:
+            continue
+        value = flux[row, index]
+        third = (-value[:-3] + 3.0 * value[1:-2] - 3.0 * value[2:-1] + value[3:]) / np.sqrt(20.0)
+        level = 1.4826 * median_filter(np.abs(third), size=min(301, index.size // 2 * 2 - 3),
+                                       mode="nearest")
+        floor = 1e-3 * np.abs(np.median(value))
+        level = np.maximum(np.pad(level, (1, 2), mode="edge"), max(floor, 1e-300))
+        variance[row, index] = level**2
+    return variance
+
+
+def usual_step(wavelength: np.ndarray) -> np.ndarray:
+    """Median step between pixels near each of the n - 1 steps, which gaps do not move."""
+    from scipy.ndimage import median_filter
+
+    step = np.diff(wavelength)
+    return median_filter(step, size=min(_NEIGHBOURS, step.size // 2 * 2 + 1), mode="nearest")
+
+
+def fill_gaps(spectra: SpectrumArrays) -> SpectrumArrays:
+    """
+    Mark the ends of gaps by bad pixels, so that no pixel reaches into a gap.
+
+    A pixel reaches half-way to its neighbours.  Where pixels were dropped instead of
+    masked, the last one before a gap would count as the whole of it.
+
+    Parameters
+    ----------
+    spectra : `SpectrumArrays`
+
+    Returns
+    -------
+    spectra : `SpectrumArrays`
+        With two bad pixels more for each gap.
+    """
+    wavelength = spectra.wavelength
+    step, usual = np.diff(wavelength), usual_step(wavelength)
+    ends = np.flatnonzero(step > _GAP * usual)
+    if not ends.size:
+        return spectra
+    extra = np.r_[wavelength[ends] + usual[ends], wavelength[ends + 1] - usual[ends]]
+    joined = np.r_[wavelength, extra]
+    order = np.argsort(joined, kind="stable")
+    blank = np.zeros((len(spectra), extra.size))
+    power = spectra.resolving_power
+    if isinstance(power, np.ndarray):
+        power = np.r_[power, power[ends], power[ends + 1]][order]
+    return replace(spectra, wavelength=joined[order], resolving_power=power,
+                   flux=np.hstack([spectra.flux, blank])[:, order],
+                   ivar=np.hstack([spectra.ivar, blank])[:, order])
