@@ -13,6 +13,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from sedflux.exceptions import InputError
+from sedflux.io.reading import FITS_ERRORS
 from sedflux.libraries.archive import ArchiveFile
 from sedflux.libraries.labels import LABELS
 from sedflux.libraries.library import SpectralLibrary
@@ -22,9 +23,6 @@ __all__ = ["read_bosz"]
 #: Wavelengths that a library of models keeps, in Angstrom: the SED grid of 2500-10500 with
 #: margins for the line-spread function.
 _RANGE = (2440.0, 10600.0)
-#: What readers raise on damaged files.
-_READ_ERRORS = (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError, IndexError,
-                AttributeError, fits.VerifyError)
 #: First bytes of a gzip file.
 _GZIP = b"\x1f\x8b"
 
@@ -108,7 +106,7 @@ def _read(path, reader):
         return reader(path)
     except FileNotFoundError as error:
         raise InputError(f"{str(path)!r} does not exist; fetch it first") from error
-    except _READ_ERRORS as error:
+    except (*FITS_ERRORS, zlib.error) as error:
         raise InputError(f"{path.name} is damaged ({type(error).__name__}): remove it and fetch "
                          "it again") from error
 

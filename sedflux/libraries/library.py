@@ -13,6 +13,7 @@ from astropy.table import Table
 
 from sedflux.exceptions import InputError
 from sedflux.io.download import file_hash
+from sedflux.io.reading import FITS_ERRORS
 from sedflux.libraries.labels import LABELS
 from sedflux.units import positive_number
 from sedflux.writing import write_whole
@@ -23,9 +24,6 @@ __all__ = ["SpectralLibrary", "read_library", "split_models", "write_library"]
 TEST_DIGIT = 3
 #: Resolving power of libraries whose header has no RPOWER: that of the input grid.
 _RESOLVING_POWER = 2000.0
-#: What astropy raises on files that are no FITS or damaged.
-_FITS_ERRORS = (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError,
-                fits.VerifyError)
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,7 @@ def read_library(path: str | os.PathLike[str], *, resolving_power: float | None 
             power = hdus[0].header.get("RPOWER", _RESOLVING_POWER)
     except InputError:
         raise
-    except _FITS_ERRORS as error:
+    except FITS_ERRORS as error:
         raise InputError(f"{path.name} is damaged or no FITS file ({type(error).__name__}); fetch "
                          "or make it again") from error
     _check_arrays(path.name, table, wavelength, flux)
