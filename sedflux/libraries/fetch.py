@@ -58,29 +58,13 @@ def fetch_files(name: str, files: Sequence[ArchiveFile], folder: str | os.PathLi
     sedflux.exceptions.WeightsError
         If files could not be downloaded; those that could are kept.
     """
-    from tqdm import tqdm
-
     if name not in ARCHIVES:
         raise InputError(f"archive {name!r} is not known; choose one of {', '.join(ARCHIVES)}")
     if workers < 1:
         raise InputError(f"workers is {workers}; 1 or more are needed")
     base = (base_url or ARCHIVES[name]).rstrip("/")
     place, files = _make_folder(folder), list(dict.fromkeys(files))
-    known, found = _read_hashes(place / HASHES), {}
-    failures: list[str] = []
-    with ThreadPoolExecutor(max_workers=workers) as pool:
-        tasks = {file: pool.submit(_fetch, f"{base}/{file.path}", place / file.filename,
-                                   known.get(file.filename)) for file in files}
-        try:
-            for file, task in tqdm(tasks.items(), disable=not progress, unit="file"):
-                try:
-                    found[file] = task.result()
-                except DownloadError as error:
-                    failures += [] if error.absent else error.failures
-        finally:
-            # After an interruption: do not start the files that wait.
-            pool.shutdown(cancel_futures=True)
-            _write_hashes(place / HASHES, {file.filename: value for file, value in found.items()})
+    found, failures = _fetch_all(base, files, place, workers, progress)
     if failures or not found:
         shown = "\n  ".join(failures[:_SHOWN]) or f"{base} has none of them"
         raise WeightsError(
@@ -90,6 +74,29 @@ def fetch_files(name: str, files: Sequence[ArchiveFile], folder: str | os.PathLi
             "the address of a mirror with --base-url."
         )
     return list(found)
+
+
+def _fetch_all(base, files, folder, workers, progress):
+    """Files that are there now, and what went wrong with others; the hashes are listed."""
+    from tqdm import tqdm
+
+    known = _read_hashes(folder / HASHES)
+    found: dict[ArchiveFile, str] = {}
+    failures: list[str] = []
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        tasks = {file: pool.submit(_fetch, f"{base}/{file.path}", folder / file.filename,
+                                   known.get(file.filename)) for file in files}
+        try:
+            for file, task in tqdm(tasks.items(), disable=not progress, unit="file"):
+                try:
+                    found[file] = task.result()
+                except DownloadError as error:
+                    failures += [] if error.absent else error.failures
+        finally:
+            # After an interruption, files that still wait are not started.
+            pool.shutdown(cancel_futures=True)
+            _write_hashes(folder / HASHES, {file.filename: value for file, value in found.items()})
+    return found, failures
 
 
 def _make_folder(folder):
