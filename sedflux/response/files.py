@@ -22,7 +22,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
 from sedflux.response.curve import FILE_FORMATS, ResponseCurve
-from sedflux.response.field import FieldTerms
+from sedflux.response.field_terms import FieldTerms
 from sedflux.units import photons_per_flux
 from sedflux.writing import write_whole
 

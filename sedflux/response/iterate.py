@@ -12,7 +12,7 @@ from scipy.stats import chi2 as chi2_distribution
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError, SedfluxWarning
 from sedflux.response.curve import ResponseCurve, spline_basis
-from sedflux.response.field import FieldTerms
+from sedflux.response.field_terms import FieldTerms
 from sedflux.response.outliers import Rejection, find_rejections, noise_models
 from sedflux.response.problem import LinearProblem
 from sedflux.response.solve import (
@@ -27,7 +27,7 @@ from sedflux.response.solve import (
 from sedflux.response.systematics import common_errors
 from sedflux.spectra.grids import interpolation_matrix
 
-__all__ = ["ResponseFit", "fit_stars"]
+__all__ = ["ResponseFit", "fit_stars", "spline_knots"]
 
 #: Residuals beyond this many sigma begin to lose weight (Huber 1964).
 _HUBER = 3.0
@@ -40,8 +40,50 @@ _FLOOR = 1e-3
 _MEDIAN = 0.6745
 #: Deviations that all stars share, in units of the errors: worth a warning, and an error.
 _WARN_DEVIATION, _MAX_DEVIATION = 2.0, 8.0
+#: Most knots of a spline (a fit takes minutes), and most values of its basis on the fine grid
+#: (1.6 GB): many times those of any slitless spectrograph.
+_MAX_KNOTS, _MAX_BASIS_VALUES = 3000, 200_000_000
 #: Stars of the first fit that gives the starting curve, where there are many stars.
 _FIRST_FIT_STARS = 120
+
+
+def spline_knots(nodes: np.ndarray, fine: np.ndarray, spacing: float) -> np.ndarray:
+    """
+    Knots of the cubic spline of ln(response).
+
+    Parameters
+    ----------
+    nodes : `~numpy.ndarray`, shape (g,)
+        Ascending wavelengths in Angstrom, from the first pixel to the last.
+    fine : `~numpy.ndarray`, shape (m,)
+        Wavelengths of the fine grid, which may reach further.
+    spacing : float
+        Largest distance of the knots in Angstrom.
+
+    Returns
+    -------
+    knots : `~numpy.ndarray`
+        Evenly spaced, the first and the last four times.
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If there are too many of them.
+    """
+    low, high = nodes[[0, -1]]
+    # Light from beyond the last pixels reaches them through the line-spread function.
+    beyond = max(low - fine[0], 0.0), max(fine[-1] - high, 0.0)
+    most = min(_MAX_KNOTS, _MAX_BASIS_VALUES // fine.size)
+    if (high - low + sum(beyond)) / spacing > most:
+        raise InputError(
+            f"knot_spacing is {spacing:.3g} Angstrom: at {low:.0f}-{high:.0f} Angstrom these are "
+            f"more than {most} knots; {(high - low + sum(beyond)) / most:.2g} Angstrom or more "
+            "are allowed, and less than a resolution element gains nothing")
+    intervals = max(int(np.ceil((high - low) / spacing)), 4)
+    spacing = (high - low) / intervals
+    before, after = (int(np.ceil(length / spacing)) for length in beyond)
+    inner = low + spacing * np.arange(-before, intervals + after + 1)
+    return np.r_[[inner[0]] * 3, inner, [inner[-1]] * 3]
 
 
 def fit_stars(stars, options, *, field=None, terms=None, fwhm=None):
@@ -83,16 +125,12 @@ class ResponseFit:
     def __init__(self, stars, options, field, terms, fwhm, knots=None):
         self.stars, self.options, self.field = stars, options, field
         self.low, self.high = stars.nodes[[0, -1]]
-        spacing = options.knot_spacing
-        if spacing is None:
-            spacing = np.diff(stars.nodes)[0] * (1.0 if fwhm is None else 2.0)
-        intervals = max(int(np.ceil((self.high - self.low) / spacing)), 4)
-        spacing = (self.high - self.low) / intervals
-        # Light from beyond the last pixels reaches them through the line-spread function.
-        before = int(np.ceil(max(self.low - stars.fine[0], 0.0) / spacing))
-        after = int(np.ceil(max(stars.fine[-1] - self.high, 0.0) / spacing))
-        inner = self.low + spacing * np.arange(-before, intervals + after + 1)
-        self.knots = np.r_[[inner[0]] * 3, inner, [inner[-1]] * 3] if knots is None else knots
+        if knots is None:
+            spacing = options.knot_spacing
+            if spacing is None:
+                spacing = np.diff(stars.nodes)[0] * (1.0 if fwhm is None else 2.0)
+            knots = spline_knots(stars.nodes, stars.fine, spacing)
+        self.knots = knots
         terms = np.zeros((len(stars), 0)) if terms is None else terms
         smooth = field.basis(stars.nodes, (self.low, self.high))
         self.at_nodes = spline_basis(self.knots, stars.nodes)
@@ -198,7 +236,7 @@ class ResponseFit:
     def _common_modes(self):
         """Common errors of each star that no response changes, and independent variances."""
         stars, modes, own = self.stars, self.stars.modes, self.stars.own
-        if self.options.diagonal:
+        if self.options.covariance == "diagonal":
             own = own + (modes.astype(float) ** 2).sum(axis=1)
             modes = modes[:, :0]
         if self.options.grey_error > 0:

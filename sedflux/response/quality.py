@@ -5,12 +5,25 @@ All but the overlaps work on the linear problem at the solution, which the fit k
 that a hundred refits cost no more than one.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 from astropy import units as u
+from astropy.stats import mad_std
 from astropy.table import Table
 
 from sedflux.exceptions import InputError
+from sedflux.response.counts import count_arrays
 from sedflux.response.solve import star_statistics
+from sedflux.units import finite_array, whole_number
+
+if TYPE_CHECKING:
+    from specutils import Spectrum
+
+    from sedflux.response.curve import ResponseCurve
 
 __all__ = ["error_budget", "leave_one_out", "overlap_consistency", "split_half"]
 
@@ -125,7 +138,7 @@ def leave_one_out(response):
     return Table(rows)
 
 
-def split_half(response, *, seed=0):
+def split_half(response: ResponseCurve, *, seed: int = 0) -> Table:
     """
     Responses from two halves of the stars, against each other.
 
@@ -142,7 +155,7 @@ def split_half(response, *, seed=0):
         ``wavelength``, ``difference`` of ln(response) between the halves, its expected
         ``sigma``, and ``good``.
     """
-    problem = _problem(response)
+    problem, seed = _problem(response), whole_number(seed, "seed")
     used = np.flatnonzero(np.isfinite(problem.inflation))
     if used.size < 4:
         raise InputError(f"{used.size} stars were used; two halves need four or more")
@@ -160,7 +173,9 @@ def split_half(response, *, seed=0):
                   "sigma": np.sqrt(variances[0] + variances[1]), "good": response.good})
 
 
-def overlap_consistency(first, second, first_response, second_response, *, wavelength_range=None):
+def overlap_consistency(first: Sequence[Spectrum], second: Sequence[Spectrum],
+                        first_response: ResponseCurve, second_response: ResponseCurve, *,
+                        wavelength_range: Sequence[float] | u.Quantity | None = None) -> Table:
     """
     Fluxes of the same stars from two bands where these overlap.
 
@@ -169,16 +184,17 @@ def overlap_consistency(first, second, first_response, second_response, *, wavel
     first, second : sequence of `~specutils.Spectrum`
         Count rates of the same stars in both bands.
     first_response, second_response : `~sedflux.ResponseCurve`
-    wavelength_range : tuple of float, optional
-        Angstrom; where both responses are good by default.
+    wavelength_range : tuple of float or `~astropy.units.Quantity`, optional
+        First and last wavelength, numbers in Angstrom; by default where both responses are
+        good.
 
     Returns
     -------
     table : `~astropy.table.Table`
         One row a star: ``ratio`` of the mean fluxes minus one and its ``sigma`` (photon noise
-        of both); ``table.meta`` has the weighted ``mean`` over stars, the ``scatter`` (1.4826
-        MAD), the error of the mean from the stars and that which the responses' own
-        covariances ``allow``.
+        of both).  ``table.meta`` has the median over stars as ``mean``, the ``scatter`` (from the
+        median absolute deviation), the ``error`` of the mean from this scatter, and the error
+        that the covariances of the responses give, as ``allowed``.
 
     Raises
     ------
@@ -186,24 +202,33 @@ def overlap_consistency(first, second, first_response, second_response, *, wavel
         If the bands do not overlap, or no star has pixels there.
     """
     ranges = first_response.wavelength_range, second_response.wavelength_range
-    low, high = wavelength_range or (max(r[0] for r in ranges), min(r[1] for r in ranges))
+    if len(first) != len(second):
+        raise InputError(f"first and second have {len(first)} and {len(second)} spectra; the same "
+                         "stars are needed in both bands")
+    low, high = max(r[0] for r in ranges), min(r[1] for r in ranges)
+    if wavelength_range is not None:
+        given = finite_array(wavelength_range, "wavelength_range", u.AA)
+        if given.shape != (2,) or not 0 < given[0] < given[1]:
+            raise InputError(f"wavelength_range is {wavelength_range}; two positive, ascending "
+                             "wavelengths are needed")
+        low, high = given.tolist()
     if not low < high:
         raise InputError(f"the responses are good over {ranges[0][0]:.0f}-{ranges[0][1]:.0f} and "
                          f"{ranges[1][0]:.0f}-{ranges[1][1]:.0f} Angstrom; they do not overlap")
     rows = []
     for number, pair in enumerate(zip(first, second, strict=True)):
-        means = [_mean_flux(counts, response, low, high) for counts, response
-                 in zip(pair, (first_response, second_response), strict=True)]
-        if None in means:
+        one = _mean_flux(pair[0], f"first[{number}]", first_response, low, high)
+        other = _mean_flux(pair[1], f"second[{number}]", second_response, low, high)
+        if one is None or other is None:
             continue
-        (a, da), (b, db) = means
+        (a, da), (b, db) = one, other
         rows.append({"star": number, "ratio": a / b - 1.0,
                      "sigma": float(np.hypot(da / a, db / b))})
     if not rows:
         raise InputError(f"no star has good pixels in both bands at {low:.0f}-{high:.0f} Angstrom")
     table = Table(rows)
     middle = float(np.median(table["ratio"]))
-    scatter = float(1.4826 * np.median(np.abs(table["ratio"] - middle)))
+    scatter = float(mad_std(table["ratio"]))
     allowed = 0.0
     for response in (first_response, second_response):
         inside = (response.wavelength >= low) & (response.wavelength <= high) & response.good
@@ -214,12 +239,13 @@ def overlap_consistency(first, second, first_response, second_response, *, wavel
     return table
 
 
-def _mean_flux(counts, response, low, high):
+def _mean_flux(counts, label, response, low, high):
     """Mean flux and its photon noise over a range, None without pixels."""
-    try:
-        flux = response.calibrate(counts, systematics=False)
-    except InputError:
+    pixels, _, variance = count_arrays(counts, label)
+    inside = (pixels >= low) & (pixels <= high) & np.isfinite(variance)
+    if not response.evaluate(pixels)[2][inside].any():
         return None
+    flux = response.calibrate(counts, systematics=False)
     wavelength = flux.spectral_axis.value
     inside = (wavelength >= low) & (wavelength <= high) & ~flux.mask
     if inside.sum() < 2:

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import sparse
 
 from sedflux.exceptions import InputError
-from sedflux.response.counts import MIN_PIXELS, count_arrays, faults
+from sedflux.response.counts import MIN_PIXELS, count_arrays, unusable_reason
 from sedflux.response.outliers import EXCLUDED, UNUSABLE, Rejection
 from sedflux.slitless.forward import (
     blur_operator,
@@ -187,7 +187,7 @@ def _read_one(counts, sed, row, name, options):
     if not arrays.absolute:
         return "its SED is relative; put it on an absolute scale with sedflux.anchor"
     if pixels.size < MIN_PIXELS:
-        return faults(rate, variance)
+        return unusable_reason(rate, variance)
     edges = pixel_edges(pixels)
     low, high = arrays.wavelength[[0, -1]]
     if options["wavelength_range"] is not None:
@@ -198,7 +198,7 @@ def _read_one(counts, sed, row, name, options):
         return (f"no overlap: its pixels reach from {edges[0]:.0f} to {edges[-1]:.0f} Angstrom, "
                 f"SED and band from {low:.0f} to {high:.0f}")
     good = inside & np.isfinite(variance)
-    reason = faults(np.where(good, rate, 0.0), np.where(good, variance, np.inf))
+    reason = unusable_reason(np.where(good, rate, 0.0), np.where(good, variance, np.inf))
     if reason:
         return reason
     # Without a line-spread function SEDs are taken to be as blurred as the counts.

@@ -18,6 +18,8 @@ from sedflux.response.fit import fit_response
 from sedflux.response.solve import star_information
 from sedflux.simulate.settings import FieldSettings
 from sedflux.simulate.simulator import Simulator
+from sedflux.slitless.instrument import SlitlessBand
+from sedflux.units import positive_number, whole_number
 
 __all__ = ["CalibrationPlan", "plan_calibration"]
 
@@ -99,16 +101,20 @@ def plan_calibration(band, *, precision=0.005, stars_per_exposure=80, settings=N
     >>> bool(plan.stars_needed.max() > plan.stars_needed.min() > 0)
     True
     """
-    if not (np.isfinite(precision) and 0 < precision < 1):
-        raise InputError(f"precision is {precision!r}; give a relative error such as 0.005")
-    if stars_per_exposure < 1:
-        raise InputError(f"stars_per_exposure is {stars_per_exposure}; at least one is needed")
-    settings = settings or FieldSettings(outliers=0.0)
+    if not isinstance(band, SlitlessBand):
+        raise InputError(f"band is a {type(band).__name__}; a sedflux.SlitlessBand is needed")
+    precision = positive_number(precision, "precision")
+    if precision >= 1:
+        raise InputError(f"precision is {precision}; give a relative error such as 0.005")
+    stars_per_exposure = whole_number(stars_per_exposure, "stars_per_exposure", least=1)
+    settings = FieldSettings(outliers=0.0) if settings is None else settings
+    if not isinstance(settings, FieldSettings):
+        raise InputError(f"settings is a {type(settings).__name__}; FieldSettings are needed")
     field = Simulator({band.name: band}, settings, library=library, model=model).draw(
         _CANDIDATES, seed=seed)
     response = fit_response(
         field.counts[band.name], field.seds, band=band, grey_error=settings.grey_error,
-        wavelength_error=settings.wavelength_error * u.AA, names=field.names)
+        wavelength_error=settings.wavelength_error, names=field.names)
     wavelength, information = _intervals(response)
     used = [field.names.index(name) for name in response.problem.name]
     mean = np.maximum(information.mean(axis=0), 1e-30)

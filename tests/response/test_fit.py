@@ -383,7 +383,7 @@ def test_bad_input(rng):
     cases = [
         (([good], [sed, sed]), {}, "1 and 2 entries"),
         (([good], [relative]), {}, "none of the 1 stars can be used: 0: its SED is relative"),
-        (([good], [sed]), {"area": 3.0}, "collecting area"),
+        (([good], [sed]), {"area": 3.0}, "area is 3.0; a Quantity"),
         (([Spectrum(spectral_axis=PIXELS * u.AA, flux=good.flux.value * u.Jy)], [sed]), {},
          "electron / s"),
         (([as_counts(np.ones(10), pixels=np.linspace(2000, 2400, 10))], [sed]), {}, "no overlap"),

@@ -103,5 +103,31 @@ def test_plans_that_cannot_be_are_told(bands):
         plan_calibration(bands["GV"], precision=0.0)
     with pytest.raises(InputError, match="no throughput"):
         plan_calibration(get_instrument("csst").bands["GV"])
-    with pytest.raises(InputError, match="at least one"):
-        plan_calibration(bands["GV"], stars_per_exposure=0)
+    for change, message in (({"stars_per_exposure": 0}, "stars_per_exposure is 0"),
+                            ({"stars_per_exposure": 1.5}, "stars_per_exposure is 1.5"),
+                            ({"precision": "small"}, "precision is 'small'"),
+                            ({"precision": 2.0}, "precision is 2.0"),
+                            ({"settings": {"outliers": 0.0}}, "settings is a dict")):
+        with pytest.raises(InputError, match=message):
+            plan_calibration(bands["GV"], **change)
+    with pytest.raises(InputError, match="band is a str"):
+        plan_calibration("GV")
+
+
+def test_ranges_of_overlaps_have_units(sky, responses):
+    pairs = [sky.counts["GU"], sky.counts["GV"], responses["GU"], responses["GV"]]
+    plain, with_unit, given = (
+        overlap_consistency(*pairs, wavelength_range=limits)
+        for limits in ((3990.0, 4020.0), [399.0, 402.0] * u.nm, np.array([3990.0, 4020.0])))
+    for table in (with_unit, given):
+        assert_allclose(table.meta["range"], plain.meta["range"])
+        assert_allclose(table["ratio"], plain["ratio"])
+    for limits in ((4020.0, 3990.0), 4000.0, "GU", (3990.0, 4020.0) * u.s, (np.nan, 4000.0)):
+        with pytest.raises(InputError, match="wavelength_range"):
+            overlap_consistency(*pairs, wavelength_range=limits)
+    with pytest.raises(InputError, match="first and second have 40 and 3"):
+        overlap_consistency(pairs[0], pairs[1][:3], *pairs[2:])
+    with pytest.raises(InputError, match=r"first\[0\] must be"):
+        overlap_consistency(["a"], ["b"], *pairs[2:])
+    with pytest.raises(InputError, match="seed is -1"):
+        split_half(responses["GU"], seed=-1)
