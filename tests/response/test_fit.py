@@ -254,21 +254,21 @@ def test_forgetting_the_covariance_makes_errors_too_small():
 
 def test_normal_equations_equal_dense_algebra(rng):
     """Woodbury in batches against inverted matrices."""
-    stars, modes, nodes, knots = 7, 3, 12, 5
+    stars, rank, nodes, knots = 7, 3, 12, 5
     base, smooth = rng.standard_normal((nodes, knots)), rng.standard_normal((nodes, 2))
     terms = rng.standard_normal((stars, 2))
     design = Design(base, smooth, terms)
-    factor = rng.standard_normal((stars, modes, nodes))
-    weight, own = rng.uniform(0.5, 2.0, (2, stars, nodes))
+    factor = rng.standard_normal((stars, rank, nodes))
+    weight, diagonal = rng.uniform(0.5, 2.0, (2, stars, nodes))
     weight[2, 4] = 0.0
     residual = rng.standard_normal((stars, nodes))
     inflation = np.array([1.0, 2.0, 1.0, np.inf, 1.0, 1.0, 3.0])
-    normal, right = normal_equations(design, factor, weight, own, residual, inflation)
+    normal, right = normal_equations(design, factor, weight, diagonal, residual, inflation)
     expected, other = 0.0, 0.0
     for star in np.flatnonzero(np.isfinite(inflation)):
         seen = weight[star] > 0
         phi = np.hstack([base, terms[star, 0] * smooth, terms[star, 1] * smooth])[seen]
-        covariance = np.diag(1.0 / weight[star][seen] + own[star][seen]) + inflation[star] * (
+        covariance = np.diag(1.0 / weight[star][seen] + diagonal[star][seen]) + inflation[star] * (
             factor[star][:, seen].T @ factor[star][:, seen])
         expected = expected + phi.T @ np.linalg.solve(covariance, phi)
         other = other + phi.T @ np.linalg.solve(covariance, residual[star][seen])
