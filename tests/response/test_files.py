@@ -1,4 +1,4 @@
-"""Responses and SEDs on disk, and what other packages make of them."""
+"""Files of responses and SEDs, also as read by other packages."""
 
 import warnings
 from dataclasses import replace
@@ -78,7 +78,7 @@ def test_synphot_reads_its_own_layout(responses, tmp_path):
                     rtol=1e-6)
 
 
-def test_files_that_are_none_are_told(tmp_path, responses):
+def test_files_that_are_not_responses_are_refused(tmp_path, responses):
     with pytest.raises(InputError, match="does not exist"):
         ResponseCurve.read(tmp_path / "nothing.fits")
     fits.PrimaryHDU().writeto(tmp_path / "other.fits")
@@ -129,7 +129,7 @@ def test_a_published_sensitivity_calibrates(sky, responses, tmp_path):
 
 
 def test_a_file_that_was_cut_is_refused(responses, tmp_path):
-    """A file without its covariance would read as one without errors."""
+    """Without its covariance, a response would seem to have no errors."""
     path = tmp_path / "r.fits"
     responses["GV"].write(path)
     whole = path.read_bytes()
@@ -143,7 +143,7 @@ def test_a_file_that_was_cut_is_refused(responses, tmp_path):
 
 @pytest.mark.parametrize("name", ["COVARIANCE", "RESPONSE", "ROOT", "STARS"])
 def test_a_file_with_changed_numbers_is_refused(responses, tmp_path, name):
-    """Also where a user silences the warnings in which astropy tells of checksums."""
+    """Also where warnings are silenced: astropy only warns of wrong checksums."""
     path = tmp_path / "r.fits"
     responses["GV"].write(path)
     with fits.open(path) as hdus:
@@ -167,7 +167,7 @@ def test_a_file_without_checksums_is_refused(responses, tmp_path):
 
 
 def test_damaged_files_are_input_errors(responses, tmp_path):
-    """Single bits of headers and data, and files cut anywhere: the same response, or refused."""
+    """One bit changed, or a file cut anywhere: it is refused, or nothing has changed."""
     rng = np.random.default_rng(5)
     response = replace(responses["GV"], stars=None)
     path = tmp_path / "r.fits"

@@ -1,4 +1,4 @@
-"""Options of a fit: defaults, units, and values that cannot be used."""
+"""Options of a fit: defaults, units, and wrong values."""
 
 import inspect
 
@@ -63,7 +63,7 @@ NUMBERS = ("grey_error", "wavelength_error", "truth_scale", "min_stars", "knot_s
 
 @pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize("value", WRONG_NUMBERS, ids=repr)
-def test_numbers_that_are_none_are_refused(stars, band, name, value):
+def test_wrong_numbers_are_refused(stars, band, name, value):
     if name == "resolving_power" and isinstance(value, np.ndarray):
         return
     with pytest.raises(InputError, match=name):
@@ -118,7 +118,7 @@ def test_options_of_the_wrong_type_are_refused(stars, band, options, message):
         fit_response(*stars, **({"band": band} | options))
 
 
-def test_two_line_spread_functions_are_one_too_many(stars, band):
+def test_two_line_spread_functions_are_refused(stars, band):
     with pytest.raises(InputError, match="give one of them"):
         fit_response(*stars, band=band, line_spread=band.line_spread, resolving_power=200.0)
 
@@ -142,7 +142,7 @@ def changed(spectrum, **changes):
     return Spectrum(**(given | changes))
 
 
-def test_negative_uncertainties_are_no_uncertainties(stars, band):
+def test_pixels_with_negative_uncertainties_are_bad(stars, band):
     counts, seds = list(stars[0]), stars[1]
     sigma = counts[2].uncertainty.array
     counts[2] = changed(counts[2], uncertainty=StdDevUncertainty(-sigma))
@@ -190,7 +190,7 @@ def test_saturation_follows_its_unit(stars):
     ({"scatter": 0.0}, "scatter is 0"), ({"scatter": np.inf}, "scatter is inf"),
     ({"scatter": None}, "scatter is None"),
 ])
-def test_field_terms_that_cannot_be(change, message):
+def test_wrong_field_terms_are_refused(change, message):
     with pytest.raises(InputError, match=message):
         FieldTerms(**change)
 
@@ -204,7 +204,7 @@ def test_field_terms_without_terms_change_nothing(stars, band):
     (([1], [1], {}), "counts is a list"), (({}, [1], None), "bands a NoneType"),
     (({"GV": 3}, [1], {"GV": 1}), "has 1 entries"), (({}, 3, {}), "seds is a int"),
 ])
-def test_several_bands_that_cannot_be(arguments, message):
+def test_wrong_bands_are_refused(arguments, message):
     with pytest.raises(InputError, match=message):
         fit_responses(*arguments)
 
@@ -221,7 +221,7 @@ def test_several_bands_leave_out_stars(sky):
     assert {kinds[band][sky.names[3]] for band in kinds} == {"excluded"}
 
 
-def test_places_that_cannot_be(responses):
+def test_wrong_arguments_of_a_response_are_refused(responses):
     response = responses["GV"]
     with pytest.raises(TypeError, match="z"):
         response.evaluate([5000.0], z=3.0)

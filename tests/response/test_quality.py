@@ -1,4 +1,4 @@
-"""Budget, stars left out, halves, overlaps and plans."""
+"""Error budget, leave-one-out, split halves, overlaps of bands, and plans."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def test_the_budget_adds_up(responses):
         assert (np.asarray(table["photons"])[good] > 0).all()
 
 
-def test_the_budget_knows_its_sources(responses):
+def test_the_budget_has_the_known_origins(responses):
     """SEDs limit the ultraviolet; the anchor and aperture losses are grey, 1 % over root N."""
     table = error_budget(responses["GU"])
     inside = np.asarray(table["good"])
@@ -76,21 +76,21 @@ def test_bands_agree_where_they_overlap(sky, responses):
         overlap_consistency(sky.counts["GU"], sky.counts["GI"], responses["GU"], responses["GI"])
 
 
-def test_a_response_from_a_file_has_no_stars_to_judge(responses, tmp_path):
+def test_quality_needs_the_fit(responses, tmp_path):
     responses["GU"].write(tmp_path / "r.fits")
     with pytest.raises(InputError, match="right after fit_response"):
         error_budget(ResponseCurve.read(tmp_path / "r.fits"))
 
 
-def test_a_plan_foretells_the_error(bands, responses):
+def test_a_plan_predicts_the_error(bands, responses):
     plan = plan_calibration(bands["GV"], precision=0.005, stars_per_exposure=36)
     table = plan.to_table()
-    foretold = np.median(table["one_exposure"])
+    predicted = np.median(table["one_exposure"])
     response = responses["GV"]
     rows = [np.abs(response.wavelength - middle) < 25.0 for middle in plan.wavelength]
     got = np.median([np.sqrt((response.covariance.factor[:, row].mean(axis=1) ** 2).sum())
                      for row in rows])
-    assert foretold == pytest.approx(got, rel=0.35)
+    assert predicted == pytest.approx(got, rel=0.35)
     assert (plan.stars_needed_best <= plan.stars_needed).all()
     assert_allclose(plan.exposures_needed, np.ceil((plan.one_exposure / 0.005) ** 2))
     assert len(plan.classes) > 3
@@ -98,7 +98,7 @@ def test_a_plan_foretells_the_error(bands, responses):
     assert np.median(faint.stars_needed / plan.stars_needed) == pytest.approx(4.0, rel=0.05)
 
 
-def test_plans_that_cannot_be_are_told(bands):
+def test_wrong_arguments_of_a_plan_are_refused(bands):
     with pytest.raises(InputError, match="precision is 0"):
         plan_calibration(bands["GV"], precision=0.0)
     with pytest.raises(InputError, match="no throughput"):
