@@ -11,7 +11,7 @@ from sedflux._version import __version__
 
 # Where each public name lives: nothing is loaded before it is asked for (PEP 562).
 _HOMES = {
-    "FieldTerms": "response.field",
+    "FieldTerms": "response.field_terms",
     "InputError": "exceptions",
     "LineSpread": "slitless.line_spread",
     "LowRankCovariance": "covariance",

@@ -56,7 +56,8 @@ def plain_number(value: Any, name: str, unit: u.UnitBase | None = None) -> float
     try:
         if isinstance(value, u.Quantity):
             value = value.to_value(u.dimensionless_unscaled if unit is None else unit)
-        if isinstance(value, (str, bytes)) or np.iscomplexobj(value):
+        if (isinstance(value, (bool, np.bool_, str, bytes)) or np.ndim(value)
+                or np.iscomplexobj(value)):
             raise TypeError
         number = float(value)
     except (TypeError, ValueError, u.UnitConversionError) as error:

@@ -9,8 +9,9 @@ from astropy.table import Table
 from sedflux.exceptions import InputError
 from sedflux.io.registry import read_spectrum
 from sedflux.response.curve import ResponseCurve
-from sedflux.response.field import FieldTerms
+from sedflux.response.field_terms import FieldTerms
 from sedflux.response.fit import fit_response
+from sedflux.response.options import Options
 from sedflux.response.quality import error_budget
 from sedflux.slitless.instrument import get_instrument, named_bands
 
@@ -33,10 +34,11 @@ def add_response_parser(commands):
     fit.add_argument("--band", help="of the instrument; gives area, range and line spread")
     fit.add_argument("--area", type=float, metavar="CM2", help="collecting area")
     fit.add_argument("--resolving-power", type=float, help="of the line-spread function")
-    fit.add_argument("--grey-error", type=float, default=0.01,
-                     help="scatter of aperture losses, relative")
-    fit.add_argument("--wavelength-error", type=float, default=0.0, metavar="ANGSTROM",
-                     help="scatter of the wavelengths' zero point")
+    fit.add_argument("--grey-error", type=float, default=Options.grey_error,
+                     help="scatter of aperture losses, relative (default: %(default)s)")
+    fit.add_argument("--wavelength-error", type=float, default=Options.wavelength_error,
+                     metavar="ANGSTROM",
+                     help="scatter of the wavelength zero points (default: %(default)s)")
     fit.add_argument("--stars", metavar="TABLE",
                      help="table with name, x, y, detector, epoch of the stars")
     fit.add_argument("--position", type=int, default=0, metavar="DEGREE",
@@ -109,7 +111,7 @@ def _fit(arguments):
         [read_spectrum(seds[name]) for name in names],
         area=area, band=band, resolving_power=arguments.resolving_power, names=names, field=field,
         stars=stars, grey_error=arguments.grey_error,
-        wavelength_error=arguments.wavelength_error * u.AA, robust=not arguments.not_robust)
+        wavelength_error=arguments.wavelength_error, robust=not arguments.not_robust)
     response.write(arguments.output, format=arguments.format, overwrite=True)
     yield from _report(response)
     yield f"wrote {arguments.output}"

@@ -2,7 +2,7 @@
 
 from sedflux.response import files as files  # registers the formats
 from sedflux.response.curve import ResponseCurve
-from sedflux.response.field import FieldTerms
+from sedflux.response.field_terms import FieldTerms
 from sedflux.response.fit import fit_response, fit_responses
 
 __all__ = ["FieldTerms", "ResponseCurve", "fit_response", "fit_responses"]

@@ -1,10 +1,16 @@
-"""`ResponseCurve`: throughput with its covariance, and spectra calibrated by it."""
+"""`ResponseCurve`: throughput with its covariance, and the calibration of spectra."""
 
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as default
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from astropy import units as u
 from astropy.io.registry import (
     UnifiedIORegistry,
@@ -17,14 +23,13 @@ from scipy.interpolate import BSpline
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
 from sedflux.response.counts import count_arrays
-from sedflux.response.field import FieldTerms
+from sedflux.response.field_terms import FieldTerms
 from sedflux.response.problem import LinearProblem
 from sedflux.spectra.grids import interpolation_matrix, pixel_edges
 from sedflux.spectra.spectrum import sed_to_spectrum
-from sedflux.units import FLAM, photons_per_flux
+from sedflux.units import FLAM, finite_array, photons_per_flux
 
 __all__ = ["FILE_FORMATS", "ResponseCurve", "ResponseRead", "ResponseWrite", "spline_basis"]
-
 
 #: Formats of response files; `sedflux.response.files` registers them.
 FILE_FORMATS = UnifiedIORegistry()
@@ -47,13 +52,14 @@ class ResponseRead(UnifiedReadWrite):
     Raises
     ------
     sedflux.exceptions.InputError
-        If the file is missing, damaged or no such response.
+        If the file is missing, damaged, or not a response of sedflux.
     """
 
-    def __init__(self, instance, cls):
+    def __init__(self, instance: Any, cls: type) -> None:
         super().__init__(instance, cls, "read", registry=FILE_FORMATS)
 
-    def __call__(self, path, *, format=None):
+    def __call__(self, path: str | os.PathLike[str], *, format: str | None = None) \
+            -> ResponseCurve:
         """Read a file."""
         format = _checked_format("read", path, format)
         return self.registry.read(self._cls, Path(path), format=format)
@@ -61,7 +67,7 @@ class ResponseRead(UnifiedReadWrite):
 
 class ResponseWrite(UnifiedReadWrite):
     """
-    Write a response curve, whole or not at all.
+    Write a response curve; a failed write leaves the former file as it was.
 
     Parameters
     ----------
@@ -78,17 +84,20 @@ class ResponseWrite(UnifiedReadWrite):
         If the file cannot be written.
     """
 
-    def __init__(self, instance, cls):
+    def __init__(self, instance: Any, cls: type) -> None:
         super().__init__(instance, cls, "write", registry=FILE_FORMATS)
 
-    def __call__(self, path, *, format=None, overwrite=False):
+    def __call__(self, path: str | os.PathLike[str], *, format: str | None = None,
+                 overwrite: bool = False) -> None:
         """Write a file."""
         format = _checked_format("write", path, format)
         self.registry.write(self._instance, path, format=format, overwrite=overwrite)
 
 
 def _checked_format(mode, path, format):
-    """The format that is meant, if it is known."""
+    """The format of a file: the given one, or that of the file's ending."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise InputError(f"path is {path!r}; the name of a file is needed")
     if format is None:
         format = "ecsv" if Path(path).suffix == ".ecsv" else "fits"
     table = FILE_FORMATS.get_formats(ResponseCurve, mode.capitalize())
@@ -98,10 +107,30 @@ def _checked_format(mode, path, format):
     return format
 
 
-def spline_basis(knots, wavelength):
-    """Cubic B-splines at wavelengths inside the knots, held beyond them, (n, k)."""
+def spline_basis(knots: np.ndarray, wavelength: np.ndarray) -> np.ndarray:
+    """
+    Cubic B-splines, which are constant outside the knots.
+
+    Parameters
+    ----------
+    knots : `~numpy.ndarray`
+    wavelength : `~numpy.ndarray`, shape (n,)
+        In the unit of the knots.
+
+    Returns
+    -------
+    basis : `~numpy.ndarray`, shape (n, k)
+    """
     inside = np.clip(wavelength, knots[0], knots[-1])
     return BSpline.design_matrix(inside, knots, 3).toarray()
+
+
+def _wavelengths(wavelength: npt.ArrayLike) -> np.ndarray:
+    """Wavelengths in Angstrom as one axis."""
+    found = np.atleast_1d(finite_array(wavelength, "wavelength", u.AA))
+    if found.ndim != 1:
+        raise InputError(f"wavelength has the shape {found.shape}; one axis is needed")
+    return found
 
 
 @dataclass(frozen=True)
@@ -114,30 +143,36 @@ class ResponseCurve:
     wavelength : `~numpy.ndarray`, shape (n,)
         Angstrom, vacuum.
     throughput : `~numpy.ndarray`, shape (n,)
-        Share of the photons on the collecting area that are counted.
+        Detected electrons per photon on the collecting area.
     covariance : `~sedflux.LowRankCovariance`
-        Statistical, of ln(throughput): it shrinks with more stars.
+        Statistical covariance of ln(throughput), which more stars reduce.
     area : `~astropy.units.Quantity`
         Collecting area that the throughput refers to.
     good : `~numpy.ndarray` of bool, shape (n,)
-        Where enough photons and stars reach; elsewhere the curve is no measurement.
+        Where there are enough photons and stars; elsewhere the curve is no measurement.
     systematics : dict of str to `~sedflux.LowRankCovariance`
-        Of ln(throughput), common to all stars: ``truth scale`` and ``library``.
+        Covariance of ln(throughput) from errors that all stars share: ``truth scale`` and
+        ``library``.
     chi2 : float
-        Of the fit, over pixels and errors of SEDs.
+        Chi-square of the fit, summed over pixels and errors of SEDs.
     degrees_of_freedom : int
     effective_stars : `~numpy.ndarray`, shape (n,)
         Number of equally good stars that would give the same error.
     stars : `~astropy.table.Table`
-        One row a star: whether it was used, why not, weight, chi-squares.
+        One row a star: whether it was used, kind and reason of its rejection, weight,
+        chi-squares.
     residuals : `~numpy.ndarray`, shape (N, n)
-        Counts over expected counts minus one for the usable stars; NaN where unknown.
+        Counts over expected counts minus one for the usable stars; NaN without data.
     smoothness : float
-        Standard deviation of the second differences of ln(throughput) between knots.
-    knots, coefficients, root : `~numpy.ndarray`
-        Of the spline (and the field terms), and a root of their covariance.
+        Standard deviation of the second differences of ln(throughput) from knot to knot.
+    knots, coefficients : `~numpy.ndarray`
+        Of the spline, and of the field terms after it.
+    root : `~numpy.ndarray`
+        Square root of the covariance of the coefficients: ``root @ root.T``.
     field : `~sedflux.FieldTerms`
-        How the response changes over field, detectors and time.
+        How the response changes with position, detector and time.
+    problem : `~sedflux.response.problem.LinearProblem` or None
+        The linear problem at the solution; None for responses from files.
     """
 
     wavelength: np.ndarray
@@ -145,7 +180,7 @@ class ResponseCurve:
     covariance: LowRankCovariance
     area: u.Quantity
     good: np.ndarray
-    systematics: dict = default(default_factory=dict)
+    systematics: Mapping[str, LowRankCovariance] = default(default_factory=dict)
     chi2: float = np.nan
     degrees_of_freedom: int = 0
     effective_stars: np.ndarray | None = None
@@ -159,14 +194,14 @@ class ResponseCurve:
     problem: LinearProblem | None = default(default=None, repr=False, compare=False)
 
     @classmethod
-    def from_throughput(cls, throughput, *, area):
+    def from_throughput(cls, throughput: Any, *, area: u.Quantity) -> ResponseCurve:
         """
         A response from a known throughput, such as a published sensitivity.
 
         Parameters
         ----------
         throughput : path-like, `~sedflux.slitless.throughput.Throughput` or `synphot` element
-            Its errors, if there are any, are taken as common to all wavelengths.
+            Its errors, if there are any, count as fully correlated between wavelengths.
         area : `~astropy.units.Quantity`
             Collecting area.
 
@@ -174,8 +209,9 @@ class ResponseCurve:
         -------
         response : `ResponseCurve`
         """
-        from sedflux.slitless.throughput import as_throughput
+        from sedflux.slitless.throughput import as_throughput, collecting_area
 
+        collecting_area(area)
         known = as_throughput(throughput, area=area)
         good = known.value > 0
         value = np.where(good, known.value, known.value[good].min())
@@ -184,37 +220,41 @@ class ResponseCurve:
         return cls(known.wavelength, value, covariance, area, good)
 
     @property
-    def sigma(self):
+    def sigma(self) -> np.ndarray:
         """Statistical standard deviation of the throughput, shape (n,)."""
         return self.throughput * self.covariance.sigma
 
     @property
-    def total_covariance(self):
-        """Of ln(throughput), with what all stars have in common."""
+    def total_covariance(self) -> LowRankCovariance:
+        """Covariance of ln(throughput) with the errors that all stars share."""
         factor = np.vstack([self.covariance.factor,
                             *(part.factor for part in self.systematics.values())])
         return LowRankCovariance(self.covariance.diagonal, factor)
 
     @property
-    def wavelength_range(self):
+    def wavelength_range(self) -> tuple[float, float]:
         """First and last good wavelength in Angstrom."""
         if not self.good.any():
-            raise InputError("the response is good nowhere; too few photons or stars reach it")
-        return tuple(self.wavelength[np.flatnonzero(self.good)[[0, -1]]].tolist())
+            raise InputError("the response is good nowhere; more photons or stars are needed")
+        first, last = self.wavelength[np.flatnonzero(self.good)[[0, -1]]].tolist()
+        return first, last
 
-    def evaluate(self, wavelength, *, systematics=True, **place):
+    def evaluate(self, wavelength: npt.ArrayLike, *, systematics: bool = True,
+                 x: float | None = None, y: float | None = None, detector: str | None = None,
+                 epoch: float | None = None) \
+            -> tuple[np.ndarray, LowRankCovariance, np.ndarray]:
         """
         ln(throughput) and its covariance anywhere inside the band.
 
         Parameters
         ----------
-        wavelength : `~numpy.ndarray`, shape (p,)
-            Angstrom.
+        wavelength : array_like, shape (p,)
+            Angstrom; a Quantity is converted.
         systematics : bool, optional
-            Include what all stars have in common.
+            Include the errors that all stars share.
         x, y, detector, epoch : optional
-            Where and when, for responses with field terms; the mean of the field if none
-            is given.
+            Position, detector and time, for responses with field terms; by default the mean
+            over the field.
 
         Returns
         -------
@@ -222,14 +262,14 @@ class ResponseCurve:
         covariance : `~sedflux.LowRankCovariance`
         good : `~numpy.ndarray` of bool, shape (p,)
         """
-        wavelength = np.atleast_1d(np.asarray(wavelength, dtype=float))
+        wavelength = _wavelengths(wavelength)
         matrix = interpolation_matrix(self.wavelength,
                                       np.clip(wavelength, *self.wavelength[[0, -1]]))
         if self.knots is None:
             value = matrix @ np.log(self.throughput)
             factor = (matrix @ self.covariance.factor.T).T
         else:
-            basis = self.basis(wavelength, **place)
+            basis = self.basis(wavelength, x=x, y=y, detector=detector, epoch=epoch)
             value, factor = basis @ self.coefficients, (basis @ self.root).T
         if systematics:
             factor = np.vstack([factor, *((matrix @ part.factor.T).T
@@ -238,70 +278,87 @@ class ResponseCurve:
         good &= (wavelength >= self.wavelength[0]) & (wavelength <= self.wavelength[-1])
         return value, LowRankCovariance(np.zeros(wavelength.size), factor), good
 
-    def basis(self, wavelength, **place):
+    def basis(self, wavelength: npt.ArrayLike, *, x: float | None = None,
+              y: float | None = None, detector: str | None = None,
+              epoch: float | None = None) -> np.ndarray:
         """
-        Spline and field terms at wavelengths and a place: what multiplies the coefficients.
+        Spline and field terms: ``basis @ coefficients`` is ln(throughput).
 
         Parameters
         ----------
-        wavelength : `~numpy.ndarray`, shape (p,)
-            Angstrom.
+        wavelength : array_like, shape (p,)
+            Angstrom; a Quantity is converted.
         x, y, detector, epoch : optional
             See `evaluate`.
 
         Returns
         -------
         basis : `~numpy.ndarray`, shape (p, coefficients)
-        """
-        base = spline_basis(self.knots, wavelength)
-        rest = self.coefficients.size - base.shape[1]
-        if not rest:
-            return base
-        if place:
-            term = self.field.values({name: np.atleast_1d(value)
-                                      for name, value in place.items()})[0]
-        else:
-            term = np.zeros(len(self.field.names))
-        smooth = self.field.basis(wavelength, tuple(self.wavelength[[0, -1]]))
-        return np.hstack([base, *(value * smooth for value in term)])
 
-    def to_synphot(self):
+        Raises
+        ------
+        sedflux.exceptions.InputError
+            If the response has no spline, as those from `from_throughput`, or the field terms
+            need another position, detector or time.
         """
-        As a `synphot.SpectralElement` over the good range; its errors stay here.
+        if self.knots is None or self.coefficients is None:
+            raise InputError("this response has no spline; only fitted responses have a basis")
+        wavelength = _wavelengths(wavelength)
+        spline = spline_basis(self.knots, wavelength)
+        if self.coefficients.size == spline.shape[1]:
+            return spline
+        place = {name: value for name, value in (("x", x), ("y", y), ("detector", detector),
+                                                 ("epoch", epoch)) if value is not None}
+        if any(np.ndim(value) for value in place.values()):
+            raise InputError(f"x, y, detector and epoch are {place}; one value each is allowed")
+        terms = self.field.values(place)[0] if place else np.zeros(len(self.field.names))
+        term_basis = self.field.basis(wavelength, (self.wavelength[0], self.wavelength[-1]))
+        return np.hstack([spline, *(value * term_basis for value in terms)])
+
+    def to_synphot(self) -> Any:
+        """
+        Convert to a `synphot.SpectralElement` over the good range, without errors.
+
+        Returns
+        -------
+        element : `synphot.SpectralElement`
         """
         from sedflux.slitless.throughput import as_throughput
 
         if not self.good.any():
-            raise InputError("the response is good nowhere; nothing can be handed to synphot")
+            raise InputError("the response is good nowhere; synphot cannot use it")
         return as_throughput(self, area=self.area).to_synphot()
 
-    def calibrate(self, counts, *, systematics=True, **place):
+    def calibrate(self, counts: Any, *, systematics: bool = True, x: float | None = None,
+                  y: float | None = None, detector: str | None = None,
+                  epoch: float | None = None) -> Any:
         """
-        Turn count rates of another object into F_lambda.
+        Convert count rates of another object to F_lambda.
 
         Parameters
         ----------
         counts : `~specutils.Spectrum`
             Electrons (or counts) a second and pixel.
         systematics : bool, optional
-            Include what all stars of the fit have in common in the errors.
+            Include the errors that all stars of the fit share.
         x, y, detector, epoch : optional
-            Where and when, for responses with field terms.
+            Position, detector and time, for responses with field terms.
 
         Returns
         -------
         spectrum : type of ``counts``
-            In erg/s/cm2/Angstrom, with the errors of counts and response;
-            ``meta["sedflux"]["covariance"]`` holds their covariance.  Pixels where the
-            response is not good are masked.  The flux is as blurred as the counts are.
+            In erg/s/cm2/Angstrom, at the resolution of the counts, with the errors of counts
+            and response; `sedflux.covariance_of` gives their covariance.  Pixels where the
+            response is not good are masked.
 
         Raises
         ------
         sedflux.exceptions.InputError
-            If no pixel lies inside the response: nothing is extrapolated.
+            If no pixel lies inside the response, which is not extrapolated.
         """
         pixels, rate, variance = count_arrays(counts, "counts")
-        value, response, good = self.evaluate(pixels, systematics=systematics, **place)
+        value, response, good = self.evaluate(pixels, systematics=systematics, x=x, y=y,
+                                              detector=detector, epoch=epoch)
         if not good.any():
             raise InputError(
                 f"counts cover {pixels[0]:.0f}-{pixels[-1]:.0f} Angstrom, the response "
@@ -311,9 +368,10 @@ class ResponseCurve:
                  * photons_per_flux(pixels))
         usable = good & np.isfinite(variance)
         flux = np.where(usable, rate / scale, 0.0)
-        own = np.where(usable, variance / scale**2, np.max(variance[usable] / scale[usable] ** 2,
-                                                          initial=0.0))
-        covariance = LowRankCovariance(own, response.factor * flux)
+        # Masked pixels get the largest noise of the others: a covariance must be finite.
+        noise = np.where(usable, variance / scale**2,
+                         np.max(variance[usable] / scale[usable] ** 2, initial=0.0))
+        covariance = LowRankCovariance(noise, response.factor * flux)
         result = sed_to_spectrum(type(counts), pixels * u.AA, flux, covariance.sigma,
                                  meta={"covariance": covariance}, header={}, unit=FLAM)
         result.mask = ~usable

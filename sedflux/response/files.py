@@ -1,35 +1,48 @@
 """
-Responses on disk.
+Response files.
 
-``fits`` and ``ecsv`` keep everything that `ResponseCurve.evaluate` needs, with
-covariances; ``axe`` (WAVELENGTH, SENSITIVITY, ERROR) is what slitless extraction packages
+``fits`` and ``ecsv`` hold everything that `ResponseCurve.evaluate` needs, with covariances, and
+checksums of it.  ``axe`` (WAVELENGTH, SENSITIVITY, ERROR) is what slitless extraction packages
 read, and ``synphot`` (WAVELENGTH, THROUGHPUT) what synphot and stsynphot read.
 """
 
+from __future__ import annotations
+
+import hashlib
 import json
 import warnings
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import yaml
 from astropy import units as u
 from astropy.io import fits
 from astropy.io.fits.verify import VerifyError
+from astropy.io.registry import IORegistryError
 from astropy.table import Table
 from astropy.utils.exceptions import AstropyUserWarning
 
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
 from sedflux.response.curve import FILE_FORMATS, ResponseCurve
-from sedflux.response.field import FieldTerms
+from sedflux.response.field_terms import FieldTerms
 from sedflux.units import photons_per_flux
 from sedflux.writing import write_whole
 
 __all__ = ["register_formats"]
 
+#: Version of the layout of ``fits`` and ``ecsv`` files.
 _VERSION = "sedflux-response-1"
 _FIELD_KEYS = ("position", "detectors", "epoch", "size", "epochs", "degree", "scatter")
+#: Begins the names of the extensions with systematics.
+_SYSTEMATIC = "SYSTEMATIC "
+#: What reading a damaged file may raise.
+_READ_ERRORS = (OSError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError,
+                EOFError, VerifyError, IORegistryError, AstropyUserWarning, yaml.YAMLError)
 
 
 def _curve_table(response):
@@ -44,7 +57,7 @@ def _curve_table(response):
 
 
 def _header(response):
-    """What fits no column."""
+    """Numbers and field terms, which fit into no column."""
     return {"format": _VERSION, "area_cm2": response.area.to_value(u.cm**2),
             "chi2": float(response.chi2), "dof": int(response.degrees_of_freedom),
             "smoothness": float(response.smoothness),
@@ -54,11 +67,11 @@ def _header(response):
 def _arrays(response):
     """Arrays by name: covariances and coefficients."""
     found = {"COVARIANCE": response.covariance.factor}
-    found |= {f"SYSTEMATIC {name}": part.factor for name, part in response.systematics.items()}
+    found |= {_SYSTEMATIC + name: shared.factor for name, shared in response.systematics.items()}
     if response.knots is not None:
         found |= {"KNOTS": response.knots, "COEFFICIENTS": response.coefficients,
                   "ROOT": response.root}
-    return found
+    return {name: np.asarray(value, dtype=float) for name, value in found.items()}
 
 
 def _write_fits(response, path):
@@ -67,11 +80,9 @@ def _write_fits(response, path):
     primary.header["SEDFLUX"] = (_VERSION, "response curve with covariance")
     primary.header["AREA"] = (response.area.to_value(u.cm**2), "[cm2] collecting area")
     header = fits.BinTableHDU(Table({"JSON": [json.dumps(_header(response))]}), name="HEADER")
-    images = []
-    for name, value in _arrays(response).items():
-        # Without rows there is nothing that FITS could hold.
-        if np.size(value):
-            images.append(fits.ImageHDU(np.asarray(value, dtype=float), name=name))
+    # FITS has no arrays without values: a factor without rows has no extension.
+    images = [fits.ImageHDU(value, name=name) for name, value in _arrays(response).items()
+              if value.size]
     stars = []
     if response.stars is not None and len(response.stars):
         stars = [fits.BinTableHDU(response.stars, name="STARS")]
@@ -82,23 +93,35 @@ def _write_fits(response, path):
 
 
 def _write_ecsv(response, path):
-    table = _curve_table(response)
-    table.meta = {"sedflux": _header(response) | {
-        "arrays": {name: np.asarray(value, dtype=float).tolist()
-                   for name, value in _arrays(response).items()}}}
+    table, header, arrays = _curve_table(response), _header(response), _arrays(response)
+    table.meta = {"sedflux": header | {
+        "sha256": _digest(header, table, arrays),
+        "arrays": {name: value.tolist() for name, value in arrays.items()}}}
     table.write(path, format="ascii.ecsv")
 
 
-def _good(response):
+def _digest(header, table, arrays):
+    """SHA-256 of the content of a response file."""
+    content = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name in sorted(table.colnames):
+        content.update(name.encode() + np.asarray(table[name], dtype="<f8").tobytes())
+    for name in sorted(arrays):
+        content.update(name.encode() + np.asarray(arrays[name], dtype="<f8").tobytes())
+    return content.hexdigest()
+
+
+def _good_rows(response):
+    """Rows from the first to the last good one."""
     if not response.good.any():
-        raise InputError("the response is good nowhere; there is nothing to write")
+        raise InputError("the response is good nowhere; there is nothing to write: use format "
+                         "'fits' or 'ecsv' to keep it as it is")
     rows = np.flatnonzero(response.good)
     return slice(rows[0], rows[-1] + 1)
 
 
 def _write_axe(response, path):
-    """Sensitivity in electron/s a erg/s/cm2/Angstrom, with its total error."""
-    rows = _good(response)
+    """Sensitivity in electron/s per erg/s/cm2/Angstrom, with its total error."""
+    rows = _good_rows(response)
     scale = (response.area.to_value(u.cm**2) * photons_per_flux(response.wavelength)
              * response.throughput)[rows]
     relative = response.total_covariance.sigma[rows]
@@ -112,8 +135,8 @@ def _write_axe(response, path):
 
 
 def _write_synphot(response, path):
-    """Throughput as synphot's own files have it, zero at both ends."""
-    rows = _good(response)
+    """Throughput in the columns of synphot's own files, zero at both ends."""
+    rows = _good_rows(response)
     wavelength, value = response.wavelength[rows], response.throughput[rows]
     value = np.where(response.good[rows], value, 0.0)
     step = np.diff(wavelength)[[0, -1]]
@@ -124,47 +147,54 @@ def _write_synphot(response, path):
     fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path, checksum=True)
 
 
-def _read(path, read):
-    """A response from a file, or what is wrong with it."""
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"response file {str(path)!r} does not exist")
+def _read(path: str, read: Callable[[Path], tuple[Any, ...]]) -> ResponseCurve:
+    """A response from a file, or an error that says what is wrong with the file."""
+    place = Path(path)
+    if not place.is_file():
+        raise InputError(f"response file {path!r} does not exist")
     try:
-        return _response(*read(path))
-    except (OSError, KeyError, ValueError, TypeError, IndexError, VerifyError,
-            AstropyUserWarning) as error:
+        with warnings.catch_warnings():
+            # A checksum that fails, or a file that was cut, is only a warning for astropy.
+            warnings.simplefilter("error", AstropyUserWarning)
+            return _response(*read(place))
+    except _READ_ERRORS as error:
+        reason = " ".join(str(error).split())[:200]
         raise InputError(
-            f"{path.name} is no response of sedflux, or damaged ({error}); files for aXe and "
-            "synphot go to ResponseCurve.from_throughput") from error
+            f"{place.name} is no response of sedflux, or damaged ({reason}); write it again with "
+            "ResponseCurve.write, and read files for aXe and synphot with "
+            "ResponseCurve.from_throughput") from error
 
 
 def _read_fits(path):
-    with (warnings.catch_warnings(), open(path, "rb") as stream,
-          fits.open(stream, memmap=False, checksum=True) as hdus):
-        # A checksum that fails, or a file that is cut, is an error and no warning.
-        warnings.simplefilter("error", AstropyUserWarning)
+    with open(path, "rb") as stream, fits.open(stream, memmap=False, checksum=True) as hdus:
         if hdus[0].header.get("SEDFLUX") != _VERSION:
             raise ValueError(f"its format is {hdus[0].header.get('SEDFLUX')!r}")
         needed = {value for name, value in hdus[0].header.items() if name.startswith("NEED")}
         missing = needed - {hdu.name for hdu in hdus}
         if missing:
             raise ValueError(f"its extension {min(missing)} is missing")
-        table = Table.read(hdus["RESPONSE"])
+        for hdu in hdus:
+            if not {"CHECKSUM", "DATASUM"} <= set(hdu.header):
+                raise ValueError(f"its extension {hdu.name} has no checksum")
+        table = Table.read(hdus["RESPONSE"], format="fits")
         header = json.loads(str(hdus["HEADER"].data["JSON"][0]))
         arrays = {hdu.name: np.asarray(hdu.data, dtype=float) for hdu in hdus
                   if isinstance(hdu, fits.ImageHDU)}
-        stars = Table.read(hdus["STARS"]) if "STARS" in hdus else None
+        stars = Table.read(hdus["STARS"], format="fits") if "STARS" in hdus else None
     return header, table, arrays, stars
 
 
 def _read_ecsv(path):
     table = Table.read(path, format="ascii.ecsv")
-    header = table.meta["sedflux"]
+    header = dict(table.meta["sedflux"])
     if header["format"] != _VERSION:
         raise ValueError(f"its format is {header['format']!r}")
-    arrays = {name.upper(): np.asarray(value, dtype=float)
-              for name, value in header["arrays"].items()}
-    return header, table, arrays, None
+    arrays = {name: np.asarray(value, dtype=float)
+              for name, value in header.pop("arrays").items()}
+    digest = header.pop("sha256")
+    if digest != _digest(header, table, arrays):
+        raise ValueError("its content does not have the SHA-256 that it had when it was written")
+    return header, table, {name.upper(): value for name, value in arrays.items()}, None
 
 
 def _response(header, table, arrays, stars):
@@ -175,9 +205,8 @@ def _response(header, table, arrays, stars):
         factor = arrays.get(name, np.zeros((0, wavelength.size)))
         return LowRankCovariance(zeros, factor.reshape(-1, wavelength.size))
 
-    prefix = "SYSTEMATIC "
-    systematics = {name[len(prefix):].lower(): covariance(name)
-                   for name in arrays if name.startswith(prefix)}
+    systematics = {name[len(_SYSTEMATIC):].lower(): covariance(name)
+                   for name in arrays if name.startswith(_SYSTEMATIC)}
     terms = {name: tuple(value) if isinstance(value, list) else value
              for name, value in header["field"].items()}
     return ResponseCurve(
@@ -194,8 +223,8 @@ def _write(response, path, write, *, overwrite):
     write_whole(path, partial(write, response), overwrite=overwrite)
 
 
-def register_formats():
-    """Make `ResponseCurve.read` and `ResponseCurve.write` know the formats."""
+def register_formats() -> None:
+    """Register the formats of `ResponseCurve.read` and `ResponseCurve.write`."""
     writers = {"fits": _write_fits, "ecsv": _write_ecsv, "axe": _write_axe,
                "synphot": _write_synphot}
     for name, write in writers.items():

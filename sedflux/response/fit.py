@@ -1,32 +1,55 @@
 """
 The joint fit: one response from the extracted spectra of many stars.
 
-``ln T`` is a cubic B-spline whose smoothness the data choose.  Every star's counts are
-compared with what its SED predicts through the line-spread function, by generalised least
-squares with photon noise, the covariance of the SED, grey and wavelength errors;
-outliers lose their weight, pixel by pixel and star by star.
+``ln T`` is a cubic B-spline whose smoothness is chosen by the evidence.  The counts of every
+star are compared with the counts that its SED predicts through the line-spread function, by
+generalised least squares with photon noise, the covariance of the SED, grey errors and
+wavelength errors.  Outliers lose weight, pixel by pixel and star by star.
 """
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
 
 from sedflux.exceptions import InputError
+from sedflux.response.counts import saturation_rate
 from sedflux.response.iterate import fit_stars
-from sedflux.response.options import Options, field_values, saturation_rate
+from sedflux.response.options import Options, excluded_stars, field_values, star_names
 from sedflux.response.outliers import INCONSISTENT
 from sedflux.response.stars import read_stars
-from sedflux.response.systematics import LIBRARY_ERROR, TRUTH_SCALE
+from sedflux.slitless.forward import SecondOrder
+from sedflux.slitless.instrument import SlitlessBand
 from sedflux.slitless.line_spread import LineSpread
-from sedflux.units import positive_number
+from sedflux.slitless.throughput import collecting_area
+
+if TYPE_CHECKING:
+    from specutils import Spectrum
+
+    from sedflux.response.curve import ResponseCurve
+    from sedflux.response.field_terms import FieldTerms
 
 __all__ = ["fit_response", "fit_responses"]
 
 
-def fit_response(counts, seds, *, area=None, band=None, line_spread=None, resolving_power=None,
-                 second_order=None, names=None, stars=None, field=None, knot_spacing=None,
-                 smoothness=None, grey_error=0.0, wavelength_error=0.0 * u.AA, robust=True,
-                 truth_scale=TRUTH_SCALE, library_error=LIBRARY_ERROR, min_stars=3,
-                 saturation=None, sed_resolving_power=None, covariance="full", exclude=None):
+def fit_response(counts: Spectrum | Sequence[Spectrum], seds: Spectrum | Sequence[Spectrum], *,
+                 area: u.Quantity | None = None, band: SlitlessBand | None = None,
+                 line_spread: LineSpread | None = None, resolving_power: float | None = None,
+                 second_order: SecondOrder | None = None, names: Sequence[str] | None = None,
+                 stars: Mapping[str, Any] | None = None, field: FieldTerms | None = None,
+                 knot_spacing: u.Quantity | float | None = Options.knot_spacing,
+                 smoothness: float | None = Options.smoothness,
+                 grey_error: float = Options.grey_error,
+                 wavelength_error: u.Quantity | float = Options.wavelength_error,
+                 robust: bool = Options.robust, truth_scale: float = Options.truth_scale,
+                 library_error: Sequence[Sequence[float]] = Options.library_error,
+                 min_stars: float = Options.min_stars, saturation: u.Quantity | None = None,
+                 sed_resolving_power: float | None = Options.sed_resolving_power,
+                 covariance: str = Options.covariance,
+                 exclude: Mapping[str, str] | None = None) -> ResponseCurve:
     """
     Fit one response curve to the extracted spectra of one or many stars.
 
@@ -34,38 +57,40 @@ def fit_response(counts, seds, *, area=None, band=None, line_spread=None, resolv
     ----------
     counts : sequence of `~specutils.Spectrum`
         Extracted spectra in electron/s a pixel, each on its own pixel grid; one star
-        may be given without a list.  Masked, not finite and saturated pixels are left out.
+        may be given without a list.  Pixels that are masked, not finite or saturated are left
+        out.
     seds : sequence of `~specutils.Spectrum`
         SEDs of the same stars in absolute flux (see `sedflux.anchor`), with their
         covariance.  Pixels beyond them are left out.
     area : `~astropy.units.Quantity`, optional
-        Collecting area; that of ``band`` if not given.
+        Collecting area; by default that of ``band``.
     band : `~sedflux.SlitlessBand`, optional
         Gives area, range of wavelengths, line-spread function and second order.
     line_spread : `~sedflux.LineSpread`, optional
+        By default that of ``band``; no broadening without both.
     resolving_power : float, optional
-        lambda / FWHM of a Gaussian line-spread function, instead of ``line_spread``; none
-        at all if neither is given.
+        lambda / FWHM of a Gaussian line-spread function, instead of ``line_spread``.
     second_order : `~sedflux.slitless.forward.SecondOrder`, optional
-        Light of the second order that the counts hold.
+        Second-order light that is part of the counts; by default that of ``band``.
     names : sequence of str, optional
-        Of the stars; their numbers if not given.
+        Names of the stars; by default their numbers.
     stars : mapping, optional
         Arrays ``x``, ``y``, ``detector``, ``epoch`` of the stars, for ``field``.
     field : `~sedflux.FieldTerms`, optional
-        How the response may change over field, detectors and time.
-    knot_spacing : `~astropy.units.Quantity`, optional
-        Distance of the spline's knots; by default the FWHM of the line-spread function, or
-        two pixels without one.
+        How the response may change with position, detector and time.
+    knot_spacing : `~astropy.units.Quantity` or float, optional
+        Distance of the spline's knots, a number in Angstrom; by default the FWHM of the
+        line-spread function, or two pixels without one.
     smoothness : float, optional
         Standard deviation of the second differences of ln(response) from knot to knot; by
-        default that of the largest evidence.
+        default the value with the largest evidence.
     grey_error : float, optional
-        Relative error of each star's scale beside that of its SED: aperture losses.
-    wavelength_error : `~astropy.units.Quantity`, optional
-        Error of each star's wavelength zero point.
+        Relative error of the scale of each star beside that of its SED, such as aperture
+        losses.
+    wavelength_error : `~astropy.units.Quantity` or float, optional
+        Error of the wavelength zero point of each star, a number in Angstrom.
     robust : bool, optional
-        Give less weight to outliers and reject stars that are not what their SEDs say.
+        Reduce the weight of outliers, and reject stars that are inconsistent with their SEDs.
     truth_scale, library_error : optional
         Errors that all stars share; see `sedflux.response.systematics`.
     min_stars : float, optional
@@ -74,14 +99,14 @@ def fit_response(counts, seds, *, area=None, band=None, line_spread=None, resolv
     saturation : `~astropy.units.Quantity`, optional
         Count rate from which a pixel is saturated.
     sed_resolving_power : float, optional
-        lambda / FWHM with which the SEDs were broadened already; by default what
-        `sedflux.predict_sed` says of its SEDs (200), and none for others.  Without a
-        line-spread function SEDs are taken to be as blurred as the counts.
+        lambda / FWHM to which the SEDs are broadened; by default the value that
+        `sedflux.predict_sed` writes into its SEDs (200), and none for others.  Without a
+        line-spread function the SEDs are taken to be as broad as the counts.
     covariance : {'full', 'diagonal'}, optional
-        ``diagonal`` forgets that errors of an SED are common to its wavelengths, for
-        comparison: the response's errors come out far too small.
+        ``diagonal`` ignores the correlation of an SED's errors between wavelengths, for
+        comparison: the errors of the response are then far too small.
     exclude : mapping of str to str, optional
-        Names of stars to leave out, and why.
+        Names of stars to leave out, and the reasons.
 
     Returns
     -------
@@ -90,8 +115,8 @@ def fit_response(counts, seds, *, area=None, band=None, line_spread=None, resolv
     Raises
     ------
     sedflux.exceptions.InputError
-        If counts and SEDs do not pair up, a unit is wrong, or no star can be used or is
-        left.  Single stars that cannot be used are listed in ``response.stars``.
+        If counts and SEDs do not pair up, an option or unit is wrong, or no star can be
+        used or is left.  Single stars that cannot be used are listed in ``response.stars``.
 
     Examples
     --------
@@ -104,57 +129,76 @@ def fit_response(counts, seds, *, area=None, band=None, line_spread=None, resolv
     >>> bool(np.all(response.throughput[response.good] < 0.5))
     True
     """
-    counts = [counts] if not isinstance(counts, (list, tuple)) else list(counts)
-    seds = [seds] if not isinstance(seds, (list, tuple)) else list(seds)
+    counts, seds = _paired(counts, seds)
+    area, line_spread, second_order = _optics(area, band, line_spread, resolving_power,
+                                              second_order)
+    options = Options(
+        knot_spacing=knot_spacing, smoothness=smoothness, grey_error=grey_error,
+        wavelength_error=wavelength_error, robust=robust, covariance=covariance,
+        truth_scale=truth_scale, library_error=library_error, min_stars=min_stars,
+        sed_resolving_power=sed_resolving_power)
+    names = star_names(names, len(counts))
+    terms = field_values(field, stars, len(counts))
+    arrays = read_stars(
+        counts, seds, area=collecting_area(area), names=names, line_spread=line_spread,
+        second_order=second_order, sed_resolving_power=options.sed_resolving_power,
+        wavelength_range=None if band is None else band.wavelength_range,
+        saturation=saturation_rate(saturation), exclude=excluded_stars(exclude, names))
+    return fit_stars(arrays, options, field=field, terms=terms[arrays.row],
+                     fwhm=None if line_spread is None else line_spread.fwhm_at)
+
+
+def _paired(counts: Any, seds: Any) -> tuple[list, list]:
+    """Counts and SEDs as lists of one length."""
+    counts = list(counts) if isinstance(counts, (list, tuple)) else [counts]
+    seds = list(seds) if isinstance(seds, (list, tuple)) else [seds]
     if len(counts) != len(seds) or not counts:
         raise InputError(f"counts and seds have {len(counts)} and {len(seds)} entries; "
                          "one SED for every star is needed, and at least one star")
-    if names is not None and len(set(map(str, names))) != len(counts):
-        raise InputError(f"names has {len(set(map(str, names)))} different entries for "
-                         f"{len(counts)} stars; give every star a name of its own")
+    return counts, seds
+
+
+def _optics(area: Any, band: Any, line_spread: Any, resolving_power: Any, second_order: Any) \
+        -> tuple[Any, LineSpread | None, SecondOrder | None]:
+    """Collecting area, line-spread function and second order, from the band if not given."""
+    for name, value, kind in (("band", band, SlitlessBand),
+                              ("line_spread", line_spread, LineSpread),
+                              ("second_order", second_order, SecondOrder)):
+        if value is not None and not isinstance(value, kind):
+            raise InputError(f"{name} is a {type(value).__name__}; a {kind.__name__} is needed")
+    if line_spread is not None and resolving_power is not None:
+        raise InputError(f"resolving_power is {resolving_power!r} and line_spread is given too; "
+                         "give one of them")
     if band is not None:
         area = band.area if area is None else area
         line_spread = line_spread or band.line_spread
         second_order = second_order or band.second_order
-    if not isinstance(area, u.Quantity) or not area.unit.is_equivalent(u.cm**2) or not area > 0:
-        raise InputError(f"area is {area!r}; give the collecting area, as 31416 * u.cm**2")
     if resolving_power is not None:
         line_spread = LineSpread.from_resolving_power(resolving_power)
-    if covariance not in ("full", "diagonal"):
-        raise InputError(f"covariance is {covariance!r}; 'full' and 'diagonal' are allowed")
-    options = Options(
-        None if knot_spacing is None else positive_number(knot_spacing, "knot_spacing", u.AA),
-        None if smoothness is None else positive_number(smoothness, "smoothness"),
-        positive_number(grey_error, "grey_error", zero=True),
-        positive_number(wavelength_error, "wavelength_error", u.AA, zero=True), bool(robust),
-        covariance == "diagonal", truth_scale, tuple(library_error),
-        positive_number(min_stars, "min_stars", zero=True))
-    ready = read_stars(
-        counts, seds, area=area.to_value(u.cm**2), names=names, line_spread=line_spread,
-        second_order=second_order, sed_resolving_power=sed_resolving_power,
-        wavelength_range=None if band is None else band.wavelength_range,
-        saturation=saturation_rate(saturation), exclude=exclude)
-    terms = field_values(field, stars, len(counts))[ready.row]
-    width = None if line_spread is None else line_spread.fwhm_at
-    return fit_stars(ready, options, field=field, terms=terms, fwhm=width)
+    if area is None:
+        raise InputError("area is None and no band is given; give the collecting area, such as "
+                         "31416 * u.cm**2")
+    return area, line_spread, second_order
 
 
-def fit_responses(counts, seds, bands, *, names=None, **options):
+def fit_responses(counts: Mapping[str, Sequence[Spectrum | None]], seds: Sequence[Spectrum],
+                  bands: Mapping[str, SlitlessBand], *, names: Sequence[str] | None = None,
+                  **options: Any) -> dict[str, ResponseCurve]:
     """
-    Fit the responses of several bands, which share what they learn of the stars.
+    Fit the responses of several bands to the same stars.
 
-    A star that is not what its SED says in one band (variable, blended, wrong dust) is left
-    out of all; a spectrum that is spoiled in one band alone (an overlapping neighbour)
-    is left out there.
+    A star that is inconsistent with its SED in one band (variable, blended, wrong dust) is
+    left out of all bands.  A spectrum that is contaminated in one band (an overlapping
+    neighbour) is left out of that band only.
 
     Parameters
     ----------
     counts : mapping of str to sequence of `~specutils.Spectrum`
-        Extracted spectra of the same stars in each band; None for a star that a band lacks.
+        Extracted spectra of the same stars in each band; None where a band lacks a star.
     seds : sequence of `~specutils.Spectrum`
     bands : mapping of str to `~sedflux.SlitlessBand`
     names : sequence of str, optional
-        Of the stars.
+        Names of the stars; by default their numbers.
     **options
         Of `fit_response`, for all bands.
 
@@ -167,29 +211,53 @@ def fit_responses(counts, seds, bands, *, names=None, **options):
     sedflux.exceptions.InputError
         As `fit_response` does.
     """
+    _check_bands(counts, seds, bands)
+    names = star_names(names, len(seds))
+    stars = options.pop("stars", None)
+    excluded = excluded_stars(options.pop("exclude", None), names)
+
+    def fit(band, exclude):
+        rows = [row for row, one in enumerate(counts[band]) if one is not None]
+        here = [names[row] for row in rows]
+        return fit_response([counts[band][row] for row in rows], [seds[row] for row in rows],
+                            band=bands[band], names=here, stars=_some_stars(stars, rows),
+                            exclude={name: exclude[name] for name in here if name in exclude},
+                            **options)
+
+    responses = {band: fit(band, excluded) for band in counts}
+    inconsistent = {str(row["name"]): f"in {band}: {row['reason']}"
+                    for band, response in responses.items()
+                    for row in response.stars if row["kind"] == INCONSISTENT}
+    for band, response in responses.items():
+        used = {str(row["name"]) for row in response.stars if row["used"]}
+        again = {name: reason for name, reason in inconsistent.items() if name in used}
+        if again:
+            responses[band] = fit(band, excluded | again)
+    return responses
+
+
+def _check_bands(counts: Any, seds: Any, bands: Any) -> None:
+    """Check that counts and bands are mappings that fit together and to the SEDs."""
+    if not isinstance(counts, Mapping) or not isinstance(bands, Mapping):
+        raise InputError(f"counts is a {type(counts).__name__}, bands a {type(bands).__name__}; "
+                         "mappings from the names of bands are needed")
+    if not isinstance(seds, (list, tuple)):
+        raise InputError(f"seds is a {type(seds).__name__}; a list with one SED a star is needed")
     unknown = sorted(set(counts) - set(bands))
     if unknown:
         raise InputError(f"counts has the band {unknown[0]!r}, bands has {', '.join(bands)}")
-    names = [str(name) for name in (names if names is not None else range(len(seds)))]
+    for band, spectra in counts.items():
+        if not isinstance(spectra, (list, tuple)) or len(spectra) != len(seds):
+            number = len(spectra) if isinstance(spectra, (list, tuple)) else 1
+            raise InputError(f"counts[{band!r}] has {number} entries for {len(seds)} stars; a "
+                             "list is needed, with None where a star has none")
 
-    def fit(band, exclude):
-        if len(counts[band]) != len(seds):
-            raise InputError(f"counts[{band!r}] has {len(counts[band])} entries for {len(seds)} "
-                             "stars; give None where a star has none")
-        rows = [row for row, one in enumerate(counts[band]) if one is not None]
-        stars = options.get("stars")
-        chosen = options | ({"stars": {key: np.asarray(value)[rows]
-                                       for key, value in stars.items()}} if stars else {})
-        return fit_response([counts[band][row] for row in rows], [seds[row] for row in rows],
-                            band=bands[band], names=[names[row] for row in rows],
-                            exclude=exclude, **chosen)
 
-    found = {band: fit(band, None) for band in counts}
-    strange = {str(row["name"]): f"in {band}: {row['reason']}" for band, response in found.items()
-               for row in response.stars if row["kind"] == INCONSISTENT}
-    for band, response in found.items():
-        used = {str(row["name"]) for row in response.stars if row["used"]}
-        if used & set(strange):
-            found[band] = fit(band, {name: reason for name, reason in strange.items()
-                                     if name in used})
-    return found
+def _some_stars(stars: Mapping[str, Any] | None, rows: Sequence[int]) -> Mapping[str, Any] | None:
+    """The positions and times of some of the stars."""
+    if not isinstance(stars, Mapping):
+        return stars
+    try:
+        return {name: np.asarray(value)[rows] for name, value in stars.items()}
+    except IndexError as error:
+        raise InputError(f"stars describes fewer stars than seds has ({error})") from error

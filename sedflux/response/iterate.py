@@ -1,58 +1,57 @@
 """Gauss-Newton iterations of a response fit."""
 
+from __future__ import annotations
+
 import warnings
-from dataclasses import replace
+from collections.abc import Callable
 
 import numpy as np
-from astropy import units as u
-from astropy.table import Table
 from scipy.ndimage import uniform_filter1d
-from scipy.stats import chi2 as chi2_distribution
 
-from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError, SedfluxWarning
-from sedflux.response.curve import ResponseCurve, spline_basis
-from sedflux.response.field import FieldTerms
-from sedflux.response.outliers import Rejection, find_rejections, noise_models
+from sedflux.response.curve import ResponseCurve
+from sedflux.response.field_terms import FieldTerms
+from sedflux.response.model import ResponseModel, response_model
+from sedflux.response.options import Options
+from sedflux.response.outliers import RobustWeights, robust_weights
 from sedflux.response.problem import LinearProblem
-from sedflux.response.solve import (
-    Design,
-    SmoothnessPrior,
-    normal_equations,
-    root_of_inverse,
-    solve,
-    star_information,
-    star_statistics,
-)
-from sedflux.response.systematics import common_errors
-from sedflux.spectra.grids import interpolation_matrix
+from sedflux.response.result import response_curve
+from sedflux.response.solve import normal_equations, solve, star_statistics
+from sedflux.response.star_arrays import StarArrays
 
 __all__ = ["ResponseFit", "fit_stars"]
 
-#: Residuals beyond this many sigma begin to lose weight (Huber 1964).
-_HUBER = 3.0
-#: Relative width over which expected counts must reach this precision to be trusted.
-_PRECISION = 0.1
 #: Largest change of ln T in one step.
-_STEP = 1.0
-_FLOOR = 1e-3
-#: Median of the modulus of a standard normal variable.
-_MEDIAN = 0.6745
+_MAX_STEP = 1.0
+#: Smallest throughput at the start, against the largest.
+_MIN_START = 1e-3
+#: Weight of the second differences of the starting spline.
+_START_SMOOTHING = 1e-2
+#: Converged: changes of ln T below this, in sigma or absolute, and never above the last.
+_CONVERGED_SIGMA, _CONVERGED, _NOT_CONVERGED = 0.03, 1e-7, 0.1
+#: Smallest variance of a pixel, against that from its spectrum.
+_MIN_VARIANCE = 1e-12
+#: Largest relative error that a shift of the wavelengths may cause.
+_MAX_SHIFT_ERROR = 0.5
+#: How much more the spline may bend where it bends already, as a ratio of variances.
+_MAX_BEND = 1e4
 #: Deviations that all stars share, in units of the errors: worth a warning, and an error.
 _WARN_DEVIATION, _MAX_DEVIATION = 2.0, 8.0
 #: Stars of the first fit that gives the starting curve, where there are many stars.
 _FIRST_FIT_STARS = 120
 
 
-def fit_stars(stars, options, *, field=None, terms=None, fwhm=None):
+def fit_stars(stars: StarArrays, options: Options, *, field: FieldTerms | None = None,
+              terms: np.ndarray | None = None,
+              fwhm: Callable[[np.ndarray], np.ndarray] | None = None) -> ResponseCurve:
     """
-    Fit stars that are arrays already; what `fit_response` does after its checks.
+    Fit stars that are arrays already: the part of `fit_response` after its checks.
 
     Parameters
     ----------
-    stars : `~sedflux.response.stars.Stars`
-    options : `Options`
-    field : `FieldTerms`, optional
+    stars : `~sedflux.response.star_arrays.StarArrays`
+    options : `~sedflux.response.options.Options`
+    field : `~sedflux.FieldTerms`, optional
     terms : `~numpy.ndarray`, shape (N, q), optional
         Values of the field terms.
     fwhm : callable, optional
@@ -62,98 +61,106 @@ def fit_stars(stars, options, *, field=None, terms=None, fwhm=None):
     -------
     response : `ResponseCurve`
     """
-    field = field or FieldTerms()
-    whole = ResponseFit(stars, options, field, terms, fwhm)
+    model = response_model(stars, knot_spacing=options.knot_spacing, field=field, terms=terms,
+                           fwhm=fwhm)
+    whole = ResponseFit(stars, options, model)
     if len(stars) < 3 * _FIRST_FIT_STARS:
         return whole.run()
-    # Some of many stars show already where the response lies.
+    # A fit to some of many stars gives a good starting curve in less time.
     rows = np.linspace(0, len(stars) - 1, _FIRST_FIT_STARS).astype(int)
-    part = ResponseFit(stars.take(rows), options, field, None if terms is None else terms[rows],
-                       fwhm, knots=whole.knots)
+    some = stars.take(rows)
+    first = ResponseFit(some, options, response_model(
+        some, field=field, terms=None if terms is None else terms[rows], fwhm=fwhm,
+        knots=model.knots))
     try:
-        part.run()
+        first.run()
     except InputError:
         return whole.run()
-    return whole.run(part)
+    return whole.run(first)
 
 
 class ResponseFit:
-    """State of one fit: Gauss-Newton steps with weights that follow the residuals."""
+    """
+    One fit: Gauss-Newton steps with weights that follow the residuals.
 
-    def __init__(self, stars, options, field, terms, fwhm, knots=None):
-        self.stars, self.options, self.field = stars, options, field
-        self.low, self.high = stars.nodes[[0, -1]]
-        spacing = options.knot_spacing
-        if spacing is None:
-            spacing = np.diff(stars.nodes)[0] * (1.0 if fwhm is None else 2.0)
-        intervals = max(int(np.ceil((self.high - self.low) / spacing)), 4)
-        spacing = (self.high - self.low) / intervals
-        # Light from beyond the last pixels reaches them through the line-spread function.
-        before = int(np.ceil(max(self.low - stars.fine[0], 0.0) / spacing))
-        after = int(np.ceil(max(stars.fine[-1] - self.high, 0.0) / spacing))
-        inner = self.low + spacing * np.arange(-before, intervals + after + 1)
-        self.knots = np.r_[[inner[0]] * 3, inner, [inner[-1]] * 3] if knots is None else knots
-        terms = np.zeros((len(stars), 0)) if terms is None else terms
-        smooth = field.basis(stars.nodes, (self.low, self.high))
-        self.at_nodes = spline_basis(self.knots, stars.nodes)
-        self.fine_base = spline_basis(self.knots, stars.fine)
-        # Counts constrain ln T after convolution with the line-spread function.
-        felt = self.at_nodes if stars.spread is None else interpolation_matrix(
-            stars.fine, np.clip(stars.nodes, *stars.fine[[0, -1]])) @ (
-                stars.spread @ self.fine_base)
-        self.design = Design(felt, smooth, terms)
-        # Within a resolution element of the last pixels, the unseen beyond them weighs in.
-        margin = np.zeros(2) if fwhm is None else fwhm(np.array([self.low, self.high]))
-        self.inside = ((stars.nodes >= self.low + margin[0])
-                       & (stars.nodes <= self.high - margin[1]))
-        self.fine_smooth = field.basis(stars.fine, (self.low, self.high))
-        self.k = self.design.base.shape[1]
-        self.inflation = np.ones(len(stars))
-        self.pixel_weight = np.ones(stars.rate.size)
-        self.rejections = {}
-        self.common = (1.0, 1.0)
-        self.noise = noise_models(stars)
-        self.local = np.ones(self.k - 2)
-        self.common_modes, self.own = self._common_modes()
+    Parameters
+    ----------
+    stars : `~sedflux.response.star_arrays.StarArrays`
+    options : `~sedflux.response.options.Options`
+    model : `~sedflux.response.model.ResponseModel`
 
-    def run(self, start=None):
-        """Iterate to convergence, from an earlier fit if there is one, and gather the result."""
-        beta = self._start() if start is None else start.beta
-        if start is not None:
-            self.local = start.local
-        least, first, settle = (3, 1, 7) if start is None else (1, 0, 3)
-        smoothness, last = self.options.smoothness, None
+    Attributes
+    ----------
+    coefficients : `~numpy.ndarray`, shape (n,)
+        Present solution.
+    robust : `~sedflux.response.outliers.RobustWeights`
+    roughness_weight : `~numpy.ndarray`, shape (k - 2,)
+        Factor on the inverse prior variance of each second difference.
+    """
+
+    def __init__(self, stars: StarArrays, options: Options, model: ResponseModel) -> None:
+        self.stars, self.options, self.model = stars, options, model
+        self.coefficients = np.zeros(model.design.size)
+        self.robust = RobustWeights.ones(stars.rate.size, len(stars))
+        self.roughness_weight = np.ones(model.k - 2)
+        self._noise = stars.noise_models()
+        self._fixed_factor, self._diagonal = self._fixed_errors()
+        self._factor = self._fixed_factor
+
+    def run(self, start: ResponseFit | None = None) -> ResponseCurve:
+        """
+        Iterate to convergence.
+
+        Parameters
+        ----------
+        start : `ResponseFit`, optional
+            A fit of the same model to other stars, as a start.
+
+        Returns
+        -------
+        response : `ResponseCurve`
+        """
+        if start is None:
+            self.coefficients = self._start()
+            min_steps, first_robust, robust_steps = 3, 1, 7
+        else:
+            self.coefficients, self.roughness_weight = start.coefficients, start.roughness_weight
+            min_steps, first_robust, robust_steps = 1, 0, 3
+        used: np.ndarray | None = None
         for step in range(self.options.iterations):
-            state = self._linearise(beta)
-            if self.options.robust and first <= step < first + settle:
+            state = self._linearise()
+            if self.options.robust and first_robust <= step < first_robust + robust_steps:
                 self._reweight(state)
-            normal, right = self._normal(state)
-            new, inverse, chosen = solve(normal, right, beta, self._prior(), smoothness)
-            change = np.clip(new - beta, -_STEP, _STEP)
-            beta = beta + change
+            normal, right = self._normal_equations(state)
+            new, inverse, smoothness = solve(
+                normal, right, self.coefficients, self.model.prior(self.roughness_weight),
+                self.options.smoothness)
+            change = np.clip(new - self.coefficients, -_MAX_STEP, _MAX_STEP)
+            self.coefficients = self.coefficients + change
             if step == 2 and start is None:
-                self._adapt(beta)
-            settled = last is not None and np.array_equal(last, np.isfinite(self.inflation))
-            last = np.isfinite(self.inflation)
-            if step > least and settled and self._converged(change, inverse):
+                self._adapt_roughness()
+            former, used = used, np.isfinite(self.robust.inflation)
+            settled = former is not None and np.array_equal(former, used)
+            if step > min_steps and settled and self._converged(change, inverse):
                 break
-        self.beta = beta
         if self.options.robust:
-            self._judge()
-        return self._gather(beta, inverse, chosen)
+            self._check_agreement()
+        return self._result(inverse, smoothness)
 
     def _converged(self, change, inverse):
         """Whether the response moved by less than a thirtieth of its error everywhere."""
-        base = self.at_nodes[self.inside]
-        moved = np.abs(base @ change[: self.k])
-        if moved.max() > 0.1:
+        k = self.model.k
+        base = self.model.spline[self.model.inside]
+        moved = np.abs(base @ change[:k])
+        if moved.max() > _NOT_CONVERGED:
             return False
-        variance = (base @ np.linalg.inv(inverse)[: self.k, : self.k] * base).sum(axis=1)
-        return bool((moved < np.maximum(0.03 * np.sqrt(np.maximum(variance, 0.0)), 1e-7)).all())
+        variance = (base @ np.linalg.inv(inverse)[:k, :k] * base).sum(axis=1)
+        sigma = np.sqrt(np.maximum(variance, 0.0))
+        return bool((moved < np.maximum(_CONVERGED_SIGMA * sigma, _CONVERGED)).all())
 
     def _start(self):
         """Spline through the median over stars of the ratio of counts and photons."""
-        stars = self.stars
+        stars, model = self.stars, self.model
         expected = stars.expected(stars.density(np.ones(stars.fine.size)))
         weight = expected**2 / stars.variance
         summed, ratio = stars.to_nodes(weight, weight * stars.rate / np.maximum(expected, 1e-300))
@@ -164,205 +171,115 @@ class ResponseFit:
         middle[known] = np.nanmedian(ratio[:, known], axis=0)
         top = np.nanmax(middle)
         if not top > 0:
-            raise InputError("counts are not positive at any wavelength; nothing can be fitted")
+            raise InputError("counts are not positive at any wavelength; check their background")
         middle = np.interp(stars.nodes, stars.nodes[known], middle[known])
-        base = self.at_nodes
-        second = np.diff(np.eye(self.k), n=2, axis=0)
-        total = base.T @ base + 1e-2 * second.T @ second
-        beta = np.zeros(self.design.size)
-        beta[: self.k] = np.linalg.solve(
-            total, base.T @ np.log(np.clip(middle, _FLOOR * top, None)))
-        return beta
+        second = model.second_differences()
+        total = model.spline.T @ model.spline + _START_SMOOTHING * second.T @ second
+        coefficients = np.zeros(model.design.size)
+        coefficients[: model.k] = np.linalg.solve(
+            total, model.spline.T @ np.log(np.clip(middle, _MIN_START * top, None)))
+        return coefficients
 
-    def _throughput(self, beta):
-        """On the fine grid, (m,) or (N, m)."""
-        base = self.fine_base @ beta[: self.k]
-        if self.design.field.shape[1]:
-            shape = beta[self.k:].reshape(self.design.field.shape[1], -1)
-            base = base + self.design.field @ (shape @ self.fine_smooth.T)
-        return np.exp(np.clip(base, -40.0, 5.0))
-
-    def _linearise(self, beta):
-        """Expected counts, residuals and weights at the present response."""
-        stars, (a, b) = self.stars, self.noise
-        density = stars.density(self._throughput(beta))
+    def _linearise(self):
+        """Expected counts and their variances; the factor follows the present response."""
+        stars, (a, b) = self.stars, self._noise
+        density = stars.density(self.model.throughput(self.coefficients))
         expected = stars.expected(density)
-        # Errors taken from noisy counts favour low ones; the model's counts do not.
+        # Variances from noisy counts favour pixels with low counts, which would bias the
+        # response; variances from the expected counts do not.
         variance = np.where(np.isfinite(a[stars.star]),
                             a[stars.star] + b[stars.star] * expected, stars.variance)
-        self.modes = self.common_modes
+        self._factor = self._fixed_factor
         if self.options.wavelength_error > 0:
-            self.modes = _with_row(self.modes, self._shift_errors(density))
-        return expected, np.maximum(variance, 1e-12 * stars.variance)
+            self._factor = _with_row(self._factor, self._shift_errors(density))
+        return expected, np.maximum(variance, _MIN_VARIANCE * stars.variance)
 
-    def _common_modes(self):
-        """Common errors of each star that no response changes, and independent variances."""
-        stars, modes, own = self.stars, self.stars.modes, self.stars.own
-        if self.options.diagonal:
-            own = own + (modes.astype(float) ** 2).sum(axis=1)
-            modes = modes[:, :0]
+    def _fixed_errors(self):
+        """Factor and diagonal of the errors that do not depend on the response."""
+        stars, factor, diagonal = self.stars, self.stars.factor, self.stars.diagonal
+        if self.options.covariance == "diagonal":
+            diagonal = diagonal + (factor.astype(float) ** 2).sum(axis=1)
+            factor = factor[:, :0]
         if self.options.grey_error > 0:
-            modes = _with_row(modes, np.full((len(stars), stars.nodes.size),
-                                             self.options.grey_error))
-        return modes, own
+            factor = _with_row(factor, np.full((len(stars), stars.nodes.size),
+                                               self.options.grey_error))
+        return factor, diagonal
 
     def _shift_errors(self, density):
-        """Relative errors at the nodes from the wavelengths' zero point, (N, g)."""
+        """Relative errors at the nodes from the wavelength zero points, (N, g)."""
         fine, nodes = self.stars.fine, self.stars.nodes
         index = np.clip(np.searchsorted(fine, nodes), 1, fine.size - 2)
         after, before = (np.log(np.maximum(density[:, index + one], 1e-300)) for one in (1, -1))
         slope = (after - before) / (fine[index + 1] - fine[index - 1])
-        return np.clip(self.options.wavelength_error * slope, -0.5, 0.5)
+        return np.clip(self.options.wavelength_error * slope, -_MAX_SHIFT_ERROR, _MAX_SHIFT_ERROR)
 
     def _at_nodes(self, state):
         """Weights and residuals at the nodes."""
         expected, variance = state
-        weight = self.pixel_weight * expected**2 / variance
-        data = self.pixel_weight * expected * (self.stars.rate - expected) / variance
+        weight = self.robust.pixel * expected**2 / variance
+        data = self.robust.pixel * expected * (self.stars.rate - expected) / variance
         weight, data = self.stars.to_nodes(weight, data)
         return weight, np.divide(data, weight, out=np.zeros_like(data), where=weight > 0)
 
-    def _normal(self, state):
+    def _normal_equations(self, state):
         weight, residual = self._at_nodes(state)
-        return normal_equations(self.design, self.modes, weight, self.own, residual,
-                                self.inflation)
+        return normal_equations(self.model.design, self._factor, weight, self._diagonal, residual,
+                                self.robust.inflation)
 
     def _pulls(self, state, explained):
-        """Deviations of the pixels from what SEDs' errors (N, g) explain, in sigma."""
+        """Deviations of the pixels from the SED errors (N, g) at the nodes, in sigma."""
         expected, variance = state
         expected = np.maximum(expected, 1e-300)
         left = self.stars.rate / expected - 1.0 - self.stars.at_pixels(explained)
-        return left / np.sqrt(variance / expected**2 + self.stars.at_pixels(self.own))
+        return left / np.sqrt(variance / expected**2 + self.stars.at_pixels(self._diagonal))
 
-    def _prior(self):
-        """Second differences of the spline, and the field terms about zero."""
-        size = self.design.size
-        second = np.zeros((self.k - 2, size))
-        second[:, : self.k] = np.diff(np.eye(self.k), n=2, axis=0)
-        rough = second.T @ (self.local[:, None] * second)
-        fixed = np.zeros((size, size))
-        rest = np.arange(self.k, size)
-        fixed[rest, rest] = self.field.scatter**-2
-        # A level that no star fixes at all is still a number.
-        fixed[np.arange(self.k), np.arange(self.k)] += 1e-6
-        return SmoothnessPrior(rough, fixed, self.k - 2)
-
-    def _adapt(self, beta):
-        """Let the spline bend more where it bends more already: at the edges of a band."""
-        bend = np.diff(beta[: self.k], n=2) ** 2
+    def _adapt_roughness(self):
+        """Let the spline bend more where it bends already: at the edges of a band."""
+        bend = np.diff(self.coefficients[: self.model.k], n=2) ** 2
         bend = uniform_filter1d(bend, 5, mode="nearest")
         middle = max(np.median(bend), 1e-16)
-        self.local = 1.0 / (1.0 + np.minimum(bend / middle, 1e4))
+        self.roughness_weight = 1.0 / (1.0 + np.minimum(bend / middle, _MAX_BEND))
 
     def _reweight(self, state):
-        """Huber's weights for pixels, and for stars whose SEDs do not explain them."""
+        """Weights of pixels and stars from the present residuals."""
         weight, residual = self._at_nodes(state)
-        found = star_statistics(self.modes, weight, self.own, residual)
+        found = star_statistics(self._factor, weight, self._diagonal, residual)
         pull = self._pulls(state, residual - found.residual)
-        size = np.abs(np.where(np.isfinite(pull), pull, 0.0))
-        # While the response is far off, or where all noise is underestimated, all stars
-        # deviate: an outlier is what deviates more than most.
-        pixels = max(1.0, float(np.median(size)) / _MEDIAN)
-        size = size / pixels
-        ratio = found.mode_chi2 / np.maximum(found.mode_number, 1)
-        common = max(1.0, float(np.median(ratio)))
-        self.common = (pixels, np.sqrt(common))
-        found = replace(found, mode_chi2=found.mode_chi2 / common,
-                        largest=found.largest / np.sqrt(common))
-        self.pixel_weight = np.where(size > _HUBER, _HUBER / np.maximum(size, _HUBER), 1.0)
-        self.pixel_weight[size > 2.5 * _HUBER] = 0.0
-        limit = chi2_distribution.ppf(0.99, np.maximum(found.mode_number, 1))
-        self.inflation = np.maximum(found.mode_chi2 / np.maximum(limit, 1e-9), 1.0)
-        self.rejections = find_rejections(found, size, self.stars.star)
-        for row in self.rejections:
-            self.inflation[row] = np.inf
+        self.robust = robust_weights(found, pull, self.stars.star)
 
-    def _judge(self):
-        """Say so if stars and SEDs do not belong together, or errors are too small."""
-        pixels, seds = self.common
-        none = not np.isfinite(self.inflation).any()
-        if none or (len(self.stars) > 2 and max(pixels, seds) > _MAX_DEVIATION):
-            reason = next((one.reason for one in self.rejections.values()), "")
+    def _check_agreement(self):
+        """Refuse stars that do not belong to their SEDs; warn if errors are too small."""
+        robust, number = self.robust, len(self.stars)
+        largest = max(robust.noise_scale, robust.sed_scale)
+        none = not np.isfinite(robust.inflation).any()
+        if none or (number > 2 and largest > _MAX_DEVIATION):
+            reason = next((one.reason for one in robust.rejections.values()), "")
             raise InputError(
-                f"all {len(self.stars)} stars were rejected: they deviate from any common response "
-                f"by {pixels:.0f} times the noise and {seds:.0f} times the errors of their SEDs"
-                f"{'; ' * bool(reason)}{reason}.  Check fluxes, units, area and line-spread "
-                "function, or use robust=False to see the fit")
-        if len(self.stars) > 2 and max(pixels, seds) > _WARN_DEVIATION:
+                f"all {number} stars were rejected: they deviate from any common response by "
+                f"{robust.noise_scale:.0f} times the noise and {robust.sed_scale:.0f} times the "
+                f"errors of their SEDs{'; ' * bool(reason)}{reason}.  Check fluxes, units, area "
+                "and line-spread function, or use robust=False to see the fit")
+        if number > 2 and largest > _WARN_DEVIATION:
             warnings.warn(
-                f"stars deviate from their common response by {pixels:.1f} times the noise of the "
-                f"counts and {seds:.1f} times the errors of their SEDs: one of these is too small, "
-                "and so are the errors of the response", SedfluxWarning, stacklevel=4)
+                f"stars deviate from their common response by {robust.noise_scale:.1f} times the "
+                f"noise of the counts and {robust.sed_scale:.1f} times the errors of their SEDs: "
+                "one of these errors is too small, and with it the error of the response",
+                SedfluxWarning, stacklevel=5)
 
-    def _gather(self, beta, inverse, smoothness):
-        """The result, with what is needed to judge it."""
-        state = self._linearise(beta)
+    def _result(self, inverse, smoothness):
+        """The response at the present coefficients."""
+        state = self._linearise()
         weight, residual = self._at_nodes(state)
-        found = star_statistics(self.modes, weight, self.own, residual)
-        used = np.isfinite(self.inflation)
-        information = star_information(self.modes, weight, self.own, self.inflation)
-        total = information.sum(axis=0)
-        effective = np.divide(total**2, (information**2).sum(axis=0),
-                              out=np.zeros_like(total), where=total > 0)
-        noise = np.where(used[:, None], weight, 0.0).sum(axis=0)
-        good = (noise > _PRECISION**-2) & (effective >= min(self.options.min_stars,
-                                                            0.5 * used.sum()))
-        pull2 = self.pixel_weight * self._pulls(state, residual - found.residual) ** 2
-        chi2 = np.bincount(self.stars.star, pull2, len(self.stars))
-        pixels = np.bincount(self.stars.star, self.pixel_weight > 0, len(self.stars))
-        good &= self.inside & _smooth_guard(good)
-        table = self._star_table(found, chi2, pixels, residual)
-        degrees = int(pixels[used].sum()) - self.design.size
-        nodes = self.stars.nodes
-        log_throughput = self.at_nodes @ beta[: self.k]
-        top = float(np.exp(log_throughput[good].max(initial=-np.inf)))
-        if top > 1.0:
-            warnings.warn(f"the throughput reaches {top:.3g}, more electrons than photons: check "
-                          "collecting area, units of counts, exposure time and magnitudes",
-                          SedfluxWarning, stacklevel=4)
-        root = root_of_inverse(inverse)
-        statistical = LowRankCovariance(np.zeros(nodes.size),
-                                        (self.at_nodes @ root[: self.k]).T)
-        return ResponseCurve(
-            wavelength=nodes, throughput=np.exp(log_throughput), covariance=statistical,
-            area=self.stars.area * u.cm**2, good=good,
-            systematics=common_errors(nodes, truth_scale=self.options.truth_scale,
-                                      library_error=self.options.library_error),
-            chi2=float((chi2 + found.mode_chi2)[used].sum()),
-            degrees_of_freedom=max(degrees + int(found.mode_number[used].sum()), 1),
-            effective_stars=effective, stars=table,
-            residuals=np.where(weight > 0, residual, np.nan), smoothness=float(smoothness),
-            knots=self.knots, coefficients=beta, root=root, field=self.field,
-            problem=LinearProblem(np.array(self.stars.name), self.stars.parts, self.options,
-                             self.design, self.modes, weight, self.own, residual,
-                             self.inflation, inverse))
-
-    def _star_table(self, found, chi2, pixels, residual):
-        """One row a star, those that could not be used at the end."""
-        used = np.isfinite(self.inflation)
-        none = Rejection("", "")
-        rows = [{"name": name, "used": bool(used[row]),
-                 "kind": self.rejections.get(row, none).kind,
-                 "reason": self.rejections.get(row, none).reason,
-                 "weight": float(1.0 / self.inflation[row]), "pixels": int(pixels[row]),
-                 "chi2": float(chi2[row]), "sed_chi2": float(found.mode_chi2[row]),
-                 "sed_number": int(found.mode_number[row]),
-                 "largest": float(found.largest[row]),
-                 "offset": float(np.median(residual[row]))}
-                for row, name in enumerate(self.stars.name)]
-        rows += [{"name": name, "used": False, "kind": one.kind, "reason": one.reason,
-                  "weight": 0.0, "pixels": 0, "chi2": np.nan, "sed_chi2": np.nan,
-                  "sed_number": 0, "largest": np.nan, "offset": np.nan}
-                 for name, one in self.stars.rejected.items()]
-        return Table(rows)
+        found = star_statistics(self._factor, weight, self._diagonal, residual)
+        problem = LinearProblem(
+            np.array(self.stars.name), self.stars.parts, self.options, self.model.design,
+            self._factor, weight, self._diagonal, residual, self.robust.inflation, inverse)
+        return response_curve(
+            problem, self.model, self.stars, self.robust, found=found,
+            pull=self._pulls(state, residual - found.residual), coefficients=self.coefficients,
+            smoothness=smoothness)
 
 
-def _with_row(modes, row):
-    """Modes (N, r, g) with one more, (N, g)."""
-    return np.concatenate([modes, row[:, None].astype(np.float32)], axis=1)
-
-
-def _smooth_guard(good):
-    """Leave out single nodes that are cut off from the rest."""
-    padded = np.r_[False, good, False]
-    return padded[:-2] | padded[2:]
+def _with_row(factor, row):
+    """A factor (N, r, g) with one more row, (N, g)."""
+    return np.concatenate([factor, row[:, None].astype(np.float32)], axis=1)

@@ -1,38 +1,64 @@
-"""Options of a response fit, checked and in plain units."""
+"""Options of a response fit: their defaults, checked and in plain units."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from astropy import units as u
 
 from sedflux.exceptions import InputError
-from sedflux.response.counts import RATES
-from sedflux.response.field import FieldTerms
-from sedflux.response.systematics import LIBRARY_ERROR, TRUTH_SCALE
-from sedflux.units import positive_number
+from sedflux.response.field_terms import FieldTerms
+from sedflux.response.systematics import LIBRARY_ERROR, TRUTH_SCALE, checked_library_error
+from sedflux.units import positive_number, whole_number
 
-__all__ = ["Options", "field_values", "saturation_rate"]
+__all__ = ["Options", "excluded_stars", "field_values", "star_names"]
+
+#: Names of `Options` that hold a positive number or None, and those that may be zero.
+_POSITIVE = {"knot_spacing": u.AA, "smoothness": None, "sed_resolving_power": None}
+_NOT_NEGATIVE = {"grey_error": None, "wavelength_error": u.AA, "truth_scale": None,
+                 "min_stars": None}
 
 
 @dataclass(frozen=True)
 class Options:
     """
-    How a response is fitted; see `fit_response`.
+    Options of `fit_response`; their defaults have their home here.
+
+    Quantities are converted to the units below; numbers without a unit are in them already.
 
     Attributes
     ----------
     knot_spacing : float or None
-        Angstrom.
+        Angstrom; None for the FWHM of the line-spread function.
     smoothness : float or None
+        Standard deviation of the second differences of ln(response) from knot to knot; None
+        to choose it by the evidence.
     grey_error : float
+        Relative error of the scale of each star.
     wavelength_error : float
-        Angstrom.
+        Error of the wavelength zero point of each star, in Angstrom.
     robust : bool
-    diagonal : bool
-        Take errors of SEDs as independent from sample to sample, for comparison.
+        Whether outliers lose weight and inconsistent stars are rejected.
+    covariance : {'full', 'diagonal'}
+        ``diagonal`` takes the errors of an SED as independent from sample to sample.
     truth_scale : float
+        Relative error of the flux scale that all stars share.
     library_error : sequence of pairs
+        Wavelength in Angstrom, and relative error that all stars share.
     min_stars : float
+        Effective number of stars below which the response is masked.
+    sed_resolving_power : float or None
+        lambda / FWHM of the SEDs; None for what each SED says.
     iterations : int
+        Most Gauss-Newton steps.
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If a value is of another type or out of range.
     """
 
     knot_spacing: float | None = None
@@ -40,28 +66,122 @@ class Options:
     grey_error: float = 0.0
     wavelength_error: float = 0.0
     robust: bool = True
-    diagonal: bool = False
+    covariance: str = "full"
     truth_scale: float = TRUTH_SCALE
-    library_error: tuple = LIBRARY_ERROR
+    library_error: Sequence[Sequence[float]] = LIBRARY_ERROR
     min_stars: float = 3.0
+    sed_resolving_power: float | None = None
     iterations: int = 15
 
+    def __post_init__(self) -> None:
+        checked: dict[str, Any] = {
+            name: positive_number(getattr(self, name), name, unit)
+            for name, unit in _POSITIVE.items() if getattr(self, name) is not None}
+        for name, unit in _NOT_NEGATIVE.items():
+            checked[name] = positive_number(getattr(self, name), name, unit, zero=True)
+        if not isinstance(self.robust, (bool, np.bool_)):
+            raise InputError(f"robust is {self.robust!r}; True and False are allowed")
+        if not isinstance(self.covariance, str) or self.covariance not in ("full", "diagonal"):
+            raise InputError(f"covariance is {self.covariance!r}; 'full' and 'diagonal' are "
+                             "allowed")
+        checked["library_error"] = checked_library_error(self.library_error)
+        checked["iterations"] = whole_number(self.iterations, "iterations", least=1)
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
 
-def saturation_rate(saturation):
-    """Count rate of saturation as a number."""
-    if saturation is None:
-        return None
-    if getattr(saturation, "unit", None) not in RATES:
-        raise InputError(f"saturation is {saturation!r}; give a count rate, as 900 * u.ct / u.s")
-    return positive_number(saturation.value, "saturation")
+
+def star_names(names: Sequence[Any] | None, number: int) -> list[str]:
+    """
+    Names of the stars; their numbers if none are given.
+
+    Parameters
+    ----------
+    names : sequence of str, or None
+    number : int
+        Number of stars.
+
+    Returns
+    -------
+    names : list of str
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If there is not one name for every star, or two stars share one.
+    """
+    if names is None:
+        return [str(row) for row in range(number)]
+    try:
+        if isinstance(names, (str, bytes, Mapping)):
+            raise TypeError
+        found = [str(name) for name in names]
+    except TypeError as error:
+        raise InputError(f"names is {names!r}; a list with one name a star is needed") from error
+    if len(found) != number or len(set(found)) != number:
+        raise InputError(f"names has {len(set(found))} different entries for {number} stars; give "
+                         "every star a name of its own")
+    return found
 
 
-def field_values(field, stars, number):
-    """Values of the field terms for every star, shape (number, q)."""
+def excluded_stars(exclude: Mapping[str, str] | None, names: Sequence[str]) -> dict[str, str]:
+    """
+    Stars to leave out, and why.
+
+    Parameters
+    ----------
+    exclude : mapping of str to str, or None
+    names : sequence of str
+        Of all stars.
+
+    Returns
+    -------
+    exclude : dict of str to str
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If it is no mapping, or names a star that is not there.
+    """
+    if exclude is None:
+        return {}
+    if not isinstance(exclude, Mapping):
+        raise InputError(f"exclude is {exclude!r}; a mapping from names of stars to reasons is "
+                         "needed")
+    found = {str(name): str(reason) for name, reason in exclude.items()}
+    unknown = sorted(set(found) - set(names))
+    if unknown:
+        raise InputError(f"exclude has the star {unknown[0]!r}, which is not among the names")
+    return found
+
+
+def field_values(field: FieldTerms | None, stars: Mapping[str, Any] | None, number: int) \
+        -> np.ndarray:
+    """
+    Values of the field terms for every star.
+
+    Parameters
+    ----------
+    field : `~sedflux.FieldTerms` or None
+    stars : mapping, or None
+        Arrays ``x``, ``y``, ``detector``, ``epoch``, as far as the terms need them.
+    number : int
+        Number of stars.
+
+    Returns
+    -------
+    values : `~numpy.ndarray`, shape (number, q)
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If ``field`` is of another type, or ``stars`` does not describe every star.
+    """
     if field is None:
         return np.zeros((number, 0))
     if not isinstance(field, FieldTerms):
         raise InputError(f"field is a {type(field).__name__}; give sedflux.FieldTerms")
+    if not field.names:
+        return np.zeros((number, 0))
     values = field.values(stars)
     if len(values) != number:
         raise InputError(f"stars describes {len(values)} stars, counts has {number}")

@@ -1,33 +1,41 @@
-"""Which stars are left out of a fit, and why; noise that follows the counts."""
+"""Robust weights of pixels and stars, and stars that are left out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.stats import chi2 as chi2_distribution
 
-if TYPE_CHECKING:
-    from sedflux.response.solve import StarStatistics
+from sedflux.response.solve import StarStatistics
 
-__all__ = ["CONTAMINATED", "EXCLUDED", "INCONSISTENT", "UNUSABLE", "Rejection", "find_rejections",
-           "noise_models"]
+__all__ = ["CONTAMINATED", "EXCLUDED", "INCONSISTENT", "UNUSABLE", "Rejection", "RobustWeights",
+           "find_rejections", "robust_weights"]
 
-#: Kinds of rejections: the spectrum cannot be used, the user left the star out, many of its
-#: pixels deviate in this band, or the star is not what its SED says, in any band.
+#: Kinds of rejections.  Unusable: no response can be fitted to the spectrum.  Excluded: by the
+#: user.  Contaminated: many pixels deviate, in this band.  Inconsistent: the star deviates from
+#: its SED by more than the SED's errors, which holds for all bands.
 UNUSABLE, EXCLUDED = "unusable", "excluded"
 CONTAMINATED, INCONSISTENT = "contaminated", "inconsistent"
-#: Fewer stars than these cannot tell which of them is the outlier.
-_FEWEST = 3
-#: Pixels that deviate by more than this many sigma are spoiled.
-_FAR = 5.0
-#: A star is rejected if its SED's errors would be as unlikely as this, ...
-_IMPROBABLE = 1e-5
-#: ... or one of them were larger than this many sigma, ...
-_LARGEST = 5.0
-#: ... or this share of its nodes deviated by more than five sigma.
-_SPOILED = 0.2
+#: Residuals beyond this many sigma lose weight (Huber 1964) ...
+_HUBER_SIGMA = 3.0
+#: ... and beyond this many times as much they have none.
+_ZERO_WEIGHT = 2.5
+#: Median of the modulus of a standard normal variable.
+_NORMAL_MEDIAN = 0.6745
+#: Stars whose chi-square is beyond this quantile get larger SED errors.
+_INFLATION_QUANTILE = 0.99
+#: Fewest stars among which an outlier can be told.
+_MIN_STARS = 3
+#: Pixels that deviate by more than this many sigma count as contaminated.
+_CONTAMINATED_SIGMA = 5.0
+#: Largest share of contaminated pixels of a star that is used.
+_MAX_CONTAMINATED = 0.2
+#: Smallest probability of the chi-square of a star that is used ...
+_MIN_PROBABILITY = 1e-5
+#: ... and its largest deviation along one direction of the SED's errors, in sigma.
+_MAX_DEVIATION = 5.0
 
 
 @dataclass(frozen=True)
@@ -39,11 +47,75 @@ class Rejection:
     ----------
     kind : {'unusable', 'excluded', 'contaminated', 'inconsistent'}
     reason : str
-        For people.
+        A sentence for the user.
     """
 
     kind: str
     reason: str
+
+
+@dataclass(frozen=True)
+class RobustWeights:
+    """
+    Weights of pixels and stars.
+
+    Attributes
+    ----------
+    pixel : `~numpy.ndarray`, shape (p,)
+        Factor on the inverse variance of each pixel, 0 to 1.
+    inflation : `~numpy.ndarray`, shape (N,)
+        Factor on the variance of each star's SED errors; infinite for rejected stars.
+    rejections : dict of int to `Rejection`
+        Rejected stars by number.
+    noise_scale, sed_scale : float
+        Typical deviations of pixels and of stars, in units of their errors; at least one.
+    """
+
+    pixel: np.ndarray
+    inflation: np.ndarray
+    rejections: Mapping[int, Rejection] = field(default_factory=dict)
+    noise_scale: float = 1.0
+    sed_scale: float = 1.0
+
+    @classmethod
+    def ones(cls, pixels: int, stars: int) -> RobustWeights:
+        """Full weight for numbers of pixels and of stars."""
+        return cls(np.ones(pixels), np.ones(stars))
+
+
+def robust_weights(found: StarStatistics, pull: np.ndarray, star: np.ndarray) -> RobustWeights:
+    """
+    Weights that follow the residuals.
+
+    Parameters
+    ----------
+    found : `~sedflux.response.solve.StarStatistics`
+        Deviations of each star from its SED.
+    pull : `~numpy.ndarray`, shape (p,)
+        Deviations of the pixels, after the SED errors are subtracted, in sigma.
+    star : `~numpy.ndarray` of int, shape (p,)
+        Star of each pixel.
+
+    Returns
+    -------
+    weights : `RobustWeights`
+    """
+    size = np.abs(np.where(np.isfinite(pull), pull, 0.0))
+    # While the response is far off, or if the noise is underestimated, all stars deviate.  An
+    # outlier deviates more than the typical star.
+    noise_scale = max(1.0, float(np.median(size)) / _NORMAL_MEDIAN)
+    size = size / noise_scale
+    ratio = found.sed_chi2 / np.maximum(found.sed_number, 1)
+    chi2_scale = max(1.0, float(np.median(ratio)))
+    found = replace(found, sed_chi2=found.sed_chi2 / chi2_scale,
+                    largest=found.largest / np.sqrt(chi2_scale))
+    pixel = np.where(size > _HUBER_SIGMA, _HUBER_SIGMA / np.maximum(size, _HUBER_SIGMA), 1.0)
+    pixel[size > _ZERO_WEIGHT * _HUBER_SIGMA] = 0.0
+    limit = chi2_distribution.ppf(_INFLATION_QUANTILE, np.maximum(found.sed_number, 1))
+    inflation = np.maximum(found.sed_chi2 / np.maximum(limit, 1e-9), 1.0)
+    rejections = find_rejections(found, size, star)
+    inflation[list(rejections)] = np.inf
+    return RobustWeights(pixel, inflation, rejections, noise_scale, float(np.sqrt(chi2_scale)))
 
 
 def find_rejections(found: StarStatistics, size: np.ndarray, star: np.ndarray) \
@@ -54,54 +126,32 @@ def find_rejections(found: StarStatistics, size: np.ndarray, star: np.ndarray) \
     Parameters
     ----------
     found : `~sedflux.response.solve.StarStatistics`
-        Deviations of each star that the errors of its SED would have to explain.
+        Deviations of each star from its SED.
     size : `~numpy.ndarray`, shape (p,)
-        Deviations of the pixels in sigma.
+        Absolute deviations of the pixels in sigma.
     star : `~numpy.ndarray` of int, shape (p,)
         Star of each pixel.
 
     Returns
     -------
     rejections : dict of int to `Rejection`
-        None if there are fewer than three stars.
+        Empty if there are fewer than three stars.
     """
     number = len(found.largest)
-    if number < _FEWEST:
+    if number < _MIN_STARS:
         return {}
     count = np.maximum(np.bincount(star, minlength=number), 1)
-    spoiled = np.bincount(star, size > _FAR, number) / count
-    chance = chi2_distribution.sf(found.mode_chi2, np.maximum(found.mode_number, 1))
+    contaminated = np.bincount(star, size > _CONTAMINATED_SIGMA, number) / count
+    probability = chi2_distribution.sf(found.sed_chi2, np.maximum(found.sed_number, 1))
     rejections = {}
     for row in range(number):
-        if spoiled[row] > _SPOILED:
+        if contaminated[row] > _MAX_CONTAMINATED:
             rejections[row] = Rejection(CONTAMINATED, (
-                f"{100 * spoiled[row]:.0f} % of its pixels deviate by more than {_FAR:.0f} "
-                "sigma: contaminated, or of another spectral type"))
-        elif found.largest[row] > _LARGEST or chance[row] < _IMPROBABLE:
+                f"{100 * contaminated[row]:.0f} % of its pixels deviate by more than "
+                f"{_CONTAMINATED_SIGMA:.0f} sigma: contaminated, or of another spectral type"))
+        elif found.largest[row] > _MAX_DEVIATION or probability[row] < _MIN_PROBABILITY:
             rejections[row] = Rejection(INCONSISTENT, (
                 f"off by {found.largest[row]:.1f} sigma of its SED (chi2 "
-                f"{found.mode_chi2[row]:.0f} for {found.mode_number[row]}): variable, "
+                f"{found.sed_chi2[row]:.0f} for {found.sed_number[row]}): variable, "
                 "blended, or a wrong SED, dust or magnitude"))
     return rejections
-
-
-def noise_models(stars):
-    """
-    ``variance = a + b rate`` of each star, NaN where its errors are not so.
-
-    A straight line through variances and rates: photon noise and background.
-    """
-    size, star = len(stars), stars.star
-    count = np.bincount(star, minlength=size)
-    level = np.maximum(np.bincount(star, np.abs(stars.rate), size) / count, 1e-300)
-    x, y = stars.rate / level[star], stars.variance / level[star] ** 2
-    mean_x, mean_y = (np.bincount(star, value, size) / count for value in (x, y))
-    dx, dy = x - mean_x[star], y - mean_y[star]
-    square = np.bincount(star, dx * dx, size)
-    slope = np.divide(np.bincount(star, dx * dy, size), square, out=np.zeros(size),
-                      where=square > 0)
-    start = mean_y - slope * mean_x
-    left = np.bincount(star, (dy - slope[star] * dx) ** 2, size) / count
-    fits = (np.sqrt(left) < 0.05 * mean_y) & (slope >= 0) & (start >= -1e-3 * mean_y) & (count > 8)
-    a = np.where(fits, np.maximum(start, 1e-3 * mean_y) * level**2, np.nan)
-    return a, np.where(fits, slope * level, np.nan)

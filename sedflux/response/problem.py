@@ -1,8 +1,12 @@
 """The linear problem at the solution of a response fit."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from sedflux.response.options import Options
 from sedflux.response.solve import Design, normal_equations
@@ -12,27 +16,71 @@ __all__ = ["LinearProblem"]
 
 @dataclass(frozen=True)
 class LinearProblem:
-    """The linear problem at the solution, for budgets and tests of the fit."""
+    """
+    The linear problem at the solution, for error budgets and tests of the fit.
+
+    Attributes
+    ----------
+    name : `~numpy.ndarray` of str, shape (N,)
+        Names of the usable stars.
+    parts : dict of str to `~numpy.ndarray`, shape (N, g)
+        Directions of the SED errors whose origin is known: ``reddening``, ``anchor``.
+    options : `~sedflux.response.options.Options`
+    design : `~sedflux.response.solve.Design`
+    factor : `~numpy.ndarray`, shape (N, r, g)
+        Directions in which the errors of each star are common to the nodes: of its SED, and
+        then grey and wavelength errors, if there are any.
+    weight : `~numpy.ndarray`, shape (N, g)
+        Inverse variance of the noise at the nodes.
+    diagonal : `~numpy.ndarray`, shape (N, g)
+        Variance of each SED that is independent from node to node.
+    residual : `~numpy.ndarray`, shape (N, g)
+        Counts over expected counts minus one.
+    inflation : `~numpy.ndarray`, shape (N,)
+        Factor by which the variance of each star's directions is multiplied; infinite for
+        rejected stars.
+    inverse : `~numpy.ndarray`, shape (n, n)
+        Posterior inverse covariance of the coefficients.
+    """
 
     name: np.ndarray
-    parts: dict
+    parts: Mapping[str, np.ndarray]
     options: Options
     design: Design
-    modes: np.ndarray
+    factor: np.ndarray
     weight: np.ndarray
-    own: np.ndarray
+    diagonal: np.ndarray
     residual: np.ndarray
     inflation: np.ndarray
     inverse: np.ndarray
 
-    def take(self, rows):
-        """The same problem with some of the stars."""
-        each = ("name", "modes", "weight", "own", "residual", "inflation")
+    @property
+    def used(self) -> np.ndarray:
+        """Numbers of the stars that were not rejected."""
+        return np.flatnonzero(np.isfinite(self.inflation))
+
+    def take(self, rows: npt.ArrayLike) -> LinearProblem:
+        """
+        The same problem with some of the stars.
+
+        Parameters
+        ----------
+        rows : array_like of int
+        """
+        rows = np.asarray(rows)
+        each = ("name", "factor", "weight", "diagonal", "residual", "inflation")
         return replace(self, **{name: getattr(self, name)[rows] for name in each},
                        parts={name: value[rows] for name, value in self.parts.items()},
-                       design=replace(self.design, field=self.design.field[rows]))
+                       design=replace(self.design, terms=self.design.terms[rows]))
 
-    def normal_equations(self):
-        """Normal matrix and right side of these stars; see `normal_equations`."""
-        return normal_equations(self.design, self.modes, self.weight, self.own, self.residual,
-                                self.inflation)
+    def normal_equations(self) -> tuple[np.ndarray, np.ndarray]:
+        """
+        Normal matrix and right side of these stars.
+
+        Returns
+        -------
+        normal : `~numpy.ndarray`, shape (n, n)
+        right : `~numpy.ndarray`, shape (n,)
+        """
+        return normal_equations(self.design, self.factor, self.weight, self.diagonal,
+                                self.residual, self.inflation)

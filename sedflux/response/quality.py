@@ -1,46 +1,54 @@
 """
-What a response curve is worth: error budget, stars left out, halves, overlaps of bands.
+Quality of a response curve: error budget, leave-one-out, split halves, overlaps of bands.
 
-All but the overlaps work on the linear problem at the solution, which the fit keeps, so
-that a hundred refits cost no more than one.
+All but the overlaps use the linear problem at the solution, so that a hundred fits without one
+star take no longer than one full fit.
 """
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy import units as u
+from astropy.stats import mad_std
 from astropy.table import Table
 
 from sedflux.exceptions import InputError
+from sedflux.response.counts import count_arrays
 from sedflux.response.solve import star_statistics
+from sedflux.units import finite_array, whole_number
+
+if TYPE_CHECKING:
+    from specutils import Spectrum
+
+    from sedflux.response.curve import ResponseCurve
 
 __all__ = ["error_budget", "leave_one_out", "overlap_consistency", "split_half"]
 
 
 def _problem(response):
     if response.problem is None:
-        raise InputError("this response was read from a file, without its stars; quality is "
-                         "measured right after fit_response")
+        raise InputError("this response was not fitted just now, and has no stars; its quality "
+                         "can be measured right after fit_response, before it is written")
     return response.problem
 
 
-def _at_nodes(response):
-    """Spline basis of the base at the nodes, (g, n), zero for field terms."""
-    return response.basis(response.wavelength)
-
-
-def _whitened_design(problem, row):
-    """``C^-1 Phi`` of one star, (g, n), and its diagonal of noise, (g,)."""
-    weight = problem.weight[row] / (1.0 + problem.weight[row] * problem.own[row])
-    modes = problem.modes[row].astype(float) * np.sqrt(problem.inflation[row])
+def _weighted_design(problem, row):
+    """``C^-1 Phi`` of one star, (g, n), and the inverse variance of its noise, (g,)."""
+    weight = problem.weight[row] / (1.0 + problem.weight[row] * problem.diagonal[row])
+    factor = problem.factor[row].astype(float) * np.sqrt(problem.inflation[row])
     blocks = problem.design.blocks(np.array([row]))
     phi = np.concatenate([term[0] * basis for term, basis in blocks], axis=1)
-    weighted = modes * weight
-    core = np.eye(len(modes)) + weighted @ modes.T
+    weighted = factor * weight
+    core = np.eye(len(factor)) + weighted @ factor.T
     return weight[:, None] * phi - weighted.T @ np.linalg.solve(core, weighted @ phi), weight
 
 
-def error_budget(response):
+def error_budget(response: ResponseCurve) -> Table:
     """
-    Where the error of a response comes from, against wavelength.
+    The origins of a response's error, against wavelength.
 
     Parameters
     ----------
@@ -52,49 +60,49 @@ def error_budget(response):
     table : `~astropy.table.Table`
         ``wavelength`` and one sigma of ln(response) from: ``photons`` (noise of the counts),
         ``sed`` (errors of predicted SEDs), ``reddening``, ``anchor``, ``extraction`` (grey
-        and wavelength errors), ``smoothness`` (what the prior adds), their sum
-        ``statistical``, the common ``library`` and ``truth scale``, and ``total``.
+        and wavelength errors), ``smoothness`` (the prior), their sum ``statistical``, the
+        shared ``library`` and ``truth scale``, and ``total``.
     """
     problem = _problem(response)
-    size = response.coefficients.size
-    parts = {name: np.zeros((size, size))
-             for name in ("photons", "sed", "reddening", "anchor", "extraction")}
+    size = problem.design.size
+    origins = {name: np.zeros((size, size))
+               for name in ("photons", "sed", "reddening", "anchor", "extraction")}
     extraction = int(problem.options.grey_error > 0) + int(problem.options.wavelength_error > 0)
-    for row in np.flatnonzero(np.isfinite(problem.inflation)):
-        white, weight = _whitened_design(problem, row)
+    for row in problem.used:
+        design, weight = _weighted_design(problem, row)
         noise = np.divide(1.0, weight, out=np.zeros_like(weight), where=weight > 0)
-        parts["photons"] += white.T @ (noise[:, None] * white)
-        modes = problem.modes[row].astype(float)
-        inflation = problem.inflation[row]
-        own = modes[len(modes) - extraction:] @ white
-        parts["extraction"] += own.T @ own
-        sed = np.sqrt(inflation) * modes @ white
-        parts["sed"] += sed.T @ sed - own.T @ own
+        origins["photons"] += design.T @ (noise[:, None] * design)
+        factor = problem.factor[row].astype(float)
+        # Grey and wavelength errors are the last rows of the factor.
+        extracted = factor[len(factor) - extraction:] @ design
+        origins["extraction"] += extracted.T @ extracted
+        sed = np.sqrt(problem.inflation[row]) * factor @ design
+        origins["sed"] += sed.T @ sed - extracted.T @ extracted
         for name in ("reddening", "anchor"):
             if name in problem.parts:
-                one = problem.parts[name][row] @ white
-                parts[name] += np.outer(one, one)
+                one = problem.parts[name][row] @ design
+                origins[name] += np.outer(one, one)
     for name in ("reddening", "anchor"):
-        parts["sed"] -= parts[name]
-    half = _at_nodes(response) @ np.linalg.inv(problem.inverse)
+        origins["sed"] -= origins[name]
+    half = response.basis(response.wavelength) @ np.linalg.inv(problem.inverse)
     table = Table({"wavelength": response.wavelength * u.AA})
     rest = response.covariance.variance
-    for name, matrix in parts.items():
+    for name, matrix in origins.items():
         variance = np.clip((half @ matrix * half).sum(axis=1), 0.0, None)
         table[name] = np.sqrt(variance)
         rest = rest - variance
     table["smoothness"] = np.sqrt(np.clip(rest, 0.0, None))
     table["statistical"] = response.covariance.sigma
-    for name, part in response.systematics.items():
-        table[name] = part.sigma
+    for name, shared in response.systematics.items():
+        table[name] = shared.sigma
     table["total"] = response.total_covariance.sigma
     table["good"] = response.good
     return table
 
 
-def leave_one_out(response):
+def leave_one_out(response: ResponseCurve) -> Table:
     """
-    What each star does to the response, and how well the others foretell it.
+    Influence of each star on the response, and its deviation from the others (leave-one-out).
 
     Parameters
     ----------
@@ -104,37 +112,38 @@ def leave_one_out(response):
     Returns
     -------
     table : `~astropy.table.Table`
-        One row a used star: its ``name``; ``influence``, the largest change of the response
-        without it, in sigma; ``sed_chi2`` for ``sed_number`` of the star against the response
-        of all others; ``largest`` deviation among them in sigma.
+        One row a star that was used: its ``name``; ``influence``, the largest change of the
+        response without the star, in sigma; ``sed_chi2``, the chi-square of the star against
+        the response of all others, over ``sed_number`` directions; and the ``largest``
+        deviation along one of them, in sigma.
     """
     problem = _problem(response)
-    basis, sigma = _at_nodes(response), response.covariance.sigma
+    basis, sigma = response.basis(response.wavelength), response.covariance.sigma
     rows = []
-    for row in np.flatnonzero(np.isfinite(problem.inflation)):
+    for row in problem.used:
         one = problem.take([row])
         normal, right = one.normal_equations()
         step = -np.linalg.solve(problem.inverse - normal, right)
         change = one.design.log_response(step)[0]
-        found = star_statistics(one.modes, one.weight, one.own, one.residual - change)
+        found = star_statistics(one.factor, one.weight, one.diagonal, one.residual - change)
         moved = np.abs(basis @ step / sigma)[response.good]
         rows.append({"name": str(problem.name[row]), "influence": float(moved.max(initial=0.0)),
-                     "sed_chi2": float(found.mode_chi2[0]),
-                     "sed_number": int(found.mode_number[0]),
+                     "sed_chi2": float(found.sed_chi2[0]),
+                     "sed_number": int(found.sed_number[0]),
                      "largest": float(found.largest[0])})
     return Table(rows)
 
 
-def split_half(response, *, seed=0):
+def split_half(response: ResponseCurve, *, seed: int = 0) -> Table:
     """
-    Responses from two halves of the stars, against each other.
+    Compare the responses from two halves of the stars.
 
     Parameters
     ----------
     response : `~sedflux.ResponseCurve`
         Fresh from `~sedflux.fit_response`, of four stars or more.
     seed : int, optional
-        Of the split.
+        Seed of the random split.
 
     Returns
     -------
@@ -142,17 +151,17 @@ def split_half(response, *, seed=0):
         ``wavelength``, ``difference`` of ln(response) between the halves, its expected
         ``sigma``, and ``good``.
     """
-    problem = _problem(response)
-    used = np.flatnonzero(np.isfinite(problem.inflation))
+    problem, seed = _problem(response), whole_number(seed, "seed")
+    used = problem.used
     if used.size < 4:
         raise InputError(f"{used.size} stars were used; two halves need four or more")
     used = np.random.default_rng(seed).permutation(used)
-    basis = _at_nodes(response)
+    basis = response.basis(response.wavelength)
     prior = problem.inverse - problem.normal_equations()[0]
     steps, variances = [], []
     for rows in np.array_split(used, 2):
         normal, right = problem.take(rows).normal_equations()
-        # About the solution of all stars, the prior pulls neither half.
+        # Steps start at the solution of all stars, where the prior is already in balance.
         inverse = np.linalg.inv(normal + prior)
         steps.append(basis @ (inverse @ right))
         variances.append((basis @ (inverse @ normal @ inverse) * basis).sum(axis=1))
@@ -160,25 +169,28 @@ def split_half(response, *, seed=0):
                   "sigma": np.sqrt(variances[0] + variances[1]), "good": response.good})
 
 
-def overlap_consistency(first, second, first_response, second_response, *, wavelength_range=None):
+def overlap_consistency(first: Sequence[Spectrum], second: Sequence[Spectrum],
+                        first_response: ResponseCurve, second_response: ResponseCurve, *,
+                        wavelength_range: Sequence[float] | u.Quantity | None = None) -> Table:
     """
-    Fluxes of the same stars from two bands where these overlap.
+    Compare the fluxes of the same stars in two bands where the bands overlap.
 
     Parameters
     ----------
     first, second : sequence of `~specutils.Spectrum`
         Count rates of the same stars in both bands.
     first_response, second_response : `~sedflux.ResponseCurve`
-    wavelength_range : tuple of float, optional
-        Angstrom; where both responses are good by default.
+    wavelength_range : tuple of float or `~astropy.units.Quantity`, optional
+        First and last wavelength, numbers in Angstrom; by default where both responses are
+        good.
 
     Returns
     -------
     table : `~astropy.table.Table`
         One row a star: ``ratio`` of the mean fluxes minus one and its ``sigma`` (photon noise
-        of both); ``table.meta`` has the weighted ``mean`` over stars, the ``scatter`` (1.4826
-        MAD), the error of the mean from the stars and that which the responses' own
-        covariances ``allow``.
+        of both).  ``table.meta`` has the median over stars as ``mean``, the ``scatter`` (from the
+        median absolute deviation), the ``error`` of the mean from this scatter, and the error
+        that the covariances of the responses give, as ``allowed``.
 
     Raises
     ------
@@ -186,24 +198,33 @@ def overlap_consistency(first, second, first_response, second_response, *, wavel
         If the bands do not overlap, or no star has pixels there.
     """
     ranges = first_response.wavelength_range, second_response.wavelength_range
-    low, high = wavelength_range or (max(r[0] for r in ranges), min(r[1] for r in ranges))
+    if len(first) != len(second):
+        raise InputError(f"first and second have {len(first)} and {len(second)} spectra; the same "
+                         "stars are needed in both bands")
+    low, high = max(r[0] for r in ranges), min(r[1] for r in ranges)
+    if wavelength_range is not None:
+        given = finite_array(wavelength_range, "wavelength_range", u.AA)
+        if given.shape != (2,) or not 0 < given[0] < given[1]:
+            raise InputError(f"wavelength_range is {wavelength_range}; two positive, ascending "
+                             "wavelengths are needed")
+        low, high = given.tolist()
     if not low < high:
         raise InputError(f"the responses are good over {ranges[0][0]:.0f}-{ranges[0][1]:.0f} and "
                          f"{ranges[1][0]:.0f}-{ranges[1][1]:.0f} Angstrom; they do not overlap")
     rows = []
     for number, pair in enumerate(zip(first, second, strict=True)):
-        means = [_mean_flux(counts, response, low, high) for counts, response
-                 in zip(pair, (first_response, second_response), strict=True)]
-        if None in means:
+        one = _mean_flux(pair[0], f"first[{number}]", first_response, low, high)
+        other = _mean_flux(pair[1], f"second[{number}]", second_response, low, high)
+        if one is None or other is None:
             continue
-        (a, da), (b, db) = means
+        (a, da), (b, db) = one, other
         rows.append({"star": number, "ratio": a / b - 1.0,
                      "sigma": float(np.hypot(da / a, db / b))})
     if not rows:
         raise InputError(f"no star has good pixels in both bands at {low:.0f}-{high:.0f} Angstrom")
     table = Table(rows)
     middle = float(np.median(table["ratio"]))
-    scatter = float(1.4826 * np.median(np.abs(table["ratio"] - middle)))
+    scatter = float(mad_std(table["ratio"]))
     allowed = 0.0
     for response in (first_response, second_response):
         inside = (response.wavelength >= low) & (response.wavelength <= high) & response.good
@@ -214,15 +235,16 @@ def overlap_consistency(first, second, first_response, second_response, *, wavel
     return table
 
 
-def _mean_flux(counts, response, low, high):
+def _mean_flux(counts, label, response, low, high):
     """Mean flux and its photon noise over a range, None without pixels."""
-    try:
-        flux = response.calibrate(counts, systematics=False)
-    except InputError:
+    pixels, _, variance = count_arrays(counts, label)
+    inside = (pixels >= low) & (pixels <= high) & np.isfinite(variance)
+    if not response.evaluate(pixels)[2][inside].any():
         return None
+    flux = response.calibrate(counts, systematics=False)
     wavelength = flux.spectral_axis.value
     inside = (wavelength >= low) & (wavelength <= high) & ~flux.mask
     if inside.sum() < 2:
         return None
-    own = flux.meta["sedflux"]["covariance"].diagonal[inside]
-    return float(flux.flux.value[inside].mean()), float(np.sqrt(own.sum()) / inside.sum())
+    noise = flux.meta["sedflux"]["covariance"].diagonal[inside]
+    return float(flux.flux.value[inside].mean()), float(np.sqrt(noise.sum()) / inside.sum())

@@ -1,10 +1,14 @@
 """
 Generalised least squares for ln(response), linear in the number of stars.
 
-At the nodes star s says ``y_s = Phi_s beta + M_s^T z_s + noise``: y is counts over expected
-counts minus one, M the common errors of its SED with ``z ~ N(0, 1)``.  By Woodbury its
-inverse covariance is ``W - W M^T (1 + M W M^T)^-1 M W``, of rank r beside a diagonal.
+At the nodes, the residuals of star s are ``y_s = Phi_s beta + U_s^T z_s + noise``: counts over
+expected counts minus one.  U is the factor of the covariance of its SED (see
+`sedflux.covariance`), with ``z ~ N(0, 1)``, and W the inverse variance of the noise.  By the
+Woodbury identity the inverse covariance of y is ``W - W U^T (1 + U W U^T)^-1 U W``: diagonal
+plus a matrix of low rank.
 """
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 
@@ -12,12 +16,17 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, eigh
 from scipy.optimize import minimize_scalar
 
-__all__ = ["Design", "SmoothnessPrior", "StarStatistics", "normal_equations", "root_of_inverse",
-           "solve", "star_information", "star_statistics"]
+__all__ = ["STARS_AT_A_TIME", "Design", "SmoothnessPrior", "StarStatistics", "normal_equations",
+           "root_of_inverse", "solve", "star_information", "star_statistics"]
 
-_CHUNK = 256
-#: Range of the standard deviation of ln T's second differences that evidence may choose.
-_SMOOTHNESS = (1e-4, 3.0)
+#: Stars that share one matrix product: enough for speed, few enough for the processor's cache.
+STARS_AT_A_TIME = 256
+#: Range of the standard deviation of the second differences of ln T that evidence may choose.
+_SMOOTHNESS_RANGE = (1e-4, 3.0)
+#: Smallest ratio of SED variance and noise variance of a direction that is tested.
+_MIN_SIGNAL = 1e-3
+#: Relative size of what is added to the diagonal of a matrix that may be singular.
+_JITTER = 1e-13
 
 
 @dataclass(frozen=True)
@@ -27,35 +36,56 @@ class Design:
 
     Attributes
     ----------
-    base : `~numpy.ndarray`, shape (g, k)
+    spline : `~numpy.ndarray`, shape (g, k)
         Spline basis at the nodes.
-    smooth : `~numpy.ndarray`, shape (g, j)
+    term_basis : `~numpy.ndarray`, shape (g, j)
         Functions of wavelength of the field terms.
-    field : `~numpy.ndarray`, shape (N, q)
-        Field terms of each star; q may be zero.
+    terms : `~numpy.ndarray`, shape (N, q)
+        Values of the field terms of each star; q may be zero.
     """
 
-    base: np.ndarray
-    smooth: np.ndarray
-    field: np.ndarray
+    spline: np.ndarray
+    term_basis: np.ndarray
+    terms: np.ndarray
 
     @property
-    def size(self):
+    def size(self) -> int:
         """Number of coefficients."""
-        return self.base.shape[1] + self.field.shape[1] * self.smooth.shape[1]
+        return self.spline.shape[1] + self.terms.shape[1] * self.term_basis.shape[1]
 
-    def log_response(self, coefficients):
-        """ln(response) of each star at the nodes, (N, g), or (1, g) without field terms."""
-        k, j = self.base.shape[1], self.smooth.shape[1]
-        base = (self.base @ coefficients[:k])[None]
-        if not self.field.shape[1]:
+    def log_response(self, coefficients: np.ndarray) -> np.ndarray:
+        """
+        ln(response) of each star at the nodes.
+
+        Parameters
+        ----------
+        coefficients : `~numpy.ndarray`, shape (n,)
+
+        Returns
+        -------
+        log_response : `~numpy.ndarray`, shape (N, g), or (1, g) without field terms
+        """
+        k, j = self.spline.shape[1], self.term_basis.shape[1]
+        base = (self.spline @ coefficients[:k])[None]
+        if not self.terms.shape[1]:
             return base
-        return base + self.field @ (coefficients[k:].reshape(-1, j) @ self.smooth.T)
+        return base + self.terms @ (coefficients[k:].reshape(-1, j) @ self.term_basis.T)
 
-    def blocks(self, rows):
-        """Pairs of terms (N,) and bases (g, n), for some of the stars."""
-        ones = np.ones(len(self.field[rows]))
-        return [(ones, self.base)] + [(column, self.smooth) for column in self.field[rows].T]
+    def blocks(self, rows: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """
+        The design of some stars as products of a value per star and a function of wavelength.
+
+        Parameters
+        ----------
+        rows : `~numpy.ndarray` of int, shape (N,)
+
+        Returns
+        -------
+        blocks : list of pairs
+            Values (N,) and basis (g, n), first of the spline and then of each field term.
+        """
+        ones = np.ones(len(self.terms[rows]))
+        return [(ones, self.spline)] + [(column, self.term_basis) for column in self.terms[rows].T]
 
 
 @dataclass(frozen=True)
@@ -68,9 +98,9 @@ class SmoothnessPrior:
     roughness : `~numpy.ndarray`, shape (n, n)
         Inverse covariance for a smoothness of one.
     fixed : `~numpy.ndarray`, shape (n, n)
-        Inverse covariance that no smoothness changes.
+        Inverse covariance that does not depend on the smoothness.
     rank : int
-        Of the roughness.
+        Rank of the roughness.
     """
 
     roughness: np.ndarray
@@ -78,28 +108,32 @@ class SmoothnessPrior:
     rank: int
 
 
-def _whitened(stars_modes, weight, own):
-    """Weights with the independent part of the SED, and modes times weights, (C, r, g)."""
-    weight = weight / (1.0 + weight * own)
-    modes = np.asarray(stars_modes, dtype=float)
-    return weight, modes, modes * weight[:, None, :]
+def _weighted_factor(factor, weight, diagonal):
+    """Inverse variance of noise and diagonal, the factor, and their product, (C, r, g)."""
+    weight = weight / (1.0 + weight * diagonal)
+    factor = np.asarray(factor, dtype=float)
+    return weight, factor, factor * weight[:, None, :]
 
 
-def normal_equations(design, modes, weight, own, residual, inflation):
+def normal_equations(design: Design, factor: np.ndarray, weight: np.ndarray, diagonal: np.ndarray,
+                     residual: np.ndarray, inflation: np.ndarray) \
+        -> tuple[np.ndarray, np.ndarray]:
     """
     Normal matrix and right side of all stars together.
 
     Parameters
     ----------
     design : `Design`
-    modes : `~numpy.ndarray`, shape (N, r, g)
+    factor : `~numpy.ndarray`, shape (N, r, g)
+        Directions in which the errors of each SED are common to the nodes.
     weight : `~numpy.ndarray`, shape (N, g)
         Inverse variance of the noise at the nodes.
-    own : `~numpy.ndarray`, shape (N, g)
-        Further variance that is independent from node to node.
+    diagonal : `~numpy.ndarray`, shape (N, g)
+        Variance of each SED that is independent from node to node.
     residual : `~numpy.ndarray`, shape (N, g)
     inflation : `~numpy.ndarray`, shape (N,)
-        Factor on the variance of each star's modes; infinite leaves the star out.
+        Factor by which the variance of each star's directions is multiplied; infinite leaves
+        the star out.
 
     Returns
     -------
@@ -107,100 +141,125 @@ def normal_equations(design, modes, weight, own, residual, inflation):
     right : `~numpy.ndarray`, shape (n,)
     """
     normal, right = np.zeros((design.size, design.size)), np.zeros(design.size)
-    for begin in range(0, len(weight), _CHUNK):
-        rows = np.arange(begin, min(begin + _CHUNK, len(weight)))
+    for begin in range(0, len(weight), STARS_AT_A_TIME):
+        rows = np.arange(begin, min(begin + STARS_AT_A_TIME, len(weight)))
         rows = rows[np.isfinite(inflation[rows])]
-        part, scaled, weighted = _whitened(
-            modes[rows] * np.sqrt(inflation[rows, None, None]), weight[rows], own[rows])
+        inverse_variance, scaled, weighted = _weighted_factor(
+            factor[rows] * np.sqrt(inflation[rows, None, None]), weight[rows], diagonal[rows])
         core = np.eye(scaled.shape[1]) + weighted @ scaled.transpose(0, 2, 1)
         triangle = np.linalg.cholesky(core)
         blocks = design.blocks(rows)
         columns = np.concatenate(
             [term[:, None, None] * (weighted @ basis) for term, basis in blocks], axis=2)
-        data = part * residual[rows]
-        aside = (weighted @ residual[rows][:, :, None])
-        white = np.linalg.solve(triangle, np.concatenate([columns, aside], axis=2))
+        data = inverse_variance * residual[rows]
+        data_column = (weighted @ residual[rows][:, :, None])
+        white = np.linalg.solve(triangle, np.concatenate([columns, data_column], axis=2))
         white = white.reshape(-1, design.size + 1)
         gram = white.T @ white
         normal -= gram[:-1, :-1]
         right -= gram[:-1, -1]
-        _add_diagonal(normal, right, blocks, part, data)
+        _add_noise_part(normal, right, blocks, inverse_variance, data)
     return normal, right
 
 
-def _add_diagonal(normal, right, blocks, weight, data):
-    """What the noise alone contributes."""
-    place = np.concatenate([[0], np.cumsum([basis.shape[1] for _, basis in blocks])])
+def _add_noise_part(normal, right, blocks, weight, data):
+    """Add the normal equations that the noise alone would give."""
+    start = np.concatenate([[0], np.cumsum([basis.shape[1] for _, basis in blocks])])
     for i, (first, left) in enumerate(blocks):
-        here = slice(place[i], place[i + 1])
+        here = slice(start[i], start[i + 1])
         right[here] += left.T @ (first @ data)
         for j, (second, other) in enumerate(blocks[: i + 1]):
-            there = slice(place[j], place[j + 1])
-            piece = left.T @ (((first * second) @ weight)[:, None] * other)
-            normal[here, there] += piece
+            there = slice(start[j], start[j + 1])
+            block = left.T @ (((first * second) @ weight)[:, None] * other)
+            normal[here, there] += block
             if i != j:
-                normal[there, here] += piece.T
+                normal[there, here] += block.T
 
 
 @dataclass(frozen=True)
 class StarStatistics:
     """
-    How well each star fits.
+    How well each star agrees with its SED.
 
     Attributes
     ----------
-    mode_chi2, mode_number : `~numpy.ndarray`, shape (N,)
-        Chi-square of what a star's SED errors would have to explain, and its mean.
+    sed_chi2 : `~numpy.ndarray`, shape (N,)
+        Chi-square of the deviations along the directions of the star's SED errors.
+    sed_number : `~numpy.ndarray` of int, shape (N,)
+        Number of directions in it, which is its expected value.
     largest : `~numpy.ndarray`, shape (N,)
-        Largest single deviation among them, in sigma.
+        Largest deviation along one direction, in sigma.
     amplitude : `~numpy.ndarray`, shape (N, r)
-        Estimated amplitudes z of the modes.
+        Estimated amplitudes z of the rows of the factor.
     residual : `~numpy.ndarray`, shape (N, g)
-        What is left at the nodes after them.
+        Residuals at the nodes after the SED errors are subtracted.
     """
 
-    mode_chi2: np.ndarray
-    mode_number: np.ndarray
+    sed_chi2: np.ndarray
+    sed_number: np.ndarray
     largest: np.ndarray
     amplitude: np.ndarray
     residual: np.ndarray
 
 
-def star_statistics(modes, weight, own, residual):
+def star_statistics(factor: np.ndarray, weight: np.ndarray, diagonal: np.ndarray,
+                    residual: np.ndarray) -> StarStatistics:
     """
-    Compare each star's residuals with what its SED's covariance allows.
+    Compare the residuals of each star with the covariance of its SED.
 
-    ``c = M W y`` has the covariance ``S (1 + S)``, S = M W M^T, if the star is what its SED
-    says.
+    If the star is consistent with its SED, ``c = U W y`` has the covariance ``S (1 + S)`` with
+    ``S = U W U^T``.
+
+    Parameters
+    ----------
+    factor, weight, diagonal, residual
+        As for `normal_equations`.
+
+    Returns
+    -------
+    statistics : `StarStatistics`
     """
     found = []
-    for begin in range(0, len(weight), _CHUNK):
-        rows = slice(begin, begin + _CHUNK)
-        _, scaled, weighted = _whitened(modes[rows], weight[rows], own[rows])
+    for begin in range(0, len(weight), STARS_AT_A_TIME):
+        rows = slice(begin, begin + STARS_AT_A_TIME)
+        _, scaled, weighted = _weighted_factor(factor[rows], weight[rows], diagonal[rows])
         value, vector = np.linalg.eigh(weighted @ scaled.transpose(0, 2, 1))
         value = np.clip(value, 0.0, None)
         along = (vector.transpose(0, 2, 1) @ (weighted @ residual[rows][:, :, None]))[..., 0]
         # Skip directions dominated by noise.
-        spoken = value > 1e-3
-        square = np.where(spoken, along**2 / np.where(spoken, value * (1.0 + value), 1.0), 0.0)
+        tested = value > _MIN_SIGNAL
+        square = np.where(tested, along**2 / np.where(tested, value * (1.0 + value), 1.0), 0.0)
         amplitude = (vector @ (along / (1.0 + value))[:, :, None])[..., 0]
         left = residual[rows] - (amplitude[:, None, :] @ scaled)[:, 0]
-        found.append((square.sum(axis=1), spoken.sum(axis=1),
+        found.append((square.sum(axis=1), tested.sum(axis=1),
                       np.sqrt(square.max(axis=1, initial=0.0)), amplitude, left))
     return StarStatistics(*(np.concatenate(values) for values in zip(*found, strict=True)))
 
 
-def star_information(modes, weight, own, inflation):
-    """Inverse variance of ln(response) that each star gives at each node, (N, g)."""
-    noise = np.divide(1.0, weight, out=np.full_like(weight, np.inf), where=weight > 0) + own
-    common = np.square(modes, dtype=float).sum(axis=1) * inflation[:, None]
+def star_information(factor: np.ndarray, weight: np.ndarray, diagonal: np.ndarray,
+                     inflation: np.ndarray) -> np.ndarray:
+    """
+    Inverse variance of ln(response) that each star alone gives at each node.
+
+    Parameters
+    ----------
+    factor, weight, diagonal, inflation
+        As for `normal_equations`.
+
+    Returns
+    -------
+    information : `~numpy.ndarray`, shape (N, g)
+    """
+    noise = np.divide(1.0, weight, out=np.full_like(weight, np.inf), where=weight > 0) + diagonal
+    common = np.square(factor, dtype=float).sum(axis=1) * inflation[:, None]
     with np.errstate(invalid="ignore"):
         return np.where(np.isfinite(inflation)[:, None] & (weight > 0), 1.0 / (noise + common), 0.0)
 
 
-def solve(normal, right, present, prior, smoothness=None):
+def solve(normal: np.ndarray, right: np.ndarray, present: np.ndarray, prior: SmoothnessPrior,
+          smoothness: float | None = None) -> tuple[np.ndarray, np.ndarray, float]:
     """
-    Coefficients, and the smoothness that the data prefer (evidence, MacKay 1992).
+    Coefficients, and the smoothness of the largest evidence (MacKay 1992).
 
     Parameters
     ----------
@@ -208,10 +267,10 @@ def solve(normal, right, present, prior, smoothness=None):
     right : `~numpy.ndarray`, shape (n,)
         Of the residuals at the present coefficients.
     present : `~numpy.ndarray`, shape (n,)
-        Where the problem was linearised.
+        Coefficients about which the problem was linearised.
     prior : `SmoothnessPrior`
     smoothness : float, optional
-        Standard deviation of ln T's second differences; chosen if not given.
+        Standard deviation of the second differences of ln T; chosen if not given.
 
     Returns
     -------
@@ -221,7 +280,7 @@ def solve(normal, right, present, prior, smoothness=None):
     smoothness : float
     """
     whole = right + normal @ present
-    jitter = 1e-13 * np.trace(normal) / len(normal) * np.eye(len(normal))
+    jitter = _JITTER * np.trace(normal) / len(normal) * np.eye(len(normal))
 
     def cost(log_size):
         total = normal + prior.fixed + prior.roughness * np.exp(-2.0 * log_size)
@@ -230,17 +289,28 @@ def solve(normal, right, present, prior, smoothness=None):
         return 2.0 * np.log(np.diag(triangle[0])).sum() + 2.0 * prior.rank * log_size - gain
 
     if smoothness is None:
-        low, high = np.log(_SMOOTHNESS)
+        low, high = np.log(_SMOOTHNESS_RANGE)
         smoothness = float(np.exp(minimize_scalar(cost, bounds=(low, high), method="bounded",
                                                   options={"xatol": 0.02}).x))
-    belief = prior.fixed + prior.roughness / smoothness**2
-    inverse = normal + belief
-    # Counted from the present, what keeps the matrix regular moves nothing.
-    step = cho_solve(cho_factor(inverse + jitter, lower=True), right - belief @ present)
+    prior_inverse = prior.fixed + prior.roughness / smoothness**2
+    inverse = normal + prior_inverse
+    # As a step from the present coefficients, the solution at convergence is free of the jitter.
+    step = cho_solve(cho_factor(inverse + jitter, lower=True), right - prior_inverse @ present)
     return present + step, inverse, smoothness
 
 
-def root_of_inverse(matrix):
-    """Square root R of the inverse, ``R @ R.T == inv(matrix)``, of a positive matrix."""
+def root_of_inverse(matrix: np.ndarray) -> np.ndarray:
+    """
+    Square root of the inverse of a positive matrix.
+
+    Parameters
+    ----------
+    matrix : `~numpy.ndarray`, shape (n, n)
+
+    Returns
+    -------
+    root : `~numpy.ndarray`, shape (n, n)
+        ``root @ root.T`` is the inverse.
+    """
     values, vectors = eigh(matrix)
-    return vectors / np.sqrt(np.maximum(values, 1e-13 * values.max()))
+    return vectors / np.sqrt(np.maximum(values, _JITTER * values.max()))

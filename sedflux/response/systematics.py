@@ -1,56 +1,103 @@
 """
-Errors that all stars share, which no number of stars averages away.
+Errors that all stars share, so that more stars do not reduce them.
 
-The scale of flux itself rests on CALSPEC's white dwarfs, 1 % (Bohlin et al. 2014, 2020);
-the model that predicts SEDs is wrong by the same shape for all stars, the *library term*.
+The flux scale rests on the white dwarfs of CALSPEC, to 1 % (Bohlin et al. 2014, 2020).  The
+*library term* is the part of the SED model's error that has the same shape for all stars.
 """
+
+from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
+from sedflux.units import finite_array, positive_number
 
-__all__ = ["LIBRARY_ERROR", "TRUTH_SCALE", "common_errors"]
+__all__ = ["LIBRARY_ERROR", "TRUTH_SCALE", "checked_library_error", "common_errors"]
 
-#: One sigma of the scale of the truth.
+#: Standard error of the flux scale, relative: that of CALSPEC (Bohlin et al. 2014, 2020).
 TRUTH_SCALE = 0.01
-#: One sigma of the library term against wavelength (Angstrom): the size of the mean errors of
-#: ``uara.stars1`` on stars that it never saw (docs/accuracy/stars.rst).
+#: Standard error of the library term against wavelength (Angstrom): the size of the mean errors
+#: of ``uara.stars1`` on stars that were not in its training (docs/accuracy/stars.rst).
 LIBRARY_ERROR = ((2500.0, 0.040), (3000.0, 0.020), (3500.0, 0.012), (4000.0, 0.004),
                  (6800.0, 0.003), (7500.0, 0.008), (10500.0, 0.012))
-#: Length over which the library term changes, in ln(wavelength).
-_LENGTH = 0.12
+#: Correlation length of the library term in ln(wavelength): a round number, 600 Angstrom at 5000.
+_CORRELATION_LENGTH = 0.12
+#: Eigenvalues of the correlation below this share of the largest are left out.
+_SMALLEST_EIGENVALUE = 1e-5
 
 
-def common_errors(wavelength, *, truth_scale=TRUTH_SCALE, library_error=LIBRARY_ERROR):
+def checked_library_error(library_error: Sequence[Sequence[float]]) \
+        -> tuple[tuple[float, float], ...]:
     """
-    Covariance of ln(response) that all stars have in common.
+    Check the library term.
+
+    Parameters
+    ----------
+    library_error : sequence of pairs
+        Wavelength (Angstrom), ascending, and relative error; empty for none.
+
+    Returns
+    -------
+    library_error : tuple of pairs
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If it holds something else than such pairs.
+    """
+    if isinstance(library_error, (list, tuple)) and not library_error:
+        return ()
+    pairs = finite_array(library_error, "library_error")
+    if pairs.size == 0:
+        return ()
+    if pairs.ndim != 2 or pairs.shape[1] != 2:
+        raise InputError(f"library_error has the shape {pairs.shape}; pairs of a wavelength "
+                         "(Angstrom) and a relative error are needed")
+    if np.any(np.diff(pairs[:, 0]) <= 0) or pairs[0, 0] <= 0 or np.any(pairs[:, 1] < 0):
+        raise InputError(f"library_error is {library_error!r}; wavelengths must be positive and "
+                         "ascend, and relative errors be 0 or more")
+    return tuple((wavelength, error) for wavelength, error in pairs.tolist())
+
+
+def common_errors(wavelength: np.ndarray, *, truth_scale: float = TRUTH_SCALE,
+                  library_error: Sequence[Sequence[float]] = LIBRARY_ERROR) \
+        -> dict[str, LowRankCovariance]:
+    """
+    Covariance of ln(response) that all stars share.
 
     Parameters
     ----------
     wavelength : `~numpy.ndarray`, shape (n,)
         In Angstrom.
     truth_scale : float, optional
-        Relative error of the scale, grey.
+        Relative error of the flux scale, the same at all wavelengths.
     library_error : sequence of pairs, optional
         Wavelength (Angstrom) and relative error; empty for none.
 
     Returns
     -------
-    parts : dict of str to `~sedflux.LowRankCovariance`
+    systematics : dict of str to `~sedflux.LowRankCovariance`
         ``truth scale`` and ``library``.
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If an error is negative or not finite.
     """
-    if not (np.isfinite(truth_scale) and truth_scale >= 0):
-        raise InputError(f"truth_scale is {truth_scale!r}; give a relative error, 0 or more")
+    truth_scale = positive_number(truth_scale, "truth_scale", zero=True)
+    pairs = checked_library_error(library_error)
     zeros = np.zeros(len(wavelength))
-    scale = LowRankCovariance(zeros, np.full((1, len(zeros)), float(truth_scale)))
+    scale = LowRankCovariance(zeros, np.full((1, len(zeros)), truth_scale))
     library = np.zeros((0, len(zeros)))
-    if len(library_error):
-        place, size = np.asarray(library_error, dtype=float).T
-        sigma = np.interp(wavelength, place, size)
-        length = np.log(wavelength)
-        kernel = np.exp(-0.5 * ((length[:, None] - length) / _LENGTH) ** 2)
-        values, vectors = np.linalg.eigh(kernel)
-        keep = values > 1e-5 * values.max()
+    if pairs:
+        sigma = np.interp(wavelength, *np.asarray(pairs).T)
+        log_wavelength = np.log(wavelength)
+        correlation = np.exp(-0.5 * ((log_wavelength[:, None] - log_wavelength)
+                                     / _CORRELATION_LENGTH) ** 2)
+        values, vectors = np.linalg.eigh(correlation)
+        keep = values > _SMALLEST_EIGENVALUE * values.max()
         library = (vectors[:, keep] * np.sqrt(values[keep])).T * sigma
     return {"truth scale": scale, "library": LowRankCovariance(zeros, library)}

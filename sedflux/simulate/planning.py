@@ -1,13 +1,16 @@
 """
-How many stars, and which, make a response of a wanted precision.
+Number and kind of stars that a response of a given precision needs.
 
-Stars are simulated as they would be seen, and the information that each gives at each
-wavelength is added up: inverse variance of its counts over its predicted counts, with all
-its errors.
+A field is simulated and fitted once.  The information of each star at each wavelength is the
+inverse variance of ln(response) from this star alone, with all of its errors; the information of
+several stars adds up.
 """
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
@@ -18,39 +21,52 @@ from sedflux.response.fit import fit_response
 from sedflux.response.solve import star_information
 from sedflux.simulate.settings import FieldSettings
 from sedflux.simulate.simulator import Simulator
+from sedflux.slitless.instrument import SlitlessBand
+from sedflux.units import positive_number, whole_number
+
+if TYPE_CHECKING:
+    from sedflux.libraries.library import SpectralLibrary
+    from sedflux.response.curve import ResponseCurve
 
 __all__ = ["CalibrationPlan", "plan_calibration"]
 
-#: Stars whose information is worked out.
-_CANDIDATES = 240
+#: Number of simulated stars: each class of stars has a handful or more.
+_SIMULATED_STARS = 240
+#: Width of the intervals in which the precision is asked for, in Angstrom.
+_INTERVAL = 50.0
+#: Edges of the classes of effective temperature in K.
 _TEFF_EDGES = (4500.0, 5500.0, 6500.0, 8000.0, 10250.0)
+#: Smallest information, so that its inverse is finite.
+_MIN_INFORMATION = 1e-30
+#: Share of the wavelengths at which the stars of a class reach the precision.
+_CLASS_QUANTILE = 0.9
 
 
 @dataclass(frozen=True)
 class CalibrationPlan:
     """
-    What it takes to reach a precision.
+    Stars and exposures that a precision needs.
 
     Attributes
     ----------
     precision : float
-        Wanted statistical error of ln(response).
+        Statistical error of ln(response) that is asked for.
     wavelength : `~numpy.ndarray`, shape (n,)
-        Angstrom, centres of intervals of 50.
+        Angstrom, centres of intervals of 50 Angstrom.
     stars_needed : `~numpy.ndarray`, shape (n,)
-        Typical stars of the field that reach the precision.
+        Number of average stars of the field that give the precision.
     stars_needed_best : `~numpy.ndarray`, shape (n,)
         The same if the best stars at each wavelength are chosen.
     one_exposure : `~numpy.ndarray`, shape (n,)
         Error from one exposure with ``stars_per_exposure`` stars.
     exposures_needed : `~numpy.ndarray`, shape (n,)
-        Exposures of other fields until the precision is reached.
+        Number of exposures of different fields that give the precision.
     classes : `~astropy.table.Table`
-        One row a class of temperature, magnitude and S/N of the R = 2000 spectrum: stars
-        simulated, the error that one gives (median over wavelength), and how many reach the
-        precision at nine in ten wavelengths.
+        One row a class of temperature, magnitude and S/N of the R = 2000 spectrum: number of
+        simulated stars, error from one star (median over wavelength), and number of stars that
+        give the precision at nine in ten wavelengths.
     floor : `~numpy.ndarray`, shape (n,)
-        Common errors that no number of stars lowers.
+        Error that all stars share, which more stars do not reduce.
     """
 
     precision: float
@@ -62,24 +78,31 @@ class CalibrationPlan:
     classes: Table
     floor: np.ndarray
 
-    def to_table(self):
-        """The numbers against wavelength as a table."""
+    def to_table(self) -> Table:
+        """
+        The numbers against wavelength as a table.
+
+        Returns
+        -------
+        table : `~astropy.table.Table`
+        """
         return Table({"wavelength": self.wavelength * u.AA, "stars": self.stars_needed,
                       "best_stars": self.stars_needed_best, "one_exposure": self.one_exposure,
                       "exposures": self.exposures_needed, "floor": self.floor})
 
 
-def plan_calibration(band, *, precision=0.005, stars_per_exposure=80, settings=None, library=None,
-                     model=None, seed=0):
+def plan_calibration(band: SlitlessBand, *, precision: float = 0.005, stars_per_exposure: int = 80,
+                     settings: FieldSettings | None = None, library: SpectralLibrary | None = None,
+                     model: Any = None, seed: int = 0) -> CalibrationPlan:
     """
     How many and which stars calibrate a slitless band to a precision.
 
     Parameters
     ----------
     band : `~sedflux.SlitlessBand`
-        With a throughput, if only a guessed one.
+        With a throughput; an estimate is enough.
     precision : float, optional
-        Wanted statistical error of ln(response) in each interval of 50 Angstrom.
+        Statistical error of ln(response) that is asked for in each interval of 50 Angstrom.
     stars_per_exposure : int, optional
         Stars with R = 2000 spectra in one exposure.
     settings : `~sedflux.simulate.settings.FieldSettings`, optional
@@ -92,6 +115,11 @@ def plan_calibration(band, *, precision=0.005, stars_per_exposure=80, settings=N
     -------
     plan : `CalibrationPlan`
 
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If an argument is of another type or out of range, or the band has no throughput.
+
     Examples
     --------
     >>> from sedflux import get_instrument, plan_calibration
@@ -99,47 +127,56 @@ def plan_calibration(band, *, precision=0.005, stars_per_exposure=80, settings=N
     >>> bool(plan.stars_needed.max() > plan.stars_needed.min() > 0)
     True
     """
-    if not (np.isfinite(precision) and 0 < precision < 1):
-        raise InputError(f"precision is {precision!r}; give a relative error such as 0.005")
-    if stars_per_exposure < 1:
-        raise InputError(f"stars_per_exposure is {stars_per_exposure}; at least one is needed")
-    settings = settings or FieldSettings(outliers=0.0)
+    if not isinstance(band, SlitlessBand):
+        raise InputError(f"band is a {type(band).__name__}; a sedflux.SlitlessBand is needed")
+    precision = positive_number(precision, "precision")
+    if precision >= 1:
+        raise InputError(f"precision is {precision}; give a relative error such as 0.005")
+    stars_per_exposure = whole_number(stars_per_exposure, "stars_per_exposure", least=1)
+    settings = FieldSettings(outliers=0.0) if settings is None else settings
+    if not isinstance(settings, FieldSettings):
+        raise InputError(f"settings is a {type(settings).__name__}; FieldSettings are needed")
     field = Simulator({band.name: band}, settings, library=library, model=model).draw(
-        _CANDIDATES, seed=seed)
+        _SIMULATED_STARS, seed=seed)
     response = fit_response(
         field.counts[band.name], field.seds, band=band, grey_error=settings.grey_error,
-        wavelength_error=settings.wavelength_error * u.AA, names=field.names)
-    wavelength, information = _intervals(response)
-    used = [field.names.index(name) for name in response.problem.name]
-    mean = np.maximum(information.mean(axis=0), 1e-30)
+        wavelength_error=settings.wavelength_error, names=field.names)
+    wavelength, names, information = _information(response)
+    number = len(information)
+    mean = np.maximum(information.mean(axis=0), _MIN_INFORMATION)
+    needed = np.ceil(precision**-2 / mean)
     ordered = -np.sort(-information, axis=0)
     best = (np.cumsum(ordered, axis=0) < precision**-2).sum(axis=0) + 1
-    one = 1.0 / np.sqrt(stars_per_exposure * mean)
-    floor = np.interp(wavelength, response.wavelength, np.sqrt(
-        sum(part.variance for part in response.systematics.values())))
+    one_exposure = 1.0 / np.sqrt(stars_per_exposure * mean)
+    shared = sum(part.variance for part in response.systematics.values())
+    truth = field.truth[[field.names.index(name) for name in names]]
     return CalibrationPlan(
-        precision, wavelength, np.ceil(precision**-2 / mean),
-        np.where(best > len(used), np.ceil(precision**-2 / mean), best), one,
-        np.ceil((one / precision) ** 2), _classes(field.truth[used], information, precision), floor)
+        precision, wavelength, needed, np.where(best > number, needed, best), one_exposure,
+        np.ceil((one_exposure / precision) ** 2), _classes(truth, information, precision),
+        np.interp(wavelength, response.wavelength, np.sqrt(shared)))
 
 
-def _intervals(response):
-    """Information of each star in intervals of 50 Angstrom where the response is good."""
+def _information(response: ResponseCurve) -> tuple[np.ndarray, list[str], np.ndarray]:
+    """Intervals where the response is good, names of the stars, and information (N, n)."""
     problem = response.problem
+    if problem is None:
+        raise InputError("this response was not fitted just now; fit it again")
     low, high = response.wavelength_range
-    edges = np.arange(low, high + 1e-6, 50.0)
+    edges = np.arange(low, high + 1e-6, _INTERVAL)
     if edges.size < 2:
-        raise InputError("the response is good over less than 50 Angstrom; nothing to plan")
-    common = np.square(problem.modes, dtype=float).sum(axis=1)
+        raise InputError(f"the response is good over less than {_INTERVAL:.0f} Angstrom; nothing "
+                         "can be planned: choose brighter stars or longer exposures")
+    common = np.square(problem.factor, dtype=float).sum(axis=1)
     found = []
     for begin, end in pairwise(edges):
         inside = (response.wavelength >= begin) & (response.wavelength < end)
+        # The errors of an SED hardly change over an interval, while photons add up.
         weight = problem.weight[:, inside].sum(axis=1)
-        # Errors of SEDs hardly change over an interval, photons add up.
-        mode = np.sqrt(common[:, None, inside].mean(axis=2, keepdims=True))
-        own = problem.own[:, inside].mean(axis=1, keepdims=True)
-        found.append(star_information(mode, weight[:, None], own, problem.inflation)[:, 0])
-    return 0.5 * (edges[:-1] + edges[1:]), np.stack(found, axis=1)
+        factor = np.sqrt(common[:, None, inside].mean(axis=2, keepdims=True))
+        diagonal = problem.diagonal[:, inside].mean(axis=1, keepdims=True)
+        found.append(star_information(factor, weight[:, None], diagonal,
+                                      problem.inflation)[:, 0])
+    return 0.5 * (edges[:-1] + edges[1:]), list(map(str, problem.name)), np.stack(found, axis=1)
 
 
 def _classes(truth, information, precision):
@@ -155,11 +192,11 @@ def _classes(truth, information, precision):
                           & ((truth["snr"] < clean) == noisy))
                 if inside.sum() < 2:
                     continue
-                mean = np.maximum(information[inside].mean(axis=0), 1e-30)
+                mean = np.maximum(information[inside].mean(axis=0), _MIN_INFORMATION)
                 rows.append({
                     "teff": low, "teff_end": high,
                     "magnitude": f"{'>' if faint else '<'} {bright:.1f}",
                     "snr": f"{'<' if noisy else '>'} {clean:.0f}", "stars": int(inside.sum()),
                     "error": float(np.median(1.0 / np.sqrt(mean))),
-                    "needed": int(np.ceil(np.quantile(precision**-2 / mean, 0.9)))})
+                    "needed": int(np.ceil(np.quantile(precision**-2 / mean, _CLASS_QUANTILE)))})
     return Table(rows)

@@ -1,16 +1,24 @@
-"""Responses and SEDs on disk, and what other packages make of them."""
+"""Files of responses and SEDs, also as read by other packages."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from astropy import units as u
 from astropy.io import fits
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from specutils import Spectrum
 from synphot import SpectralElement
 
-from sedflux import InputError, ResponseCurve, WriteError, read_throughput, register_readers
+from sedflux import (
+    InputError,
+    LowRankCovariance,
+    ResponseCurve,
+    WriteError,
+    read_throughput,
+    register_readers,
+)
 from sedflux.io.sed import read_sed, write_sed
 from sedflux.units import photons_per_flux
 
@@ -70,7 +78,7 @@ def test_synphot_reads_its_own_layout(responses, tmp_path):
                     rtol=1e-6)
 
 
-def test_files_that_are_none_are_told(tmp_path, responses):
+def test_files_that_are_not_responses_are_refused(tmp_path, responses):
     with pytest.raises(InputError, match="does not exist"):
         ResponseCurve.read(tmp_path / "nothing.fits")
     fits.PrimaryHDU().writeto(tmp_path / "other.fits")
@@ -121,9 +129,7 @@ def test_a_published_sensitivity_calibrates(sky, responses, tmp_path):
 
 
 def test_a_file_that_was_cut_is_refused(responses, tmp_path):
-    """A file without its covariance would read as one without errors."""
-    from astropy.io import fits
-
+    """Without its covariance, a response would seem to have no errors."""
     path = tmp_path / "r.fits"
     responses["GV"].write(path)
     whole = path.read_bytes()
@@ -135,23 +141,74 @@ def test_a_file_that_was_cut_is_refused(responses, tmp_path):
             ResponseCurve.read(path)
 
 
-def test_a_file_with_changed_numbers_is_refused(responses, tmp_path):
-    from astropy.io import fits
-
+@pytest.mark.parametrize("name", ["COVARIANCE", "RESPONSE", "ROOT", "STARS"])
+def test_a_file_with_changed_numbers_is_refused(responses, tmp_path, name):
+    """Also where warnings are silenced: astropy only warns of wrong checksums."""
     path = tmp_path / "r.fits"
     responses["GV"].write(path)
     with fits.open(path) as hdus:
-        place = hdus["COVARIANCE"].fileinfo()["datLoc"]
+        place = hdus[name].fileinfo()["datLoc"]
     content = bytearray(path.read_bytes())
     content[place + 5] ^= 4
     path.write_bytes(bytes(content))
-    with pytest.raises(InputError, match="damaged"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(InputError, match=r"damaged \((Checks|Datas)um verification failed"):
+            ResponseCurve.read(path)
+
+
+def test_a_file_without_checksums_is_refused(responses, tmp_path):
+    path = tmp_path / "r.fits"
+    responses["GV"].write(path)
+    path.write_bytes(path.read_bytes().replace(b"CHECKSUM=", b"OLD_SUM =").replace(
+        b"DATASUM =", b"OLD_DATA="))
+    with pytest.raises(InputError, match="has no checksum"):
         ResponseCurve.read(path)
 
 
-def test_a_failing_write_keeps_the_former_file(responses, tmp_path, monkeypatch):
-    from astropy.io import fits
+def test_damaged_files_are_input_errors(responses, tmp_path):
+    """One bit changed, or a file cut anywhere: it is refused, or nothing has changed."""
+    rng = np.random.default_rng(5)
+    response = replace(responses["GV"], stars=None)
+    path = tmp_path / "r.fits"
+    response.write(path)
+    whole = path.read_bytes()
+    for number in range(90):
+        content = bytearray(whole)
+        if number % 3 == 0:
+            content = content[: rng.integers(len(whole))]
+        else:
+            reach = len(whole) if number % 3 == 1 else 20_000
+            content[rng.integers(reach)] ^= 1 << int(rng.integers(8))
+        path.write_bytes(bytes(content))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                back = ResponseCurve.read(path)
+            except InputError:
+                continue
+        assert_array_equal(back.throughput, response.throughput)
+        assert_array_equal(back.total_covariance.factor, response.total_covariance.factor)
+        assert_array_equal(back.root, response.root)
 
+
+def test_a_text_file_with_changed_numbers_is_refused(responses, tmp_path):
+    path = tmp_path / "r.ecsv"
+    response = responses["GU"]
+    small = replace(response, systematics={}, root=None, knots=None, coefficients=None,
+                    covariance=LowRankCovariance(np.zeros(response.wavelength.size),
+                                                 response.covariance.factor[-2:]))
+    small.write(path)
+    assert_array_equal(ResponseCurve.read(path).throughput, small.throughput)
+    lines = path.read_text().splitlines(keepends=True)
+    for changed in (lines[:-5], [*lines[:-5], lines[-5].replace("1", "2", 1), *lines[-4:]],
+                    [*lines[:-1], lines[-1][:20]], [*lines[:12], *lines[14:]]):
+        path.write_text("".join(changed))
+        with pytest.raises(InputError, match="damaged"):
+            ResponseCurve.read(path)
+
+
+def test_a_failing_write_keeps_the_former_file(responses, tmp_path, monkeypatch):
     path = tmp_path / "r.fits"
     responses["GV"].write(path)
     before = path.read_bytes()

@@ -36,10 +36,10 @@ def throughput(wavelength):
         1.0 + 0.05 * np.sin(wavelength / 60.0))
 
 
-def make_sed(flux=FLUX, modes=((0.02,), ("level",)), **meta):
-    """An SED with errors of its level, and of its slope if asked."""
+def make_sed(flux=FLUX, directions=((0.02,), ("level",)), **meta):
+    """An SED with errors of its level, and optionally of its slope."""
     shapes = {"level": np.ones(GRID.size), "slope": np.log(GRID / 5000.0)}
-    factor = np.stack([size * shapes[name] for size, name in zip(*modes, strict=True)])
+    factor = np.stack([size * shapes[name] for size, name in zip(*directions, strict=True)])
     covariance = LowRankCovariance(np.full(GRID.size, 1e-10), factor).scaled(flux)
     return Spectrum(spectral_axis=GRID * u.AA, flux=flux * FLAM,
                     uncertainty=StdDevUncertainty(covariance.sigma * FLAM),
@@ -59,20 +59,20 @@ def counts_of(flux, resolving_power=None, pixels=PIXELS, change=0.0, **options):
     return model.counts(throughput(model.fine) * np.exp(value), flux)
 
 
-def field(rng, size, *, noise=0.02, modes=((0.03, 0.1), ("level", "slope")), change=None,
+def field(rng, size, *, noise=0.02, directions=((0.03, 0.1), ("level", "slope")), change=None,
           resolving_power=None):
-    """Stars whose SEDs err as their covariance says, each on its own pixels."""
+    """Stars with SED errors drawn from their covariance, each on its own pixels."""
     counts, seds = [], []
     for star in range(size):
-        z = rng.standard_normal(len(modes[0]))
+        z = rng.standard_normal(len(directions[0]))
         shapes = {"level": 1.0, "slope": np.log(GRID / 5000.0)}
-        error = sum(a * b * shapes[name] for a, b, name in zip(z, *modes, strict=True))
+        error = sum(a * b * shapes[name] for a, b, name in zip(z, *directions, strict=True))
         pixels = PIXELS + rng.uniform(-5.0, 5.0)
         rate = counts_of(FLUX * np.exp(error), resolving_power, pixels,
                          0.0 if change is None else lambda w, star=star: change(w, star))
         sigma = noise * np.sqrt(rate * rate.mean())
         counts.append(as_counts(rate + sigma * rng.standard_normal(rate.size), sigma, pixels))
-        seds.append(make_sed(modes=modes))
+        seds.append(make_sed(directions=directions))
     return counts, seds
 
 
@@ -91,7 +91,7 @@ def test_noiseless_counts_by_synphot_return_the_throughput():
 
 
 def test_closure_through_a_line_spread_function():
-    """To 1e-4; a fit that forgets the line-spread function is fifty times worse."""
+    """Exact to 1e-4; without the line-spread function the error is fifty times larger."""
     rate = counts_of(FLUX, 200.0)
     response = fit_response([as_counts(rate, 1e-7 * rate)], [make_sed()], area=AREA,
                             resolving_power=200.0)
@@ -102,7 +102,7 @@ def test_closure_through_a_line_spread_function():
 
 
 def test_seds_that_were_broadened_are_not_broadened_twice():
-    """R = 200 SEDs through R = 200: the SED's own resolving power makes the difference."""
+    """SEDs of R = 200 through R = 200: the fit needs the resolving power of the SED."""
     fine = np.geomspace(2500.0, 10500.0, 20000)
     sharp = 1e-14 * (1.0 - 0.5 * np.exp(-0.5 * ((fine - 4861.0) / 12.0) ** 2))
     from sedflux.spectra.resolution import FWHM_PER_SIGMA, lsf_matrix
@@ -119,7 +119,7 @@ def test_seds_that_were_broadened_are_not_broadened_twice():
 
 @pytest.mark.parametrize("resolving_power", [None, 200.0])
 def test_pulls_of_the_response(resolving_power):
-    """Draw SEDs and photon noise: the response errs as its covariance says."""
+    """Errors of responses from random SEDs and photon noise agree with the covariance."""
     rng, pulls, chi2 = np.random.default_rng(11), [], []
     for _ in range(30):
         counts, seds = field(rng, 6, resolving_power=resolving_power)
@@ -132,7 +132,7 @@ def test_pulls_of_the_response(resolving_power):
 
 
 def test_errors_taken_from_noisy_counts_do_not_bias():
-    """S/N 10 a pixel, sigma from the noisy counts: plain weights are 1 % too low."""
+    """S/N 10 a pixel, sigma from the noisy counts: with these as weights the response is 1 % too low."""
     rng = np.random.default_rng(3)
     clean = counts_of(FLUX)
     exposure = 100.0 / np.median(clean)
@@ -140,7 +140,7 @@ def test_errors_taken_from_noisy_counts_do_not_bias():
     for _ in range(20):
         electrons = rng.poisson(clean * exposure)
         counts.append(as_counts(electrons / exposure, np.sqrt(electrons + 1.0) / exposure))
-    response = fit_response(counts, [make_sed(modes=((1e-4,), ("level",)))] * 20, area=AREA)
+    response = fit_response(counts, [make_sed(directions=((1e-4,), ("level",)))] * 20, area=AREA)
     assert abs(error_of(response).mean()) < 0.003
 
 
@@ -155,7 +155,7 @@ def test_more_stars_make_a_smaller_error():
 
 
 def test_outliers_are_found_and_named(rng):
-    counts, seds = field(rng, 20, modes=((0.02,), ("level",)))
+    counts, seds = field(rng, 20, directions=((0.02,), ("level",)))
     clean = fit_response(counts, seds, area=AREA)
     counts[3] = as_counts(1.5 * counts[3].flux.value, counts[3].uncertainty.array,
                           counts[3].spectral_axis.value)
@@ -173,7 +173,7 @@ def test_outliers_are_found_and_named(rng):
     assert np.abs(error_of(naive)).mean() > 2.0 * np.abs(error_of(response)).mean()
 
 
-def test_single_wild_pixels_lose_their_weight():
+def test_single_outlying_pixels_lose_their_weight():
     counts, seds = field(np.random.default_rng(1), 8)
     before = fit_response(counts, seds, area=AREA)
     spoiled = counts[2].flux.value.copy()
@@ -186,7 +186,7 @@ def test_single_wild_pixels_lose_their_weight():
 
 
 def test_field_terms_are_recovered(rng):
-    """Tilts, offsets between detectors and fading, each put in and found."""
+    """Tilts, offsets between detectors and a decline with time are recovered."""
     size = 90
     stars = {"x": rng.uniform(0, 9216.0, size), "y": rng.uniform(0, 9232.0, size),
              "detector": rng.choice(["a", "b", "c"], size), "epoch": rng.uniform(0.0, 1.0, size)}
@@ -222,7 +222,7 @@ def test_field_terms_are_recovered(rng):
         response.evaluate(wavelength, x=1.0, y=1.0, detector="z", epoch=0.0)
 
 
-def test_terms_that_are_not_there_are_found_to_be_none(rng):
+def test_field_terms_without_signal_are_zero(rng):
     size = 40
     stars = {"x": rng.uniform(0, 9216.0, size), "y": rng.uniform(0, 9232.0, size)}
     counts, seds = field(rng, size)
@@ -232,7 +232,7 @@ def test_terms_that_are_not_there_are_found_to_be_none(rng):
     assert abs(corner[0][0] - centre[0][0]) < 4.0 * corner[1].sigma[0]
 
 
-def test_second_order_is_taken_out():
+def test_second_order_is_subtracted():
     pixels = np.arange(7000.0, 9000.0, 10.0)
     order = SecondOrder(np.linspace(3400.0, 4700.0, 20),
                         0.1 * np.hanning(20))
@@ -245,7 +245,7 @@ def test_second_order_is_taken_out():
     assert without.throughput.max() > 0.32
 
 
-def test_forgetting_the_covariance_makes_errors_too_small():
+def test_ignoring_correlations_makes_errors_too_small():
     counts, seds = field(np.random.default_rng(8), 10)
     full = fit_response(counts, seds, area=AREA)
     diagonal = fit_response(counts, seds, area=AREA, covariance="diagonal", robust=False)
@@ -253,22 +253,22 @@ def test_forgetting_the_covariance_makes_errors_too_small():
 
 
 def test_normal_equations_equal_dense_algebra(rng):
-    """Woodbury in batches against inverted matrices."""
-    stars, modes, nodes, knots = 7, 3, 12, 5
+    """The Woodbury identity in batches agrees with inverted matrices."""
+    stars, rank, nodes, knots = 7, 3, 12, 5
     base, smooth = rng.standard_normal((nodes, knots)), rng.standard_normal((nodes, 2))
     terms = rng.standard_normal((stars, 2))
     design = Design(base, smooth, terms)
-    factor = rng.standard_normal((stars, modes, nodes))
-    weight, own = rng.uniform(0.5, 2.0, (2, stars, nodes))
+    factor = rng.standard_normal((stars, rank, nodes))
+    weight, diagonal = rng.uniform(0.5, 2.0, (2, stars, nodes))
     weight[2, 4] = 0.0
     residual = rng.standard_normal((stars, nodes))
     inflation = np.array([1.0, 2.0, 1.0, np.inf, 1.0, 1.0, 3.0])
-    normal, right = normal_equations(design, factor, weight, own, residual, inflation)
+    normal, right = normal_equations(design, factor, weight, diagonal, residual, inflation)
     expected, other = 0.0, 0.0
     for star in np.flatnonzero(np.isfinite(inflation)):
         seen = weight[star] > 0
         phi = np.hstack([base, terms[star, 0] * smooth, terms[star, 1] * smooth])[seen]
-        covariance = np.diag(1.0 / weight[star][seen] + own[star][seen]) + inflation[star] * (
+        covariance = np.diag(1.0 / weight[star][seen] + diagonal[star][seen]) + inflation[star] * (
             factor[star][:, seen].T @ factor[star][:, seen])
         expected = expected + phi.T @ np.linalg.solve(covariance, phi)
         other = other + phi.T @ np.linalg.solve(covariance, residual[star][seen])
@@ -276,7 +276,7 @@ def test_normal_equations_equal_dense_algebra(rng):
     assert_allclose(right, other, rtol=1e-9, atol=1e-9)
 
 
-def test_many_stars_begin_from_few(rng, monkeypatch):
+def test_fits_of_many_stars_start_from_a_fit_of_some(rng, monkeypatch):
     from sedflux.response import iterate as module
 
     monkeypatch.setattr(module, "_FIRST_FIT_STARS", 5)
@@ -358,7 +358,7 @@ def test_stars_that_cannot_be_used_are_listed_and_the_rest_is_fitted(rng):
     assert len(response.stars) == 9
 
 
-def test_two_stars_are_few_but_enough(rng):
+def test_two_stars_are_enough(rng):
     counts, seds = field(rng, 2)
     response = fit_response(counts, seds, area=AREA)
     assert response.effective_stars.max() <= 2.0 + 1e-9
@@ -366,7 +366,7 @@ def test_two_stars_are_few_but_enough(rng):
 
 
 def test_too_few_stars_and_photons_mask(rng):
-    """Where one star of eight reaches, nothing is claimed."""
+    """The response is not good where only one of eight stars has pixels."""
     counts, seds = field(rng, 8)
     short = PIXELS < 5600.0
     counts[1:] = [as_counts(one.flux.value[short], one.uncertainty.array[short],
@@ -383,7 +383,7 @@ def test_bad_input(rng):
     cases = [
         (([good], [sed, sed]), {}, "1 and 2 entries"),
         (([good], [relative]), {}, "none of the 1 stars can be used: 0: its SED is relative"),
-        (([good], [sed]), {"area": 3.0}, "collecting area"),
+        (([good], [sed]), {"area": 3.0}, "area is 3.0; a Quantity"),
         (([Spectrum(spectral_axis=PIXELS * u.AA, flux=good.flux.value * u.Jy)], [sed]), {},
          "electron / s"),
         (([as_counts(np.ones(10), pixels=np.linspace(2000, 2400, 10))], [sed]), {}, "no overlap"),
@@ -404,17 +404,17 @@ def test_bad_input(rng):
             fit_response(*arguments, **({"area": AREA} | change))
 
 
-def test_all_rejected_says_so(rng):
-    """Counts of half of the stars for another area: no star can agree with the others."""
-    counts, seds = field(rng, 6, modes=((0.001,), ("level",)), noise=0.005)
+def test_all_stars_rejected_is_an_error(rng):
+    """Counts of six different collecting areas: no star agrees with another."""
+    counts, seds = field(rng, 6, directions=((0.001,), ("level",)), noise=0.005)
     counts = [as_counts(one.flux.value * factor, one.uncertainty.array, one.spectral_axis.value)
               for one, factor in zip(counts, (0.1, 0.3, 1.0, 3.0, 10.0, 30.0), strict=True)]
     with pytest.raises(InputError, match="stars were rejected"):
         fit_response(counts, seds, area=AREA)
 
 
-def test_errors_that_are_too_small_are_doubted(rng):
-    """Noise three times as large as the counts claim."""
+def test_errors_that_are_too_small_give_a_warning(rng):
+    """Noise three times as large as the uncertainties of the counts."""
     counts, seds = field(rng, 8)
     counts = [as_counts(one.flux.value, one.uncertainty.array / 3.0, one.spectral_axis.value)
               for one in counts]
@@ -441,7 +441,7 @@ def test_the_field_is_evaluated_as_it_was_fitted():
     for place in x:
         rate = counts_of(FLUX, 250.0, change=lambda w, place=place: slope(w, place))
         counts.append(as_counts(rate, 1e-4 * rate))
-    response = fit_response(counts, [make_sed(modes=((1e-4,), ("level",)))] * 20, area=AREA,
+    response = fit_response(counts, [make_sed(directions=((1e-4,), ("level",)))] * 20, area=AREA,
                             resolving_power=250.0, stars={"x": x, "y": np.full(20, 4616.0)},
                             field=FieldTerms(position=1), robust=False)
     wavelength = np.linspace(4300.0, 5900.0, 9)
@@ -458,7 +458,7 @@ def test_without_line_spread_seds_stay_as_they_are():
     assert_allclose(with_it.throughput, without.throughput)
 
 
-def test_more_electrons_than_photons_are_doubted(rng):
+def test_more_electrons_than_photons_give_a_warning(rng):
     counts, seds = field(rng, 4)
     with pytest.warns(SedfluxWarning, match="more electrons than photons"):
         fit_response(counts, seds, area=0.1 * AREA)

@@ -1,4 +1,4 @@
-"""Budget, stars left out, halves, overlaps and plans."""
+"""Error budget, leave-one-out, split halves, overlaps of bands, and plans."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def test_the_budget_adds_up(responses):
         assert (np.asarray(table["photons"])[good] > 0).all()
 
 
-def test_the_budget_knows_its_sources(responses):
+def test_the_budget_has_the_known_origins(responses):
     """SEDs limit the ultraviolet; the anchor and aperture losses are grey, 1 % over root N."""
     table = error_budget(responses["GU"])
     inside = np.asarray(table["good"])
@@ -76,21 +76,21 @@ def test_bands_agree_where_they_overlap(sky, responses):
         overlap_consistency(sky.counts["GU"], sky.counts["GI"], responses["GU"], responses["GI"])
 
 
-def test_a_response_from_a_file_has_no_stars_to_judge(responses, tmp_path):
+def test_quality_needs_the_fit(responses, tmp_path):
     responses["GU"].write(tmp_path / "r.fits")
     with pytest.raises(InputError, match="right after fit_response"):
         error_budget(ResponseCurve.read(tmp_path / "r.fits"))
 
 
-def test_a_plan_foretells_the_error(bands, responses):
+def test_a_plan_predicts_the_error(bands, responses):
     plan = plan_calibration(bands["GV"], precision=0.005, stars_per_exposure=36)
     table = plan.to_table()
-    foretold = np.median(table["one_exposure"])
+    predicted = np.median(table["one_exposure"])
     response = responses["GV"]
     rows = [np.abs(response.wavelength - middle) < 25.0 for middle in plan.wavelength]
     got = np.median([np.sqrt((response.covariance.factor[:, row].mean(axis=1) ** 2).sum())
                      for row in rows])
-    assert foretold == pytest.approx(got, rel=0.35)
+    assert predicted == pytest.approx(got, rel=0.35)
     assert (plan.stars_needed_best <= plan.stars_needed).all()
     assert_allclose(plan.exposures_needed, np.ceil((plan.one_exposure / 0.005) ** 2))
     assert len(plan.classes) > 3
@@ -98,10 +98,36 @@ def test_a_plan_foretells_the_error(bands, responses):
     assert np.median(faint.stars_needed / plan.stars_needed) == pytest.approx(4.0, rel=0.05)
 
 
-def test_plans_that_cannot_be_are_told(bands):
+def test_wrong_arguments_of_a_plan_are_refused(bands):
     with pytest.raises(InputError, match="precision is 0"):
         plan_calibration(bands["GV"], precision=0.0)
     with pytest.raises(InputError, match="no throughput"):
         plan_calibration(get_instrument("csst").bands["GV"])
-    with pytest.raises(InputError, match="at least one"):
-        plan_calibration(bands["GV"], stars_per_exposure=0)
+    for change, message in (({"stars_per_exposure": 0}, "stars_per_exposure is 0"),
+                            ({"stars_per_exposure": 1.5}, "stars_per_exposure is 1.5"),
+                            ({"precision": "small"}, "precision is 'small'"),
+                            ({"precision": 2.0}, "precision is 2.0"),
+                            ({"settings": {"outliers": 0.0}}, "settings is a dict")):
+        with pytest.raises(InputError, match=message):
+            plan_calibration(bands["GV"], **change)
+    with pytest.raises(InputError, match="band is a str"):
+        plan_calibration("GV")
+
+
+def test_ranges_of_overlaps_have_units(sky, responses):
+    pairs = [sky.counts["GU"], sky.counts["GV"], responses["GU"], responses["GV"]]
+    plain, with_unit, given = (
+        overlap_consistency(*pairs, wavelength_range=limits)
+        for limits in ((3990.0, 4020.0), [399.0, 402.0] * u.nm, np.array([3990.0, 4020.0])))
+    for table in (with_unit, given):
+        assert_allclose(table.meta["range"], plain.meta["range"])
+        assert_allclose(table["ratio"], plain["ratio"])
+    for limits in ((4020.0, 3990.0), 4000.0, "GU", (3990.0, 4020.0) * u.s, (np.nan, 4000.0)):
+        with pytest.raises(InputError, match="wavelength_range"):
+            overlap_consistency(*pairs, wavelength_range=limits)
+    with pytest.raises(InputError, match="first and second have 40 and 3"):
+        overlap_consistency(pairs[0], pairs[1][:3], *pairs[2:])
+    with pytest.raises(InputError, match=r"first\[0\] must be"):
+        overlap_consistency(["a"], ["b"], *pairs[2:])
+    with pytest.raises(InputError, match="seed is -1"):
+        split_half(responses["GU"], seed=-1)

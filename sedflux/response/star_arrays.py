@@ -1,0 +1,218 @@
+"""
+All stars of a fit as arrays.
+
+One fine grid serves the forward model of all stars, and the pixels of all stars form one list.
+What is smooth (the spline, the errors of SEDs) is sampled at *nodes*, half a resolution element
+apart, to which the pixels are reduced.  Time and memory grow with the number of stars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from sedflux.response.outliers import Rejection
+from sedflux.response.solve import STARS_AT_A_TIME
+
+__all__ = ["StarArrays"]
+
+
+@dataclass
+class StarArrays:
+    """
+    N usable stars of one band.
+
+    Attributes
+    ----------
+    name : list of str
+        Names of the usable stars.
+    rejected : dict of str to `~sedflux.response.outliers.Rejection`
+        Why the others cannot be used.
+    row : `~numpy.ndarray` of int, shape (N,)
+        Places of the usable stars among those given.
+    area : float
+        Collecting area in cm2.
+    fine : `~numpy.ndarray`, shape (m,)
+        Fine grid of the forward model in Angstrom.
+    blur : sparse matrix, shape (m, m), or None
+        Convolution with the line-spread function on the fine grid.
+    photons : `~numpy.ndarray`, shape (N, m)
+        Photon flux on the fine grid.
+    star : `~numpy.ndarray` of int, shape (p,)
+        Star of each good pixel.
+    pixel : `~numpy.ndarray`, shape (p,)
+        Centres of the good pixels in Angstrom.
+    rate, variance : `~numpy.ndarray`, shape (p,)
+        Count rates and their variances.
+    second : `~numpy.ndarray`, shape (p,)
+        Count rates of the second order.
+    collect : `~scipy.sparse.csr_matrix`, shape (p, m)
+        Integrals over the pixels.
+    nodes : `~numpy.ndarray`, shape (g,)
+        Angstrom, evenly spaced.
+    factor : `~numpy.ndarray`, shape (N, r, g)
+        Relative errors of each SED that are common to the nodes; see
+        `~sedflux.LowRankCovariance`.
+    diagonal : `~numpy.ndarray`, shape (N, g)
+        Relative variance of each SED that is independent from node to node.
+    parts : dict of str to `~numpy.ndarray`, shape (N, g)
+        Directions of the SED errors whose origin is known: ``reddening``, ``anchor``.
+    """
+
+    name: list[str]
+    rejected: Mapping[str, Rejection]
+    row: np.ndarray
+    area: float
+    fine: np.ndarray
+    blur: sparse.csr_matrix | None
+    photons: np.ndarray
+    star: np.ndarray
+    pixel: np.ndarray
+    rate: np.ndarray
+    variance: np.ndarray
+    second: np.ndarray
+    collect: sparse.csr_matrix
+    nodes: np.ndarray
+    factor: np.ndarray
+    diagonal: np.ndarray
+    parts: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.name)
+
+    def take(self, rows: npt.ArrayLike) -> StarArrays:
+        """
+        Some of the stars.
+
+        Parameters
+        ----------
+        rows : array_like of int
+        """
+        chosen = np.arange(len(self))[np.asarray(rows)]
+        place = np.full(len(self), -1)
+        place[chosen] = np.arange(len(chosen))
+        keep = np.flatnonzero(place[self.star] >= 0)
+        keep = keep[np.argsort(place[self.star[keep]], kind="stable")]
+        return StarArrays(
+            [self.name[row] for row in chosen], {}, self.row[chosen], self.area, self.fine,
+            self.blur,
+            self.photons[chosen], place[self.star[keep]], self.pixel[keep], self.rate[keep],
+            self.variance[keep], self.second[keep], self.collect[keep], self.nodes,
+            self.factor[chosen], self.diagonal[chosen],
+            {name: value[chosen] for name, value in self.parts.items()})
+
+    def density(self, throughput: np.ndarray) -> np.ndarray:
+        """
+        Count rate per Angstrom on the fine grid, through the line-spread function.
+
+        Parameters
+        ----------
+        throughput : `~numpy.ndarray`, shape (m,) or (N, m)
+
+        Returns
+        -------
+        density : `~numpy.ndarray`, shape (N, m)
+        """
+        density = np.empty_like(self.photons)
+        throughput = np.broadcast_to(throughput, density.shape)
+        # A few stars at a time fit into the processor's cache, and each star's row stays in
+        # one piece.
+        for begin in range(0, len(density), STARS_AT_A_TIME):
+            rows = slice(begin, begin + STARS_AT_A_TIME)
+            passed = self.area * throughput[rows] * self.photons[rows]
+            density[rows] = passed if self.blur is None else (self.blur @ passed.T).T
+        return density
+
+    def expected(self, density: np.ndarray) -> np.ndarray:
+        """
+        Count rates of the pixels, with the second order.
+
+        Parameters
+        ----------
+        density : `~numpy.ndarray`, shape (N, m)
+            From `density`.
+
+        Returns
+        -------
+        rate : `~numpy.ndarray`, shape (p,)
+        """
+        begin, index, weight = self.collect.indptr, self.collect.indices, self.collect.data
+        terms = weight * density[self._star_of_entry, index]
+        return np.add.reduceat(terms, begin[:-1]) + self.second
+
+    @cached_property
+    def _star_of_entry(self):
+        """Star of every entry of `collect`."""
+        return np.repeat(self.star, np.diff(self.collect.indptr))
+
+    def to_nodes(self, *values: np.ndarray) -> list[np.ndarray]:
+        """
+        Sums of the pixels' values at the nodes; a pixel is shared by its two neighbours.
+
+        Parameters
+        ----------
+        *values : `~numpy.ndarray`, shape (p,)
+
+        Returns
+        -------
+        sums : list of `~numpy.ndarray`, shape (N, g)
+        """
+        size = self.nodes.size
+        left, share = self._neighbours
+        index = self.star * size + left
+        return [(np.bincount(index, value * (1.0 - share), len(self) * size)
+                 + np.bincount(index + 1, value * share, len(self) * size)
+                 ).reshape(len(self), size) for value in values]
+
+    def at_pixels(self, values: np.ndarray) -> np.ndarray:
+        """
+        Interpolate values at the nodes to the pixels.
+
+        Parameters
+        ----------
+        values : `~numpy.ndarray`, shape (N, g)
+
+        Returns
+        -------
+        values : `~numpy.ndarray`, shape (p,)
+        """
+        left, share = self._neighbours
+        return values[self.star, left] * (1.0 - share) + values[self.star, left + 1] * share
+
+    @cached_property
+    def _neighbours(self):
+        """Node below every pixel, and the share of the node above."""
+        left = np.clip(np.searchsorted(self.nodes, self.pixel, side="right") - 1, 0,
+                       self.nodes.size - 2)
+        share = (self.pixel - self.nodes[left]) / (self.nodes[left + 1] - self.nodes[left])
+        return left, np.clip(share, 0.0, 1.0)
+
+    def noise_models(self) -> tuple[np.ndarray, np.ndarray]:
+        """
+        Fit ``variance = a + b rate`` to the pixels of each star: background and photon noise.
+
+        Returns
+        -------
+        a, b : `~numpy.ndarray`, shape (N,)
+            NaN for stars whose variances do not follow the rates.
+        """
+        size, star = len(self), self.star
+        count = np.bincount(star, minlength=size)
+        level = np.maximum(np.bincount(star, np.abs(self.rate), size) / count, 1e-300)
+        x, y = self.rate / level[star], self.variance / level[star] ** 2
+        mean_x, mean_y = (np.bincount(star, value, size) / count for value in (x, y))
+        dx, dy = x - mean_x[star], y - mean_y[star]
+        square = np.bincount(star, dx * dx, size)
+        slope = np.divide(np.bincount(star, dx * dy, size), square, out=np.zeros(size),
+                          where=square > 0)
+        start = mean_y - slope * mean_x
+        scatter = np.sqrt(np.bincount(star, (dy - slope[star] * dx) ** 2, size) / count)
+        fits = ((scatter < 0.05 * mean_y) & (slope >= 0) & (start >= -1e-3 * mean_y)
+                & (count > 8))
+        a = np.where(fits, np.maximum(start, 1e-3 * mean_y) * level**2, np.nan)
+        return a, np.where(fits, slope * level, np.nan)
