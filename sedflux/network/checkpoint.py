@@ -1,23 +1,35 @@
-"""Models on disk: safetensors, with everything worth knowing in the header."""
+"""Models on disk: safetensors files whose header holds configuration and provenance."""
+
+from __future__ import annotations
 
 import json
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+import torch
+from torch import nn
 
-from sedflux.exceptions import WeightsError
-from sedflux.network.architecture import build
+from sedflux.exceptions import ModelError, WeightsError
+from sedflux.network.architecture import ARCHITECTURES, build
 from sedflux.network.config import Config
+from sedflux.network.header import check_metadata
 from sedflux.writing import write_whole
 
 __all__ = ["load_network", "read_metadata", "save_network"]
 
 FORMAT = "sedflux-1"
+#: Tensors that models written before there were references lack.
 _OPTIONAL = ("references", "spacing")
+#: Tensors that are stored in half precision.
 _HALF = ("trunk.", "factor_head.", "references")
+#: Types of numbers that a model file may hold.
+_TYPES = ("F16", "BF16", "F32", "F64")
 
 
-def save_network(path, network, metadata):
+def save_network(path: str | os.PathLike[str], network: nn.Module,
+                 metadata: Mapping[str, Any]) -> None:
     """
     Write a network with its configuration and provenance.
 
@@ -32,7 +44,8 @@ def save_network(path, network, metadata):
     from safetensors.torch import save_file
 
     tensors = {name: _stored(name, value) for name, value in network.state_dict().items()}
-    header = {"format": FORMAT, "config": json.dumps(network.config.to_dict()),
+    config: Any = network.config
+    header = {"format": FORMAT, "config": json.dumps(config.to_dict()),
               "sedflux": json.dumps(metadata)}
     write_whole(path, lambda temporary: save_file(tensors, temporary, metadata=header))
 
@@ -59,7 +72,18 @@ def _open(path):
         ) from error
 
 
-def read_metadata(path):
+def _parsed(header, key, path):
+    """An entry of the header that is JSON."""
+    if key not in header:
+        raise WeightsError(f"model file {str(path)!r} has no {key!r} in its header; fetch it again")
+    try:
+        return json.loads(header[key])
+    except (ValueError, RecursionError) as error:
+        raise WeightsError(f"model file {str(path)!r} is damaged: {key!r} in its header is no "
+                           f"JSON ({error}); fetch it again") from error
+
+
+def read_metadata(path: str | os.PathLike[str]) -> tuple[Config, dict[str, Any]]:
     """
     Header of a model file, without its weights.
 
@@ -67,6 +91,13 @@ def read_metadata(path):
     -------
     config : `~sedflux.network.config.Config`
     metadata : dict
+
+    Raises
+    ------
+    sedflux.exceptions.ModelError
+        If the configuration is one that this sedflux does not know.
+    sedflux.exceptions.WeightsError
+        If the file is missing or damaged, or is no model.
     """
     with _open(path) as stream:
         header = stream.metadata() or {}
@@ -75,10 +106,51 @@ def read_metadata(path):
             f"model file {str(path)!r} has the format {header.get('format')!r}, "
             f"this sedflux reads {FORMAT!r}; it is no sedflux model or of another version"
         )
-    return Config.from_dict(json.loads(header["config"])), json.loads(header["sedflux"])
+    try:
+        config = Config.from_dict(_parsed(header, "config", path))
+    except ModelError as error:
+        raise ModelError(f"model file {str(path)!r} has a configuration that cannot be used: "
+                         f"{error}") from error
+    metadata = _parsed(header, "sedflux", path)
+    check_metadata(metadata, config, path)
+    return config, metadata
 
 
-def load_network(path):
+def _sized_tensors(config):
+    """Shapes of the tensors that fix every size of a configuration."""
+    size, width = config.components, config.width
+    return {
+        "projection.templates": [size, config.pixels],
+        "sed_templates": [config.sed_components, config.samples],
+        "entry.bias": [width],
+        "mean_head.weight": [config.sed_components + config.labels, width],
+        "variance_head.weight": [config.knots + config.labels + config.sed_components, width],
+        "factor_head.weight": [config.rank * config.sed_components, width],
+        **({"references": [config.references, size + 1]} if config.references else {}),
+        **{f"trunk.{index}.first.bias": [width] for index in range(config.blocks)},
+        **{f"convolutions.{index}.first.bias": [channels]
+           for index, channels in enumerate(config.channels)},
+    }
+
+
+def _check_tensors(stream, expected, path):
+    """Compare shapes and types of a file's tensors with those that are expected."""
+    names = set(stream.keys())
+    for name, shape in expected.items():
+        if name not in names:
+            raise WeightsError(f"model file {str(path)!r} does not fit its configuration: it "
+                               f"lacks {name}; fetch it again")
+        part = stream.get_slice(name)
+        if part.get_shape() != shape:
+            raise WeightsError(
+                f"model file {str(path)!r} does not fit its configuration: {name} has the shape "
+                f"{part.get_shape()} instead of {shape}; fetch it again")
+        if part.get_dtype() not in _TYPES:
+            raise WeightsError(f"model file {str(path)!r} is damaged: {name} has the type "
+                               f"{part.get_dtype()}; one of {', '.join(_TYPES)} is needed")
+
+
+def load_network(path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, Any]]:
     """
     Read a network, ready to predict.
 
@@ -89,22 +161,27 @@ def load_network(path):
 
     Raises
     ------
+    sedflux.exceptions.ModelError
+        If the configuration is one that this sedflux does not know.
     sedflux.exceptions.WeightsError
         If the file is missing, damaged or does not fit its configuration.
     """
     config, metadata = read_metadata(path)
-    network = build(config)
     with _open(path) as stream:
-        tensors = {name: stream.get_tensor(name) for name in list(stream.keys())}
-    # Models without references were written before there were any.
-    state = network.state_dict()
-    tensors = {name: state[name] for name in _OPTIONAL} | tensors
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise WeightsError(f"model file {str(path)!r} does not fit its configuration: {error}") \
-            from error
-    if not all(np.isfinite(value.numpy()).all() for value in tensors.values()):
-        raise WeightsError(f"model file {str(path)!r} holds weights that are not finite")
+        if config.arch in ARCHITECTURES:
+            # A wrong size is found before memory is taken for it.
+            _check_tensors(stream, _sized_tensors(config), path)
+        network = build(config)
+        state, names = network.state_dict(), set(stream.keys())
+        if unknown := sorted(names - set(state)):
+            raise WeightsError(f"model file {str(path)!r} does not fit its configuration: it has "
+                               f"the unknown tensors {', '.join(unknown)}; fetch it again")
+        _check_tensors(stream, {name: list(value.shape) for name, value in state.items()
+                                if name in names or name not in _OPTIONAL}, path)
+        tensors = {name: stream.get_tensor(name) for name in names}
+    network.load_state_dict({name: state[name] for name in _OPTIONAL} | tensors)
+    if not all(torch.isfinite(value).all() for value in tensors.values()):
+        raise WeightsError(f"model file {str(path)!r} holds weights that are not finite; "
+                           "fetch it again")
     network.eval().requires_grad_(False)
     return network, metadata

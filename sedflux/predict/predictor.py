@@ -17,7 +17,7 @@ import numpy.typing as npt
 from astropy import units as u
 
 from sedflux.exceptions import InputError
-from sedflux.libraries.labels import unscale_labels
+from sedflux.libraries.labels import LABELS, unscale_labels
 from sedflux.predict.checks import (
     RESOLVING_POWER,
     check_coverage,
@@ -31,7 +31,7 @@ from sedflux.predict.prediction import SEDPrediction
 from sedflux.predict.sigma import calibrated, inflate, with_scatter
 from sedflux.spectra.arrays import SpectrumArrays, fill_gaps, spectrum_arrays
 from sedflux.spectra.continuum import remove_continuum
-from sedflux.spectra.grids import input_grid, optical_mean, rebin_spectra, sed_grid
+from sedflux.spectra.grids import INPUT_PIXELS, input_grid, optical_mean, rebin_spectra, sed_grid
 from sedflux.spectra.normalise import input_basis
 from sedflux.spectra.resolution import degrade_spectra
 from sedflux.spectra.spectrum import from_spectrum
@@ -91,10 +91,14 @@ class Predictor:
     def __init__(self, model: str | os.PathLike[str] | None = None) -> None:
         from sedflux.io.download import file_hash
         from sedflux.network.checkpoint import load_network
+        from sedflux.network.header import require_entries, require_sizes
         from sedflux.predict.models import DEFAULT_MODEL, find_model
 
         path = find_model(model)
         self.network, self.metadata = load_network(path)
+        require_entries(self.metadata, ("calibration", "domain"), path)
+        require_sizes(self.network.config, path, pixels=INPUT_PIXELS, samples=sed_grid().size,
+                      labels=len(LABELS))
         self.name = self.metadata.get("name", DEFAULT_MODEL if model is None else str(model))
         self.sha256 = file_hash(path)
         self._grid = input_grid()

@@ -16,6 +16,7 @@ from sedflux.emulator.principal import kernels_from_lists
 from sedflux.io.download import file_hash
 from sedflux.libraries.library import read_library, split_models
 from sedflux.network.checkpoint import load_network
+from sedflux.network.header import require_entries
 from sedflux.training.empirical import fit_correction
 from sedflux.training.examples import ExampleGenerator
 from sedflux.training.pretrain import Schedule, pretrain
@@ -87,6 +88,7 @@ def finetune(library, miles, stis, photometry, folder, *, start, name="uara.cust
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     network, metadata = load_network(start)
+    require_entries(metadata, ("name", "kernels"), start)
     models, _ = split_models(read_library(library))
     stars = read_stars(miles, stis, photometry)
     if leave_out is not None:
