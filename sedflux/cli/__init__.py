@@ -1,1 +1,1 @@
-"""The command ``sedflux``."""
+"""The command ``sedflux``: one module for each subcommand, in `main` put together."""

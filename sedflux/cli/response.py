@@ -1,156 +1,186 @@
-"""Options of ``sedflux response`` and ``sedflux simulate``."""
+"""The commands ``sedflux response fit`` and ``sedflux response apply``."""
 
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from astropy import units as u
-from astropy.table import Table
+from sedflux.cli.console import one_line
+from sedflux.cli.options import (
+    add_command,
+    check_new_file,
+    given,
+    make_folder,
+    positive_number,
+    say,
+    whole_number,
+)
+from sedflux.exceptions import InputError, SedfluxError
 
-from sedflux.exceptions import InputError
-from sedflux.io.registry import read_spectrum
-from sedflux.response.curve import ResponseCurve
-from sedflux.response.field_terms import FieldTerms
-from sedflux.response.fit import fit_response
-from sedflux.response.options import Options
-from sedflux.response.quality import error_budget
-from sedflux.slitless.instrument import get_instrument, named_bands
+__all__ = ["INSTRUMENT_HELP", "add_parser", "run_apply", "run_fit"]
 
-__all__ = ["add_response_parser", "add_simulate_parser", "run_response", "run_simulate"]
+INSTRUMENT_HELP = "one of sedflux.list_instruments(), such as csst or lookalike"
+#: Endings of spectra that are read from a folder.
+_ENDINGS = (".fits", ".fit", ".fits.gz", ".ecsv", ".txt", ".csv")
+#: Columns of the stars' table that field terms use.
+_COLUMNS = ("x", "y", "detector", "epoch")
 
-_INSTRUMENTS = "one of sedflux.list_instruments(), such as csst or lookalike"
-_SUFFIXES = (".fits", ".fit", ".fits.gz", ".ecsv", ".txt", ".csv")
+_log = logging.getLogger(__name__)
 
 
-def add_response_parser(commands):
-    """Options of ``sedflux response``."""
-    stages = commands.add_parser("response", help="response curves of slitless spectrographs") \
-        .add_subparsers(dest="stage", required=True)
-    fit = stages.add_parser("fit", help="one response from the spectra of many stars")
+def add_parser(commands: Any) -> None:
+    """Add ``sedflux response`` with its two stages."""
+    stages = commands.add_parser(
+        "response", help="fit and apply response curves of slitless spectrographs") \
+        .add_subparsers(dest="stage", metavar="STAGE", required=True)
+    _add_fit(stages)
+    apply = add_command(stages, "apply", run_apply, "calibrate spectra with a response")
+    apply.add_argument("response", help="from sedflux response fit")
+    apply.add_argument("spectra", nargs="+")
+    apply.add_argument("-o", "--output", required=True, metavar="FOLDER")
+    apply.add_argument("--overwrite", action="store_true", help="replace existing files")
+
+
+def _add_fit(stages):
+    fit = add_command(stages, "fit", run_fit, "fit one response to the spectra of many stars")
     fit.add_argument("--spectra", nargs="+", required=True, metavar="FILE",
-                     help="extracted spectra (counts a second and pixel), or folders of them")
+                     help="extracted spectra (counts per second and pixel), or folders of them")
     fit.add_argument("--seds", nargs="+", required=True, metavar="FILE",
-                     help="SEDs on an absolute scale, with the file names of the spectra")
-    fit.add_argument("--instrument", metavar="NAME", help=_INSTRUMENTS)
-    fit.add_argument("--band", help="of the instrument; gives area, range and line spread")
-    fit.add_argument("--area", type=float, metavar="CM2", help="collecting area")
-    fit.add_argument("--resolving-power", type=float, help="of the line-spread function")
-    fit.add_argument("--grey-error", type=float, default=Options.grey_error,
-                     help="scatter of aperture losses, relative (default: %(default)s)")
-    fit.add_argument("--wavelength-error", type=float, default=Options.wavelength_error,
-                     metavar="ANGSTROM",
-                     help="scatter of the wavelength zero points (default: %(default)s)")
+                     help="SEDs in absolute flux, with the file names of the spectra")
+    fit.add_argument("--instrument", metavar="NAME", help=INSTRUMENT_HELP)
+    fit.add_argument("--band", help="of the instrument; gives collecting area, wavelength range "
+                     "and line-spread function")
+    fit.add_argument("--area", type=positive_number, metavar="CM2", help="collecting area")
+    fit.add_argument("--resolving-power", type=positive_number,
+                     help="of the line-spread function")
+    fit.add_argument("--grey-error", type=float, help="relative scatter of the aperture losses")
+    fit.add_argument("--wavelength-error", type=float, metavar="ANGSTROM",
+                     help="scatter of the wavelength zero points")
     fit.add_argument("--stars", metavar="TABLE",
                      help="table with name, x, y, detector, epoch of the stars")
-    fit.add_argument("--position", type=int, default=0, metavar="DEGREE",
-                     help="degree of the polynomial over the field")
-    fit.add_argument("--detector-offsets", action="store_true")
+    fit.add_argument("--position", type=whole_number(0), default=0, metavar="DEGREE",
+                     help="degree of the polynomial in the position on the detector")
+    fit.add_argument("--detector-offsets", action="store_true", help="one offset per detector")
     fit.add_argument("--time", action="store_true", help="a change linear in time")
-    fit.add_argument("--not-robust", action="store_true")
+    fit.add_argument("--not-robust", action="store_true", help="do not reject outliers")
     fit.add_argument("-o", "--output", required=True, metavar="FILE")
     fit.add_argument("--format", choices=("fits", "ecsv", "axe", "synphot"))
     fit.add_argument("--plot", nargs="?", const="", metavar="PNG",
                      help="draw the response and its error budget")
-    apply = stages.add_parser("apply", help="calibrate spectra by a response")
-    apply.add_argument("response", help="from sedflux response fit")
-    apply.add_argument("spectra", nargs="+")
-    apply.add_argument("-o", "--output", required=True, metavar="FOLDER")
+    fit.add_argument("--overwrite", action="store_true", help="replace existing files")
 
 
-def add_simulate_parser(commands):
-    """Options of ``sedflux simulate``."""
-    simulate = commands.add_parser("simulate", help="a field of stars in slitless bands")
-    simulate.add_argument("--instrument", default="lookalike", help=_INSTRUMENTS)
-    simulate.add_argument("--throughput", nargs="+", default=[], metavar="BAND=FILE")
-    simulate.add_argument("--stars", type=int, default=80)
-    simulate.add_argument("--seed", type=int, default=1)
-    simulate.add_argument("--outliers", type=float, default=0.1, help="share of the stars")
-    simulate.add_argument("--exposure", type=float, default=150.0, metavar="SECONDS")
-    simulate.add_argument("--magnitudes", type=float, nargs=2, default=(13.5, 16.5))
-    simulate.add_argument("--snr", type=float, nargs=2, default=(20.0, 80.0),
-                          help="of the R = 2000 spectra")
-    simulate.add_argument("--library", metavar="FITS", help="where stars come from")
-    simulate.add_argument("--model")
-    simulate.add_argument("-o", "--output", required=True, metavar="FOLDER")
-
-
-def _files(paths):
-    """Files by their stems; folders give all spectra in them."""
-    found = {}
+def _files(paths: Sequence[str]) -> dict[str, Path]:
+    """Files by name up to the first dot; of a folder, all spectra in it."""
+    found: dict[str, Path] = {}
     for path in map(Path, paths):
-        inside = sorted(path.iterdir()) if path.is_dir() else [path]
+        inside = [path]
+        if path.is_dir():
+            inside = [file for file in sorted(path.iterdir())
+                      if file.name.lower().endswith(_ENDINGS)]
         for file in inside:
             if not file.exists():
                 raise InputError(f"{str(file)!r} does not exist")
-            if file.name.lower().endswith(_SUFFIXES):
-                stem = file.name.split(".")[0]
-                if stem in found:
-                    raise InputError(f"two files are called {stem!r}: {found[stem]} and {file}")
-                found[stem] = file
+            name = file.name.split(".")[0]
+            if name in found:
+                raise InputError(f"two files are called {name!r}: {found[name]} and {file}")
+            found[name] = file
     return found
 
 
-def run_response(arguments):
-    """
-    Run ``sedflux response fit`` or ``apply``; lines of text.
-    """
-    return (_fit if arguments.stage == "fit" else _apply)(arguments)
+def run_fit(arguments: argparse.Namespace) -> None:
+    """Fit a response, write it and its figure, and print its errors."""
+    from sedflux.response.fit import fit_response
+    from sedflux.response.quality import error_budget
 
-
-def _fit(arguments):
     spectra, seds = _files(arguments.spectra), _files(arguments.seds)
     names = [name for name in spectra if name in seds]
     if not names:
+        first = next(iter(spectra), "NAME")
         raise InputError(f"none of the {len(spectra)} spectra has an SED of the same name among "
-                         f"{len(seds)}; {next(iter(spectra), '-')!r} wants "
-                         f"{next(iter(spectra), '-')}.fits")
-    yield f"{len(names)} stars with spectrum and SED, {len(spectra) - len(names)} without SED"
-    band, area = _band(arguments)
-    field, stars = _field(arguments, names)
-    response = fit_response(
-        [read_spectrum(spectra[name]) for name in names],
-        [read_spectrum(seds[name]) for name in names],
-        area=area, band=band, resolving_power=arguments.resolving_power, names=names, field=field,
-        stars=stars, grey_error=arguments.grey_error,
-        wavelength_error=arguments.wavelength_error, robust=not arguments.not_robust)
+                         f"{len(seds)} files; the SED of {first!r} must be called {first}.fits")
+    figure = _check_outputs(arguments, spectra | seds)
+    say([f"{len(names)} stars with spectrum and SED, {len(spectra) - len(names)} without SED"])
+    options = _fit_options(arguments, names)
+    _log.info("reading %d spectra and SEDs", len(names))
+    counts, absolute = ([_read(files[name]) for name in names] for files in (spectra, seds))
+    response = fit_response(counts, absolute, names=names, **options)
     response.write(arguments.output, format=arguments.format, overwrite=True)
-    yield from _report(response)
-    yield f"wrote {arguments.output}"
-    if arguments.plot is not None:
+    say(_report(response))
+    say([f"wrote {arguments.output}"])
+    if figure is not None:
         from sedflux.plotting import plot_response
 
-        path = arguments.plot or str(Path(arguments.output).with_suffix(".png"))
-        plot_response(path, response, budget=error_budget(response))
-        yield f"wrote {path}"
+        plot_response(figure, response, budget=error_budget(response),
+                      title=arguments.band or Path(arguments.output).stem)
+        say([f"wrote {figure}"])
+
+
+def _read(path):
+    from sedflux.io.registry import read_spectrum
+
+    return read_spectrum(path)
+
+
+def _check_outputs(arguments, inputs):
+    """Check the names of the output files; the path of the figure, None without one."""
+    output, figure = Path(arguments.output), None
+    files = {str(path): path for path in inputs.values()}
+    check_new_file(output, overwrite=arguments.overwrite, inputs=files)
+    if arguments.plot is not None:
+        from sedflux.plotting import check_figure_name
+
+        figure = Path(arguments.plot) if arguments.plot else output.with_suffix(".png")
+        check_figure_name(figure)
+        check_new_file(figure, overwrite=arguments.overwrite, inputs=files)
+    return figure
+
+
+def _fit_options(arguments, names):
+    """Options of `fit_response`; those that the user did not give keep their defaults."""
+    from astropy import units as u
+
+    band, area = _band(arguments), given(arguments, ["area"])
+    field, stars = _field(arguments, names)
+    units = {"area": u.cm**2, "wavelength_error": u.AA}
+    numbers = area | given(arguments, ["grey_error", "wavelength_error", "resolving_power"])
+    return {name: value * units.get(name, 1) for name, value in numbers.items()} | {
+        "band": band, "field": field, "stars": stars, "robust": not arguments.not_robust}
 
 
 def _band(arguments):
-    """Band and collecting area that the user asks for."""
-    area = None if arguments.area is None else arguments.area * u.cm**2
+    """The band that the user asks for, None if no instrument is given."""
+    from sedflux.slitless.instrument import get_instrument
+
     if arguments.instrument is None:
-        return None, area
-    instrument = get_instrument(arguments.instrument)
-    if arguments.band not in instrument.bands:
+        if arguments.band is not None:
+            raise InputError("--band needs --instrument NAME")
+        return None
+    bands = get_instrument(arguments.instrument).bands
+    if arguments.band not in bands:
         raise InputError(f"--band is {arguments.band!r}; {arguments.instrument} has "
-                         f"{', '.join(instrument.bands)}")
-    return instrument.bands[arguments.band], area
+                         f"{', '.join(bands)}")
+    return bands[arguments.band]
 
 
 def _field(arguments, names):
-    """Field terms and what they need to know of the stars."""
+    """Field terms, and the columns of the stars' table that they use."""
     if not (arguments.position or arguments.detector_offsets or arguments.time):
         return None, None
     if arguments.stars is None:
         raise InputError("--position, --detector-offsets and --time need --stars TABLE")
-    table = Table.read(arguments.stars)
-    place = {str(name): row for row, name in enumerate(table["name"])}
-    missing = [name for name in names if name not in place]
-    if missing:
-        raise InputError(f"{arguments.stars} has no star {missing[0]!r}")
-    table = table[[place[name] for name in names]]
-    stars = {name: np.asarray(table[name]) for name in ("x", "y", "detector", "epoch")
-             if name in table.colnames}
-    detectors = tuple(sorted(set(map(str, stars.get("detector", ()))))) \
-        if arguments.detector_offsets else ()
+    import numpy as np
+
+    from sedflux.response.field_terms import FieldTerms
+
+    table = _star_table(arguments.stars, names)
+    stars = {name: np.asarray(table[name]) for name in _COLUMNS if name in table.colnames}
+    detectors = ()
+    if arguments.detector_offsets:
+        detectors = tuple(sorted(set(map(str, stars.get("detector", ())))))
     span = {}
     if arguments.time and "epoch" in stars and np.ptp(stars["epoch"]) > 0:
         span["epochs"] = (float(stars["epoch"].min()), float(stars["epoch"].max()))
@@ -160,45 +190,62 @@ def _field(arguments, names):
                       **span), stars
 
 
-def _report(response):
-    """What a user wants to know at once."""
-    used = response.stars["used"]
+def _star_table(path, names):
+    """Rows of the stars' table in the order of the names."""
+    from astropy.table import Table
+
+    try:
+        table = Table.read(path)
+    except Exception as error:  # readers of astropy raise errors of any type
+        reason = "it does not exist" if not Path(path).exists() else one_line(error)
+        raise InputError(f"--stars is {path!r}, which cannot be read ({reason}); give an ECSV "
+                         "or FITS table") from error
+    if "name" not in table.colnames:
+        raise InputError(f"{path} has no column 'name'; it has {', '.join(table.colnames)}")
+    rows = {str(name): row for row, name in enumerate(table["name"])}
+    missing = [name for name in names if name not in rows]
+    if missing:
+        raise InputError(f"{path} has no star {missing[0]!r}")
+    return table[[rows[name] for name in names]]
+
+
+def _report(response: Any) -> Iterator[str]:
+    """Lines about a response: wavelengths, stars, chi-square, errors, rejected stars."""
+    import numpy as np
+
+    used, inside = response.stars["used"], response.good
     low, high = response.wavelength_range
-    inside = response.good
     yield (f"response good over {low:.0f}-{high:.0f} Angstrom, {int(used.sum())} stars used, "
-           f"chi2 {response.chi2:.0f} for {response.degrees_of_freedom}")
+           f"chi2 {response.chi2:.0f} for {response.degrees_of_freedom} degrees of freedom")
     yield (f"error of ln(response), median: {np.median(response.covariance.sigma[inside]):.4f} "
-           f"statistical, {np.median(response.total_covariance.sigma[inside]):.4f} in all")
+           f"statistical, {np.median(response.total_covariance.sigma[inside]):.4f} total")
     for row in response.stars[~used]:
         yield f"left out {row['name']}: {row['reason']}"
 
 
-def _apply(arguments):
+def run_apply(arguments: argparse.Namespace) -> int:
+    """Calibrate spectra with a response and write them; 1 if some of several fail."""
     from sedflux.io.sed import write_sed
+    from sedflux.response.curve import ResponseCurve
 
     response = ResponseCurve.read(arguments.response)
-    folder = Path(arguments.output)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, path in _files(arguments.spectra).items():
-        calibrated = response.calibrate(read_spectrum(path))
-        write_sed(calibrated, folder / f"{name}.fits", overwrite=True)
-        yield f"wrote {folder / f'{name}.fits'}"
-
-
-def run_simulate(arguments):
-    """
-    Run ``sedflux simulate``; lines of text.
-    """
-    from sedflux.libraries.library import read_library
-    from sedflux.simulate.settings import FieldSettings
-    from sedflux.simulate.simulator import Simulator
-
-    bands, _ = named_bands(arguments.instrument, arguments.throughput)
-    settings = FieldSettings(magnitudes=tuple(arguments.magnitudes), snr=tuple(arguments.snr),
-                             exposure=arguments.exposure, outliers=arguments.outliers)
-    library = read_library(arguments.library) if arguments.library else None
-    field = Simulator(bands, settings, library=library, model=arguments.model).draw(
-        arguments.stars, seed=arguments.seed)
-    field.write(arguments.output)
-    yield (f"wrote {len(field.seds)} stars in {', '.join(bands)} to {arguments.output}: counts/, "
-           "seds/, truth.ecsv, true_seds.fits")
+    files = _files(arguments.spectra)
+    inputs = {str(path): path for path in files.values()}
+    for name in files:
+        check_new_file(Path(arguments.output) / f"{name}.fits", overwrite=arguments.overwrite,
+                       inputs=inputs)
+    folder, failed = make_folder(arguments.output), 0
+    for name, path in files.items():
+        target = folder / f"{name}.fits"
+        try:
+            write_sed(response.calibrate(_read(path)), target, overwrite=True)
+        except (SedfluxError, OSError) as error:
+            if len(files) == 1:
+                raise
+            _log.error("%s: %s", path, one_line(error))
+            failed += 1
+        else:
+            say([f"wrote {target}"])
+    if failed:
+        _log.error("%d of %d spectra failed", failed, len(files))
+    return int(failed > 0)

@@ -1,70 +1,107 @@
-"""The command ``sedflux train``."""
+"""The commands ``sedflux train pretrain``, ``finetune`` and ``calibrate``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from sedflux.cli.options import (
+    add_command,
+    given,
+    make_folder,
+    positive_number,
+    say,
+    whole_number,
+)
+from sedflux.exceptions import InputError
+
+__all__ = ["add_parser", "run_calibrate", "run_finetune", "run_pretrain"]
+
+#: Options of a training run that are passed on if the user gives them.
+_COMMON = ("name", "steps", "seed", "workers", "learning_rate", "prior")
+#: Folds of the real stars, `sedflux.training.stars.FOLDS`.
+_FOLDS = 4
 
 
-
-__all__ = ["add_train_parser", "run_train"]
-
-
-def add_train_parser(train):
-    """Options of ``sedflux train``."""
-    stages = train.add_subparsers(dest="stage", required=True)
-    first = stages.add_parser("pretrain", help="on a synthetic library alone")
+def add_parser(commands: Any) -> None:
+    """Add ``sedflux train`` with its three stages."""
+    stages = commands.add_parser("train", help="train a network") \
+        .add_subparsers(dest="stage", metavar="STAGE", required=True)
+    first = add_command(stages, "pretrain", run_pretrain, "train on a synthetic library alone")
     first.add_argument("library", help="FITS library with MODELS, WAVELENGTH and FLUX")
-    first.add_argument("--convolutions", action="store_true")
-    first.add_argument("--no-shrinkage", action="store_true")
-    first.add_argument("--diagonal-loss", action="store_true")
-    second = stages.add_parser("finetune", help="on a library that real stars correct")
+    _add_run_options(first)
+    first.add_argument("--convolutions", action="store_true",
+                       help="add convolutions, for comparison")
+    first.add_argument("--no-shrinkage", action="store_true",
+                       help="leave out the soft thresholds, for comparison")
+    first.add_argument("--diagonal-loss", action="store_true",
+                       help="train with a diagonal covariance, for comparison")
+    second = add_command(stages, "finetune", run_finetune,
+                         "train on a library that real stars correct")
     second.add_argument("library", help="the library of the pretraining")
-    second.add_argument("miles", help="R = 2000 spectra of stars")
-    second.add_argument("stis", help="HST/STIS SEDs of stars")
-    second.add_argument("photometry", help="magnitudes of stars")
+    _add_star_files(second)
+    _add_run_options(second)
     second.add_argument("--start", required=True, metavar="MODEL", help="the pretrained model")
-    second.add_argument("--leave-out", type=int, metavar="FOLD", help="stars not to be used, 0-3")
-    second.add_argument("--share", type=float, default=1.0, help="share of the stars to use")
-    second.add_argument("--cold", action="store_true", help="begin with new weights")
-    third = stages.add_parser("calibrate", help="sigma, on stars left out")
-    third.add_argument("miles", help="R = 2000 spectra of stars")
-    third.add_argument("stis", help="HST/STIS SEDs of stars")
-    third.add_argument("photometry", help="magnitudes of stars")
+    second.add_argument("--leave-out", type=int, choices=range(_FOLDS), metavar="FOLD",
+                        help=f"fold of stars to leave out, 0-{_FOLDS - 1}")
+    second.add_argument("--share", type=positive_number, help="share of the stars to use")
+    second.add_argument("--cold", action="store_true", help="start from new weights")
+    third = add_command(stages, "calibrate", run_calibrate,
+                        "calibrate sigma on stars that were left out")
+    _add_star_files(third)
     third.add_argument("--model", required=True, help="trained on all stars")
-    third.add_argument("--folds", nargs=4, required=True, metavar="MODEL",
+    third.add_argument("--folds", nargs=_FOLDS, required=True, metavar="MODEL",
                        help="models trained without fold 0, 1, 2, 3 of the stars")
-    third.add_argument("--output", required=True, metavar="FOLDER", help="models go here")
-    for stage, steps, rate in ((first, 20000, 1.5e-3), (second, 6000, 1.5e-3)):
-        stage.add_argument("--output", required=True, metavar="FOLDER",
-                           help="checkpoint, log, figure and model go here; a run is resumed")
-        stage.add_argument("--name", default="uara.custom", help="name of the model, arch.tag")
-        stage.add_argument("--steps", type=int, default=steps)
-        stage.add_argument("--seed", type=int, default=1)
-        stage.add_argument("--workers", type=int, default=1)
-        stage.add_argument("--learning-rate", type=float, default=rate)
-        stage.add_argument("--prior", choices=("flat", "survey"), default="flat",
-                           help="distribution of the stars' labels")
+    third.add_argument("-o", "--output", required=True, metavar="FOLDER", help="for the models")
 
 
-def run_train(arguments):
-    """Run ``sedflux train``."""
-    if arguments.stage == "calibrate":
-        from sedflux.training.calibrate import calibrate_models
+def _add_star_files(parser):
+    parser.add_argument("miles", help="R = 2000 spectra of stars")
+    parser.add_argument("stis", help="HST/STIS SEDs of stars")
+    parser.add_argument("photometry", help="magnitudes of stars")
 
-        for path in calibrate_models(arguments.miles, arguments.stis, arguments.photometry,
-                                     arguments.output, model=arguments.model,
-                                     folds=arguments.folds):
-            print(f"wrote {path}")
-        return
-    common = {name: getattr(arguments, name)
-              for name in ("name", "steps", "seed", "workers", "learning_rate", "prior")}
-    if arguments.stage == "pretrain":
-        from sedflux.training.run import train_on_library
 
-        path = train_on_library(
-            arguments.library, arguments.output, convolutions=arguments.convolutions,
-            shrink=not arguments.no_shrinkage, diagonal=arguments.diagonal_loss, **common)
-    else:
-        from sedflux.training.finetune import finetune
+def _add_run_options(parser):
+    parser.add_argument("-o", "--output", required=True, metavar="FOLDER",
+                        help="for checkpoint, log, figure and model; an interrupted run resumes")
+    parser.add_argument("--name", help="name of the model, arch.tag")
+    parser.add_argument("--steps", type=whole_number(1), help="optimiser steps")
+    parser.add_argument("--seed", type=whole_number(0), help="of the random numbers")
+    parser.add_argument("--workers", type=whole_number(0),
+                        help="processes that make examples; 0 makes them in this one")
+    parser.add_argument("--learning-rate", type=positive_number, help="at its maximum")
+    parser.add_argument("--prior", choices=("flat", "survey"),
+                        help="distribution of the stars' labels")
 
-        path = finetune(
-            arguments.library, arguments.miles, arguments.stis, arguments.photometry,
-            arguments.output, start=arguments.start, leave_out=arguments.leave_out,
-            share=arguments.share, warm=not arguments.cold, **common)
-    print(f"wrote {path}")
+
+def run_pretrain(arguments: argparse.Namespace) -> None:
+    """Train a model on a synthetic library."""
+    from sedflux.training.run import train_on_library
+
+    path = train_on_library(
+        arguments.library, make_folder(arguments.output), convolutions=arguments.convolutions,
+        shrink=not arguments.no_shrinkage, diagonal=arguments.diagonal_loss,
+        **given(arguments, _COMMON))
+    say([f"wrote {path}"])
+
+
+def run_finetune(arguments: argparse.Namespace) -> None:
+    """Train a model on a library that real stars correct."""
+    from sedflux.training.finetune import finetune
+
+    if arguments.share is not None and arguments.share > 1:
+        raise InputError(f"--share is {arguments.share}; 1 or less is allowed")
+    path = finetune(
+        arguments.library, arguments.miles, arguments.stis, arguments.photometry,
+        make_folder(arguments.output), start=arguments.start, warm=not arguments.cold,
+        **given(arguments, (*_COMMON, "leave_out", "share")))
+    say([f"wrote {path}"])
+
+
+def run_calibrate(arguments: argparse.Namespace) -> None:
+    """Calibrate the sigma of a model and of those trained without a fold."""
+    from sedflux.training.calibrate import calibrate_models
+
+    say(f"wrote {path}" for path in calibrate_models(
+        arguments.miles, arguments.stis, arguments.photometry, make_folder(arguments.output),
+        model=arguments.model, folds=arguments.folds))

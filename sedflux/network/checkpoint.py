@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from sedflux.exceptions import ModelError, WeightsError
-from sedflux.network.architecture import ARCHITECTURES, build
+from sedflux.network.architecture import (
+    ARCHITECTURES,
+    UncertaintyAwareResidualAttention,
+    build,
+)
 from sedflux.network.config import Config
 from sedflux.network.header import check_metadata
 from sedflux.writing import write_whole
@@ -28,7 +31,7 @@ _HALF = ("trunk.", "factor_head.", "references")
 _TYPES = ("F16", "BF16", "F32", "F64")
 
 
-def save_network(path: str | os.PathLike[str], network: nn.Module,
+def save_network(path: str | os.PathLike[str], network: UncertaintyAwareResidualAttention,
                  metadata: Mapping[str, Any]) -> None:
     """
     Write a network with its configuration and provenance.
@@ -44,8 +47,7 @@ def save_network(path: str | os.PathLike[str], network: nn.Module,
     from safetensors.torch import save_file
 
     tensors = {name: _stored(name, value) for name, value in network.state_dict().items()}
-    config: Any = network.config
-    header = {"format": FORMAT, "config": json.dumps(config.to_dict()),
+    header = {"format": FORMAT, "config": json.dumps(network.config.to_dict()),
               "sedflux": json.dumps(metadata)}
     write_whole(path, lambda temporary: save_file(tensors, temporary, metadata=header))
 
@@ -150,7 +152,8 @@ def _check_tensors(stream, expected, path):
                                f"{part.get_dtype()}; one of {', '.join(_TYPES)} is needed")
 
 
-def load_network(path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, Any]]:
+def load_network(path: str | os.PathLike[str]
+                 ) -> tuple[UncertaintyAwareResidualAttention, dict[str, Any]]:
     """
     Read a network, ready to predict.
 

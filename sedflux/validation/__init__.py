@@ -1,1 +1,1 @@
-"""Accuracy and speed: definitions, baselines and the commands that print them."""
+"""Accuracy and speed: definitions, baselines, and the studies that ``sedflux validate`` runs."""

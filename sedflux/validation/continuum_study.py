@@ -1,28 +1,42 @@
-"""Which continuum removal: an exact projection, or asymmetric clipping."""
+"""Compare two forms of continuum removal: an exact projection, and asymmetric clipping."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
 
 import numpy as np
 from astropy.table import Table
 
 from sedflux.libraries.inputs import library_inputs
-from sedflux.libraries.library import split_models
+from sedflux.libraries.library import SpectralLibrary, split_models
 from sedflux.spectra.continuum import remove_continuum, smooth_basis
 from sedflux.spectra.grids import input_grid
+from sedflux.spectra.normalise import input_basis
 from sedflux.spectra.reddening import continuum_shapes
 
 __all__ = ["clip_continuum", "continuum_table"]
 
+#: S/N of the spectra that are called noiseless.
+_NOISELESS = 1e3
 
-def clip_continuum(flux, *, degree=8, low=1.0, high=3.0, rounds=10):
+_log = logging.getLogger(__name__)
+
+
+def clip_continuum(flux: np.ndarray, *, degree: int = 8, low: float = 1.0, high: float = 3.0,
+                   rounds: int = 10) -> np.ndarray:
     """
-    The usual alternative: a polynomial through ln(flux), clipped asymmetrically.
+    Remove the continuum by the usual way: a polynomial fit to ln(flux) with asymmetric clipping.
 
     Parameters
     ----------
     flux : `~numpy.ndarray`, shape (N, n)
     degree : int, optional
+        Of the polynomial.
     low, high : float, optional
-        Pixels further below or above than so many standard deviations are dropped.
+        Pixels that lie more than so many standard deviations below or above are dropped.
     rounds : int, optional
+        Number of fits.
 
     Returns
     -------
@@ -44,56 +58,63 @@ def clip_continuum(flux, *, degree=8, low=1.0, high=3.0, rounds=10):
     return normalised
 
 
-def continuum_table(library, *, snrs=(5.0, 10.0, 20.0, 40.0, 80.0), realisations=8, seed=3):
-    """
-    What noise does to the continuum itself, for both forms, on held-out models.
+def _project(flux, snr):
+    """Remove the continuum by projection, with constant noise."""
+    ivar = np.full_like(flux, snr**2) / flux.mean() ** 2
+    return remove_continuum(flux, ivar, input_basis())[0]
 
-    For each star the normalised spectrum is compared with that of the noiseless
-    star by the same form.  A perfect form differs by the pixels' own noise alone; its
-    smooth part (projected on the shapes of the continuum, which pixels' noise
-    hardly reaches) shows bias and scatter that the form adds.
+
+#: Forms of the continuum removal, ``form(flux, snr)``.
+_FORMS = {"projection": _project, "clipping": lambda flux, snr: clip_continuum(flux)}
+
+
+def continuum_table(library: SpectralLibrary, *,
+                    snrs: Sequence[float] = (5.0, 10.0, 20.0, 40.0, 80.0),
+                    realisations: int = 8, seed: int = 3) -> Table:
+    """
+    Effect of noise on the continuum, for both forms, on held-out models.
+
+    The normalised spectrum of each noisy star is compared with that of the noiseless star.
+    With a perfect form they differ by the noise of the pixels alone.  The smooth part of the
+    difference is the error of the continuum: it is projected on polynomials, to which the
+    noise of the pixels adds little.
 
     Parameters
     ----------
     library : `~sedflux.libraries.SpectralLibrary`
     snrs : sequence of float, optional
     realisations : int, optional
+        Of the noise of each star.
     seed : int, optional
 
     Returns
     -------
     table : `~astropy.table.Table`
-        Bias and scatter of the continuum level, in percent, and how much a curve
-        (reddening by E(B-V) = 1) moves the result, rms in percent.
+        Bias and scatter of the continuum level in percent, and the rms change in percent
+        when the input is reddened by E(B-V) = 1.
     """
     test = split_models(library)[1]
     grid = input_grid()
     clean = library_inputs(test, 2000.0, grid)
-    full = smooth_basis(grid.size, shapes=continuum_shapes(grid))
     smooth = smooth_basis(grid.size)
-
-    def project(flux, snr):
-        return remove_continuum(flux, np.full_like(flux, snr**2) / flux.mean() ** 2, full)[0]
-
-    forms = {"projection": project, "clipping": lambda flux, snr: clip_continuum(flux)}
     dust = np.exp(continuum_shapes(grid)[0])
     dust /= dust.mean()
     rows = []
     for snr in snrs:
         rng = np.random.default_rng([seed, int(snr)])
-        for name, form in forms.items():
-            reference = form(clean, 1e3)
-            moved = form(clean * dust, 1e3) - reference
-            shifts = []
+        for name, form in _FORMS.items():
+            reference = form(clean, _NOISELESS)
+            change = form(clean * dust, _NOISELESS) - reference
+            levels = []
             for _ in range(realisations):
                 noisy = clean * (1.0 + rng.standard_normal(clean.shape) / snr)
-                level = (form(noisy, snr) - reference) @ smooth
-                shifts.append(level / np.sqrt(grid.size))
-            shifts = np.stack(shifts)
+                levels.append((form(noisy, snr) - reference) @ smooth / np.sqrt(grid.size))
+            level = np.stack(levels)
             rows.append({
                 "form": name, "snr": snr,
-                "bias": 100.0 * float(np.sqrt((shifts.mean(axis=0) ** 2).sum(axis=1).mean())),
-                "scatter": 100.0 * float(np.sqrt(shifts.var(axis=0).sum(axis=1).mean())),
-                "moved_by_dust": 100.0 * float(np.sqrt((moved**2).mean())),
+                "bias": 100.0 * float(np.sqrt((level.mean(axis=0) ** 2).sum(axis=1).mean())),
+                "scatter": 100.0 * float(np.sqrt(level.var(axis=0).sum(axis=1).mean())),
+                "moved_by_dust": 100.0 * float(np.sqrt((change**2).mean())),
             })
+            _log.info("S/N %g: %s", snr, name)
     return Table(rows)

@@ -1,19 +1,38 @@
-"""Figures of the accuracy, as ``sedflux validate`` draws them."""
+"""Figures of the accuracy of SEDs, as ``sedflux validate`` draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
+from astropy.stats import mad_std
 
-from sedflux.plotting import BAND_COLOR, INK, TRUTH_COLOR, save_figure, subplots
+from sedflux.plotting import (
+    BAND_COLOR,
+    COLORS,
+    FLUX_LABEL,
+    INK,
+    TRUTH_COLOR,
+    WAVELENGTH_LABEL,
+    save_figure,
+    subplots,
+)
 from sedflux.spectra.bands import BANDS, band_rows
 from sedflux.spectra.grids import sed_grid
 
 __all__ = ["plot_error_map", "plot_examples", "plot_histograms", "plot_miles", "plot_stars"]
 
-_COLORS = (INK, TRUTH_COLOR, "#548235", "#7f7f7f")
+#: Dots per inch of the figures in the documentation.
+DPI = 110
+#: Fewest stars with a median and a range.
+_LEAST_STARS = 3
 
 
-def plot_examples(path, cases):
+def plot_examples(path: Path, cases: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndarray]]
+                  ) -> None:
     """
-    Representative spectra: predicted and true SEDs at several S/N.
+    Draw predicted and true SEDs of some stars at several S/N.
 
     Parameters
     ----------
@@ -22,8 +41,7 @@ def plot_examples(path, cases):
         Title, predicted flux (575,), sigma (575,) and truth (575,).
     """
     rows = -(-len(cases) // 3)
-    figure, axes = subplots(rows, 3, figsize=(12, 2.9 * rows), layout="constrained",
-                                   sharex=True, squeeze=False)
+    figure, axes = subplots(rows, 3, figsize=(12, 2.9 * rows), sharex=True, squeeze=False)
     grid = sed_grid()
     for axis, (title, flux, sigma, truth) in zip(axes.flat, cases, strict=False):
         axis.fill_between(grid, flux - 2 * sigma, flux + 2 * sigma, color=BAND_COLOR, lw=0,
@@ -36,15 +54,15 @@ def plot_examples(path, cases):
         axis.axis("off")
     axes[0, 0].legend(frameon=False, fontsize="small")
     for axis in axes[-1]:
-        axis.set_xlabel("wavelength (vacuum Å)")
+        axis.set_xlabel(WAVELENGTH_LABEL)
     for axis in axes[:, 0]:
-        axis.set_ylabel("F$_\\lambda$ / mean(4000-7000 Å)", fontsize="small")
-    save_figure(figure, path, dpi=110)
+        axis.set_ylabel(FLUX_LABEL, fontsize="small")
+    save_figure(figure, path, dpi=DPI)
 
 
-def plot_error_map(path, teff, errors, *, title):
+def plot_error_map(path: Path, teff: np.ndarray, errors: np.ndarray, *, title: str) -> None:
     """
-    Rms error against effective temperature and wavelength.
+    Draw the rms error against effective temperature and wavelength.
 
     Parameters
     ----------
@@ -63,17 +81,17 @@ def plot_error_map(path, teff, errors, *, title):
         inside = (teff >= edges[index]) & (teff < edges[index + 1])
         if inside.any():
             table[index] = np.sqrt(np.nanmean(errors[inside] ** 2, axis=0))
-    figure, axis = subplots(figsize=(9, 4), layout="constrained")
+    figure, axis = subplots(figsize=(9, 4))
     mesh = axis.pcolormesh(grid, 0.5 * (edges[1:] + edges[:-1]), 100 * np.maximum(table, 1e-4),
                            norm=LogNorm(0.2, 30.0), cmap="viridis", shading="nearest")
     figure.colorbar(mesh, ax=axis, label="rms error (%)")
-    axis.set(xlabel="wavelength (vacuum Å)", ylabel="effective temperature (K)", title=title)
-    save_figure(figure, path, dpi=110)
+    axis.set(xlabel=WAVELENGTH_LABEL, ylabel="effective temperature (K)", title=title)
+    save_figure(figure, path, dpi=DPI)
 
 
-def plot_histograms(path, errors, pulls, *, title):
+def plot_histograms(path: Path, errors: np.ndarray, pulls: np.ndarray, *, title: str) -> None:
     """
-    Histograms of errors and pulls in every band, with the unit Gaussian.
+    Draw histograms of errors and pulls in every band, with the standard normal distribution.
 
     Parameters
     ----------
@@ -81,12 +99,12 @@ def plot_histograms(path, errors, pulls, *, title):
     errors, pulls : `~numpy.ndarray`, shape (N, 575)
     title : str
     """
-    figure, axes = subplots(2, len(BANDS), figsize=(12, 5), layout="constrained")
+    figure, axes = subplots(2, len(BANDS), figsize=(12, 5))
     x = np.linspace(-4.0, 4.0, 200)
     for column, (band, inside) in enumerate(band_rows(sed_grid(), BANDS).items()):
         values, standard = errors[:, inside], pulls[:, inside]
         values, standard = values[np.isfinite(values)], standard[np.isfinite(standard)]
-        limit = 4.0 * 1.4826 * np.median(np.abs(values))
+        limit = 4.0 * mad_std(values)
         axes[0, column].hist(100 * values, bins=np.linspace(-100 * limit, 100 * limit, 41),
                              color=BAND_COLOR, density=True)
         axes[0, column].set(title=f"{band} Å", xlabel="error (%)")
@@ -96,13 +114,13 @@ def plot_histograms(path, errors, pulls, *, title):
     for axis in axes.flat:
         axis.set_yticks([])
     figure.suptitle(title)
-    save_figure(figure, path, dpi=110)
+    save_figure(figure, path, dpi=DPI)
 
 
 def _running(axis, values, label, color):
-    """Median and 16-84 % range of errors (N, 575) against wavelength, in percent."""
+    """Draw median and 16-84 % range of errors (N, 575) against wavelength, in percent."""
     grid = sed_grid()
-    known = np.isfinite(values).sum(axis=0) >= 3
+    known = np.isfinite(values).sum(axis=0) >= _LEAST_STARS
     if not known.any():
         return
     low, middle, high = np.nanpercentile(100 * values[:, known], [16, 50, 84], axis=0)
@@ -110,16 +128,9 @@ def _running(axis, values, label, color):
     axis.plot(grid[known], middle, color=color, lw=1.3, label=label)
 
 
-def _legend(*axes):
-    """A legend in the first of some axes that show anything."""
-    for axis in axes[:1]:
-        if axis.get_legend_handles_labels()[0]:
-            axis.legend(frameon=False)
-
-
-def plot_stars(path, cases):
+def plot_stars(path: Path, cases: Mapping[str, np.ndarray]) -> None:
     """
-    Errors on HST/STIS stars against wavelength, models beside each other.
+    Draw the errors on HST/STIS stars against wavelength, for one or more models.
 
     Parameters
     ----------
@@ -127,35 +138,38 @@ def plot_stars(path, cases):
     cases : dict of str to `~numpy.ndarray`, shape (N, 575)
         Predicted / measured - 1 of each star, by model.
     """
-    figure, axis = subplots(figsize=(9, 4), layout="constrained")
-    for (label, values), color in zip(cases.items(), _COLORS, strict=False):
+    figure, axis = subplots(figsize=(9, 4))
+    for (label, values), color in zip(cases.items(), COLORS, strict=False):
         _running(axis, values, label, color)
     axis.axhline(0.0, color="0.4", lw=0.8)
-    axis.set(xlabel="wavelength (vacuum Å)", ylabel="predicted / HST - 1 (%)", ylim=(-30, 40),
+    axis.set(xlabel=WAVELENGTH_LABEL, ylabel="predicted / HST - 1 (%)", ylim=(-30, 40),
              title="median and 16-84 % of HST/STIS stars, E(B-V) fitted")
-    _legend(axis)
-    save_figure(figure, path, dpi=110)
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(frameon=False)
+    save_figure(figure, path, dpi=DPI)
 
 
-def plot_miles(path, cases):
+def plot_miles(path: Path, cases: Mapping[str, Mapping[str, np.ndarray]]) -> None:
     """
-    Errors against MILES's own fluxes, by temperature, models beside each other.
+    Draw the errors against MILES fluxes by temperature, for one or more models.
 
     Parameters
     ----------
     path : path-like
     cases : dict of str to dict
-        By model, of title of the cell to errors (N, 575).
+        Errors (N, 575) by model and cell.
     """
     cells = list(next(iter(cases.values())))
-    figure, axes = subplots(len(cells), 1, figsize=(9, 2.3 * len(cells)),
-                                          sharex=True, layout="constrained", squeeze=False)
+    figure, axes = subplots(len(cells), 1, figsize=(9, 2.3 * len(cells)), sharex=True,
+                            squeeze=False)
     for axis, cell in zip(axes[:, 0], cells, strict=True):
-        for (label, values), color in zip(cases.items(), _COLORS, strict=False):
+        for (label, values), color in zip(cases.items(), COLORS, strict=False):
             _running(axis, values[cell], label, color)
         axis.axhline(0.0, color="0.4", lw=0.8)
         axis.set(xlim=(3600, 7340), ylim=(-20, 20), ylabel="error (%)")
         axis.set_title(cell, fontsize="small")
-    _legend(*(axis for axis in axes[:, 0] if axis.get_legend_handles_labels()[0]))
-    axes[-1, 0].set_xlabel("wavelength (vacuum Å)")
-    save_figure(figure, path, dpi=110)
+    labelled = [axis for axis in axes[:, 0] if axis.get_legend_handles_labels()[0]]
+    if labelled:
+        labelled[0].legend(frameon=False)
+    axes[-1, 0].set_xlabel(WAVELENGTH_LABEL)
+    save_figure(figure, path, dpi=DPI)

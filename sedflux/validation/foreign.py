@@ -1,21 +1,35 @@
-"""Objects of other kinds: how many are flagged, and what becomes of those that are not."""
+"""Objects of other kinds: how many are flagged, and how many of the others are wrong."""
+
+from __future__ import annotations
 
 import numpy as np
 from astropy.table import Table
 
+from sedflux.libraries.library import SpectralLibrary
+from sedflux.predict.prediction import SEDPrediction
+from sedflux.predict.predictor import Predictor
 from sedflux.spectra.bands import BANDS, band_rows
 from sedflux.spectra.grids import sed_grid
+from sedflux.training.left_out import TRUTH_ERROR
 from sedflux.training.stars import MILES_FWHM, miles_inputs, stis_arrays, stis_sed
 
 __all__ = ["foreign_table", "kind_of"]
 
-#: Error of the truth that joins sigma.
-_TRUTH_ERROR = 0.02
+#: A band is wrong if it differs from the truth by more than so many sigma.
+_WRONG = 5.0
+#: Fewer samples than these give no mean of a band.
+_LEAST_SAMPLES = 5
+#: Ranges of effective temperature (K) of MILES stars, by the name of the kind.
+_MILES_KINDS = {"hotter than 15000 K (MILES)": (15000.0, np.inf),
+                "11000-15000 K (MILES)": (11000.0, 15000.0),
+                "cooler than 4000 K (MILES)": (0.0, 4000.0),
+                "ordinary, 4700-5500 K (MILES)": (4700.0, 5500.0),
+                "ordinary, 5500-9750 K (MILES)": (5500.0, 9750.0)}
 
 
-def kind_of(sptype):
+def kind_of(sptype: str) -> str | None:
     """
-    Kind of a STIS object from its spectral type; None for ordinary stars.
+    Kind of an object from its spectral type; None for ordinary stars.
 
     Parameters
     ----------
@@ -42,24 +56,25 @@ def kind_of(sptype):
     return None
 
 
-def _is_wrong(part, truth):
-    """Whether any band's mean differs from the truth by more than five sigma."""
+def _is_wrong(part: SEDPrediction, truth: np.ndarray) -> bool:
+    """Whether the mean of any band differs from the truth by more than five sigma."""
     for inside in band_rows(sed_grid(), BANDS).values():
         known = inside & np.isfinite(truth)
-        if known.sum() < 5:
+        if known.sum() < _LEAST_SAMPLES:
             continue
         weight = part.flux[known] / part.flux[known].sum()
         error = np.log(part.flux[known].sum() / truth[known].sum())
         factor = part.factor[:, known] @ weight
-        sigma = np.sqrt(factor @ factor + weight**2 @ part.diagonal[known] + _TRUTH_ERROR**2)
-        if abs(error) > 5.0 * sigma:
+        sigma = np.sqrt(factor @ factor + weight**2 @ part.diagonal[known]
+                        + TRUTH_ERROR["NGSL"] ** 2)
+        if abs(error) > _WRONG * sigma:
             return True
     return False
 
 
-def foreign_table(predictor, stis, miles):
+def foreign_table(predictor: Predictor, stis: SpectralLibrary, miles: SpectralLibrary) -> Table:
     """
-    Share of objects of every kind that get a flag.
+    Fraction of objects of every kind that are flagged.
 
     Parameters
     ----------
@@ -69,23 +84,18 @@ def foreign_table(predictor, stis, miles):
     Returns
     -------
     table : `~astropy.table.Table`
-        One row a kind; ``wrong`` counts objects without a flag of which a band is wrong by more
-        than five sigma, where HST has measured them.
+        One row per kind; ``wrong`` counts the objects that have no flag, but a band that
+        differs from the HST flux by more than five sigma.
     """
     kinds = [kind_of(str(value).strip()) for value in stis.table["SPTYPE"]]
-    found = {}
+    found: dict[str, list[tuple[bool, bool]]] = {}
     for row in (row for row, kind in enumerate(kinds) if kind):
         wavelength, flux, ivar, mask, power = stis_arrays(stis, row)
         part = predictor.predict(wavelength, flux, ivar, mask=mask, resolving_power=power)
         wrong = not part.flags and _is_wrong(part, stis_sed(stis, row))
         found.setdefault(f"{kinds[row]} (STIS)", []).append((bool(part.flags), wrong))
     teff = np.asarray(miles.table["TEFF"], float)
-    cells = {"hotter than 15000 K (MILES)": (15000.0, np.inf),
-             "11000-15000 K (MILES)": (11000.0, 15000.0),
-             "cooler than 4000 K (MILES)": (0.0, 4000.0),
-             "ordinary, 4700-5500 K (MILES)": (4700.0, 5500.0),
-             "ordinary, 5500-9750 K (MILES)": (5500.0, 9750.0)}
-    for kind, (low, high) in cells.items():
+    for kind, (low, high) in _MILES_KINDS.items():
         rows = np.flatnonzero((teff >= low) & (teff < high))
         if not rows.size:
             continue

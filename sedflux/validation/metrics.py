@@ -1,8 +1,11 @@
-"""Definitions of error, bias, pull and coverage that every table uses."""
+"""Definitions of error, bias, pull and coverage that all tables use."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+from astropy.stats import mad_std
 
 __all__ = ["Score", "score"]
 
@@ -10,25 +13,26 @@ __all__ = ["Score", "score"]
 @dataclass(frozen=True)
 class Score:
     """
-    Errors in one cell.
+    Errors of the predictions in one cell.
 
     Attributes
     ----------
     error : float
         Rms over stars and wavelengths of predicted / true - 1.
     bias : float
-        Its median.
+        Median of predicted / true - 1.
     scatter : float
-        1.4826 times its median absolute deviation.
+        Its standard deviation, from the median absolute deviation.
     pull : float
         Standard deviation of (predicted - true) / sigma.
     coverage68, coverage95 : float
-        Shares of truths within 1 and 2 sigma.
+        Fractions of the truths within 1 and 2 sigma.
     band_error : float
         Rms error of the band's mean flux.
     band_pull : float
-        Standard deviation of its pulls, with the full covariance.
+        Rms of its pulls, with the full covariance.
     stars : int
+        Stars with a known truth in the band.
     """
 
     error: float
@@ -42,18 +46,21 @@ class Score:
     stars: int
 
 
-def score(flux, diagonal, factor, truth, inside):
+def score(flux: np.ndarray, diagonal: np.ndarray, factor: np.ndarray, truth: np.ndarray,
+          inside: np.ndarray) -> Score:
     """
     Score predictions in one band.
 
     Parameters
     ----------
     flux, truth : `~numpy.ndarray`, shape (N, n)
-        Predicted and true flux; truth may be NaN where unknown.
+        Predicted and true flux; the truth is NaN where it is unknown.
     diagonal : `~numpy.ndarray`, shape (N, n)
-        Of the covariance of ln(flux).
+        Diagonal of the covariance of ln(flux).
     factor : `~numpy.ndarray`, shape (N, r, n)
+        Low-rank factor of the covariance of ln(flux).
     inside : `~numpy.ndarray` of bool, shape (n,)
+        Samples in the band.
 
     Returns
     -------
@@ -77,7 +84,7 @@ def score(flux, diagonal, factor, truth, inside):
     return Score(
         error=float(np.sqrt(np.mean(values**2))),
         bias=float(np.median(values)),
-        scatter=float(1.4826 * np.median(np.abs(values - np.median(values)))),
+        scatter=float(mad_std(values)),
         pull=float(np.sqrt(np.mean((pulls - pulls.mean()) ** 2))),
         coverage68=float(np.mean(np.abs(pulls) < 1.0)),
         coverage95=float(np.mean(np.abs(pulls) < 2.0)),

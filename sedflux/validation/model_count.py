@@ -1,10 +1,17 @@
 """How many models the emulator needs: errors of the label fit against their number."""
 
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
 import numpy as np
 from astropy.table import Table
 
+from sedflux.emulator.gaussian_process import Kernel
 from sedflux.emulator.labelfit import LabelFit
 from sedflux.libraries.inputs import library_inputs, library_seds
+from sedflux.libraries.library import SpectralLibrary
 from sedflux.spectra.bands import BANDS, band_rows
 from sedflux.spectra.continuum import remove_continuum
 from sedflux.spectra.grids import input_grid, sed_grid
@@ -13,14 +20,17 @@ from sedflux.validation.synthetic import noisy_inputs, split_targets
 
 __all__ = ["model_count_table"]
 
-#: Models without which there is no emulator.
-_FEWEST = 45
+#: Fewest models that make an emulator, which groups its first 40 principal components.
+_LEAST_MODELS = 45
+
+_log = logging.getLogger(__name__)
 
 
-def model_count_table(library, kernels, *, shares=(0.4, 0.7, 1.0), snr=80.0, seed=23,
-                      progress=None):
+def model_count_table(library: SpectralLibrary, kernels: tuple[Kernel, ...], *,
+                      shares: Sequence[float] = (0.4, 0.7, 1.0), snr: float = 80.0,
+                      seed: int = 23) -> Table:
     """
-    Errors on held-out models from emulators of ever more of the others.
+    Errors on held-out models with emulators of some and all of the training models.
 
     At high S/N the emulator, not the noise, limits the label fit, and with it the network.
 
@@ -30,18 +40,16 @@ def model_count_table(library, kernels, *, shares=(0.4, 0.7, 1.0), snr=80.0, see
         The whole synthetic library.
     kernels : tuple of `~sedflux.emulator.gaussian_process.Kernel`
     shares : sequence of float, optional
-        Shares of the training models.
+        Fractions of the training models.
     snr : float, optional
     seed : int, optional
-    progress : callable, optional
-        Called with a line of text now and then.
 
     Returns
     -------
     table : `~astropy.table.Table`
-        One row a share and band: error, and its ratio to the bound of the whole library.
+        One row per fraction and band: error, and its ratio to the Fisher bound of the whole
+        library.
     """
-    say = progress or (lambda text: None)
     training, test = split_targets(library)
     clean, truth = library_inputs(test, 2000.0, input_grid()), library_seds(test)
     rng = np.random.default_rng(seed)
@@ -53,12 +61,12 @@ def model_count_table(library, kernels, *, shares=(0.4, 0.7, 1.0), snr=80.0, see
     rows = []
     for share in shares:
         used = training.take(chance < share)
-        if len(used) < _FEWEST:
+        if len(used) < _LEAST_MODELS:
             continue
         fitter = LabelFit(used, kernels)
         found = np.stack([fitter.fit(values, ivar).log_sed
                           for values, ivar in zip(normalised, weight, strict=True)])
-        say(f"{len(used)} models")
+        _log.info("%d models", len(used))
         for band, inside in band_rows(sed_grid(), BANDS).items():
             error = np.sqrt(np.mean((np.exp(found - truth)[:, inside] - 1.0) ** 2))
             rows.append({"models": len(used), "snr": snr, "band": band, "error": float(error),

@@ -1,27 +1,34 @@
-"""The commands of ``sedflux validate --response``: responses against their truth."""
+"""The studies of ``sedflux validate --response`` and ``sedflux benchmark --response``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from astropy.table import Table
 
 from sedflux.libraries.library import read_library, split_models
 from sedflux.predict.predictor import Predictor
 from sedflux.simulate.settings import FieldSettings
 from sedflux.simulate.simulator import Simulator
-from sedflux.slitless.instrument import get_instrument, named_bands
+from sedflux.slitless.instrument import SlitlessBand, get_instrument, named_bands
 from sedflux.training.stars import read_stars
 from sedflux.validation import response_figures as figures
-from sedflux.validation.response import (
-    closure,
-    field_study,
-    real_star_study,
-    resolution_study,
-    scaling,
-)
-from sedflux.validation.run import write_table
+from sedflux.validation.response_closure import closure, resolution_study
+from sedflux.validation.response_fields import field_study, scaling
+from sedflux.validation.response_stars import real_star_study, summarise_real_stars
+from sedflux.validation.tables import write_table, write_tables
 
-__all__ = ["bands_of", "closures", "fields", "real_stars", "speed"]
+__all__ = ["bands_of", "closures", "fields", "measure_scaling", "real_stars"]
+
+PathLike = str | os.PathLike[str]
+Bands = Mapping[str, SlitlessBand]
 
 
-def bands_of(instrument, throughputs):
+def bands_of(instrument: str, throughputs: Sequence[str]) -> dict[str, SlitlessBand]:
     """
-    Bands of an instrument that have a throughput; those that are named, if any is.
+    Bands of an instrument that have a throughput, or the named ones if there are any.
 
     Parameters
     ----------
@@ -33,51 +40,59 @@ def bands_of(instrument, throughputs):
     return {name: bands[name] for name in named} or bands
 
 
-def closures(bands, folder, *, library=None, model=None, say):
+def closures(bands: Bands, folder: Path, *, library: PathLike | None = None,
+             model: str | None = None) -> dict[Path, Table]:
     """
-    Noiseless closure, ``closure.ecsv`` and figure; with a library of models, also what the
-    resolving power of SEDs does, ``resolution.ecsv``.
+    Closure without noise: ``closure.ecsv`` and a figure.
+
+    With a library of models also the effect of the resolving power: ``resolution.ecsv``.
     """
     table, curves = closure(Predictor(model), bands)
-    write_table(table, folder / "closure.ecsv", say, digits=6)
     figures.plot_closure(folder / "closure.png", curves)
+    written = write_tables(folder, {"closure": table}, digits=6)
     if library is not None:
         _, test = split_models(read_library(library))
-        write_table(resolution_study(test, bands), folder / "resolution.ecsv", say)
+        written |= write_tables(folder, {"resolution": resolution_study(test, bands)})
+    return written
 
 
-def fields(bands, folder, *, library=None, model=None, realisations=200, size=80, say):
+def fields(bands: Bands, folder: Path, *, library: PathLike | None = None,
+           model: str | None = None, realisations: int = 200, size: int = 80
+           ) -> dict[Path, Table]:
     """
     Errors and pulls over simulated fields: ``fields.ecsv``, ``field_intervals.ecsv``, a figure.
 
-    Stars are held-out models of a library, each as often, or the model's own reference
-    stars, as a survey sees them.
+    Stars are held-out models of a library, with equal probability, or the reference stars of
+    the model, with the probability of a survey.
     """
+    models = None
     if library is not None:
-        _, library = split_models(read_library(library))
-    prior = "survey" if library is None else "flat"
-    simulator = Simulator(bands, FieldSettings(prior=prior), library=library, model=model)
-    summary, detail = field_study(simulator, size=size, realisations=realisations, say=say)
-    write_table(summary, folder / "fields.ecsv", say)
-    detail.write(folder / "field_intervals.ecsv", overwrite=True)
+        _, models = split_models(read_library(library))
+    prior = "survey" if models is None else "flat"
+    simulator = Simulator(bands, FieldSettings(prior=prior), library=models, model=model)
+    summary, detail = field_study(simulator, size=size, realisations=realisations)
+    write_table(detail, folder / "field_intervals.ecsv")
     figures.plot_fields(folder / "fields.png", detail)
+    return write_tables(folder, {"fields": summary})
 
 
-def real_stars(stis, miles, photometry, bands, folder, *, models=(), compare=None, say):
+def real_stars(stis: PathLike, miles: PathLike, photometry: PathLike, bands: Bands, folder: Path,
+               *, models: Sequence[str] = (), compare: str | None = None) -> dict[Path, Table]:
     """
-    Responses from real stars, ``real_response.ecsv`` and figure, by one or two models.
+    Responses from real stars by one or two models.
+
+    Writes ``real_response.ecsv``, ``real_response_bands.ecsv`` and a figure.
     """
     sets = {"left out" if len(models) > 1 else Predictor(next(iter(models), None)).name:
             [Predictor(model) for model in models] or [Predictor()]}
     if compare:
         sets[compare] = [Predictor(compare)]
     detail = real_star_study(sets, read_library(miles), read_stars(miles, stis, photometry), bands)
-    detail.write(folder / "real_response.ecsv", overwrite=True)
-    write_table(figures.summarise_real(detail), folder / "real_response_bands.ecsv", say)
-    figures.plot_real(folder / "real_response.png", detail)
+    write_table(detail, folder / "real_response.ecsv")
+    figures.plot_real_stars(folder / "real_response.png", detail)
+    return write_tables(folder, {"real_response_bands": summarise_real_stars(detail)})
 
 
-def speed(sizes, *, say):
-    """Time and memory against the number of stars, on the imitation of CSST."""
-    simulator = Simulator(get_instrument("lookalike").bands, FieldSettings())
-    return scaling(simulator, sizes, say=say)
+def measure_scaling(sizes: Sequence[int]) -> Table:
+    """Time and memory against the number of stars, for the bands of ``lookalike``."""
+    return scaling(Simulator(get_instrument("lookalike").bands, FieldSettings()), sizes)

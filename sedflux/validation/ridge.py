@@ -1,5 +1,7 @@
 """Baseline: ridge regression from principal components of the normalised input."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +12,7 @@ __all__ = ["RidgeBaseline", "fit_ridge"]
 @dataclass(frozen=True)
 class RidgeBaseline:
     """
-    Linear map from components of the input to ln(SED), one for a noise level.
+    Linear map from principal components of the input to ln(SED), at one noise level.
 
     Attributes
     ----------
@@ -18,9 +20,9 @@ class RidgeBaseline:
     coefficients : `~numpy.ndarray`, shape (k + 1, 575)
         The last row is the intercept.
     variance : `~numpy.ndarray`, shape (575,)
-        Of the residuals in training.
+        Of the residuals in training, without the common part.
     factor : `~numpy.ndarray`, shape (r, 575)
-        Their leading common part.
+        Common part of the residuals: their leading principal components.
     """
 
     mean: np.ndarray
@@ -29,13 +31,14 @@ class RidgeBaseline:
     variance: np.ndarray
     factor: np.ndarray
 
-    def predict(self, normalised):
+    def predict(self, normalised: np.ndarray) -> np.ndarray:
         """ln(SED) of spectra (N, 2430), shape (N, 575)."""
         scores = (normalised - self.mean) @ self.components.T
         return scores @ self.coefficients[:-1] + self.coefficients[-1]
 
 
-def fit_ridge(normalised, log_sed, *, components=60, penalty=1e-3, rank=10):
+def fit_ridge(normalised: np.ndarray, log_sed: np.ndarray, *, components: int = 60,
+              penalty: float = 1e-3, rank: int = 10) -> RidgeBaseline:
     """
     Fit the baseline to training examples of one noise level.
 
@@ -44,7 +47,7 @@ def fit_ridge(normalised, log_sed, *, components=60, penalty=1e-3, rank=10):
     normalised : `~numpy.ndarray`, shape (N, 2430)
     log_sed : `~numpy.ndarray`, shape (N, 575)
     components : int, optional
-        Principal components kept.
+        Principal components to keep.
     penalty : float, optional
         Ridge penalty, relative to the mean variance of the components.
     rank : int, optional

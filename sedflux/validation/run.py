@@ -1,12 +1,18 @@
-"""The commands of ``sedflux validate``: tables on paper and on disk, and figures."""
+"""The studies of ``sedflux validate``: each writes its tables and figures, and returns tables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
-from astropy.table import vstack
+from astropy.table import Table, vstack
 
 from sedflux.emulator.principal import kernels_from_lists
 from sedflux.libraries.library import read_library, split_models
 from sedflux.predict.predictor import Predictor
-from sedflux.training.left_out import fit_reddening, predict_left_out
+from sedflux.training.left_out import predict_left_out
 from sedflux.training.stars import read_passbands, read_stars
 from sedflux.validation import figures
 from sedflux.validation.continuum_study import continuum_table
@@ -14,49 +20,37 @@ from sedflux.validation.foreign import foreign_table
 from sedflux.validation.model_count import model_count_table
 from sedflux.validation.star_count import star_count_table
 from sedflux.validation.stars import (
-    TEFF_CELLS,
     both_miles_tables,
     color_table,
+    miles_errors,
     miles_table,
     star_table,
+    stis_errors,
 )
 from sedflux.validation.synthetic import synthetic_cases, synthetic_cells, synthetic_table
+from sedflux.validation.tables import write_tables
 
-__all__ = ["continuum", "foreign", "model_count", "star_count", "stars", "synthetic",
-           "write_table"]
+__all__ = ["continuum", "foreign", "model_count", "star_count", "stars", "synthetic"]
 
-#: S/N to which noise is added for the cells of real stars.
+#: S/N of the spectra for the cells of real stars.
 _CELL_SNRS = (10.0, 20.0, 40.0, 80.0)
-#: S/N of the map and the histograms.
+#: S/N of the examples that are drawn, and their temperatures (K).
+_EXAMPLE_SNRS, _EXAMPLE_TEFFS = (20.0, 40.0, 80.0), (5200.0, 6000.0, 8000.0)
+#: S/N of the map and the histograms, one of those of the examples.
 _FIGURE_SNR = 20.0
 
+PathLike = str | os.PathLike[str]
 
-def write_table(table, path, say, *, digits=4):
+
+def _kernels(model):
+    """Kernels of the emulator that a model was trained with."""
+    return kernels_from_lists(Predictor(model).metadata["kernels"])
+
+
+def synthetic(library: PathLike, folder: Path, *, model: str | None = None, realisations: int = 4,
+              baselines: bool = True) -> dict[Path, Table]:
     """
-    Write a table as ECSV and for documents, and say it, rounded.
-
-    Parameters
-    ----------
-    table : `~astropy.table.Table`
-    path : `~pathlib.Path`
-        Ends in ``.ecsv``; the other file in ``.rst``.
-    say : callable
-        Gets lines of text.
-    digits : int, optional
-    """
-    for column in table.itercols():
-        if column.dtype.kind == "f":
-            column.info.format = f".{digits}f"
-    table.write(path, format="ascii.ecsv", overwrite=True)
-    table.write(path.with_suffix(".rst"), format="ascii.rst", overwrite=True)
-    for line in table.pformat(max_lines=-1, max_width=-1):
-        say(line)
-    say(f"wrote {path}")
-
-
-def synthetic(library, folder, *, model=None, realisations=4, baselines=True, say):
-    """
-    Table of the accuracy on held-out models, ``synthetic.ecsv``, and its figures.
+    Accuracy on held-out models: ``synthetic.ecsv``, ``synthetic_cells.ecsv`` and figures.
 
     Parameters
     ----------
@@ -64,20 +58,23 @@ def synthetic(library, folder, *, model=None, realisations=4, baselines=True, sa
     folder : `~pathlib.Path`
     model : str, optional
     realisations : int, optional
+        Noise realisations of each model.
     baselines : bool, optional
-    say : callable
-        Gets lines of text.
+        Score the baselines too.
+
+    Returns
+    -------
+    tables : dict of `~pathlib.Path` to `~astropy.table.Table`
     """
-    predictor, library = Predictor(model), read_library(library)
-    kernels = kernels_from_lists(predictor.metadata["kernels"])
-    table = synthetic_table(library, predictor, kernels, realisations=realisations,
-                            baselines=baselines, progress=say)
-    write_table(table, folder / "synthetic.ecsv", say)
-    write_table(synthetic_cells(library, predictor, realisations=realisations),
-                folder / "synthetic_cells.ecsv", say)
-    cases = {snr: synthetic_cases(library, predictor, snr) for snr in (20.0, 40.0, 80.0)}
+    predictor, models = Predictor(model), read_library(library)
+    written = write_tables(folder, {
+        "synthetic": synthetic_table(
+            models, predictor, kernels_from_lists(predictor.metadata["kernels"]),
+            realisations=realisations, baselines=baselines),
+        "synthetic_cells": synthetic_cells(models, predictor, realisations=realisations)})
+    cases = {snr: synthetic_cases(models, predictor, snr) for snr in _EXAMPLE_SNRS}
     teff, prediction, truth = cases[_FIGURE_SNR]
-    order = [int(np.argmin(np.abs(teff - value))) for value in (5200.0, 6000.0, 8000.0)]
+    order = [int(np.argmin(np.abs(teff - value))) for value in _EXAMPLE_TEFFS]
     figures.plot_examples(folder / "synthetic_examples.png", [
         (f"{teff[row]:.0f} K, S/N {snr:.0f}", part.flux[row], part.sigma[row], truth[row])
         for snr, (_, part, _) in cases.items() for row in order])
@@ -86,20 +83,23 @@ def synthetic(library, folder, *, model=None, realisations=4, baselines=True, sa
     figures.plot_error_map(folder / "synthetic_map.png", teff, errors, title=title)
     figures.plot_histograms(folder / "synthetic_histograms.png", errors,
                             (prediction.flux - truth) / prediction.sigma, title=title)
+    return written
 
 
 def _left_out_models(models):
-    """Predictors and the name under which they appear."""
+    """Predictors, and their name in the tables."""
     predictors = [Predictor(model) for model in models] or [Predictor()]
     return predictors[0].name if len(predictors) == 1 else "left out", predictors
 
 
-def stars(stis, miles, photometry, folder, *, models=(), compare=None, snr=None, say):
+def stars(stis: PathLike, miles: PathLike, photometry: PathLike, folder: Path, *,
+          models: Sequence[str] = (), compare: str | None = None, snr: float | None = None
+          ) -> dict[Path, Table]:
     """
-    Tables and figures of the accuracy on real stars.
+    Accuracy on real stars.
 
-    Writes ``stars.ecsv``, ``each_star.ecsv``, ``colors.ecsv``, ``miles.ecsv``, ``star_cells.ecsv``,
-    ``stars.png`` and ``miles.png``.
+    Writes ``stars.ecsv``, ``each_star.ecsv``, ``colors.ecsv``, ``miles.ecsv``,
+    ``star_cells.ecsv``, ``stars.png`` and ``miles.png``.
 
     Parameters
     ----------
@@ -108,14 +108,17 @@ def stars(stis, miles, photometry, folder, *, models=(), compare=None, snr=None,
     models : sequence of str, optional
         One model, or one for every fold of stars, trained without it.
     compare : str, optional
-        A model to stand beside them, such as the pretrained one.
+        Another model in the same tables, such as the pretrained one.
     snr : float, optional
-        Add noise to the spectra for this S/N a pixel.
-    say : callable
+        Add noise to the spectra for this S/N per pixel.
+
+    Returns
+    -------
+    tables : dict of `~pathlib.Path` to `~astropy.table.Table`
     """
     real, library = read_stars(miles, stis, photometry), read_library(miles)
     passbands = read_passbands(photometry)
-    found = {"stars": [], "each_star": [], "colors": [], "miles": []}
+    found: dict[str, list[Table]] = {"stars": [], "each_star": [], "colors": [], "miles": []}
     by_wavelength, by_cell = {}, {}
     sets = [_left_out_models(models)] + ([_left_out_models([compare])] if compare else [])
     for label, predictors in sets:
@@ -125,17 +128,15 @@ def stars(stis, miles, photometry, folder, *, models=(), compare=None, snr=None,
         for parts, part in zip(found.values(), tables, strict=True):
             part.add_column([label] * len(part), name="model", index=0)
             parts.append(part)
-        by_wavelength[label], by_cell[label] = _errors(left_out)
-    for name, parts in found.items():
-        write_table(vstack(parts), folder / f"{name}.ecsv", say)
-    write_table(_star_cells(sets[0][1], library, real),
-                folder / "star_cells.ecsv", say)
+        by_wavelength[label], by_cell[label] = stis_errors(left_out), miles_errors(left_out)
     figures.plot_stars(folder / "stars.png", by_wavelength)
     figures.plot_miles(folder / "miles.png", by_cell)
+    return write_tables(folder, {name: vstack(parts) for name, parts in found.items()}
+                        | {"star_cells": _star_cells(sets[0][1], library, real)})
 
 
 def _star_cells(predictors, library, real):
-    """Pulls against MILES, dust fitted, by band, temperature and S/N of the spectra."""
+    """Pulls against MILES, with dust fitted, by band, temperature and S/N of the spectra."""
     parts = []
     for snr in _CELL_SNRS:
         part = miles_table(predict_left_out(predictors, library, real, snr=snr), dereddened=False)
@@ -145,79 +146,77 @@ def _star_cells(predictors, library, real):
     return vstack(parts)
 
 
-def _errors(left_out):
-    """Errors against HST with dust fitted, and against MILES by temperature."""
-    real = left_out.stars
-    known = left_out.take(np.isfinite(real.stis_sed).any(axis=1))
-    truth = np.exp(known.stars.stis_sed)
-    errors = np.stack([part.reddened(fit_reddening(part, row, 0.02)).flux / row - 1.0
-                       for part, row in zip(known.predictions, truth, strict=True)])
-    every = left_out.stack("flux") / np.exp(real.miles_sed) - 1.0
-    teff = real.labels[:, 0]
-    return errors, {f"MILES, {low:.0f}-{high:.0f} K": every[(teff >= low) & (teff < high)]
-                    for low, high in TEFF_CELLS[:-1]}
-
-
-def foreign(stis, miles, folder, *, model=None, say):
+def foreign(stis: PathLike, miles: PathLike, folder: Path, *, model: str | None = None
+            ) -> dict[Path, Table]:
     """
-    Table of flags on objects of other kinds and on ordinary stars, ``foreign.ecsv``.
+    Flags on objects of other kinds and on ordinary stars: ``foreign.ecsv``.
 
     Parameters
     ----------
     stis, miles : path-like
     folder : `~pathlib.Path`
     model : str, optional
-    say : callable
+
+    Returns
+    -------
+    tables : dict of `~pathlib.Path` to `~astropy.table.Table`
     """
-    predictor = Predictor(model)
-    write_table(foreign_table(predictor, read_library(stis), read_library(miles)),
-           folder / "foreign.ecsv", say)
+    return write_tables(folder, {"foreign": foreign_table(
+        Predictor(model), read_library(stis), read_library(miles))})
 
 
-def star_count(library, stis, miles, photometry, folder, *, model=None, say):
+def star_count(library: PathLike, stis: PathLike, miles: PathLike, photometry: PathLike,
+               folder: Path, *, model: str | None = None) -> dict[Path, Table]:
     """
-    Table of errors against the number of real stars, ``star_count.ecsv``.
+    Errors against the number of real stars: ``star_count.ecsv``.
 
     Parameters
     ----------
     library, stis, miles, photometry : path-like
     folder : `~pathlib.Path`
     model : str, optional
-        Whose kernels are used.
-    say : callable
+        Whose emulator kernels are used.
+
+    Returns
+    -------
+    tables : dict of `~pathlib.Path` to `~astropy.table.Table`
     """
     training, _ = split_models(read_library(library))
-    table = star_count_table(
-        training, kernels_from_lists(Predictor(model).metadata["kernels"]),
-        read_stars(miles, stis, photometry), read_passbands(photometry), progress=say)
-    write_table(table, folder / "star_count.ecsv", say)
+    return write_tables(folder, {"star_count": star_count_table(
+        training, _kernels(model), read_stars(miles, stis, photometry),
+        read_passbands(photometry))})
 
 
-def model_count(library, folder, *, model=None, say):
+def model_count(library: PathLike, folder: Path, *, model: str | None = None) -> dict[Path, Table]:
     """
-    Table of errors against the number of models, ``model_count.ecsv``.
+    Errors against the number of models: ``model_count.ecsv``.
 
     Parameters
     ----------
     library : path-like
     folder : `~pathlib.Path`
     model : str, optional
-        Whose kernels are used.
-    say : callable
+        Whose emulator kernels are used.
+
+    Returns
+    -------
+    tables : dict of `~pathlib.Path` to `~astropy.table.Table`
     """
-    kernels = kernels_from_lists(Predictor(model).metadata["kernels"])
-    write_table(model_count_table(read_library(library), kernels, progress=say),
-           folder / "model_count.ecsv", say)
+    return write_tables(folder, {"model_count": model_count_table(
+        read_library(library), _kernels(model))})
 
 
-def continuum(library, folder, *, say):
+def continuum(library: PathLike, folder: Path) -> dict[Path, Table]:
     """
-    Table that compares forms of the continuum removal, ``continuum.ecsv``.
+    Comparison of two forms of the continuum removal: ``continuum.ecsv``.
 
     Parameters
     ----------
     library : path-like
     folder : `~pathlib.Path`
-    say : callable
+
+    Returns
+    -------
+    tables : dict of `~pathlib.Path` to `~astropy.table.Table`
     """
-    write_table(continuum_table(read_library(library)), folder / "continuum.ecsv", say)
+    return write_tables(folder, {"continuum": continuum_table(read_library(library))})

@@ -1,29 +1,39 @@
-"""Spectra a second, from plain arrays to flux and covariance."""
+"""Spectra per second, from plain arrays to flux and covariance."""
 
+from __future__ import annotations
+
+import logging
 import time
+from collections.abc import Sequence
 
 import numpy as np
+from astropy.table import Table
 
 from sedflux.demo import demo_arrays
 
 __all__ = ["benchmark"]
 
+_log = logging.getLogger(__name__)
 
-def benchmark(model=None, batches=(1, 64, 4096), *, seconds=3.0):
+
+def benchmark(model: str | None = None, batches: Sequence[int] = (1, 64, 4096), *,
+              seconds: float = 3.0) -> Table:
     """
-    Time the whole prediction: normalise, rebin, network, covariance.
+    Time the whole prediction: normalisation, rebinning, network, covariance.
 
     Parameters
     ----------
     model : str, optional
     batches : sequence of int, optional
-        Numbers of spectra that are given at once.
+        Numbers of spectra that are predicted at once.
     seconds : float, optional
         Least time of each measurement.
 
-    Yields
-    ------
-    line : str
+    Returns
+    -------
+    table : `~astropy.table.Table`
+        One row per batch: ``batch``, ``rate`` (spectra per second).  ``meta`` holds
+        ``threads`` and ``start``: seconds to load the model and predict one spectrum.
     """
     import torch
 
@@ -32,13 +42,13 @@ def benchmark(model=None, batches=(1, 64, 4096), *, seconds=3.0):
     begin = time.perf_counter()
     predictor = Predictor(model)
     wavelength, flux = demo_arrays()
-    # The demo star on LAMOST's own pixels, which is what millions of spectra come on.
+    # The demo star on LAMOST pixels.
     grid = 10 ** np.arange(3.5911, 3.8513, 1e-4)
     flux = np.interp(grid, wavelength, flux)
     predictor.predict(grid, flux, (50.0 / flux) ** 2)
-    yield (f"threads {torch.get_num_threads()}; model loaded and first spectrum predicted in "
-           f"{time.perf_counter() - begin:.2f} s")
+    start = time.perf_counter() - begin
     rng = np.random.default_rng(0)
+    rows = []
     for size in batches:
         noisy = flux * (1.0 + 0.02 * rng.standard_normal((size, grid.size)))
         ivar = np.broadcast_to((50.0 / flux) ** 2, noisy.shape)
@@ -46,5 +56,6 @@ def benchmark(model=None, batches=(1, 64, 4096), *, seconds=3.0):
         while rounds == 0 or time.perf_counter() - begin < seconds:
             covariances = predictor.predict(grid, noisy, ivar).covariance
             rounds += len(covariances) // size
-        rate = rounds * size / (time.perf_counter() - begin)
-        yield f"batch {size:6d}: {rate:8.1f} spectra/s"
+        rows.append({"batch": size, "rate": rounds * size / (time.perf_counter() - begin)})
+        _log.info("batch of %d spectra: %.1f spectra/s", size, rows[-1]["rate"])
+    return Table(rows, meta={"threads": torch.get_num_threads(), "start": start})

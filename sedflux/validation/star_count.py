@@ -1,28 +1,40 @@
-"""How many real stars the correction needs: errors on a fold left out, against their number."""
+"""How many real stars the correction needs: errors on a left-out fold against their number."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from astropy.stats import mad_std
 from astropy.table import Table
 
+from sedflux.emulator.gaussian_process import Kernel
 from sedflux.emulator.labelfit import LabelFit
+from sedflux.libraries.library import SpectralLibrary
 from sedflux.spectra.bands import band_rows
 from sedflux.spectra.grids import sed_grid
 from sedflux.training.empirical import fit_correction
-from sedflux.training.stars import MILES_POWER
-from sedflux.validation.stars import MILES_BANDS
+from sedflux.training.stars import MILES_POWER, RealStars
+from sedflux.validation.cells import MILES_BANDS, TEFF_RANGE
 
 __all__ = ["star_count_table"]
 
-#: S/N a pixel at which the label fit takes real lines: their discrepancy is 1 %.
+#: S/N per pixel that the label fit assumes: lines of real stars differ from models by 1 %.
 _SNR = 80.0
 
+_log = logging.getLogger(__name__)
 
-def star_count_table(library, kernels, stars, passbands, *, shares=(0.0, 0.1, 0.3, 1.0), fold=0,
-                     teff=(5000.0, 9750.0), seed=1, progress=None):
+
+def star_count_table(library: SpectralLibrary, kernels: tuple[Kernel, ...], stars: RealStars,
+                     passbands: Mapping[str, tuple[np.ndarray, np.ndarray]], *,
+                     shares: Sequence[float] = (0.0, 0.1, 0.3, 1.0), fold: int = 0,
+                     teff: tuple[float, float] = TEFF_RANGE, seed: int = 1) -> Table:
     """
-    Errors against MILES fluxes of a fold, from corrections by ever more of the other stars.
+    Errors against MILES fluxes of one fold, when some or all of the other stars correct the models.
 
-    The label fit through the corrected emulator stands for the network: it needs no
-    training, so that the corrections alone differ.
+    The label fit with the corrected emulator replaces the network: it needs no training, so
+    that only the correction changes.
 
     Parameters
     ----------
@@ -31,21 +43,20 @@ def star_count_table(library, kernels, stars, passbands, *, shares=(0.0, 0.1, 0.
     kernels : tuple of `~sedflux.emulator.gaussian_process.Kernel`
     stars : `~sedflux.training.stars.RealStars`
     passbands : dict
+        From `sedflux.training.stars.read_passbands`.
     shares : sequence of float, optional
-        Shares of the stars outside the fold; 0 leaves the models as they are.
+        Fractions of the stars outside the fold; 0 leaves the models as they are.
     fold : int, optional
         Stars on which the errors are measured.
     teff : tuple of float, optional
+        Range of effective temperature (K) of these stars.
     seed : int, optional
-    progress : callable, optional
-        Called with a line of text now and then.
 
     Returns
     -------
     table : `~astropy.table.Table`
-        One row a share and band: stars used, bias, scatter.
+        One row per fraction and band: number of stars, bias, scatter.
     """
-    say = progress or (lambda text: None)
     others = stars.take(stars.fold != fold)
     inside = (stars.fold == fold) & (stars.source == "MILES")
     test = stars.take(inside & (stars.labels[:, 0] > teff[0]) & (stars.labels[:, 0] < teff[1]))
@@ -60,10 +71,10 @@ def star_count_table(library, kernels, stars, passbands, *, shares=(0.0, 0.1, 0.
         found = [fitter.fit(values, np.where(weight > 0, _SNR**2, 0.0)).log_sed
                  for values, weight in zip(test.normalised, test.ivar, strict=True)]
         errors = np.exp(np.stack(found) - test.miles_sed) - 1.0
-        say(f"{len(used)} stars")
+        _log.info("%d stars", len(used))
         for band, samples in band_rows(sed_grid(), MILES_BANDS).items():
             values = errors[:, samples]
-            middle = np.nanmedian(values)
-            rows.append({"stars": len(used), "band": band, "tested": len(test), "bias": middle,
-                         "scatter": 1.4826 * np.nanmedian(np.abs(values - middle))})
+            rows.append({"stars": len(used), "band": band, "tested": len(test),
+                         "bias": np.nanmedian(values),
+                         "scatter": mad_std(values, ignore_nan=True)})
     return Table(rows)

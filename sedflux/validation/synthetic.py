@@ -1,13 +1,21 @@
-"""Accuracy on real syntheses kept out of the training, beside the Fisher bound."""
+"""Accuracy on synthetic spectra that were held out of the training, and the Fisher bound."""
 
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from astropy.table import Table
 
+from sedflux.emulator.gaussian_process import Kernel
 from sedflux.emulator.labelfit import LabelFit
 from sedflux.libraries.inputs import library_inputs, library_seds
-from sedflux.libraries.library import split_models
+from sedflux.libraries.library import SpectralLibrary, split_models
+from sedflux.predict.prediction import SEDPrediction
+from sedflux.predict.predictor import Predictor
 from sedflux.spectra.bands import BANDS, SLITLESS_BANDS, band_rows
 from sedflux.spectra.continuum import remove_continuum
 from sedflux.spectra.grids import input_grid, sed_grid
@@ -15,30 +23,36 @@ from sedflux.spectra.normalise import input_basis
 from sedflux.spectra.reddening import extinction_curve
 from sedflux.training.augment import Observing, observe, random_curves
 from sedflux.training.examples import ExampleGenerator
+from sedflux.validation.cells import TEFF_EDGES, TEFF_RANGE
 from sedflux.validation.metrics import score
 from sedflux.validation.ridge import fit_ridge
 
-__all__ = ["noisy_inputs", "split_targets", "synthetic_cases", "synthetic_cells",
+__all__ = ["Baselines", "noisy_inputs", "split_targets", "synthetic_cases", "synthetic_cells",
            "synthetic_table"]
 
-#: Edges of the cells in effective temperature (K).
-_TEFF_EDGES = (4500.0, 5500.0, 6500.0, 8000.0, 10250.0)
-
+#: Training examples of the ridge regression, at each S/N.
 _RIDGE_EXAMPLES = 6000
-#: Effective temperatures to which the targets refer.
-TEFF_RANGE = (5000.0, 9750.0)
+#: S/N of the templates, which have no noise.
+_TEMPLATE_SNR = 100.0
+#: Variance of ln(flux) that two nearest templates may not fall below.
+_LEAST_VARIANCE = 1e-6
+#: Fewest spectra of a cell.
+_LEAST_SPECTRA = 30
+
+_log = logging.getLogger(__name__)
 
 
-def split_targets(library):
-    """Training models, and the held-out ones to which the targets refer."""
+def split_targets(library: SpectralLibrary) -> tuple[SpectralLibrary, SpectralLibrary]:
+    """Training models, and the held-out models to which the targets refer."""
     training, test = split_models(library)
     teff = test.labels[:, 0]
     return training, test.take((teff > TEFF_RANGE[0]) & (teff < TEFF_RANGE[1]))
 
 
-def noisy_inputs(flux, snr, rng):
+def noisy_inputs(flux: np.ndarray, snr: float, rng: np.random.Generator
+                 ) -> tuple[np.ndarray, np.ndarray]:
     """
-    White noise of constant S/N a pixel, and an unknown smooth curve.
+    Add white noise of constant S/N per pixel, and multiply by a random smooth curve.
 
     Parameters
     ----------
@@ -55,47 +69,66 @@ def noisy_inputs(flux, snr, rng):
     return noisy * curve, (snr / (flux * curve)) ** 2
 
 
-def _network(predictor, flux, ivar):
-    prediction = predictor.predict(input_grid(), flux, ivar)
-    return np.log(prediction.flux), prediction.diagonal, prediction.factor
-
-
-def _labelfit(fitter, flux, ivar):
-    normalised, weight = remove_continuum(flux, ivar, input_basis())
-    results = [fitter.fit(y, w) for y, w in zip(normalised, weight, strict=True)]
-    return (np.stack([r.log_sed for r in results]), np.stack([r.diagonal for r in results]),
-            np.stack([r.factor for r in results]))
-
-
-def _ridge(engine, snr, flux, ivar, seed):
-    rng = np.random.default_rng([seed, 99])
-    stars, log_sed, _ = engine.stars(_RIDGE_EXAMPLES, rng)
-    size = len(stars)
-    clean = observe(stars, Observing(np.full(size, 2000.0), np.zeros(size), np.zeros(size)))
-    training, _ = remove_continuum(*noisy_inputs(clean, snr, rng), engine.continuum,
-                                   tolerance=1e-5)
-    baseline = fit_ridge(training, log_sed)
-    normalised, _ = remove_continuum(flux, ivar, engine.continuum)
-    return (baseline.predict(normalised), np.tile(baseline.variance, (len(flux), 1)),
-            np.tile(baseline.factor, (len(flux), 1, 1)))
-
-
-def _templates(training, flux, ivar):
-    """The SED of the model whose normalised spectrum is nearest by chi-square."""
-    normalised, weight = remove_continuum(flux, ivar, input_basis())
-    models, _ = remove_continuum(library_inputs(training, 2000.0, input_grid()),
-                                 np.full((len(training), flux.shape[1]), 1e4), input_basis())
-    chi2 = weight @ (models**2).T - 2.0 * (weight * normalised) @ models.T
-    log_sed = library_seds(training)
-    order = np.argsort(chi2, axis=1)[:, :2]
-    # Two neighbours differ by as much as a template errs.
-    spread = (log_sed[order[:, 0]] - log_sed[order[:, 1]]) ** 2 + 1e-6
-    return log_sed[order[:, 0]], spread, np.zeros((len(flux), 1, log_sed.shape[1]))
-
-
-def synthetic_cases(library, predictor, snr, *, seed=17):
+@dataclass(frozen=True)
+class Baselines:
     """
-    Predictions of all held-out models, whatever their temperature, with one noise each.
+    Other methods on the same spectra as the network.
+
+    Each method returns ln(SED) (N, 575), diagonal (N, 575) and factor (N, r, 575) of its
+    covariance.
+
+    Attributes
+    ----------
+    training : `~sedflux.libraries.SpectralLibrary`
+        Models that the methods may use.
+    fitter : `~sedflux.emulator.labelfit.LabelFit`
+    engine : `~sedflux.training.examples.ExampleGenerator`
+        Makes the examples for the ridge regression.
+    """
+
+    training: SpectralLibrary
+    fitter: LabelFit
+    engine: ExampleGenerator
+
+    def label_fit(self, flux: np.ndarray, ivar: np.ndarray) -> tuple[np.ndarray, ...]:
+        """SEDs of the labels that fit each spectrum best, through the emulator."""
+        normalised, weight = remove_continuum(flux, ivar, input_basis())
+        results = [self.fitter.fit(y, w) for y, w in zip(normalised, weight, strict=True)]
+        return (np.stack([r.log_sed for r in results]), np.stack([r.diagonal for r in results]),
+                np.stack([r.factor for r in results]))
+
+    def ridge(self, flux: np.ndarray, ivar: np.ndarray, *, snr: float, seed: int
+              ) -> tuple[np.ndarray, ...]:
+        """Ridge regression, trained on examples with the noise of the spectra."""
+        rng = np.random.default_rng([seed, 99])
+        stars, log_sed, _ = self.engine.stars(_RIDGE_EXAMPLES, rng)
+        size = len(stars)
+        clean = observe(stars, Observing(np.full(size, 2000.0), np.zeros(size), np.zeros(size)))
+        training, _ = remove_continuum(*noisy_inputs(clean, snr, rng), self.engine.continuum,
+                                       tolerance=1e-5)
+        baseline = fit_ridge(training, log_sed)
+        normalised, _ = remove_continuum(flux, ivar, self.engine.continuum)
+        return (baseline.predict(normalised), np.tile(baseline.variance, (len(flux), 1)),
+                np.tile(baseline.factor, (len(flux), 1, 1)))
+
+    def nearest_template(self, flux: np.ndarray, ivar: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The SED of the model whose normalised spectrum is nearest by chi-square."""
+        normalised, weight = remove_continuum(flux, ivar, input_basis())
+        templates = library_inputs(self.training, 2000.0, input_grid())
+        models, _ = remove_continuum(templates, np.full(templates.shape, _TEMPLATE_SNR**2),
+                                     input_basis())
+        chi2 = weight @ (models**2).T - 2.0 * (weight * normalised) @ models.T
+        log_sed = library_seds(self.training)
+        order = np.argsort(chi2, axis=1)[:, :2]
+        # The difference of the two nearest templates stands for the error.
+        variance = (log_sed[order[:, 0]] - log_sed[order[:, 1]]) ** 2 + _LEAST_VARIANCE
+        return log_sed[order[:, 0]], variance, np.zeros((len(flux), 1, log_sed.shape[1]))
+
+
+def synthetic_cases(library: SpectralLibrary, predictor: Predictor, snr: float, *, seed: int = 17
+                    ) -> tuple[np.ndarray, SEDPrediction, np.ndarray]:
+    """
+    Predictions of all held-out models of any temperature, with one noise realisation each.
 
     Parameters
     ----------
@@ -116,16 +149,18 @@ def synthetic_cases(library, predictor, snr, *, seed=17):
 
 
 def _predict_noisy(predictor, clean, snr, seed):
-    """Predictions from noisy copies of spectra on the input grid."""
+    """Predictions from spectra on the input grid, with noise."""
     flux, ivar = noisy_inputs(clean, snr, np.random.default_rng([seed, int(snr)]))
     return predictor.predict(input_grid(), flux, ivar)
 
 
-def synthetic_cells(library, predictor, *, snrs=(10.0, 20.0, 40.0, 80.0), realisations=4, seed=23):
+def synthetic_cells(library: SpectralLibrary, predictor: Predictor, *,
+                    snrs: Sequence[float] = (10.0, 20.0, 40.0, 80.0), realisations: int = 4,
+                    seed: int = 23) -> Table:
     """
     Pulls and coverage of a network on held-out models, by band, temperature and S/N.
 
-    Of spectra without flags.
+    Only spectra without flags are used: sigma of the others is inflated on purpose.
 
     Parameters
     ----------
@@ -139,7 +174,7 @@ def synthetic_cells(library, predictor, *, snrs=(10.0, 20.0, 40.0, 80.0), realis
     Returns
     -------
     table : `~astropy.table.Table`
-        One row a cell of 30 spectra or more.
+        One row per cell of 30 spectra or more.
     """
     bands, rows = band_rows(sed_grid(), BANDS), []
     _, test = split_models(library)
@@ -151,11 +186,10 @@ def synthetic_cells(library, predictor, *, snrs=(10.0, 20.0, 40.0, 80.0), realis
                  for number in range(realisations)]
         flux, diagonal, factor = (np.concatenate([getattr(part, name) for part in parts])
                                   for name in ("flux", "diagonal", "factor"))
-        # Sigma of flagged spectra was widened on purpose.
         plain = np.array([not flags for part in parts for flags in part.flags])
-        for low, high in pairwise(_TEFF_EDGES):
+        for low, high in pairwise(TEFF_EDGES):
             cell = plain & (teff >= low) & (teff < high)
-            if cell.sum() < 30:
+            if cell.sum() < _LEAST_SPECTRA:
                 continue
             for band, inside in bands.items():
                 result = score(flux[cell], diagonal[cell], factor[cell], truth[cell], inside)
@@ -166,10 +200,11 @@ def synthetic_cells(library, predictor, *, snrs=(10.0, 20.0, 40.0, 80.0), realis
     return Table(rows)
 
 
-def synthetic_table(library, predictor, kernels, *, snrs=(10.0, 20.0, 40.0, 80.0),
-                    realisations=4, seed=7, baselines=True, progress=None):
+def synthetic_table(library: SpectralLibrary, predictor: Predictor, kernels: tuple[Kernel, ...], *,
+                    snrs: Sequence[float] = (10.0, 20.0, 40.0, 80.0), realisations: int = 4,
+                    seed: int = 7, baselines: bool = True) -> Table:
     """
-    Score network and baselines on the held-out models.
+    Score the network and the baselines on the held-out models.
 
     Parameters
     ----------
@@ -183,47 +218,55 @@ def synthetic_table(library, predictor, kernels, *, snrs=(10.0, 20.0, 40.0, 80.0
         Noise realisations of each model.
     seed : int, optional
     baselines : bool, optional
-        Score ridge regression and the label fit too.
-    progress : callable, optional
-        Called with a line of text now and then.
+        Score nearest template, ridge regression and label fit too.
 
     Returns
     -------
     table : `~astropy.table.Table`
-        One row a method, S/N and band.
+        One row per method, S/N and band.
     """
     training, test = split_targets(library)
-    say = progress or (lambda text: None)
-    say(f"{len(test)} held-out models, {len(training)} in the emulator")
+    _log.info("%d held-out models, %d in the emulator", len(test), len(training))
     clean, truth = library_inputs(test, 2000.0, input_grid()), np.exp(library_seds(test))
-    fitter = LabelFit(training, kernels)
-    informed = LabelFit(training, kernels, prior="survey")
+    truth = np.tile(truth, (realisations, 1))
+    fitters = [LabelFit(training, kernels), LabelFit(training, kernels, prior="survey")]
     engine = ExampleGenerator(training, kernels=kernels) if baselines else None
-    bands = band_rows(sed_grid(), BANDS | SLITLESS_BANDS)
+    others = None if engine is None else Baselines(training, fitters[0], engine)
     rows = []
     for snr in snrs:
         rng = np.random.default_rng([seed, int(snr)])
-        # Constant S/N a pixel means less noise within lines.
+        # Constant S/N per pixel means less noise within lines.
         _, weight = remove_continuum(clean, (snr / clean) ** 2, input_basis())
-        bound, survey = (np.stack([fit.bound(labels, row) for labels, row in
-                                   zip(test.labels, weight, strict=True)])
-                         for fit in (fitter, informed))
+        bounds = [np.stack([fit.bound(labels, row) for labels, row in
+                            zip(test.labels, weight, strict=True)]) for fit in fitters]
         draws = [noisy_inputs(clean, snr, rng) for _ in range(realisations)]
         flux, ivar = (np.concatenate(values) for values in zip(*draws, strict=True))
-        methods = {"network": lambda f=flux, i=ivar: _network(predictor, f, i)}
-        if baselines:
-            methods["nearest template"] = lambda f=flux, i=ivar: _templates(training, f, i)
-            methods["ridge"] = lambda f=flux, i=ivar, s=snr: _ridge(engine, s, f, i, seed)
-            methods["label fit"] = lambda f=flux, i=ivar: _labelfit(fitter, f, i)
-        for method, predict in methods.items():
-            log_sed, diagonal, factor = predict()
-            say(f"S/N {snr:g}: {method}")
-            for band, inside in bands.items():
-                result = score(np.exp(log_sed), diagonal, factor,
-                               np.tile(truth, (realisations, 1)), inside)
-                limit = float(np.sqrt(bound[:, inside].mean()))
-                rows.append({"method": method, "snr": snr, "band": band, "bound": limit,
-                             "ratio": result.error / limit,
-                             "bound_survey": float(np.sqrt(survey[:, inside].mean())),
-                             **vars(result)})
+        for method, predict in _methods(predictor, others, snr, seed).items():
+            rows += [{"method": method, "snr": snr} | row
+                     for row in _scores(predict(flux, ivar), truth, bounds)]
+            _log.info("S/N %g: %s", snr, method)
     return Table(rows)
+
+
+def _methods(predictor: Predictor, others: Baselines | None, snr: float, seed: int
+             ) -> dict[str, Callable[..., tuple[np.ndarray, ...]]]:
+    """Methods by name: each gets flux and ivar, and returns ln(SED), diagonal and factor."""
+    def network(flux, ivar):
+        prediction = predictor.predict(input_grid(), flux, ivar)
+        return np.log(prediction.flux), prediction.diagonal, prediction.factor
+
+    if others is None:
+        return {"network": network}
+    return {"network": network, "nearest template": others.nearest_template,
+            "ridge": lambda flux, ivar: others.ridge(flux, ivar, snr=snr, seed=seed),
+            "label fit": others.label_fit}
+
+
+def _scores(answer, truth, bounds):
+    """Scores in every band, beside the Fisher bounds under both priors, (N, 575) each."""
+    log_sed, diagonal, factor = answer
+    for band, inside in band_rows(sed_grid(), BANDS | SLITLESS_BANDS).items():
+        result = score(np.exp(log_sed), diagonal, factor, truth, inside)
+        flat, survey = (float(np.sqrt(bound[:, inside].mean())) for bound in bounds)
+        yield {"band": band, "bound": flat, "ratio": result.error / flat,
+               "bound_survey": survey, **vars(result)}

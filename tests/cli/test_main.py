@@ -41,7 +41,7 @@ def test_predict_file_writes_a_spectrum(tmp_path, capsys):
     (["predict", "nothing.fits"], "does not exist|cannot be read"),
     (["predict", "--demo", "--model", "uara.none"], "unknown"),
     (["predict", "--demo", "--resolving-power", "100"], "500 or more"),
-    (["predict", "a", "b", "--plot", "c.png"], "one spectrum at a time"),
+    (["predict", "a", "b", "--plot", "c.png"], "give a folder for 2 spectra"),
     (["validate"], "nothing to validate"),
     (["validate", "--synthetic", "nothing.fits"], "not a file"),
 ])

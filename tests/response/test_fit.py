@@ -132,7 +132,7 @@ def test_pulls_of_the_response(resolving_power):
 
 
 def test_errors_taken_from_noisy_counts_do_not_bias():
-    """S/N 10 a pixel, sigma from the noisy counts: with these as weights the response is 1 % too low."""
+    """With sigma from noisy counts at S/N 10 as weights, the response would be 1 % too low."""
     rng = np.random.default_rng(3)
     clean = counts_of(FLUX)
     exposure = 100.0 / np.median(clean)

@@ -1,7 +1,8 @@
-"""The studies of responses: small ones, that they measure what they say."""
+"""Small studies of responses: their tables show what the studies are for."""
 
 import numpy as np
 import pytest
+from astropy.table import Table
 
 from sedflux import Predictor, get_instrument
 from sedflux.cli.main import main
@@ -9,37 +10,34 @@ from sedflux.libraries.library import read_library
 from sedflux.simulate.settings import FieldSettings
 from sedflux.simulate.simulator import Simulator
 from sedflux.training.stars import read_stars
-from sedflux.validation.response import (
-    closure,
-    field_study,
-    real_star_study,
-    resolution_study,
-    scaling,
-)
+from sedflux.validation.response_closure import closure, resolution_study
+from sedflux.validation.response_fields import field_study, scaling
+from sedflux.validation.response_run import bands_of
+from sedflux.validation.response_stars import real_star_study
 
 BANDS = get_instrument("lookalike").bands
 
 
-def test_closure_beats_the_naive_ratio():
-    table, curves = closure(Predictor(), BANDS)
+def test_closure_beats_the_naive_ratio(predictor):
+    table, curves = closure(predictor, BANDS)
     assert (table["fit"] < 3e-4).all()
     assert (table["naive"] > 30.0 * table["fit"]).all()
     assert set(curves) == set(BANDS)
 
 
-def test_fields_show_what_the_covariance_is_for():
+def test_pulls_are_right_with_the_full_covariance_alone(caplog):
+    caplog.set_level("INFO", logger="sedflux")
     simulator = Simulator({"GV": BANDS["GV"]}, FieldSettings(outliers=0.0))
-    lines = []
-    summary, detail = field_study(simulator, size=20, realisations=20, say=lines.append)
+    summary, detail = field_study(simulator, size=20, realisations=20)
     full, diagonal = summary
     assert (full["covariance"], diagonal["covariance"]) == ("full", "diagonal")
     assert 0.6 < full["scatter"] < 1.5
     assert diagonal["scatter"] > 1.3 * full["scatter"]
     assert len(detail) > 40
-    assert lines
+    assert "20 fields" in caplog.text
 
 
-def test_seds_that_keep_their_resolving_power_in_mind(toy_library):
+def test_recovered_seds_give_better_counts(toy_library):
     table = resolution_study(toy_library, {"GV": BANDS["GV"]}, models=5)
     assert (table["recovered_rms"] < table["naive_rms"]).all()
 
@@ -52,31 +50,68 @@ def test_real_stars_give_a_response(star_files):
     assert (detail["total"] > detail["sigma"]).all()
 
 
-def test_time_grows_no_faster_than_the_stars():
-    simulator = Simulator({"GI": BANDS["GI"]}, FieldSettings())
-    table = scaling(simulator, (10, 40), say=lambda text: None)
-    assert list(table["stars"]) == [10, 40]
-    assert (table["seconds"] > 0).all()
+def test_copies_of_stars_take_their_share_of_time(monkeypatch):
+    """Beyond the most stars that are simulated, copies are fitted, all of them."""
+    from sedflux.validation import response_fields
+
+    monkeypatch.setattr(response_fields, "_MOST_SIMULATED", 4)
+    fitted, fit_response = [], response_fields.fit_response
+
+    def fit(counts, seds, **options):
+        response = fit_response(counts, seds, **options)
+        fitted.append(len(response.stars))
+        return response
+
+    monkeypatch.setattr(response_fields, "fit_response", fit)
+    table = scaling(Simulator({"GI": BANDS["GI"]}, FieldSettings()), (3, 10))
+    assert list(table["stars"]) == fitted == [3, 10]
+    assert table.meta["bands"] == 1
+    assert 0 < table["seconds"][0] < 60
+    assert table["memory"][0] <= table["memory"][1]
 
 
-def test_the_commands_write_tables_and_figures(tmp_path, star_files, capsys):
-    common = ["validate", "--response", "lookalike"]
-    assert main([*common, "--closure", "--output", str(tmp_path / "c")]) == 0
-    assert main([*common, "--realisations", "2", "--field-size", "8", "--output",
-                 str(tmp_path / "f")]) == 0
-    assert main([*common, "--stars", star_files["stis"].as_posix(), star_files["miles"].as_posix(),
-                 star_files["photometry"].as_posix(), "--output", str(tmp_path / "r")]) == 0
-    for name in ("c/closure.ecsv", "c/closure.png", "f/fields.ecsv", "f/fields.png",
-                 "r/real_response.ecsv", "r/real_response.png"):
-        assert (tmp_path / name).stat().st_size > 200
-    assert main(["validate", "--response", "csst", "--output", str(tmp_path / "x")]) == 2
-    assert "--throughput BAND=FILE" in capsys.readouterr().err
+def test_closure_command_writes_its_table(tmp_path, capsys):
+    assert main(["validate", "--response", "lookalike", "--closure", "--output",
+                 str(tmp_path)]) == 0
+    table = Table.read(tmp_path / "closure.ecsv")
+    assert list(table["band"]) == ["GU", "GV", "GI"]
+    assert (table["fit"] < 3e-4).all()
+    printed = capsys.readouterr().out
+    assert f"{table['naive'][0]:.6f}" in printed
+    assert f"wrote {tmp_path / 'closure.ecsv'}" in printed
+    assert (tmp_path / "closure.png").read_bytes().startswith(b"\x89PNG")
+    assert "GU" in (tmp_path / "closure.rst").read_text()
+
+
+def test_fields_command_takes_size_and_number(tmp_path):
+    assert main(["validate", "--response", "lookalike", "--realisations", "2", "--field-size", "8",
+                 "--output", str(tmp_path)]) == 0
+    table = Table.read(tmp_path / "fields.ecsv")
+    assert (table["fields"] == 2).all()
+    assert set(table["covariance"]) == {"full", "diagonal"}
+    intervals = Table.read(tmp_path / "field_intervals.ecsv")
+    assert set(intervals["band"]) == {"GU", "GV", "GI"}
+    assert (tmp_path / "fields.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_real_stars_command_summarises_its_intervals(tmp_path, star_files):
+    assert main(["validate", "--response", "lookalike", "--stars", str(star_files["stis"]),
+                 str(star_files["miles"]), str(star_files["photometry"]), "--output",
+                 str(tmp_path)]) == 0
+    detail = Table.read(tmp_path / "real_response.ecsv")
+    bands = Table.read(tmp_path / "real_response_bands.ecsv")
+    for row in bands:
+        error = detail["error"][detail["band"] == row["band"]]
+        assert row["rms"] == pytest.approx(np.sqrt(np.mean(error**2)), abs=1e-4)
+    assert (tmp_path / "real_response.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_benchmark_of_responses(capsys):
     assert main(["benchmark", "--response", "4"]) == 0
     assert "4 stars, 3 bands" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("instrument", ["lookalike"])
-def test_bands_without_throughput_are_left_out(instrument):
-    from sedflux.validation.response_run import bands_of
-
-    assert set(bands_of(instrument, [])) == {"GU", "GV", "GI"}
+def test_bands_without_throughput_are_left_out(capsys):
+    assert set(bands_of("lookalike", [])) == {"GU", "GV", "GI"}
+    assert main(["validate", "--response", "csst"]) == 2
+    assert "--throughput BAND=FILE" in capsys.readouterr().err

@@ -1,0 +1,88 @@
+"""Progress, warnings and errors on the standard error; results go to the standard output."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import textwrap
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from sedflux.exceptions import SedfluxWarning
+
+__all__ = ["console", "discard_output", "one_line"]
+
+_LEVELS = {-1: logging.WARNING, 0: logging.INFO, 1: logging.DEBUG}
+#: Longest error, in characters: longer ones are tables that other packages print.
+_LONGEST = 600
+
+_log = logging.getLogger("sedflux")
+
+
+class _Formatter(logging.Formatter):
+    """Progress as it is; warnings and errors with their level."""
+
+    def format(self, record):
+        """Text of a record."""
+        text = super().format(record)
+        if record.levelno < logging.WARNING:
+            return text
+        return f"sedflux: {record.levelname.lower()}: {text}"
+
+
+@contextmanager
+def console(verbosity: int) -> Iterator[None]:
+    """
+    Send log records and warnings of sedflux to the standard error.
+
+    Parameters
+    ----------
+    verbosity : {-1, 0, 1}
+        Warnings alone, progress too, or details too.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter("%(message)s"))
+    level = _log.level
+    _log.addHandler(handler)
+    _log.setLevel(_LEVELS[verbosity])
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            yield
+    finally:
+        _log.removeHandler(handler)
+        _log.setLevel(level)
+
+
+def _show_warning(message, category, filename, lineno, file=None, line=None):
+    """A warning in one line; those of other packages are details."""
+    own = issubclass(category, SedfluxWarning)
+    _log.log(logging.WARNING if own else logging.DEBUG, one_line(message))
+
+
+def one_line(error: object) -> str:
+    """
+    An error or a warning as one line of text.
+
+    Parameters
+    ----------
+    error : exception
+
+    Examples
+    --------
+    >>> from sedflux.cli.console import one_line
+    >>> one_line(FileNotFoundError(2, "No such file or directory", "a.fits"))
+    'a.fits: No such file or directory'
+    """
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return textwrap.shorten(text, _LONGEST, placeholder=" ...")
+
+
+def discard_output() -> None:
+    """Discard what the standard output has not written, so that Python does not try again."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,146 @@
+"""Responses from real stars: SEDs predicted from MILES lines, counts simulated from STIS SEDs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from astropy import units as u
+from astropy.table import Table
+
+from sedflux.libraries.library import SpectralLibrary
+from sedflux.predict.predictor import Predictor
+from sedflux.response.fit import fit_response
+from sedflux.simulate.detector import noisy_rates
+from sedflux.simulate.settings import FieldSettings
+from sedflux.slitless.forward import count_model
+from sedflux.slitless.instrument import SlitlessBand
+from sedflux.spectra.grids import SED_RESOLVING_POWER, sed_grid
+from sedflux.training.left_out import TRUTH_ERROR, fit_reddening, predict_left_out
+from sedflux.training.stars import RealStars
+from sedflux.validation.cells import INTERVAL, TEFF_RANGE
+from sedflux.validation.response_parts import count_spectrum, interval_errors, sed_spectrum
+
+__all__ = ["real_star_study", "summarise_real_stars"]
+
+#: Fewest samples of a STIS SED (of 575).
+_LEAST_SAMPLES = 300
+#: Error of the fitted E(B-V), in mag.
+_REDDENING_ERROR = 0.02
+#: Relative error of the scale of each SED.
+_SCALE_ERROR = 0.01
+#: Margin within the STIS SED that pixels keep: two resolution elements at R = 200, and a bit.
+_MARGIN = 0.02
+
+
+def real_star_study(sets: Mapping[str, Sequence[Predictor]], miles: SpectralLibrary,
+                    stars: RealStars, bands: Mapping[str, SlitlessBand], *,
+                    exposure: float = FieldSettings.exposure, level: float = 1e-14, seed: int = 5
+                    ) -> Table:
+    """
+    Errors of responses that are fitted to real stars.
+
+    All stars are used, also those whose SEDs a model predicts badly.
+
+    Parameters
+    ----------
+    sets : dict of str to sequence of `~sedflux.Predictor`
+        One model for all stars, or one for every fold, by their name in the table.
+    miles : `~sedflux.libraries.SpectralLibrary`
+    stars : `~sedflux.training.stars.RealStars`
+    bands : dict of str to `~sedflux.SlitlessBand`
+        With throughputs.
+    exposure : float, optional
+        Seconds.
+    level : float, optional
+        F_lambda that all stars are scaled to.
+    seed : int, optional
+
+    Returns
+    -------
+    detail : `~astropy.table.Table`
+        One row per set, band and interval: error of ln(response), its statistical and total
+        sigma, number of stars.
+    """
+    teff = stars.labels[:, 0]
+    known = np.isfinite(stars.stis_sed).sum(axis=1) > _LEAST_SAMPLES
+    stars = stars.take((stars.source == "MILES") & known
+                       & (teff > TEFF_RANGE[0]) & (teff < TEFF_RANGE[1]))
+    rows = []
+    for label, predictors in sets.items():
+        left_out = predict_left_out(predictors, miles, stars)
+        truths = np.exp(left_out.stars.stis_sed)
+        predictions = [part.reddened(fit_reddening(part, flux, TRUTH_ERROR["NGSL"]),
+                                     reddening_error=_REDDENING_ERROR)
+                       for part, flux in zip(left_out.predictions, truths, strict=True)]
+        seds = [_scaled(prediction, level) for prediction in predictions]
+        for name, band in bands.items():
+            throughput: Any = band.throughput
+            counts = _simulated(band, truths, predictions, level, exposure,
+                                np.random.default_rng(seed))
+            response = fit_response(counts, seds, band=band, robust=False)
+            middle, error, sigma = interval_errors(response, throughput)
+            total = np.interp(middle, response.wavelength, response.total_covariance.sigma)
+            stars_used: Any = response.stars
+            used = int(stars_used["used"].sum())
+            rows += [{"model": label, "band": name, "wavelength": w, "error": e, "sigma": s,
+                      "total": t, "stars": used}
+                     for w, e, s, t in zip(middle, error, sigma, total, strict=True)
+                     if np.isfinite(e)]
+    return Table(rows)
+
+
+def _scaled(prediction, level):
+    """A prediction as an SED in absolute flux, with an error of its scale."""
+    covariance = prediction.relative_covariance.with_direction(
+        np.full(prediction.flux.size, _SCALE_ERROR))
+    return sed_spectrum(level * prediction.flux, covariance.scaled(level * prediction.flux))
+
+
+def _simulated(band, truths, predictions, level, exposure, rng):
+    """Counts of the STIS SEDs in one band; pixels without STIS data are masked."""
+    pixels, grid = band.wavelengths(), sed_grid()
+    model = count_model(pixels, grid, area=band.area.to_value(u.cm**2),
+                        line_spread=band.line_spread, sed_resolving_power=SED_RESOLVING_POWER)
+    counts = []
+    for truth, prediction in zip(truths, predictions, strict=True):
+        known = np.isfinite(truth)
+        flux = level * np.where(known, truth, prediction.flux)
+        spectrum = count_spectrum(pixels, *noisy_rates(
+            model.counts(band.throughput(model.fine), flux), band, exposure, rng))
+        first, last = grid[known][[0, -1]]
+        spectrum.mask = (pixels < (1.0 + _MARGIN) * first) | (pixels > (1.0 - _MARGIN) * last)
+        counts.append(spectrum)
+    return counts
+
+
+def summarise_real_stars(detail: Table) -> Table:
+    """
+    Rms error of the response by model and band, and its claimed sigma.
+
+    Parameters
+    ----------
+    detail : `~astropy.table.Table`
+        From `real_star_study`.
+
+    Returns
+    -------
+    table : `~astropy.table.Table`
+    """
+    rows = []
+    for model in dict.fromkeys(detail["model"]):
+        for band in dict.fromkeys(detail["band"]):
+            part = detail[(detail["model"] == model) & (detail["band"] == band)]
+            if not len(part):
+                continue
+            error, total = np.asarray(part["error"]), np.asarray(part["total"])
+            rows.append({"model": model, "band": band, "stars": int(part["stars"][0]),
+                         "begin": float(part["wavelength"][0]) - 0.5 * INTERVAL,
+                         "end": float(part["wavelength"][-1]) + 0.5 * INTERVAL,
+                         "mean": float(np.mean(error)),
+                         "rms": float(np.sqrt(np.mean(error**2))),
+                         "sigma": float(np.median(part["sigma"])),
+                         "total": float(np.median(total)),
+                         "pull": float(np.sqrt(np.mean((error / total) ** 2)))})
+    return Table(rows)
