@@ -40,6 +40,7 @@ _HOMES = {
     "simulate_field": "simulate.simulator",
     "synthetic_photometry": "photometry",
     "to_source_spectrum": "photometry",
+    "with_covariance": "spectra.sed",
 }
 
 __all__ = ["__version__", *sorted(_HOMES)]

@@ -13,8 +13,10 @@ from astropy.utils.decorators import deprecated_renamed_argument
 
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
+from sedflux.io.registry import register_formats
+from sedflux.predict.flags import flag_names
 from sedflux.spectra.grids import SED_RESOLVING_POWER, average_matrix, optical_mean
-from sedflux.spectra.reddening import extinction_curve
+from sedflux.spectra.reddening import LAW, R_V, extinction_curve
 from sedflux.spectra.sed import RelativeErrors
 from sedflux.spectra.spectrum import sed_to_spectrum
 
@@ -125,7 +127,7 @@ class SEDPrediction:
 
     @deprecated_renamed_argument(("ebv", "ebv_error"), ("reddening", "reddening_error"),
                                  ("0.1", "0.1"), pending=(True, True))
-    def reddened(self, reddening, *, reddening_error=0.0, law="G23", r_v=3.1):
+    def reddened(self, reddening, *, reddening_error=0.0, law=LAW, r_v=R_V):
         """
         The same stars behind dust, again relative to the mean over 4000-7000 A.
 
@@ -190,22 +192,35 @@ class SEDPrediction:
         flux, errors, axis = self.flux, self._errors(), self.wavelength * u.AA
         if wavelengths is not None:
             flux, errors, axis = self._averaged(wavelengths)
+        # ``spectrum.write`` then writes the covariance, too.
+        register_formats()
         rows = zip(np.atleast_2d(flux), errors, strict=True)
-        covariance = tuple(one.covariance.scaled(row) for row, one in rows)
-        sigma = np.stack([one.sigma for one in covariance])
+        sigma = np.stack([one.covariance.scaled(row).sigma for row, one in rows])
         if self.single:
-            errors, covariance, sigma = errors[0], covariance[0], sigma[0]
+            errors, sigma = errors[0], sigma[0]
         meta = {"model": self.model, "sha256": self.sha256, "flags": self.flags,
-                "flag_bits": self.flag_bits, "errors": errors, "covariance": covariance,
+                "flag_bits": self.flag_bits, "flag_names": self._flag_names(), "errors": errors,
                 "diagnostics": dict(self.diagnostics)}
         if wavelengths is None:
-            meta |= {"resolving_power": SED_RESOLVING_POWER, "parts": dict(self.parts)}
+            meta |= {"resolving_power": SED_RESOLVING_POWER}
+        return sed_to_spectrum(kind, axis, flux, sigma, meta=meta,
+                               header=self._cards() | (header or {}))
+
+    def _cards(self):
+        """Cards for FITS headers: the model, and the flags of a single star."""
         cards = {"SEDMODEL": (self.model, "sedflux model"),
-                 "SEDHASH": (self.sha256[:16], "SHA-256 of the model, first digits"),
-                 "SEDNORM": ("mean 4000-7000 A", "flux is relative to this")}
+                 "SEDHASH": self.sha256,
+                 "SEDNORM": ("mean 4000-7000 A", "the flux is relative to this")}
         if self.single:
-            cards["SEDFLAGS"] = ("; ".join(self.flags)[:60] or "none", "reasons to be careful")
-        return sed_to_spectrum(kind, axis, flux, sigma, meta=meta, header=cards | (header or {}))
+            cards["SEDFBITS"] = (int(self.flag_bits), "flags as a bit mask; 0 is none")
+            cards["SEDFLAGS"] = ", ".join(self._flag_names()) or "none"
+        return cards
+
+    def _flag_names(self):
+        """Names of the flags of each star."""
+        if self.single:
+            return flag_names(self.flag_bits)
+        return tuple(flag_names(bits) for bits in self.flag_bits)
 
     def _rows(self):
         """Each star by itself."""

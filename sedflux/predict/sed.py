@@ -10,11 +10,15 @@ from astropy import units as u
 
 from sedflux.predict.checks import check_reddening
 from sedflux.predict.predictor import Predictor, loaded_predictor
+from sedflux.spectra.reddening import LAW, R_V
 
 if TYPE_CHECKING:
     from specutils import Spectrum
 
 __all__ = ["predict_sed"]
+
+#: Cards of the coordinates, and those of input headers that hold them.
+_PLACES = {"RA": ("RA", "RA_TARG", "RA_OBJ"), "DEC": ("DEC", "DEC_TARG", "DEC_OBJ")}
 
 
 def predict_sed(spectrum: Spectrum, *, model: str | os.PathLike[str] | Predictor | None = None,
@@ -78,10 +82,28 @@ def predict_sed(spectrum: Spectrum, *, model: str | os.PathLike[str] | Predictor
     prediction = loaded_predictor(model).predict_spectrum(
         spectrum, resolving_power=resolving_power, radial_velocity=radial_velocity, medium=medium)
     used, velocity = prediction.diagnostics["resolving_power"], prediction.radial_velocity
-    header = {"SEDRPOW": (float(np.ravel(used)[0]), "resolving power of the input, as used"),
-              "SEDRV": (float(np.ravel(velocity)[0]), "[km/s] velocity taken out")}
+    header = {}
+    if prediction.single:
+        header = _star_cards(spectrum.meta or {}) | {
+            "SEDRPOW": (float(np.ravel(used)[0]), "resolving power of the input, as used"),
+            "SEDRV": (float(np.ravel(velocity)[0]), "[km/s] velocity taken out")}
     if dust is not None:
         prediction = prediction.reddened(dust[0], reddening_error=dust[1])
         header |= {"SEDEBV": (dust[0], "[mag] E(B-V) put on the SED"),
-                   "SEDEBVER": (dust[1], "[mag] its error")}
+                   "SEDEBVER": (dust[1], "[mag] its error"),
+                   "SEDLAW": (LAW, "extinction law"), "SEDRVEXT": (R_V, "R_V of the law")}
     return prediction.to_spectrum(type(spectrum), wavelengths=wavelengths, header=header)
+
+
+def _star_cards(meta):
+    """Name and place of the star, from what readers and FITS headers say of it."""
+    header = meta.get("header") or {}
+    cards = {}
+    name = meta.get("object") or header.get("OBJECT") or header.get("DESIG")
+    if isinstance(name, str) and name.isascii() and name.isprintable() and name.strip():
+        cards["OBJECT"] = (name.strip()[:68], "star")
+    for card, keys in _PLACES.items():
+        value = next((header[key] for key in keys if key in header), None)
+        if isinstance(value, (int, float)) and np.isfinite(value):
+            cards[card] = (float(value), "[deg] as in the header of the input")
+    return cards

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from sedflux import __version__
+from sedflux import __version__, covariance_of
 from sedflux.cli.main import main
 from sedflux.demo import demo_path
 from sedflux.io.sed import read_sed
+from sedflux.spectra.sed import parts_of
 
 
 def test_predict_demo_with_figure(tmp_path, capsys):
@@ -84,8 +85,8 @@ def test_an_sed_for_a_response_curve(tmp_path):
                  str(tmp_path / "band.txt"), "--output", str(target)]) == 0
     sed = read_sed(target)
     assert sed.flux.unit.is_equivalent("erg / (s cm2 Angstrom)")
-    assert set(sed.meta["sedflux"]["parts"]) == {"reddening", "anchor"}
-    assert (sed.meta["sedflux"]["covariance"].sigma / sed.flux.value).min() > 0.015
+    assert set(parts_of(sed)) == {"reddening", "anchor"}
+    assert (covariance_of(sed).sigma / sed.flux.value).min() > 0.015
 
 
 def test_several_seds_go_to_a_folder(tmp_path, capsys):
