@@ -52,8 +52,7 @@ _COLUMNS = {
     "frequency": ("frequency", "em.freq"),
     "energy": ("energy of photons", "em.energy"),
     "wavenumber": ("wavenumber in vacuum", "em.wavenumber"),
-    "flux": ("F_lambda, or another flux density by its unit; adu for a relative flux",
-             "phot.flux.density"),
+    "flux": ("flux density; the unit adu marks a relative flux", "phot.flux.density"),
     "uncertainty": ("standard deviation of flux", "stat.error;phot.flux.density"),
     "mask": ("true for values that are not to be used", "meta.code.qual"),
 }

@@ -210,7 +210,8 @@ class SEDPrediction:
         """Cards for FITS headers: the model, and the flags of a single star."""
         cards = {"SEDMODEL": (self.model, "sedflux model"),
                  "SEDHASH": self.sha256,
-                 "SEDNORM": ("mean 4000-7000 A", "the flux is relative to this")}
+                 "SEDNORM": ("mean 4000-7000 A", "the flux is relative to this"),
+                 "SPECSYS": ("SOURCE", "wavelengths in the rest frame of the star")}
         if self.single:
             cards["SEDFBITS"] = (int(self.flag_bits), "flags as a bit mask; 0 is none")
             cards["SEDFLAGS"] = ", ".join(self._flag_names()) or "none"

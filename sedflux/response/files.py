@@ -27,7 +27,13 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
-from sedflux.io.checked_fits import LAYOUT, check_hdus, open_checked, write_checked
+from sedflux.io.checked_fits import (
+    LAYOUT,
+    check_hdus,
+    describe_columns,
+    open_checked,
+    write_checked,
+)
 from sedflux.response.curve import FILE_FORMATS, ResponseCurve
 from sedflux.response.field_terms import FieldTerms
 from sedflux.units import photons_per_flux
@@ -37,6 +43,15 @@ __all__ = ["register_formats"]
 
 #: Version of the layout of ``fits`` and ``ecsv`` files.
 _VERSION = "sedflux-response-1"
+#: Descriptions of the columns of the curve.
+_COLUMNS = {
+    "WAVELENGTH": ("wavelength in vacuum", "em.wl"),
+    "THROUGHPUT": ("electrons per photon that falls on the collecting area", "phys.transmission"),
+    "ERROR": ("standard deviation of THROUGHPUT, statistical", "stat.error"),
+    "TOTAL_ERROR": ("standard deviation with systematic errors", "stat.error"),
+    "GOOD": ("true where enough stars and photons constrain the curve", "meta.code.qual"),
+    "STARS": ("effective number of stars", "meta.number"),
+}
 _FIELD_KEYS = ("position", "detectors", "epoch", "size", "epochs", "degree", "scatter")
 #: Begins the names of the extensions with systematics.
 _SYSTEMATIC = "SYSTEMATIC "
@@ -79,9 +94,14 @@ def _write_fits(response, path):
     primary = fits.PrimaryHDU()
     primary.header["AREA"] = (response.area.to_value(u.cm**2), "[cm2] collecting area")
     header = fits.BinTableHDU(Table({"JSON": [json.dumps(_header(response))]}), name="HEADER")
+    describe_columns(table, _COLUMNS)
     # FITS has no arrays without values: a factor without rows has no extension.
     images = [fits.ImageHDU(value, name=name) for name, value in _arrays(response).items()
               if value.size]
+    for hdu in images:
+        if hdu.name == "COVARIANCE" or hdu.name.startswith(_SYSTEMATIC):
+            hdu.header["COVOF"] = ("ln(throughput)", "what the covariance is of")
+            hdu.header["COVFORM"] = ("FACTOR^T FACTOR", "how it is rebuilt from this array")
     stars = []
     if response.stars is not None and len(response.stars):
         stars = [fits.BinTableHDU(response.stars, name="STARS")]
