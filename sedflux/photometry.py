@@ -23,7 +23,8 @@ from sedflux.spectra.sed import RelativeErrors, flux_of, from_sed
 from sedflux.spectra.spectrum import sed_to_spectrum
 from sedflux.units import FLAM, PHOTON_ENERGY, positive_number
 
-__all__ = ["SyntheticPhotometry", "anchor", "synthetic_photometry", "to_source_spectrum"]
+__all__ = ["SyntheticPhotometry", "anchor", "band_rows", "synthetic_photometry",
+           "to_source_spectrum"]
 
 _MAG_PER_LN = 2.5 / np.log(10.0)
 #: Share of a band's throughput that may lie outside the SED.
@@ -180,6 +181,31 @@ def _count_row(wavelength, band, name, area):
     return area * row * wavelength / PHOTON_ENERGY
 
 
+def band_rows(wavelength: np.ndarray, bandpasses: Any
+              ) -> tuple[tuple[str, ...], tuple[np.ndarray, np.ndarray]]:
+    """
+    Bands as rows that are multiplied with fluxes, for many SEDs on one grid.
+
+    Parameters
+    ----------
+    wavelength : `~numpy.ndarray`, shape (n,)
+        Of the SEDs, in Angstrom, ascending.
+    bandpasses : `synphot.SpectralElement`, sequence or dict of them
+
+    Returns
+    -------
+    names : tuple of str
+    rows : tuple of `~numpy.ndarray`, shapes (m, n) and (m,)
+        ``-2.5 log10(rows @ flux) + zero_points`` are the AB magnitudes of F_lambda in
+        erg/s/cm2/Angstrom.
+    """
+    bands = _named_bands(bandpasses)
+    found = [_flux_row(wavelength, band, name) for name, band in bands.items()]
+    pivots = np.array([pivot for _, pivot in found])
+    zero_points = (1.0 * FLAM).to_value(u.ABmag, u.spectral_density(pivots * u.AA))
+    return tuple(bands), (np.stack([row for row, _ in found]), zero_points)
+
+
 def synthetic_photometry(sed: Any, bandpasses: Any, *, unit: u.UnitBase = u.ABmag,
                          area: u.Quantity | None = None) -> SyntheticPhotometry:
     """
@@ -233,10 +259,9 @@ def synthetic_photometry(sed: Any, bandpasses: Any, *, unit: u.UnitBase = u.ABma
                          for name, band in bands.items()])
         value = rows @ arrays.flux * u.ct / u.s
     else:
-        found = [_flux_row(arrays.wavelength, band, name) for name, band in bands.items()]
-        rows, pivots = np.stack([row for row, _ in found]), np.array([pivot for _, pivot in found])
+        _, (rows, zero_points) = band_rows(arrays.wavelength, bands)
         flux = rows @ arrays.flux
-        value = (flux * FLAM).to(u.ABmag, u.spectral_density(pivots * u.AA))
+        value = (zero_points - 2.5 * np.log10(flux)) * u.ABmag
         rows = rows * (_MAG_PER_LN / flux)[:, None]
     if not arrays.absolute:
         if unit == u.ct or len(rows) < 2:

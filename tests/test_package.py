@@ -53,7 +53,7 @@ LAYERS = (
     ("io", "photometry", "network"),
     ("libraries", "slitless", "demo"),
     ("emulator", "predict", "response"),
-    ("simulate",),
+    ("catalog", "simulate"),
     ("training",),
     ("validation",),
     ("cli",),

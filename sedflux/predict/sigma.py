@@ -4,10 +4,10 @@ import numpy as np
 
 from sedflux.libraries.labels import unscale_labels
 
-__all__ = ["calibrated", "inflate", "with_scatter"]
+__all__ = ["PRIOR_ROWS", "calibrated", "inflate", "with_scatter"]
 
 #: Directions of the prior that open when a star is unlike the training.
-_PRIOR_ROWS = 4
+PRIOR_ROWS = 4
 
 
 def calibrated(values, calibration, wavelength):
@@ -91,7 +91,7 @@ def inflate(values, severity, templates):
     diagonal = values["diagonal"] * growth[:, None] ** 2
     if not (growth > 1.0).any():
         return diagonal, values["factor"]
-    prior = templates[:_PRIOR_ROWS]
+    prior = templates[:PRIOR_ROWS]
     opening = np.clip((growth - 1.0) / 3.0, 0.0, 1.0)
     rows = opening[:, None, None] * prior
     return diagonal, np.concatenate([values["factor"] * growth[:, None, None], rows], axis=1)

@@ -1,0 +1,1 @@
+"""Predictions for millions of spectra: sources, shards that land exactly once, and results."""
