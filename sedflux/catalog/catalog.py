@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet
@@ -18,9 +18,6 @@ from sedflux.exceptions import InputError
 from sedflux.photometry import band_rows
 from sedflux.predict.flags import flag, sentences
 from sedflux.predict.prediction import SEDPrediction
-
-if TYPE_CHECKING:
-    from specutils import Spectrum
 
 __all__ = ["SEDCatalog"]
 
@@ -176,7 +173,7 @@ class SEDCatalog:
         """Place of each selected star by its identifier."""
         return {name: place for place, name in enumerate(self.columns("identifier")["identifier"])}
 
-    def __getitem__(self, identifier: str) -> Spectrum:
+    def __getitem__(self, identifier: str) -> Any:
         """The SED of a star, as `sedflux.predict_sed` gives it."""
         if identifier not in self._places:
             raise InputError(f"star {identifier!r} is not among the {len(self)} of this selection")
@@ -186,7 +183,7 @@ class SEDCatalog:
             raise InputError(f"star {identifier!r} could not be predicted: {reason}")
         return self._prediction(slice(place, place + 1))[0].to_spectrum()
 
-    def spectra(self) -> Iterator[Spectrum]:
+    def spectra(self) -> Iterator[Any]:
         """The SEDs of the selected stars, one by one, such as for `sedflux.anchor`."""
         for prediction in self.chunks():
             for row in range(len(prediction)):

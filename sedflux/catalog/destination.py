@@ -35,6 +35,8 @@ _LAYOUT = "sedflux-catalog-1"
 #: Units of the columns of the table.
 _UNITS = {"ra": "deg", "dec": "deg", "radial_velocity": "km / s", "teff": "K", "reddening": "mag",
           "reddening_error": "mag"}
+#: Begins the notes from which astropy knows how long the texts of a column are.
+_LENGTH = "table::len::"
 #: Entries of catalog.json that a resumed run must have in common.
 _SAME = ("model", "sha256", "shard_size", "rank", "inputs_sha256", "wavelength_sha256")
 
@@ -198,10 +200,11 @@ class Destination:
         target = self.path / "table.parquet"
 
         def write(temporary):
-            first = pyarrow.parquet.read_schema(self.part(0))
-            with pyarrow.parquet.ParquetWriter(temporary, first) as writer:
-                for number in range(self.shard_count()):
-                    writer.write_table(pyarrow.parquet.read_table(self.part(number)).cast(first))
+            parts = [self.part(number) for number in range(self.shard_count())]
+            schema = _joint_schema([pyarrow.parquet.read_schema(part) for part in parts])
+            with pyarrow.parquet.ParquetWriter(temporary, schema) as writer:
+                for part in parts:
+                    writer.write_table(pyarrow.parquet.read_table(part).cast(schema))
 
         if not target.exists():
             write_whole(target, write)
@@ -244,10 +247,22 @@ def _parquet(table, rows):
     fields = [pyarrow.field(name, column.type,
                             metadata={"unit": _UNITS[name]} if name in _UNITS else None)
               for name, column in columns.items()]
+    lengths = {f"{_LENGTH}{name}": str(max(map(len, table[name]), default=1) or 1)
+               for name in table.colnames if table[name].dtype.kind in "OU"}
     stream = io.BytesIO()
-    pyarrow.parquet.write_table(pyarrow.table(columns, schema=pyarrow.schema(fields)), stream,
-                                row_group_size=rows)
+    pyarrow.parquet.write_table(
+        pyarrow.table(columns, schema=pyarrow.schema(fields, metadata=lengths)), stream,
+        row_group_size=rows)
     return stream.getvalue()
+
+
+def _joint_schema(schemas):
+    """The schema of all parts together: texts are as long as the longest of them."""
+    lengths = {}
+    for schema in schemas:
+        for name, value in (schema.metadata or {}).items():
+            lengths[name] = max(lengths.get(name, b"1"), value, key=int)
+    return schemas[0].with_metadata(lengths)
 
 
 def _digest(rows):

@@ -14,7 +14,7 @@ from sedflux.catalog.destination import Destination
 from sedflux.catalog.shard import predict_rows
 from sedflux.catalog.sources import read_source
 from sedflux.exceptions import SedfluxError, WriteError
-from sedflux.predict.predictor import loaded_predictor
+from sedflux.predict.predictor import loaded_predictor, use_threads
 from sedflux.predict.sigma import PRIOR_ROWS
 from sedflux.units import whole_number
 
@@ -137,10 +137,8 @@ def predict_shard(path: str, number: int, model: str | os.PathLike[str] | None) 
 
 
 def _predict_alone(path, number, model):
-    """`predict_shard` with one thread of torch: there are as many workers as cores."""
-    import torch
-
-    torch.set_num_threads(1)
+    """`predict_shard` with one thread: there are as many workers as cores."""
+    use_threads(1)
     return predict_shard(path, number, model)
 
 

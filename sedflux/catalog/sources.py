@@ -65,8 +65,9 @@ def read_source(source: str | os.PathLike[str] | Sequence[Any] | Table) -> Table
         raise InputError(f"source {source!r} holds no spectra")
     names, counts = np.unique(np.asarray(rows["identifier"], dtype=str), return_counts=True)
     if counts.max() > 1:
-        raise InputError(f"identifier {names[counts.argmax()]!r} occurs {counts.max()} times; each "
-                         "spectrum needs its own")
+        name = str(names[counts.argmax()])
+        raise InputError(f"identifier {name!r} occurs {counts.max()} times; each spectrum needs "
+                         "its own")
     return rows
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,11 @@ import numpy as np
 from astropy import units as u
 from astropy.io import fits
 from astropy.table import Table
+from astropy.utils.exceptions import AstropyUserWarning
 
 from sedflux.catalog.sources import open_arrays
 from sedflux.exceptions import InputError, SedfluxError
 from sedflux.io.lamost import is_lamost, lamost_arrays
-from sedflux.io.reading import FITS_ERRORS
 from sedflux.io.registry import read_spectrum
 from sedflux.predict.checks import RESOLVING_POWER, check_velocity
 from sedflux.spectra.arrays import SpectrumArrays, spectrum_arrays
@@ -99,9 +100,14 @@ def read_stars(rows: Table) -> tuple[list[Star], dict[int, str]]:
     for number in range(len(rows)):
         options = {name: rows[name][number] for name in rows.colnames}
         try:
-            stars.append(_read_star(number, options, arrays))
-        except (SedfluxError, *FITS_ERRORS) as error:
-            errors[number] = " ".join(str(error).split()) or type(error).__name__
+            with warnings.catch_warnings():
+                # astropy only warns of files that were cut.
+                warnings.simplefilter("error", AstropyUserWarning)
+                stars.append(_read_star(number, options, arrays))
+        except SedfluxError as error:
+            errors[number] = " ".join(str(error).split())
+        except Exception as error:  # whatever a damaged file does, the others go on
+            errors[number] = " ".join(f"{type(error).__name__}: {error}".split())
     return stars, errors
 
 

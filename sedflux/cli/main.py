@@ -11,14 +11,24 @@ import sys
 from collections.abc import Sequence
 
 from sedflux import __version__
-from sedflux.cli import benchmark, fetch, models, predict, response, simulate, train, validate
+from sedflux.cli import (
+    benchmark,
+    catalog,
+    fetch,
+    models,
+    predict,
+    response,
+    simulate,
+    train,
+    validate,
+)
 from sedflux.cli.console import console, discard_output, one_line
 from sedflux.cli.options import Parser
 from sedflux.exceptions import SedfluxError
 
 __all__ = ["main"]
 
-_COMMANDS = (predict, response, simulate, models, fetch, train, validate, benchmark)
+_COMMANDS = (predict, catalog, response, simulate, models, fetch, train, validate, benchmark)
 #: Exit status after errors of usage or input, Ctrl-C (128 + SIGINT), and a closed pipe
 #: (128 + SIGPIPE).
 _FAILED, _INTERRUPTED, _PIPE_CLOSED = 2, 130, 141

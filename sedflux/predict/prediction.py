@@ -144,31 +144,33 @@ class SEDPrediction:
             With one more row in the factor, which ``parts["reddening"]`` holds too.
         """
         curve = extinction_curve(self.wavelength, law=law, r_v=r_v)
-        if self.single:
-            return self._reddened(curve, reddening, reddening_error)
-        try:
-            ebv, ebv_error = (np.broadcast_to(np.asarray(value, dtype=float), len(self))
-                              for value in (reddening, reddening_error))
-        except ValueError as error:
-            raise InputError(
-                f"reddening and reddening_error have the shapes {np.shape(reddening)} and "
-                f"{np.shape(reddening_error)}; one number or {len(self)} are needed") from error
-        return _stack([self[row]._reddened(curve, ebv[row], ebv_error[row])
-                       for row in range(len(self))])
-
-    def _reddened(self, curve, ebv, ebv_error):
-        """One star behind dust with a given extinction curve."""
-        if not all(np.isfinite(value) and value >= 0 for value in (ebv, ebv_error)):
-            raise InputError(f"reddening E(B-V) = {ebv!r} +- {ebv_error!r} must be finite and not "
-                             "negative")
+        ebv, ebv_error = self._of_each_star(reddening, reddening_error)
         mean = optical_mean(self.wavelength)
         flux = self.flux * np.exp(ebv * curve)
-        flux = flux / (mean @ flux)
+        flux = flux / (mean @ flux.T).T
         # Only the change relative to the optical mean moves a relative SED.
-        direction = ebv_error * (curve - mean @ (flux * curve))
-        covariance = self.relative_covariance.with_direction(direction)
-        return replace(self, flux=flux, diagonal=covariance.diagonal, factor=covariance.factor,
+        direction = ebv_error * (curve - (mean @ (flux * curve).T).T)
+        factor = self.factor
+        if ebv_error.any():
+            factor = np.concatenate([factor, direction[..., None, :]], axis=-2)
+        return replace(self, flux=flux, factor=factor,
                        parts=dict(self.parts) | {"reddening": direction})
+
+    def _of_each_star(self, reddening, reddening_error):
+        """E(B-V) and its error, checked, with axes that fit to those of the flux."""
+        shape = () if self.single else (len(self),)
+        try:
+            values = [np.broadcast_to(np.asarray(value, dtype=float), shape)[..., None]
+                      for value in (reddening, reddening_error)]
+        except (TypeError, ValueError) as error:
+            wanted = "one number is" if self.single else f"one number or {len(self)} are"
+            raise InputError(
+                f"reddening and reddening_error have the shapes {np.shape(reddening)} and "
+                f"{np.shape(reddening_error)}; {wanted} needed") from error
+        if not all((np.isfinite(value) & (value >= 0)).all() for value in values):
+            raise InputError(f"reddening E(B-V) = {reddening!r} +- {reddening_error!r} must be "
+                             "finite and not negative")
+        return values
 
     def to_spectrum(self, kind=None, *, wavelengths=None, header=None):
         """
@@ -263,15 +265,3 @@ def _output_wavelengths(wavelengths, grid):
             f"the SED covers {grid[0]:.0f} to {grid[-1]:.0f} and is not extrapolated"
         )
     return centre
-
-
-def _stack(parts):
-    """Predictions of single stars as one of many."""
-    first = parts[0]
-    arrays = {name: np.stack([getattr(part, name) for part in parts])
-              for name in ("flux", "diagonal", "factor", "flag_bits", "radial_velocity")}
-    return replace(
-        first, **arrays, flags=tuple(part.flags for part in parts),
-        diagnostics={name: np.stack([part.diagnostics[name] for part in parts])
-                     for name in first.diagnostics},
-        parts={name: np.stack([part.parts[name] for part in parts]) for name in first.parts})

@@ -104,6 +104,21 @@ def test_wavelengths_rebin_flux_and_covariance(predictor, spectrum):
     assert reverse.spectral_axis.unit == u.um
 
 
+def test_reddening_of_many_stars_equals_that_of_each(predictor, star):
+    """Also where one of them has no dust, or an E(B-V) without error."""
+    wavelength, flux = star
+    many = predictor.predict(wavelength, np.stack([flux] * 3), np.full((3, flux.size), 1e4))
+    dusty = many.reddened([0.0, 0.3, 0.2], reddening_error=[0.0, 0.02, 0.0])
+    for row, (ebv, error) in enumerate([(0.0, 0.0), (0.3, 0.02), (0.2, 0.0)]):
+        alone = many[row].reddened(ebv, reddening_error=error)
+        assert_allclose(dusty.flux[row], alone.flux, rtol=1e-12)
+        assert_allclose(dusty.sigma[row], alone.sigma, rtol=1e-6)
+        assert_allclose(dusty[row].parts["reddening"], alone.parts["reddening"], atol=1e-15)
+    for wrong in ([0.1, 0.2], -0.1, np.nan, "much"):
+        with pytest.raises(InputError, match="reddening"):
+            many.reddened(wrong)
+
+
 def test_reddening(predictor, spectrum):
     clean = predict_sed(spectrum, model=predictor)
     dusty = predict_sed(spectrum, model=predictor, reddening=(0.3, 0.02))
