@@ -14,7 +14,9 @@ from sedflux.predict.predictor import Predictor, loaded_predictor
 if TYPE_CHECKING:
     from specutils import Spectrum
 
-__all__ = ["predict_sed"]
+    from sedflux.predict.prediction import SEDPrediction
+
+__all__ = ["predict_sed", "to_sed"]
 
 
 def predict_sed(spectrum: Spectrum, *, model: str | os.PathLike[str] | Predictor | None = None,
@@ -77,11 +79,34 @@ def predict_sed(spectrum: Spectrum, *, model: str | os.PathLike[str] | Predictor
     dust = None if reddening is None else check_reddening(reddening)
     prediction = loaded_predictor(model).predict_spectrum(
         spectrum, resolving_power=resolving_power, radial_velocity=radial_velocity, medium=medium)
+    return to_sed(prediction, type(spectrum), reddening=dust, wavelengths=wavelengths)
+
+
+def to_sed(prediction: SEDPrediction, kind: type, *, reddening: tuple[float, float] | None = None,
+           wavelengths: u.Quantity | None = None) -> Spectrum:
+    """
+    A prediction as the spectrum that `predict_sed` gives.
+
+    Parameters
+    ----------
+    prediction : `~sedflux.SEDPrediction`
+        Without dust.
+    kind : type
+        `~specutils.Spectrum` or a subclass.
+    reddening : tuple of float, optional
+        E(B-V) and its error, of the dust to be put on the SED.
+    wavelengths : `~astropy.units.Quantity`, optional
+        See `predict_sed`.
+
+    Returns
+    -------
+    sed : `~specutils.Spectrum`
+    """
     used, velocity = prediction.diagnostics["resolving_power"], prediction.radial_velocity
     header = {"SEDRPOW": (float(np.ravel(used)[0]), "resolving power of the input, as used"),
               "SEDRV": (float(np.ravel(velocity)[0]), "[km/s] velocity taken out")}
-    if dust is not None:
-        prediction = prediction.reddened(dust[0], reddening_error=dust[1])
-        header |= {"SEDEBV": (dust[0], "[mag] E(B-V) put on the SED"),
-                   "SEDEBVER": (dust[1], "[mag] its error")}
-    return prediction.to_spectrum(type(spectrum), wavelengths=wavelengths, header=header)
+    if reddening is not None:
+        prediction = prediction.reddened(reddening[0], reddening_error=reddening[1])
+        header |= {"SEDEBV": (reddening[0], "[mag] E(B-V) put on the SED"),
+                   "SEDEBVER": (reddening[1], "[mag] its error")}
+    return prediction.to_spectrum(kind, wavelengths=wavelengths, header=header)
