@@ -31,7 +31,7 @@ INSTRUMENT_HELP = "one of sedflux.list_instruments(), such as csst or lookalike"
 #: Columns of the stars' table that field terms use.
 _COLUMNS = ("x", "y", "detector", "epoch")
 #: Endings of response files in the layouts of sedflux.
-_RESPONSE_ENDINGS = (".fits", ".fit", ".ecsv")
+_RESPONSE_ENDINGS = (".fits", ".fit", ".ecsv", "")
 
 _log = logging.getLogger(__name__)
 
@@ -157,7 +157,7 @@ def _check_outputs(arguments, inputs):
     output, figure = Path(arguments.output), None
     if arguments.format is None and output.suffix.lower() not in _RESPONSE_ENDINGS:
         raise InputError(f"--output is {arguments.output!r}; its name must end in "
-                         f"{' or '.join(_RESPONSE_ENDINGS)}, or give --format")
+                         f"{' or '.join(_RESPONSE_ENDINGS[:-1])}, or give --format")
     if arguments.plot is not None:
         from sedflux.plotting import check_figure_name
 
