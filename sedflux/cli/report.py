@@ -243,7 +243,8 @@ def write_table(path: Path, records: Sequence[Mapping[str, Any]], caveat: str | 
 
 
 def _cell(value):
-    return " ".join(value) if isinstance(value, list) else value
+    """A value of a table; readers of ECSV take empty text as missing."""
+    return (" ".join(value) or "none") if isinstance(value, list) else value
 
 
 def _fit_of_lines(excess):

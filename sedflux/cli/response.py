@@ -143,11 +143,13 @@ def _read(path):
 
 def _check_options(arguments):
     """Refuse options that contradict each other or have no effect."""
-    refuse_unused(arguments, {"band": ("instrument",),
-                              "stars": ("position", "detector_offsets", "time")})
+    refuse_unused(arguments, {"band": ("instrument",)})
     terms = arguments.position or arguments.detector_offsets or arguments.time
     if terms and arguments.stars is None:
         raise InputError("--position, --detector-offsets and --time need --stars TABLE")
+    if arguments.stars is not None and not terms:
+        raise InputError("--stars has no effect without --position, --detector-offsets or --time; "
+                         "add one, or leave --stars out")
 
 
 def _check_outputs(arguments, inputs):

@@ -31,7 +31,7 @@ def stars(tmp_path):
 
 
 def test_a_folder_is_predicted_and_failures_stop_nothing(stars, tmp_path, capsys):
-    (stars / "broken.fits").write_bytes(b"SIMPLE  =                    T" + bytes(100))
+    (stars / "broken.fits").write_text("no spectrum")
     (stars / "empty.fits").touch()
     assert main(["predict", str(stars), "-o", str(tmp_path / "seds")]) == 1
     out, err = capsys.readouterr()
@@ -63,7 +63,8 @@ def test_json_says_what_the_table_says(stars, tmp_path, capsys):
         assert row["file"] == star["file"]
         assert row["sha256"] == star["sha256"] == document["model"]["sha256"]
         assert int(row["flags"]) == star["flags"]
-        assert row["flag_names"].split() == star["flag_names"] == list(flag_names(star["flags"]))
+        assert row["flag_names"].split() == (star["flag_names"] or ["none"])
+        assert star["flag_names"] == list(flag_names(star["flags"]))
         assert len(star["flag_names"]) == len(star["flag_sentences"])
         assert_allclose(row["teff"], star["teff"])
         assert len(star["sed"]["wavelength"]) == len(star["sed"]["sigma"]) == 10
@@ -105,7 +106,7 @@ def test_a_spectrum_that_cannot_be_used_says_so_in_company(predictor):
     mask[:30] = False
     bad = type(good)(spectral_axis=good.spectral_axis, flux=good.flux, mask=mask, meta=good.meta)
     results = predict_many([good, bad, good], predictor)
-    with pytest.raises(type(results[1]), match="good pixels|usable|finite"):
+    with pytest.raises(type(results[1]), match="too few pixels"):
         raise results[1]
     assert results[0].flux.shape == results[2].flux.shape == (575,)
 

@@ -25,8 +25,10 @@ def here(tmp_path, monkeypatch, star_files):
     (tmp_path / "table.ecsv").write_text("# no table")
     (tmp_path / "field" / "seds").mkdir(parents=True)
     (tmp_path / "field" / "truth.ecsv").write_text("old")
-    (tmp_path / "field" / "throughput_GU.ecsv").write_text("wavelength throughput\n"
-                                                          "2500 0.1\n3000 0.1\n4000 0.1\n")
+    (tmp_path / "field" / "throughput_GU.ecsv").write_text(
+        "# %ECSV 1.0\n# ---\n# datatype:\n# - {name: wavelength, datatype: float64}\n"
+        "# - {name: throughput, datatype: float64}\nwavelength throughput\n"
+        "2500 0.1\n3000 0.1\n4000 0.1\n")
     (tmp_path / "full" / "counts" / "GV").mkdir(parents=True)
     (tmp_path / "full" / "counts" / "GV" / "star.fits").write_text("old")
     return tmp_path
@@ -49,7 +51,6 @@ STARS = "empty.fits empty.fits empty.fits"
     (f"{FIT} -o r.fits --time --stars empty.fits", "cannot be read"),
     (f"{FIT} -o r.fits --time", "need --stars TABLE"),
     (f"{FIT} -o r.fits --band GV", "no effect without --instrument"),
-    (f"{FIT} -o r.fits --grey-error nan", "give a finite number"),
     ("response apply empty.fits star.fits -o out", "Empty or corrupt"),
     ("response apply no.fits star.fits -o out", "does not exist"),
     ("simulate --magnitudes 20 10 -o f", "two ascending numbers"),
@@ -120,6 +121,7 @@ def test_what_cannot_be_is_told_in_one_line(here, arguments, message, capsys):
     ("validate --realisations 0", "whole number of 1 or more"),
     ("predict a.fits --resolving-power 0", "positive number"),
     ("predict a.fits --reddening nan", "finite number"),
+    (f"{FIT} -o r.fits --grey-error nan", "finite number"),
     ("predict a.fits -q -v", "not allowed with"),
     ("", "required: COMMAND"),
     ("train", "required: STAGE"),

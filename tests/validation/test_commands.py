@@ -1,6 +1,5 @@
 """From a library to tables and figures by the commands alone: a trial run in a minute."""
 
-import pytest
 from astropy.table import Table
 
 from sedflux import Predictor
@@ -39,8 +38,9 @@ def test_table_of_foreign_objects(toy_models, star_files, tmp_path):
 
 
 def test_table_and_figures_of_models(toy_models, star_files, tmp_path):
-    assert main(["validate", "--synthetic", str(star_files["library"]), "--model", str(toy_models[0]),
-                 "--realisations", "1", "--no-baselines", "--output", str(tmp_path)]) == 0
+    assert main(["validate", "--synthetic", str(star_files["library"]), "--model",
+                 str(toy_models[0]), "--realisations", "1", "--no-baselines", "--output",
+                 str(tmp_path)]) == 0
     table = Table.read(tmp_path / "synthetic.ecsv")
     assert (table["ratio"] > 0).all()
     for name in ("examples", "map", "histograms"):
