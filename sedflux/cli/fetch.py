@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,8 @@ def run(arguments: argparse.Namespace) -> None:
 
     power = given(arguments, ["resolving_power"])
     files = list_files(arguments.name, select=arguments.select, files=arguments.files, **power)
-    present = fetch_files(arguments.name, files, arguments.folder, progress=True,
+    present = fetch_files(arguments.name, files, arguments.folder,
+                          progress=arguments.verbosity >= 0 and sys.stderr.isatty(),
                           **given(arguments, ["base_url", "workers"]))
     say([f"{len(present)} of {len(files)} files of {arguments.name} are in {arguments.folder}"])
     if arguments.output:
