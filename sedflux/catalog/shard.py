@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from astropy.table import Table
 
-from sedflux.catalog.spectra import Group, Star, group_stars, read_stars
-from sedflux.exceptions import SedfluxError
+from sedflux.catalog.spectra import read_stars
+from sedflux.exceptions import InputError
 from sedflux.predict.flags import FLAGS
-from sedflux.predict.prediction import SEDPrediction
+from sedflux.predict.many import predict_groups
 from sedflux.predict.predictor import Predictor
 
 __all__ = ["ARRAYS", "Shard", "predict_rows"]
@@ -57,48 +56,23 @@ def predict_rows(predictor: Predictor, rows: Table, *, rank: int) -> Shard:
     shard : `Shard`
     """
     shard = _empty_shard(rows, predictor.wavelength.size, rank)
-    stars, errors = read_stars(rows)
-    for group in group_stars(stars):
-        for members, prediction in _predictions(predictor, group, errors):
-            prediction = _reddened(prediction, members, rows)
-            _fill(shard, members, prediction)
-    for number, message in errors.items():
-        shard.table["error"][number] = message
+    entries, errors = read_stars(rows)
+    for numbers, found in predict_groups([entry.star for entry in entries], predictor):
+        members = [entries[number] for number in numbers]
+        if isinstance(found, InputError):
+            errors[members[0].row] = " ".join(str(found).split())
+        else:
+            _fill(shard, members, _reddened(found, members, rows))
+    for row, message in errors.items():
+        shard.table["error"][row] = message
     return shard
-
-
-def _predictions(predictor: Predictor, group: Group, errors: dict[int, str]
-                 ) -> Iterator[tuple[list[Star], SEDPrediction]]:
-    """Predict a group; if that is refused, star by star, so that one does not spoil the others."""
-    whole = range(len(group.stars))
-    try:
-        yield group.stars, _predict(predictor, group, whole)
-        return
-    except SedfluxError as error:
-        if len(whole) == 1:
-            errors[group.stars[0].row] = " ".join(str(error).split())
-            return
-    for number in whole:
-        try:
-            yield [group.stars[number]], _predict(predictor, group, [number])
-        except SedfluxError as error:
-            errors[group.stars[number].row] = " ".join(str(error).split())
-
-
-def _predict(predictor, group, numbers):
-    numbers = list(numbers)
-    ivar = group.ivar[numbers]
-    return predictor.predict(
-        group.wavelength, group.flux[numbers], None if group.noise_estimated else ivar,
-        mask=ivar == 0, resolving_power=group.resolving_power,
-        radial_velocity=[group.stars[number].radial_velocity for number in numbers])
 
 
 def _reddened(prediction, members, rows):
     """Behind the dust that the source gives; stars without a value stay intrinsic."""
     if "reddening" not in rows.colnames:
         return prediction
-    places = [star.row for star in members]
+    places = [entry.row for entry in members]
     values = [np.nan_to_num(np.asarray(rows[name], dtype=float)[places])
               if name in rows.colnames else np.zeros(len(places))
               for name in ("reddening", "reddening_error")]
@@ -126,7 +100,7 @@ def _empty_shard(rows, samples, rank):
 
 def _fill(shard, members, prediction):
     """Put predictions into the rows of their stars."""
-    places = np.array([star.row for star in members])
+    places = np.array([entry.row for entry in members])
     flux, factor = prediction.flux, prediction.factor
     shard.arrays["flux"][places] = flux
     shard.arrays["sigma"][places] = prediction.sigma
@@ -136,7 +110,7 @@ def _fill(shard, members, prediction):
     table = shard.table
     for name in DIAGNOSTICS:
         table[name][places] = prediction.diagnostics[name]
-    table["ra"][places], table["dec"][places] = np.array([star.place for star in members]).T
+    table["ra"][places], table["dec"][places] = np.array([entry.place for entry in members]).T
     table["radial_velocity"][places] = prediction.radial_velocity
     table["predicted"][places] = True
     table["flag_bits"][places] = prediction.flag_bits

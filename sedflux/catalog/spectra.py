@@ -1,14 +1,12 @@
-"""Read the spectra of a shard, and gather those that can be predicted together."""
+"""Read the spectra of a shard."""
 
 from __future__ import annotations
 
 import gzip
 import io
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from astropy import units as u
@@ -21,66 +19,33 @@ from sedflux.exceptions import InputError, SedfluxError
 from sedflux.io.lamost import is_lamost, lamost_arrays
 from sedflux.io.registry import read_spectrum
 from sedflux.predict.checks import RESOLVING_POWER, check_velocity
-from sedflux.spectra.arrays import SpectrumArrays, spectrum_arrays
+from sedflux.predict.many import Star
+from sedflux.spectra.arrays import spectrum_arrays
 from sedflux.spectra.spectrum import from_spectrum
 
-__all__ = ["Group", "Star", "group_stars", "read_stars"]
-
-#: Step in log10(wavelength) of the pixels of LAMOST and SDSS, and how well they fit to it.
-_LOG_STEP, _FITS_GRID = 1e-4, 1e-3
-#: Pixels that a prediction uses, in Angstrom: the input range with room for velocities.
-_RANGE = (3800.0, 7300.0)
+__all__ = ["Entry", "read_stars"]
 
 
 @dataclass(frozen=True)
-class Star:
+class Entry:
     """
-    One spectrum that was read.
+    A row of the source whose spectrum was read.
 
     Attributes
     ----------
     row : int
         In the shard.
-    spectra : `~sedflux.spectra.arrays.SpectrumArrays`
-        Of one star.
-    resolving_power : float or `~numpy.ndarray`
-    radial_velocity : float
-        In km/s.
+    star : `~sedflux.predict.many.Star`
     place : tuple of float
         Right ascension and declination in degrees; NaN if not known.
     """
 
     row: int
-    spectra: SpectrumArrays
-    resolving_power: Any
-    radial_velocity: float
+    star: Star
     place: tuple[float, float]
 
 
-@dataclass(frozen=True)
-class Group:
-    """
-    Stars on one wavelength grid, with one resolving power, to be predicted together.
-
-    Attributes
-    ----------
-    stars : list of `Star`
-    wavelength : `~numpy.ndarray`, shape (n,)
-    flux, ivar : `~numpy.ndarray`, shape (N, n)
-    resolving_power : float or `~numpy.ndarray`
-    noise_estimated : bool
-        Whether the inverse variance is to be estimated.
-    """
-
-    stars: list[Star]
-    wavelength: np.ndarray
-    flux: np.ndarray
-    ivar: np.ndarray
-    resolving_power: Any
-    noise_estimated: bool
-
-
-def read_stars(rows: Table) -> tuple[list[Star], dict[int, str]]:
+def read_stars(rows: Table) -> tuple[list[Entry], dict[int, str]]:
     """
     Read the spectra of some rows of a source.
 
@@ -91,11 +56,11 @@ def read_stars(rows: Table) -> tuple[list[Star], dict[int, str]]:
 
     Returns
     -------
-    stars : list of `Star`
+    entries : list of `Entry`
     errors : dict of int to str
         Why the other rows cannot be read.
     """
-    stars, errors = [], {}
+    entries, errors = [], {}
     arrays = open_arrays(rows["path"][0]) if "row" in rows.colnames else None
     for number in range(len(rows)):
         options = {name: rows[name][number] for name in rows.colnames}
@@ -103,15 +68,15 @@ def read_stars(rows: Table) -> tuple[list[Star], dict[int, str]]:
             with warnings.catch_warnings():
                 # astropy only warns of files that were cut.
                 warnings.simplefilter("error", AstropyUserWarning)
-                stars.append(_read_star(number, options, arrays))
+                entries.append(_read_entry(number, options, arrays))
         except SedfluxError as error:
             errors[number] = " ".join(str(error).split())
         except Exception as error:  # whatever a damaged file does, the others go on
             errors[number] = " ".join(f"{type(error).__name__}: {error}".split())
-    return stars, errors
+    return entries, errors
 
 
-def _read_star(number, options, arrays):
+def _read_entry(number, options, arrays):
     if arrays is not None:
         row = int(options["row"])
         spectra = spectrum_arrays(arrays["wavelength"][:], arrays["flux"][row],
@@ -126,7 +91,8 @@ def _read_star(number, options, arrays):
     velocity = given if np.isfinite(given) else velocity
     check_velocity(velocity, 1)
     header = spectra.meta.get("header", {})
-    return Star(number, spectra, power, velocity, (_degrees(header, "RA"), _degrees(header, "DEC")))
+    return Entry(number, Star(spectra, power, velocity),
+                 (_degrees(header, "RA"), _degrees(header, "DEC")))
 
 
 def _degrees(header, name):
@@ -152,45 +118,3 @@ def _read_file(path):
         raise InputError(f"{path} holds {len(spectra)} spectra; give files of one each")
     velocity = spectra.meta.get("radial_velocity", 0.0 * u.km / u.s)
     return spectra, u.Quantity(velocity, u.km / u.s).value
-
-
-def group_stars(stars: list[Star]) -> Iterator[Group]:
-    """
-    Gather stars that can be predicted together.
-
-    Spectra on pixels of 0.0001 dex are put on the common pixels, which changes no number.
-    Others are together if their wavelengths are the same.
-
-    Parameters
-    ----------
-    stars : list of `Star`
-
-    Yields
-    ------
-    group : `Group`
-    """
-    found: dict[Any, list[Any]] = {}
-    for star in stars:
-        arrays = star.spectra.near(*_RANGE)
-        start = _first_index(arrays.wavelength)
-        power = np.asarray(star.resolving_power)
-        key: Any = (arrays.wavelength.tobytes() if start is None
-                    else (start, arrays.wavelength.size),
-                    power.tobytes(), star.spectra.noise_estimated)
-        found.setdefault(key, []).append((star, arrays))
-    for members in found.values():
-        first = members[0][1]
-        yield Group([star for star, _ in members], first.wavelength,
-                    np.concatenate([arrays.flux for _, arrays in members]),
-                    np.concatenate([arrays.ivar for _, arrays in members]),
-                    members[0][0].spectra.near(*_RANGE).resolving_power
-                    if np.ndim(members[0][0].resolving_power) else members[0][0].resolving_power,
-                    first.noise_estimated)
-
-
-def _first_index(wavelength):
-    """Number of the first pixel on the grid of 0.0001 dex; None for other grids."""
-    place = np.log10(wavelength) / _LOG_STEP
-    whole = np.round(place)
-    fits_grid = (np.abs(place - whole) < _FITS_GRID).all() and (np.diff(whole) == 1).all()
-    return int(whole[0]) if fits_grid else None

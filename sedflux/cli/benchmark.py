@@ -5,24 +5,29 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from sedflux.cli.options import add_command, say, whole_number
+from sedflux.cli.options import add_command, add_model, say, whole_number
+from sedflux.exceptions import InputError
 
 __all__ = ["add_parser", "run"]
 
 
 def add_parser(commands: Any) -> None:
     """Add ``sedflux benchmark``."""
-    parser = add_command(commands, "benchmark", run, "measure the speed")
-    parser.add_argument("--model", help="name or path of a model")
+    parser = add_command(commands, "benchmark", run, "measure the speed",
+                         example="sedflux benchmark --batches 1 64")
     parser.add_argument("--batches", type=whole_number(1), nargs="+", metavar="N",
-                        help="numbers of spectra that are predicted at once")
+                        help="numbers of spectra that are predicted at once (default: "
+                        "{validation.speed:benchmark.batches})")
     parser.add_argument("--response", type=whole_number(1), nargs="+", metavar="STARS",
                         help="instead, time response fits to so many stars")
+    add_model(parser.add_argument_group("model"))
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Print spectra per second, or the time of response fits."""
     if arguments.response:
+        if arguments.model is not None or arguments.batches is not None:
+            raise InputError("--response has neither --model nor --batches; leave them out")
         from sedflux.validation.response_run import measure_scaling
 
         table = measure_scaling(arguments.response)

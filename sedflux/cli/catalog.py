@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from sedflux.cli.options import add_command, given, say, whole_number
+from sedflux.cli.options import add_command, add_model, given, say, whole_number
 
 __all__ = ["add_parser", "run"]
 
@@ -15,20 +15,22 @@ _SHOWN = 10
 
 def add_parser(commands: Any) -> None:
     """Add ``sedflux catalog``."""
-    parser = add_command(commands, "catalog", run, "predict very many spectra into a folder")
+    parser = add_command(commands, "catalog", run, "predict very many spectra into a folder",
+                         example="sedflux catalog dr9/spectra lamost_seds")
     parser.add_argument("source", help="folder, pattern in quotes, table with a column path, or "
                         "arrays (.npz, .zarr)")
     parser.add_argument("destination", help="folder of the catalogue; the same command resumes an "
                         "interrupted run")
-    parser.add_argument("--model", help="name or path of a model")
     parser.add_argument("--workers", type=whole_number(1), help="local processes (default: one "
                         "per core)")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, such as "
                         "tcp://host:8786, instead of local processes")
     parser.add_argument("--shard-size", type=whole_number(1), metavar="N", help="spectra that are "
-                        "read, predicted and written together (default: 512)")
+                        "read, predicted and written together "
+                        "(default: {catalog.run:predict_catalog.shard_size})")
     parser.add_argument("--verify", action="store_true",
                         help="compare all files with their checksums at the end")
+    add_model(parser.add_argument_group("model"))
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -87,6 +87,30 @@ class SEDPrediction:
             flag_bits=int(np.broadcast_to(self.flag_bits, len(self))[row]),
             radial_velocity=float(np.broadcast_to(self.radial_velocity, len(self))[row]))
 
+    def take(self, rows):
+        """
+        Some of the stars.
+
+        Parameters
+        ----------
+        rows : array_like of int
+
+        Returns
+        -------
+        prediction : `SEDPrediction`
+            With a first axis for stars.
+        """
+        if self.single:
+            raise InputError("this prediction is of one star and has no rows")
+        rows = np.asarray(rows)
+        return replace(
+            self, flux=self.flux[rows], diagonal=self.diagonal[rows], factor=self.factor[rows],
+            flags=tuple(self.flags[row] for row in rows),
+            diagnostics={name: value[rows] for name, value in self.diagnostics.items()},
+            parts={name: value[rows] for name, value in self.parts.items()},
+            flag_bits=np.broadcast_to(self.flag_bits, len(self))[rows],
+            radial_velocity=np.broadcast_to(self.radial_velocity, len(self))[rows])
+
     @property
     def relative_covariance(self):
         """Covariance of ln(flux): a `LowRankCovariance`, or a tuple of N."""

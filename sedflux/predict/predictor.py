@@ -40,7 +40,7 @@ from sedflux.units import LIGHT_KM_S
 if TYPE_CHECKING:
     from specutils import Spectrum
 
-__all__ = ["Predictor", "loaded_predictor", "use_threads"]
+__all__ = ["Predictor", "loaded_predictor", "use_threads", "velocity_of"]
 
 #: S/N a pixel beyond which no training spectrum reaches.
 MAX_SNR = 300.0
@@ -178,7 +178,7 @@ class Predictor:
         """
         spectra = from_spectrum(spectrum, medium=medium, resolving_power=resolving_power)
         power = RESOLVING_POWER if spectra.resolving_power is None else spectra.resolving_power
-        velocity = _velocity_of(spectrum, spectra.meta, radial_velocity)
+        velocity = velocity_of(spectrum, spectra.meta, radial_velocity)
         return self._predict(spectra, power, velocity)
 
     def _predict(self, spectra: SpectrumArrays, resolving_power: Any,
@@ -307,7 +307,7 @@ class Predictor:
             radial_velocity=velocity)
 
 
-def _velocity_of(spectrum: Spectrum, meta: dict[str, Any], radial_velocity: Any) -> float:
+def velocity_of(spectrum: Spectrum, meta: dict[str, Any], radial_velocity: Any) -> float:
     """Velocity in km/s from the argument, the meta or the spectrum itself."""
     candidates = (radial_velocity, meta.get("radial_velocity"),
                   getattr(spectrum, "radial_velocity", None), 0.0 * u.km / u.s)

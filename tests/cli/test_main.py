@@ -64,9 +64,18 @@ def test_models_and_version(capsys):
     assert __version__ in capsys.readouterr().out
 
 
-def test_benchmark(capsys):
+def test_benchmark(capsys, monkeypatch):
+    """With a clock that ticks once a look, every round of a batch takes a second."""
+    from sedflux.validation import speed
+
+    ticks = iter(range(10**6))
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: float(next(ticks)))
     assert main(["benchmark", "--batches", "1", "3"]) == 0
-    assert capsys.readouterr().out.count("spectra/s") == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert "predicted in 1.00 s" in lines[0]
+    rates = [float(line.split()[2]) for line in lines[1:]]
+    assert rates[1] == pytest.approx(3 * rates[0], rel=0.1)
+    assert [line.split()[3] for line in lines[1:]] == ["spectra/s"] * 2
 
 
 def test_predict_of_garbage(tmp_path, capsys):
