@@ -189,15 +189,14 @@ class LowRankCovariance:
         matrix = sparse.csr_matrix(matrix)
         factor = np.asarray((matrix @ self.factor.T).T)
         weighted = matrix @ sparse.diags_array(np.sqrt(self.diagonal))
-        shared = sparse.csr_matrix(weighted @ weighted.T)
-        diagonal = shared.diagonal()
-        if shared.count_nonzero() == np.count_nonzero(diagonal):
-            return LowRankCovariance(diagonal, factor)
-        rest = weighted.toarray().T
+        # Values without a column in common stay independent.
+        if (np.diff(sparse.csc_array(weighted != 0).indptr) <= 1).all():
+            return LowRankCovariance(np.ravel(weighted.multiply(weighted).sum(axis=1)), factor)
+        rest, diagonal = weighted.toarray().T, np.zeros(weighted.shape[0])
         if len(diagonal) < len(self):
-            values, vectors = np.linalg.eigh(shared.toarray())
+            values, vectors = np.linalg.eigh((weighted @ weighted.T).toarray())
             rest = (vectors * np.sqrt(np.clip(values, 0.0, None))).T
-        return LowRankCovariance(np.zeros(len(diagonal)), np.vstack([factor, rest]))
+        return LowRankCovariance(diagonal, np.vstack([factor, rest]))
 
     def sample(self, size, rng):
         """
@@ -212,7 +211,16 @@ class LowRankCovariance:
         Returns
         -------
         deviations : `~numpy.ndarray`, shape (size, n)
+
+        Raises
+        ------
+        sedflux.exceptions.InputError
+            If ``size`` is no whole number of 0 or more, or ``rng`` no generator.
         """
+        if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 0:
+            raise InputError(f"size is {size!r}; a whole number of 0 or more is needed")
+        if not isinstance(rng, np.random.Generator):
+            raise InputError(f"rng is {rng!r}; give a generator, as numpy.random.default_rng(1)")
         common = rng.standard_normal((size, self.rank)) @ self.factor
         return common + rng.standard_normal((size, len(self))) * np.sqrt(self.diagonal)
 

@@ -112,3 +112,20 @@ def test_misuse_is_told():
         make(1).with_direction(np.ones(3))
     with pytest.raises(InputError, match="cannot be inverted"):
         LowRankCovariance(np.zeros(2), np.ones((1, 2))).chi2(np.ones(2))
+
+
+@pytest.mark.parametrize(("size", "rng", "message"), [
+    (-1, np.random.default_rng(1), "size is -1"), (1.5, np.random.default_rng(1), "size is 1.5"),
+    (True, np.random.default_rng(1), "size is True"), (3, None, "rng is None")])
+def test_draws_need_a_number_and_a_generator(size, rng, message):
+    with pytest.raises(InputError, match=message):
+        make(1).sample(size, rng)
+
+
+def test_many_narrow_pixels_need_no_square_matrix():
+    """Half a million pixels of one value each would fill 2 TiB."""
+    covariance = make(4)
+    matrix = sparse.csr_matrix(np.ones((1, 12))[[0] * 3])
+    many = sparse.vstack([matrix] * 170_000)
+    result = covariance.propagate(many)
+    assert_allclose(result.sigma, np.sqrt(covariance.to_dense().sum()))
