@@ -17,13 +17,15 @@ from sedflux.exceptions import InputError
 from sedflux.spectra.grids import interpolation_matrix
 from sedflux.spectra.sed import RelativeErrors, from_sed
 from sedflux.spectra.spectrum import sed_to_spectrum
-from sedflux.units import FLAM, PHOTON_ENERGY
+from sedflux.units import FLAM, PHOTON_ENERGY, plain_number, positive_number
 
 __all__ = ["SyntheticPhotometry", "anchor", "synthetic_photometry", "to_source_spectrum"]
 
 _MAG_PER_LN = 2.5 / np.log(10.0)
 #: Share of a band's throughput that may lie outside the SED.
 _OUTSIDE = 0.005
+#: AB magnitudes that a source can have, and errors that still say something.
+_BRIGHTEST, _FAINTEST, _LARGEST_ERROR = -50.0, 100.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,9 @@ def _named_bands(bandpasses):
 
     if isinstance(bandpasses, SpectralElement):
         bandpasses = [bandpasses]
+    if not isinstance(bandpasses, (dict, list, tuple)):
+        raise InputError(f"bandpasses is {bandpasses!r}; give a synphot.SpectralElement, or a list "
+                         "or dictionary of them")
     if not isinstance(bandpasses, dict):
         bandpasses = {str(band.meta.get("expr", f"band {i}")) if hasattr(band, "meta")
                       else f"band {i}": band for i, band in enumerate(bandpasses)}
@@ -199,9 +204,10 @@ def synthetic_photometry(sed, bandpasses, *, unit=u.ABmag, area=None):
         magnitude = (value * FLAM).to(u.ABmag, u.spectral_density(pivots * u.AA))
         scale = _MAG_PER_LN / value
     elif unit == u.ct:
-        if area is None or not area.unit.is_equivalent(u.cm**2) or not area > 0 * u.cm**2:
+        if not isinstance(area, u.Quantity):
             raise InputError(f"area is {area!r}; count rates need a collecting area, as u.cm**2")
-        rows = np.stack([_count_row(arrays.wavelength, band, name, area.to_value(u.cm**2))
+        size = positive_number(area, "area, the collecting area,", u.cm**2)
+        rows = np.stack([_count_row(arrays.wavelength, band, name, size)
                          for name, band in bands.items()])
         magnitude = rows @ arrays.flux * u.ct / u.s
         scale = np.ones(len(rows))
@@ -211,6 +217,16 @@ def synthetic_photometry(sed, bandpasses, *, unit=u.ABmag, area=None):
     factor = rows @ covariance.factor.T
     dense = factor @ factor.T + (rows * covariance.diagonal) @ rows.T
     return SyntheticPhotometry(tuple(bands), magnitude, dense * np.outer(scale, scale))
+
+
+def _ab_magnitude(magnitude):
+    """Number of an AB magnitude that a source can have."""
+    value = np.asarray(getattr(magnitude, "value", np.nan))
+    if getattr(magnitude, "unit", None) != u.ABmag or value.ndim or not (
+            _BRIGHTEST <= value <= _FAINTEST):
+        raise InputError(f"magnitude is {magnitude!r}; give an AB magnitude from {_BRIGHTEST:g} to "
+                         f"{_FAINTEST:g}, as 12.3 * u.ABmag")
+    return float(value)
 
 
 def anchor(sed, magnitude, bandpass, *, magnitude_error=0.0 * u.mag):
@@ -237,12 +253,15 @@ def anchor(sed, magnitude, bandpass, *, magnitude_error=0.0 * u.mag):
         In erg/s/cm2/Angstrom.
     """
     arrays = from_sed(sed)
-    if getattr(magnitude, "unit", None) != u.ABmag or not np.isfinite(magnitude.value):
-        raise InputError(f"magnitude is {magnitude!r}; give an AB magnitude, as 12.3 * u.ABmag")
-    error = u.Quantity(magnitude_error, u.mag).value
-    if not (np.isfinite(error) and error >= 0):
-        raise InputError(f"magnitude_error is {magnitude_error!r}; it must be 0 mag or more")
-    (name, band), = _named_bands(bandpass).items()
+    brightness = _ab_magnitude(magnitude)
+    error = plain_number(magnitude_error, "magnitude_error", u.mag)
+    if not 0 <= error <= _LARGEST_ERROR:
+        raise InputError(f"magnitude_error is {magnitude_error!r}; it must be 0 mag or more, and "
+                         f"{_LARGEST_ERROR:g} mag at the most")
+    bands = _named_bands(bandpass)
+    if len(bands) != 1:
+        raise InputError(f"bandpass holds {len(bands)} bands; one magnitude needs one")
+    (name, band), = bands.items()
     row, pivot = _flux_row(arrays.wavelength, band, name)
     wanted = magnitude.to_value(FLAM, u.spectral_density(pivot * u.AA))
     flux = arrays.flux * (wanted / (row @ arrays.flux))
@@ -265,7 +284,7 @@ def anchor(sed, magnitude, bandpass, *, magnitude_error=0.0 * u.mag):
         "parts": parts}
     cards = {card.keyword: (card.value, card.comment)
              for card in getattr(sed.meta.get("header"), "cards", [])}
-    cards |= {"SEDNORM": (f"AB {magnitude.value:.4f}", "magnitude that fixes the scale"),
+    cards |= {"SEDNORM": (f"AB {brightness:.4f}", "magnitude that fixes the scale"),
               "SEDMAGER": (error, "[mag] its error")}
     return sed_to_spectrum(type(sed), arrays.wavelength * u.AA, flux, absolute.sigma,
                            meta=meta, header=cards, unit=FLAM)
