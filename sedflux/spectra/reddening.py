@@ -7,8 +7,10 @@ the covariance, because it moves the whole SED together.
 """
 
 import numpy as np
+from astropy import units as u
 
 from sedflux.exceptions import InputError
+from sedflux.units import plain_number
 
 __all__ = ["LAWS", "continuum_shapes", "extinction_curve", "redden"]
 
@@ -44,11 +46,11 @@ def extinction_curve(wavelength, *, law="G23", r_v=3.1):
     >>> [round(float(value), 2) for value in extinction_curve([3000.0, 5500.0])]
     [-5.34, -2.85]
     """
-    from astropy import units as u
     from dust_extinction import parameter_averages
 
     if law not in LAWS:
         raise InputError(f"law {law!r} is not known; choose one of {', '.join(LAWS)}")
+    r_v = plain_number(r_v, "r_v")
     try:
         model = getattr(parameter_averages, law)(Rv=r_v)
     except ValueError as error:
@@ -93,10 +95,10 @@ def redden(wavelength, log_flux, covariance, reddening, *, reddening_error=0.0, 
     covariance : `~sedflux.covariance.LowRankCovariance`
         With one more column for the error of E(B-V).
     """
-    if not all(np.isfinite(value) and value >= 0 for value in (reddening, reddening_error)):
-        raise InputError(
-            f"reddening E(B-V) = {reddening!r} +- {reddening_error!r} must be finite and not "
-            "negative"
-        )
+    reddening = plain_number(reddening, "reddening", u.mag)
+    reddening_error = plain_number(reddening_error, "reddening_error", u.mag)
+    if reddening < 0 or reddening_error < 0:
+        raise InputError(f"reddening E(B-V) = {reddening} +- {reddening_error} must be finite and "
+                         "not negative")
     curve = extinction_curve(wavelength, law=law, r_v=r_v)
     return log_flux + reddening * curve, covariance.with_direction(reddening_error * curve)

@@ -343,7 +343,7 @@ def test_units_of_arrays(predictor, star):
         predictor.predict(wavelength, flux, ivar, radial_velocity=50 * u.m)
 
 
-@pytest.mark.parametrize("unit", ["m", "K", "kg", "mag", "dB"])
+@pytest.mark.parametrize("unit", ["m", "K", "kg", "mag", "dB", "mag(AB)"])
 def test_flux_in_other_units_is_refused(predictor, star, unit):
     wavelength, flux = star
     with pytest.raises(InputError, match="flux has the unit"):
@@ -372,7 +372,8 @@ def test_errors_that_cannot_be_right(predictor, star):
     assert "implausible_snr" in flag_names(proud.flag_bits)
 
 
-@pytest.mark.parametrize("reddening", [300.0, (0.1, 1e300), "dusty", np.nan])
+@pytest.mark.parametrize("reddening", [300.0, (0.1, 1e300), "dusty", np.nan, True, 0.1 * u.m,
+                                       (0.1, "b"), np.ma.masked, {}])
 def test_reddening_that_cannot_be(predictor, spectrum, reddening):
     with pytest.raises(InputError, match="reddening"):
         predict_sed(spectrum, model=predictor, reddening=reddening)

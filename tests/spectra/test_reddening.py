@@ -30,3 +30,19 @@ def test_unknown_law_and_ratio():
         extinction_curve(WAVELENGTH, r_v=20.0)
     with pytest.raises(InputError, match="not negative"):
         redden(WAVELENGTH, WAVELENGTH, LowRankCovariance(np.zeros(50), np.zeros((0, 50))), -0.1)
+
+
+@pytest.mark.parametrize("r_v", [None, [3.1], "x", 3.1 * u.m, True])
+def test_r_v_is_a_number(r_v):
+    with pytest.raises(InputError, match="r_v"):
+        extinction_curve(WAVELENGTH, r_v=r_v)
+
+
+@pytest.mark.parametrize("reddening", [None, [0.1, 0.2], "x", 0.1 * u.m, 1j, True, np.nan])
+def test_reddening_is_a_number(reddening):
+    covariance = LowRankCovariance(np.ones(WAVELENGTH.size), np.zeros((0, WAVELENGTH.size)))
+    zero = np.zeros(WAVELENGTH.size)
+    with pytest.raises(InputError, match="reddening"):
+        redden(WAVELENGTH, zero, covariance, reddening)
+    with pytest.raises(InputError, match="reddening_error"):
+        redden(WAVELENGTH, zero, covariance, 0.1, reddening_error=reddening)
