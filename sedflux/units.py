@@ -124,6 +124,8 @@ def whole_number(value: Any, name: str, *, least: int = 0) -> int:
     3
     """
     try:
+        if isinstance(value, (bool, np.bool_)):
+            raise TypeError
         number = operator.index(value)
     except TypeError as error:
         raise InputError(f"{name} is {value!r}; a whole number of {least} or more is "
