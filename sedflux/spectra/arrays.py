@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from astropy import units as u
 
 from sedflux.exceptions import InputError
-from sedflux.spectra.flux_units import without_units
+from sedflux.spectra.flux_units import in_unit, relative_factor
 
 __all__ = ["MIN_PIXELS", "SpectrumArrays", "estimate_variance", "fill_gaps", "real_array",
            "spectrum_arrays"]
@@ -17,9 +18,9 @@ __all__ = ["MIN_PIXELS", "SpectrumArrays", "estimate_variance", "fill_gaps", "re
 MIN_PIXELS = 20
 #: Steps between pixels beyond this many median steps of their neighbours are gaps.
 _GAP = 3.0
-#: No measurement has a larger inverse variance of the relative flux; what claims so is told by
-#: a flag, and must not overflow.
-_MAX_IVAR = 1e200
+#: Inverse variances of the relative flux that measurements have: below, a pixel says nothing;
+#: what claims to be above is told by a flag, and must not overflow.
+_MIN_IVAR, _MAX_IVAR = 1e-20, 1e200
 #: Pixels whose median step tells what is usual nearby.
 _NEIGHBOURS = 21
 
@@ -139,8 +140,7 @@ def spectrum_arrays(wavelength: Any, flux: Any, ivar: Any = None, *, mask: Any =
     >>> float(spectra.flux.mean()), round(float(spectra.ivar[0, 0]) ** 0.5)
     (1.0, 200)
     """
-    wavelength, flux, ivar = without_units(wavelength, flux, ivar)
-    wavelength = real_array(wavelength, "wavelength")
+    wavelength = real_array(in_unit(wavelength, "wavelength", u.AA), "wavelength")
     values = real_array(flux, "flux", masked=True)
     if values.ndim not in (1, 2) or values.shape[-1:] != wavelength.shape or values.size == 0:
         raise InputError(
@@ -152,14 +152,16 @@ def spectrum_arrays(wavelength: Any, flux: Any, ivar: Any = None, *, mask: Any =
     if wavelength[0] <= 0:
         raise InputError(f"wavelength reaches down to {wavelength[0]:g}; it must be positive")
     single, rows = values.ndim == 1, np.atleast_2d(values)
+    unit = getattr(flux, "unit", None)
+    factor = relative_factor(unit, wavelength)
     good = _good_pixels(rows, flux, mask, wavelength.shape)
     if not good.any():
         raise InputError("flux has no good pixel: all are masked or not finite")
     if not ((rows > 0) & good).any():
         raise InputError("flux is zero or negative throughout: there is no star to predict, "
                          "or the sky is over-subtracted")
-    if not good.all():
-        rows = np.where(good, rows, 0.0)
+    if unit is not None or not good.all():
+        rows = np.where(good, rows, 0.0) * factor
     # Scaled first, because squares of 1e-17 leave the range of single precision, and sums of
     # 1e308 that of double precision.
     count = np.maximum(good.sum(axis=1), 1)[:, None]
@@ -170,9 +172,12 @@ def spectrum_arrays(wavelength: Any, flux: Any, ivar: Any = None, *, mask: Any =
         variance = estimate_variance(rows, good)
         ivar = np.divide(1.0, variance, out=np.zeros_like(rows), where=variance > 0)
         return SpectrumArrays(wavelength, rows, ivar, single, True, **more)
+    ivar = in_unit(ivar, "ivar", (unit or u.dimensionless_unscaled) ** -2)
     ivar = _checked_ivar(ivar, rows.shape, good)
     with np.errstate(over="ignore"):
-        ivar = np.minimum(ivar * size * size, _MAX_IVAR)
+        # One factor after the other, because zero times infinity is no number.
+        ivar = ivar * (size / factor) * (size / factor)
+    ivar = np.where(ivar < _MIN_IVAR, 0.0, np.minimum(ivar, _MAX_IVAR))
     return SpectrumArrays(wavelength, rows, ivar, single, **more)
 
 

@@ -1,4 +1,4 @@
-"""Units of spectra: which are allowed for flux, and plain numbers instead of quantities."""
+"""Units of spectra: which are allowed, and what they are of F_lambda."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from astropy import units as u
 from sedflux.exceptions import InputError
 from sedflux.units import FLAM
 
-__all__ = ["flux_factor", "unit_error", "without_units"]
+__all__ = ["flux_factor", "in_unit", "relative_factor", "unit_error"]
 
 #: Units of detected light, which stand for F_lambda up to a smooth curve.
 _COUNTS = (u.ct, u.electron, u.photon, u.adu, u.DN)
@@ -70,46 +70,43 @@ def _is_counts(unit: u.UnitBase) -> bool:
     return counted == 1 or unit.physical_type == "dimensionless"
 
 
-def without_units(wavelength: Any, flux: Any, ivar: Any) -> tuple[Any, Any, Any]:
+def relative_factor(unit: Any, wavelength: np.ndarray) -> np.ndarray:
     """
-    Plain numbers of a spectrum whose parts may have units.
+    Factor from a flux in a unit, or None, to F_lambda, with a median of one.
 
     Parameters
     ----------
-    wavelength : array_like or `~astropy.units.Quantity`, shape (n,)
-        Angstrom, if it has no unit.
-    flux : array_like or `~astropy.units.Quantity`, shape (n,) or (N, n)
-        F_lambda, if it has no unit.
-    ivar : array_like or `~astropy.units.Quantity`, shape of ``flux``, or None
-        In the inverse square of the unit of ``flux``.
+    unit : `~astropy.units.Unit` or None
+    wavelength : `~numpy.ndarray`, shape (n,)
+        Angstrom.
 
     Returns
     -------
-    wavelength, flux, ivar
-        What has no unit is handed back.
+    factor : `~numpy.ndarray`, shape (n,)
+    """
+    if unit is None or unit == u.dimensionless_unscaled:
+        return np.ones_like(wavelength)
+    factor = flux_factor(unit, wavelength)
+    return factor / np.median(factor)
+
+
+def in_unit(value: Any, name: str, unit: u.UnitBase) -> Any:
+    """
+    Numbers in a unit, for an argument that may have one.
+
+    Parameters
+    ----------
+    value : object
+        Handed back if it has no unit.
+    name : str
+        What errors call it.
+    unit : `~astropy.units.Unit`
 
     Raises
     ------
     sedflux.exceptions.InputError
-        If a unit cannot be used.
+        If it has another unit.
     """
-    if not any(hasattr(value, "unit") for value in (wavelength, flux, ivar)):
-        return wavelength, flux, ivar
-    wavelength = _to_unit(wavelength, "wavelength", u.AA)
-    unit = getattr(flux, "unit", None) or u.dimensionless_unscaled
-    factor = None
-    if unit != u.dimensionless_unscaled:
-        factor = flux_factor(unit, np.asarray(wavelength, dtype=float))
-        factor = factor / np.median(factor)
-    ivar = _to_unit(ivar, "ivar", unit**-2)
-    flux = flux.value if isinstance(flux, u.Quantity) else flux
-    if factor is None:
-        return wavelength, flux, ivar
-    return wavelength, flux * factor, None if ivar is None else ivar / factor**2
-
-
-def _to_unit(value: Any, name: str, unit: u.UnitBase) -> Any:
-    """Numbers in a unit, as they are if they have none."""
     if not isinstance(value, u.Quantity):
         return value
     try:

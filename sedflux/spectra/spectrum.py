@@ -73,7 +73,7 @@ def vacuum_angstrom(spectrum: Spectrum, medium: str) -> np.ndarray:
     wavelength = axis.to_value(u.AA, equivalencies=u.spectral())
     if not np.isfinite(wavelength).all() or (wavelength <= 0).any():
         raise InputError("spectral axis has values that are not finite and positive wavelengths")
-    if medium not in ("vacuum", "air"):
+    if not isinstance(medium, str) or medium not in ("vacuum", "air"):
         raise InputError(f"medium is {medium!r}; it must be 'vacuum' or 'air'")
     return air_to_vacuum(wavelength) if medium == "air" else wavelength
 
@@ -177,7 +177,8 @@ def from_spectrum(spectrum: Spectrum, *, medium: str | None = None,
     """
     _check_kind(spectrum)
     meta = dict(spectrum.meta or {})
-    wavelength = vacuum_angstrom(spectrum, medium or meta.get("medium", "vacuum"))
+    medium = meta.get("medium", "vacuum") if medium is None else medium
+    wavelength = vacuum_angstrom(spectrum, medium)
     factor = flux_factor(spectrum.flux.unit, wavelength)
     relative = factor / np.median(factor)
     flux = np.atleast_2d(np.array(spectrum.flux.value, dtype=float))

@@ -247,6 +247,8 @@ def test_integers_do_not_overflow(predictor, star):
     ({"reddening": -0.1}, "not negative"),
     ({"reddening": (0.1, 0.1, 0.1)}, "reddening is"),
     ({"radial_velocity": 3 * u.AA}, "Quantity in km/s"),
+    ({"radial_velocity": 10**400}, "Quantity in km/s"),
+    ({"medium": np.array([])}, "medium is"),
     ({"resolving_power": 100.0}, "500 or more"),
 ])
 def test_bad_options_say_what_to_do(predictor, spectrum, change, message):

@@ -80,6 +80,8 @@ def test_no_scale_leaves_the_range_of_numbers(factor):
     assert np.isfinite(spectra.ivar).all()
     proud = spectrum_arrays(WAVELENGTH, flux, np.full(301, 1e300))
     assert np.isfinite(proud.ivar).all()
+    weak = spectrum_arrays(WAVELENGTH, FLUX, np.full(301, 1e-310))
+    assert (weak.ivar == 0).all()
 
 
 def test_units_of_arrays_are_those_of_light():
