@@ -193,6 +193,8 @@ def synthetic_photometry(sed, bandpasses, *, unit=u.ABmag, area=None):
     >>> bool(0.0 < color.value < 0.6), bool(error.value < 0.1)
     (True, True)
     """
+    if not isinstance(unit, (u.UnitBase, u.function.FunctionUnitBase)):
+        unit = str(unit)
     arrays = from_sed(sed)
     bands = _named_bands(bandpasses)
     covariance = arrays.relative_covariance.scaled(arrays.flux)

@@ -129,3 +129,34 @@ def test_many_narrow_pixels_need_no_square_matrix():
     many = sparse.vstack([matrix] * 170_000)
     result = covariance.propagate(many)
     assert_allclose(result.sigma, np.sqrt(covariance.to_dense().sum()))
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"diagonal": "x"}, "diagonal of a covariance"), ({"factor": [[1.0], [2.0, 3.0]]}, "factor"),
+    ({"diagonal": 10**400}, "diagonal"), ({"factor": None}, "factor"),
+    ({"diagonal": np.full(3, np.nan)}, "diagonal of a covariance must be finite")])
+def test_parts_are_arrays_of_numbers(change, message):
+    with pytest.raises(InputError, match=message):
+        LowRankCovariance(**({"diagonal": np.ones(3), "factor": np.ones((1, 3))} | change))
+
+
+@pytest.mark.parametrize("matrix", [None, "x", [1, 2], np.ones(12), np.full((1, 12), np.nan),
+                                    np.array(5.0), np.ones((2, 3, 12))])
+def test_matrices_are_matrices(matrix):
+    with pytest.raises(InputError, match="matrix"):
+        make(1).propagate(matrix)
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"matrix": np.ones((1, 5))}, "matrix, residual and noise have the shapes"),
+    ({"residual": None}, "residual"), ({"noise": "x"}, "noise"), ({"noise": [[-100.0]]}, "noise"),
+    ({"noise": np.ones(3)}, "noise")])
+def test_conditions_are_refused_by_name(change, message):
+    arguments = {"matrix": np.ones((1, 12)), "residual": [0.1], "noise": [[0.01]]}
+    with pytest.raises(InputError, match=message):
+        make(1).condition(**(arguments | change))
+
+
+def test_draws_are_bounded():
+    with pytest.raises(InputError, match="draws of 12 values are allowed at once"):
+        make(1).sample(2**31, np.random.default_rng(1))

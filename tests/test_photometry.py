@@ -48,6 +48,7 @@ def test_covariance_between_bands_is_used_for_colors(sed):
     ({"bandpasses": GREEN, "unit": u.ct, "area": 5}, "collecting area"),
     ({"bandpasses": GREEN, "unit": u.ct, "area": [1, 2] * u.cm**2}, "collecting area"),
     ({"bandpasses": None}, "bandpasses is None"),
+    ({"bandpasses": GREEN, "unit": 10**400}, "u.ABmag and u.ct"),
     ({"bandpasses": "V"}, "bandpasses is 'V'"),
 ])
 def test_bad_bands_and_units(sed, kwargs, message):

@@ -110,7 +110,7 @@ class Simulator:
         field : `SimulatedField`
         """
         size = whole_number(size, "size", least=1)
-        if isinstance(detectors, (str, bytes)) or not isinstance(
+        if isinstance(detectors, (str, bytes)) or np.ndim(detectors) != 1 or not isinstance(
                 detectors, (Sequence, np.ndarray)) or not len(detectors):
             raise InputError(f"detectors is {detectors!r}; a sequence of names is needed, such as "
                              "('1', '2')")

@@ -174,6 +174,8 @@ def read_throughput(path: str | os.PathLike[str], *, area: u.Quantity | None = N
         If the file is missing or damaged, has other columns, or holds values that no
         throughput can have.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise InputError(f"path is {path!r}; the name of a file is needed")
     path = Path(path)
     if not path.is_file():
         raise InputError(f"throughput file {str(path)!r} does not exist; give the path of a table")

@@ -227,6 +227,7 @@ def test_the_faintest_and_brightest_stars_have_finite_counts():
     ({"detectors": ()}, "detectors"),
     ({"detectors": None}, "detectors is None"),
     ({"detectors": 3}, "detectors is 3"),
+    ({"detectors": 3 * u.m}, "detectors is"),
     ({"size": True}, "size is True"),
 ])
 def test_impossible_sizes_and_seeds_are_refused(simulator, options, message):
