@@ -28,8 +28,8 @@ JUNK = (
 #: Units, of light and of other things.
 UNITS = ("", "Jy", "mJy", "erg / (s cm2 Angstrom)", "W / (m2 um)", "erg / (s cm2 Hz)",
          "ph / (s cm2 Angstrom)", "ct", "electron / s", "adu", "DN / s",
-         "erg / (s cm2 Angstrom sr)", "%", "mag", "kg", "K", "m", "dB", "Jy / beam", "s", "1 / Angstrom",
-         "deg_C", "rad", "bit")
+         "erg / (s cm2 Angstrom sr)", "%", "mag", "kg", "K", "m", "dB", "Jy / beam", "s",
+         "1 / Angstrom", "deg_C", "rad", "bit")
 
 
 def junk(rng):
