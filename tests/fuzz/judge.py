@@ -70,6 +70,8 @@ def judge(call, check, names):
         warnings.simplefilter("ignore", SedfluxWarning)
         # Cards that the FITS standard does not know are no damage.
         warnings.simplefilter("ignore", VerifyWarning)
+        # astropy and specutils leave files open that they fail to read.
+        warnings.simplefilter("ignore", ResourceWarning)
         # torch reads arrays that are not writeable without writing to them.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         try:
@@ -81,7 +83,10 @@ def judge(call, check, names):
             raise Violation(f"warning {type(error).__name__} {_place(error)}", error) from error
         except Exception as error:
             raise Violation(f"error {type(error).__name__} {_place(error)}", error) from error
-        check(result)
+        try:
+            check(result)
+        except SedfluxError as error:
+            raise Violation(f"a result that cannot be used {_place(error)}", error) from error
     return "predicted"
 
 
