@@ -11,7 +11,7 @@ from astropy.constants import c
 from astropy.nddata import InverseVariance
 
 from sedflux.exceptions import InputError
-from sedflux.io.reading import FITS_ERRORS, check_wavelengths, header_number, open_fits
+from sedflux.io.reading import FITS_ERRORS, check_wavelengths, file_name, header_number, open_fits
 
 if TYPE_CHECKING:
     from specutils import Spectrum
@@ -97,7 +97,7 @@ def read_lamost(path: str | os.PathLike[str], **kwargs: Any) -> Spectrum:
     from specutils import Spectrum
 
     with open_fits(path, "LAMOST") as hdus:
-        header = hdus[0].header
+        path, header = file_name(path), hdus[0].header
         flux, ivar, wavelength, and_mask = _arrays(hdus, path)
         if not wavelength.size:
             raise InputError(f"{path} has no pixels; the file is damaged")
