@@ -9,7 +9,7 @@ both work offline.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from sedflux.exceptions import InputError
 from sedflux.spectra.grids import interpolation_matrix
 from sedflux.spectra.sed import RelativeErrors, flux_of, from_sed
 from sedflux.spectra.spectrum import sed_to_spectrum
-from sedflux.units import FLAM, PHOTON_ENERGY, positive_number
+from sedflux.units import FLAM, PHOTON_ENERGY, plain_number, positive_number
 
 __all__ = ["SyntheticPhotometry", "anchor", "band_rows", "synthetic_photometry",
            "to_source_spectrum"]
@@ -29,6 +29,8 @@ __all__ = ["SyntheticPhotometry", "anchor", "band_rows", "synthetic_photometry",
 _MAG_PER_LN = 2.5 / np.log(10.0)
 #: Share of a band's throughput that may lie outside the SED.
 _OUTSIDE = 0.005
+#: AB magnitudes that a source can have, and errors that still say something.
+_BRIGHTEST, _FAINTEST, _LARGEST_ERROR = -50.0, 100.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,9 @@ def _named_bands(bandpasses):
 
     if isinstance(bandpasses, SpectralElement):
         bandpasses = [bandpasses]
+    if not isinstance(bandpasses, (Mapping, list, tuple)):
+        raise InputError(f"bandpasses is {bandpasses!r}; give a synphot.SpectralElement, or a list "
+                         "or dictionary of them")
     if not isinstance(bandpasses, Mapping):
         bandpasses = _by_name(bandpasses)
     for name, band in bandpasses.items():
@@ -129,9 +134,6 @@ def _named_bands(bandpasses):
 
 def _by_name(bandpasses):
     """Bands by the expression in their meta data, or by number where these are not unique."""
-    if not isinstance(bandpasses, Sequence):
-        raise InputError(f"bandpasses is a {type(bandpasses).__name__}; give a "
-                         "synphot.SpectralElement, or a list or dict of them")
     numbers = [f"band {number}" for number in range(len(bandpasses))]
     names = [str(getattr(band, "meta", {}).get("expr", number))
              for number, band in zip(numbers, bandpasses, strict=True)]
@@ -248,13 +250,17 @@ def synthetic_photometry(sed: Any, bandpasses: Any, *, unit: u.UnitBase = u.ABma
     >>> bool(0.0 < color.value < 0.6), bool(error.value < 0.1)
     (True, True)
     """
+    if not isinstance(unit, (u.UnitBase, u.function.FunctionUnitBase)):
+        unit = str(unit)
     arrays = from_sed(sed)
     bands = _named_bands(bandpasses)
     if unit not in (u.ABmag, u.ct):
         raise InputError(f"unit is {unit}; u.ABmag and u.ct are allowed (the spectrum of Vega is "
                          "not at hand offline)")
     if unit == u.ct:
-        size = positive_number(area, "collecting area", u.cm**2)
+        if not isinstance(area, u.Quantity):
+            raise InputError(f"area is {area!r}; count rates need a collecting area, as u.cm**2")
+        size = positive_number(area, "area, the collecting area,", u.cm**2)
         rows = np.stack([_count_row(arrays.wavelength, band, name, size)
                          for name, band in bands.items()])
         value = rows @ arrays.flux * u.ct / u.s
@@ -274,6 +280,16 @@ def synthetic_photometry(sed: Any, bandpasses: Any, *, unit: u.UnitBase = u.ABma
     factor = rows @ covariance.factor.T
     return SyntheticPhotometry(tuple(bands), value,
                                factor @ factor.T + (rows * covariance.diagonal) @ rows.T)
+
+
+def _ab_magnitude(magnitude):
+    """Number of an AB magnitude that a source can have."""
+    value = np.asarray(getattr(magnitude, "value", np.nan))
+    if getattr(magnitude, "unit", None) != u.ABmag or value.ndim or not (
+            _BRIGHTEST <= value <= _FAINTEST):
+        raise InputError(f"magnitude is {magnitude!r}; give an AB magnitude from {_BRIGHTEST:g} to "
+                         f"{_FAINTEST:g}, as 12.3 * u.ABmag")
+    return float(value)
 
 
 def anchor(sed: Any, magnitude: u.Quantity, bandpass: Any, *,
@@ -307,12 +323,15 @@ def anchor(sed: Any, magnitude: u.Quantity, bandpass: Any, *,
         no covariance that belongs to it.
     """
     arrays = from_sed(sed)
-    if getattr(magnitude, "unit", None) != u.ABmag or not np.isfinite(magnitude.value):
-        raise InputError(f"magnitude is {magnitude!r}; give an AB magnitude, as 12.3 * u.ABmag")
-    error = u.Quantity(magnitude_error, u.mag).value
-    if not (np.isfinite(error) and error >= 0):
-        raise InputError(f"magnitude_error is {magnitude_error!r}; it must be 0 mag or more")
-    (name, band), = _named_bands(bandpass).items()
+    brightness = _ab_magnitude(magnitude)
+    error = plain_number(magnitude_error, "magnitude_error", u.mag)
+    if not 0 <= error <= _LARGEST_ERROR:
+        raise InputError(f"magnitude_error is {magnitude_error!r}; it must be 0 mag or more, and "
+                         f"{_LARGEST_ERROR:g} mag at the most")
+    bands = _named_bands(bandpass)
+    if len(bands) != 1:
+        raise InputError(f"bandpass holds {len(bands)} bands; one magnitude needs one")
+    (name, band), = bands.items()
     row, pivot = _flux_row(arrays.wavelength, band, name)
     wanted = magnitude.to_value(FLAM, u.spectral_density(pivot * u.AA))
     flux = arrays.flux * (wanted / (row @ arrays.flux))
@@ -335,7 +354,7 @@ def anchor(sed: Any, magnitude: u.Quantity, bandpass: Any, *,
     cards = {card.keyword: (card.value, card.comment)
              for card in getattr(sed.meta.get("header"), "cards", [])}
     cards |= {"SEDNORM": ("magnitude", "the flux is absolute, by SEDMAG in SEDBAND"),
-              "SEDMAG": (float(magnitude.value), "[mag] AB magnitude that fixes the scale"),
+              "SEDMAG": (brightness, "[mag] AB magnitude that fixes the scale"),
               "SEDMAGER": (error, "[mag] its error"),
               "SEDBAND": (name[:60], "its band"),
               "SEDPIVOT": (pivot, "[Angstrom] pivot wavelength of the band")}

@@ -12,7 +12,7 @@ from astropy.io import fits
 from astropy.nddata import InverseVariance
 
 from sedflux.exceptions import InputError
-from sedflux.io.reading import FITS_ERRORS, check_wavelengths, header_number, open_fits
+from sedflux.io.reading import FITS_ERRORS, check_wavelengths, file_name, header_number, open_fits
 
 if TYPE_CHECKING:
     from specutils import Spectrum
@@ -126,7 +126,7 @@ def lamost_arrays(hdus: fits.HDUList, path: str | os.PathLike[str]
         True in bad pixels.
     meta : dict
     """
-    header = hdus[0].header
+    path, header = file_name(path), hdus[0].header
     flux, ivar, wavelength, and_mask = _arrays(hdus, path)
     if not wavelength.size:
         raise InputError(f"{path} has no pixels; the file is damaged")

@@ -138,10 +138,12 @@ def check_reddening(reddening: Any) -> tuple[float, float]:
     Raises
     ------
     sedflux.exceptions.InputError
-        If it is neither, negative, not finite, or beyond 10 mag.
+        If it is neither, has a unit that is not mag, is negative, not finite, or beyond 10 mag.
     """
+    unit = getattr(reddening, "unit", u.mag)
     pair = np.ravel(real_array(getattr(reddening, "value", reddening), "reddening"))
-    if pair.size not in (1, 2) or not ((pair >= 0) & (pair <= _MAX_REDDENING)).all():
+    if (unit not in (u.mag, u.dimensionless_unscaled) or pair.size not in (1, 2)
+            or not ((pair >= 0) & (pair <= _MAX_REDDENING)).all()):
         raise InputError(
             f"reddening is {reddening!r}; give E(B-V), or E(B-V) and its error, finite, not "
             f"negative and not above {_MAX_REDDENING:g} mag"

@@ -314,7 +314,7 @@ def velocity_of(spectrum: Spectrum, meta: dict[str, Any], radial_velocity: Any) 
     value = next(value for value in candidates if value is not None)
     try:
         return u.Quantity(value).to_value(u.km / u.s)
-    except (u.UnitConversionError, TypeError, ValueError) as error:
+    except (u.UnitConversionError, TypeError, ValueError, OverflowError) as error:
         raise InputError(
             f"radial_velocity is {value!r}; give a Quantity in km/s, such as -20 * u.km / u.s"
         ) from error

@@ -104,7 +104,7 @@ def _checked_format(mode, path, format):
         format = "ecsv" if Path(path).suffix == ".ecsv" else "fits"
     table = FILE_FORMATS.get_formats(ResponseCurve, mode.capitalize())
     known = [name for name in ("fits", "ecsv", "axe", "synphot") if name in set(table["Format"])]
-    if format not in known:
+    if not isinstance(format, str) or format not in known:
         raise InputError(f"format is {format!r}; {', '.join(known)} are allowed")
     return format
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from astropy import units as u
 
 from sedflux.exceptions import InputError
+from sedflux.spectra.flux_units import in_unit, relative_factor
 
 __all__ = ["MIN_PIXELS", "SpectrumArrays", "estimate_variance", "fill_gaps", "real_array",
            "spectrum_arrays"]
@@ -16,6 +18,9 @@ __all__ = ["MIN_PIXELS", "SpectrumArrays", "estimate_variance", "fill_gaps", "re
 MIN_PIXELS = 20
 #: Steps between pixels beyond this many median steps of their neighbours are gaps.
 _GAP = 3.0
+#: Inverse variances of the relative flux that measurements have: below, a pixel says nothing;
+#: what claims to be above is told by a flag, and must not overflow.
+_MIN_IVAR, _MAX_IVAR = 1e-20, 1e200
 #: Pixels whose median step tells what is usual nearby.
 _NEIGHBOURS = 21
 
@@ -64,7 +69,7 @@ class SpectrumArrays:
                        resolving_power=power[inside] if isinstance(power, np.ndarray) else power)
 
 
-def real_array(value: Any, name: str) -> np.ndarray:
+def real_array(value: Any, name: str, *, masked: bool = False) -> np.ndarray:
     """
     An array of real numbers; what is wrong with anything else.
 
@@ -73,21 +78,25 @@ def real_array(value: Any, name: str) -> np.ndarray:
     value : array_like
     name : str
         What errors call it.
+    masked : bool, optional
+        Whether values may be masked; the mask is dropped.
 
     Returns
     -------
     array : `~numpy.ndarray`
-        Of floating-point numbers; a mask is dropped.
+        Of floating-point numbers.
 
     Raises
     ------
     sedflux.exceptions.InputError
-        If it is text, complex, or of rows that differ in length.
+        If it is text, complex, of True and False, of rows that differ in length, or masked.
     """
     try:
         array = np.asarray(getattr(value, "unmasked", value))
-        if array.dtype.kind not in "fiub":
+        if array.dtype.kind not in "fiu":
             raise TypeError(f"its type is {array.dtype}")
+        if not masked and np.any(getattr(value, "mask", False)):
+            raise TypeError("some are masked")
         return array.astype(float, copy=False)
     except (TypeError, ValueError) as error:
         raise InputError(f"{name} is no array of real numbers ({error}); give numbers in rows of "
@@ -131,7 +140,8 @@ def spectrum_arrays(wavelength: Any, flux: Any, ivar: Any = None, *, mask: Any =
     >>> float(spectra.flux.mean()), round(float(spectra.ivar[0, 0]) ** 0.5)
     (1.0, 200)
     """
-    wavelength, values = real_array(wavelength, "wavelength"), real_array(flux, "flux")
+    wavelength = real_array(in_unit(wavelength, "wavelength", u.AA), "wavelength")
+    values = real_array(flux, "flux", masked=True)
     if values.ndim not in (1, 2) or values.shape[-1:] != wavelength.shape or values.size == 0:
         raise InputError(
             f"wavelength and flux have the shapes {wavelength.shape} and {values.shape}; "
@@ -142,22 +152,33 @@ def spectrum_arrays(wavelength: Any, flux: Any, ivar: Any = None, *, mask: Any =
     if wavelength[0] <= 0:
         raise InputError(f"wavelength reaches down to {wavelength[0]:g}; it must be positive")
     single, rows = values.ndim == 1, np.atleast_2d(values)
+    unit = getattr(flux, "unit", None)
+    factor = relative_factor(unit, wavelength)
     good = _good_pixels(rows, flux, mask, wavelength.shape)
-    if good.any() and not ((rows > 0) & good).any():
+    if not good.any():
+        raise InputError("flux has no good pixel: all are masked or not finite")
+    if not ((rows > 0) & good).any():
         raise InputError("flux is zero or negative throughout: there is no star to predict, "
                          "or the sky is over-subtracted")
-    if not good.all():
-        rows = np.where(good, rows, 0.0)
-    # Scaled first, because squares of 1e-17 leave the range of single precision.
-    size = np.abs(rows).sum(axis=1) / np.maximum(good.sum(axis=1), 1)
-    size = np.where(size > 0, size, 1.0)[:, None]
+    if unit is not None or not good.all():
+        rows = np.where(good, rows, 0.0) * factor
+    # Scaled first, because squares of 1e-17 leave the range of single precision, and sums of
+    # 1e308 that of double precision.
+    count = np.maximum(good.sum(axis=1), 1)[:, None]
+    size = (np.abs(rows) / count).sum(axis=1, keepdims=True)
+    size = np.where(size > 0, size, 1.0)
     rows = rows / size
     if ivar is None:
         variance = estimate_variance(rows, good)
         ivar = np.divide(1.0, variance, out=np.zeros_like(rows), where=variance > 0)
         return SpectrumArrays(wavelength, rows, ivar, single, True, **more)
-    return SpectrumArrays(wavelength, rows, _checked_ivar(ivar, rows.shape, good) * size**2,
-                          single, **more)
+    ivar = in_unit(ivar, "ivar", (unit or u.dimensionless_unscaled) ** -2)
+    ivar = _checked_ivar(ivar, rows.shape, good)
+    with np.errstate(over="ignore"):
+        # One factor after the other, because zero times infinity is no number.
+        ivar = ivar * (size / factor) * (size / factor)
+    ivar = np.where(ivar < _MIN_IVAR, 0.0, np.minimum(ivar, _MAX_IVAR))
+    return SpectrumArrays(wavelength, rows, ivar, single, **more)
 
 
 def _good_pixels(rows: np.ndarray, flux: Any, mask: Any, shape: tuple[int, ...]) -> np.ndarray:
@@ -168,7 +189,12 @@ def _good_pixels(rows: np.ndarray, flux: Any, mask: Any, shape: tuple[int, ...])
         good &= ~np.broadcast_to(np.asarray(own) != 0, good.shape)
     if mask is None:
         return good
-    mask = np.asarray(mask)
+    try:
+        mask = np.asarray(mask)
+    except ValueError as error:
+        raise InputError(f"mask has rows of different lengths ({error})") from error
+    if mask.dtype.kind not in "biuf":
+        raise InputError(f"mask has the type {mask.dtype}; True and False, or numbers, are needed")
     if mask.shape not in (shape, rows.shape) and np.atleast_2d(mask).shape != rows.shape:
         raise InputError(f"mask has the shape {mask.shape}, flux has {rows.shape}")
     return good & ~(mask != 0)
@@ -176,13 +202,20 @@ def _good_pixels(rows: np.ndarray, flux: Any, mask: Any, shape: tuple[int, ...])
 
 def _checked_ivar(ivar: Any, shape: tuple[int, ...], good: np.ndarray) -> np.ndarray:
     """Inverse variance with zeros in bad pixels."""
-    ivar = np.atleast_2d(real_array(ivar, "ivar"))
+    own = getattr(ivar, "mask", None)
+    ivar = np.atleast_2d(real_array(ivar, "ivar", masked=True))
     if ivar.shape != shape:
         raise InputError(f"ivar has the shape {ivar.shape}, flux has {shape}")
-    if (ivar < 0).any() or not np.isfinite(ivar[good]).any():
-        raise InputError(f"ivar reaches down to {np.nanmin(ivar):g}; it must not be negative, "
-                         "and finite somewhere (zero marks bad pixels)")
-    return np.where(good & np.isfinite(ivar), ivar, 0.0)
+    if own is not None:
+        good = good & ~np.broadcast_to(np.asarray(own) != 0, shape)
+    if (ivar < 0).any():
+        raise InputError(f"ivar reaches down to {np.nanmin(ivar):g}; it must not be negative "
+                         "(zero marks bad pixels)")
+    good = good & np.isfinite(ivar)
+    if not good.any():
+        raise InputError("ivar is not finite, or masked, in every good pixel of flux; give the "
+                         "inverse variance, or leave it out to have the noise estimated")
+    return np.where(good, ivar, 0.0)
 
 
 def estimate_variance(flux: np.ndarray, good: np.ndarray) -> np.ndarray:

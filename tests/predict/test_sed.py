@@ -262,6 +262,8 @@ def test_integers_do_not_overflow(predictor, star):
     ({"reddening": -0.1}, "not negative"),
     ({"reddening": (0.1, 0.1, 0.1)}, "reddening is"),
     ({"radial_velocity": 3 * u.AA}, "Quantity in km/s"),
+    ({"radial_velocity": 10**400}, "Quantity in km/s"),
+    ({"medium": np.array([])}, "medium is"),
     ({"resolving_power": 100.0}, "500 or more"),
 ])
 def test_bad_options_say_what_to_do(predictor, spectrum, change, message):
@@ -358,7 +360,7 @@ def test_units_of_arrays(predictor, star):
         predictor.predict(wavelength, flux, ivar, radial_velocity=50 * u.m)
 
 
-@pytest.mark.parametrize("unit", ["m", "K", "kg", "mag", "dB"])
+@pytest.mark.parametrize("unit", ["m", "K", "kg", "mag", "dB", "mag(AB)"])
 def test_flux_in_other_units_is_refused(predictor, star, unit):
     wavelength, flux = star
     with pytest.raises(InputError, match="flux has the unit"):
@@ -387,7 +389,8 @@ def test_errors_that_cannot_be_right(predictor, star):
     assert "implausible_snr" in flag_names(proud.flag_bits)
 
 
-@pytest.mark.parametrize("reddening", [300.0, (0.1, 1e300), "dusty", np.nan])
+@pytest.mark.parametrize("reddening", [300.0, (0.1, 1e300), "dusty", np.nan, True, 0.1 * u.m,
+                                       (0.1, "b"), np.ma.masked, {}])
 def test_reddening_that_cannot_be(predictor, spectrum, reddening):
     with pytest.raises(InputError, match="reddening"):
         predict_sed(spectrum, model=predictor, reddening=reddening)
