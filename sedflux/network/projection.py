@@ -40,16 +40,17 @@ class Projection(nn.Module):
         scaled = self.templates * self.spread[:, None]
         size = len(scaled)
         weight = ivar / (1.0 + ivar * PIXEL_FLOOR**2)
-        rows, columns = torch.triu_indices(size, size)
-        normal = weight.new_empty(len(weight), size, size)
-        packed = weight @ self.products()
-        normal[:, rows, columns] = packed
-        normal[:, columns, rows] = packed
-        normal = normal.double() + torch.eye(size, dtype=torch.float64, device=weight.device)
-        right = ((weight * (normalised - self.mean)) @ scaled.T).double()
-        triangle = torch.linalg.cholesky(normal)
-        inverse = torch.cholesky_inverse(triangle)
-        coefficients = (inverse @ right[..., None])[..., 0].float()
-        errors = inverse.diagonal(dim1=-2, dim2=-1).sqrt().float()
-        residual = normalised - self.mean - coefficients @ scaled
+        deviation = normalised - self.mean
+        right = ((weight * deviation) @ scaled.T).double()
+        # Cholesky's decomposition reads the lower triangle alone.
+        normal = torch.zeros(len(weight), size, size, dtype=torch.float64, device=weight.device)
+        columns, rows = torch.triu_indices(size, size)
+        normal[:, rows, columns] = (weight @ self.products()).double()
+        identity = torch.eye(size, dtype=torch.float64, device=weight.device)
+        triangle = torch.linalg.cholesky(normal + identity)
+        # The inverse of the normal matrix is root^T root.
+        root = torch.linalg.solve_triangular(triangle, identity, upper=False)
+        coefficients = (root.mT @ (root @ right[..., None]))[..., 0].float()
+        errors = torch.linalg.vector_norm(root, dim=1).float()
+        residual = deviation - coefficients @ scaled
         return coefficients, errors, residual, weight

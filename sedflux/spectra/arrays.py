@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -16,6 +16,8 @@ __all__ = ["MIN_PIXELS", "SpectrumArrays", "estimate_variance", "fill_gaps", "re
 MIN_PIXELS = 20
 #: Steps between pixels beyond this many median steps of their neighbours are gaps.
 _GAP = 3.0
+#: Spectra that are checked and scaled at a time.
+_BLOCK = 64
 #: Pixels whose median step tells what is usual nearby.
 _NEIGHBOURS = 21
 
@@ -55,8 +57,9 @@ class SpectrumArrays:
 
     def near(self, low: float, high: float) -> SpectrumArrays:
         """The pixels between two wavelengths (Angstrom); all if two or fewer lie there."""
-        inside = (self.wavelength > low) & (self.wavelength < high)
-        if inside.sum() <= 2 or inside.all():
+        inside = slice(np.searchsorted(self.wavelength, low, side="right"),
+                       np.searchsorted(self.wavelength, high, side="left"))
+        if inside.stop - inside.start <= 2:
             return self
         power = self.resolving_power
         return replace(self, wavelength=self.wavelength[inside], flux=self.flux[:, inside],
@@ -142,47 +145,80 @@ def spectrum_arrays(wavelength: Any, flux: Any, ivar: Any = None, *, mask: Any =
     if wavelength[0] <= 0:
         raise InputError(f"wavelength reaches down to {wavelength[0]:g}; it must be positive")
     single, rows = values.ndim == 1, np.atleast_2d(values)
-    good = _good_pixels(rows, flux, mask, wavelength.shape)
-    if good.any() and not ((rows > 0) & good).any():
+    marked = _marked_pixels(flux, mask, wavelength.shape, rows.shape)
+    weights = None if ivar is None else _array_of_ivar(ivar, rows.shape)
+    scaled, new_ivar = _scaled(rows, weights, marked)
+    return SpectrumArrays(wavelength, scaled, new_ivar, single, ivar is None, **more)
+
+
+def _scaled(rows: np.ndarray, weights: np.ndarray | None, marked: list[np.ndarray]) \
+        -> tuple[np.ndarray, np.ndarray]:
+    """Flux of order one and its inverse variance, zero in bad pixels, a few spectra at a time."""
+    scaled, new_ivar = np.empty_like(rows), np.empty_like(rows)
+    any_good = any_light = any_weight = False
+    for some in _blocks(len(rows)):
+        good = np.isfinite(rows[some])
+        for marks in marked:
+            good &= ~marks[some]
+        flux = scaled[some]
+        flux[:] = rows[some]
+        np.copyto(flux, 0.0, where=~good)
+        any_good = any_good or bool(good.any())
+        any_light = any_light or bool((flux > 0).any())
+        # Scaled first, because squares of 1e-17 leave the range of single precision.
+        size = np.abs(flux).sum(axis=1) / np.maximum(good.sum(axis=1), 1)
+        size = np.where(size > 0, size, 1.0)[:, None]
+        flux /= size
+        if weights is None:
+            variance = estimate_variance(flux, good)
+            np.divide(1.0, variance, out=variance, where=variance > 0)
+            new_ivar[some] = variance
+            continue
+        good &= np.isfinite(weights[some])
+        any_weight = any_weight or bool(good.any())
+        np.multiply(weights[some], size**2, out=new_ivar[some])
+        np.copyto(new_ivar[some], 0.0, where=~good)
+    if any_good and not any_light:
         raise InputError("flux is zero or negative throughout: there is no star to predict, "
                          "or the sky is over-subtracted")
-    if not good.all():
-        rows = np.where(good, rows, 0.0)
-    # Scaled first, because squares of 1e-17 leave the range of single precision.
-    size = np.abs(rows).sum(axis=1) / np.maximum(good.sum(axis=1), 1)
-    size = np.where(size > 0, size, 1.0)[:, None]
-    rows = rows / size
-    if ivar is None:
-        variance = estimate_variance(rows, good)
-        ivar = np.divide(1.0, variance, out=np.zeros_like(rows), where=variance > 0)
-        return SpectrumArrays(wavelength, rows, ivar, single, True, **more)
-    return SpectrumArrays(wavelength, rows, _checked_ivar(ivar, rows.shape, good) * size**2,
-                          single, **more)
+    if weights is not None and not any_weight:
+        _refuse_ivar(weights)
+    return scaled, new_ivar
 
 
-def _good_pixels(rows: np.ndarray, flux: Any, mask: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Pixels that are finite and that neither the mask nor the flux's own mask marks."""
-    good = np.isfinite(rows)
+def _blocks(size: int) -> list[slice]:
+    """Rows that stay in the processor's cache while they are checked and scaled."""
+    return [slice(begin, begin + _BLOCK) for begin in range(0, size, _BLOCK)]
+
+
+def _marked_pixels(flux: Any, mask: Any, pixels: tuple[int, ...], shape: tuple[int, ...]) \
+        -> list[np.ndarray]:
+    """Pixels that the mask, or the flux's own mask, marks as bad: arrays of bool, (N, n)."""
     own = getattr(flux, "mask", None)
-    if own is not None:
-        good &= ~np.broadcast_to(np.asarray(own) != 0, good.shape)
+    marked = [] if own is None else [np.broadcast_to(np.asarray(own) != 0, shape)]
     if mask is None:
-        return good
+        return marked
     mask = np.asarray(mask)
-    if mask.shape not in (shape, rows.shape) and np.atleast_2d(mask).shape != rows.shape:
-        raise InputError(f"mask has the shape {mask.shape}, flux has {rows.shape}")
-    return good & ~(mask != 0)
+    if mask.shape not in (pixels, shape) and np.atleast_2d(mask).shape != shape:
+        raise InputError(f"mask has the shape {mask.shape}, flux has {shape}")
+    return [*marked, np.broadcast_to(mask != 0, shape)]
 
 
-def _checked_ivar(ivar: Any, shape: tuple[int, ...], good: np.ndarray) -> np.ndarray:
-    """Inverse variance with zeros in bad pixels."""
+def _array_of_ivar(ivar: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Inverse variance (N, n), not negative."""
     ivar = np.atleast_2d(real_array(ivar, "ivar"))
     if ivar.shape != shape:
         raise InputError(f"ivar has the shape {ivar.shape}, flux has {shape}")
-    if (ivar < 0).any() or not np.isfinite(ivar[good]).any():
-        raise InputError(f"ivar reaches down to {np.nanmin(ivar):g}; it must not be negative, "
-                         "and finite somewhere (zero marks bad pixels)")
-    return np.where(good & np.isfinite(ivar), ivar, 0.0)
+    if any((ivar[some] < 0).any() for some in _blocks(len(ivar))):
+        _refuse_ivar(ivar)
+    return ivar
+
+
+def _refuse_ivar(ivar: np.ndarray) -> NoReturn:
+    numbers = ivar[~np.isnan(ivar)]
+    least = numbers.min() if numbers.size else np.nan
+    raise InputError(f"ivar reaches down to {least:g}; it must not be "
+                     "negative, and finite somewhere (zero marks bad pixels)")
 
 
 def estimate_variance(flux: np.ndarray, good: np.ndarray) -> np.ndarray:

@@ -172,8 +172,9 @@ def fit_continuum(flux, ivar, basis, *, iterations=25, tolerance=1e-9):
     """
     good = ivar > 0
     # Pixels are the slow axis: operators then work on many spectra at a time.
-    flux, count = np.asfortranarray(flux), np.asfortranarray(good, dtype=flux.dtype)
-    variance, basis = count / (ivar + _NO_IVAR), basis.astype(flux.dtype)
+    dtype = ivar.dtype
+    flux, ivar, count = (np.asfortranarray(part, dtype) for part in (flux, ivar, good))
+    variance, basis = count / (ivar + _NO_IVAR), basis.astype(dtype)
     sums, middle = _block_sums(len(basis), _BLOCKS)
     totals, counts, variances = ((sums @ part.T).T for part in (flux * count, count, variance))
     many, coarse = np.maximum(counts, 1.0), basis[middle]
@@ -191,7 +192,8 @@ def remove_continuum(flux, ivar, basis, *, tolerance=1e-9):
     ----------
     flux, ivar : `~numpy.ndarray`, shape (N, n)
         Flux and inverse variance on a grid equally spaced in ln(wavelength); bad
-        pixels have ``ivar = 0``.  The flux of each spectrum is of order one.
+        pixels have ``ivar = 0``.  The flux of each spectrum is of order one.  The fit is in
+        the precision of ``ivar``, the result in that of ``flux``.
     basis : `~numpy.ndarray`, shape (n, k)
         From `smooth_basis`.
     tolerance : float, optional
@@ -222,4 +224,4 @@ def remove_continuum(flux, ivar, basis, *, tolerance=1e-9):
     inverse = _inverse_continuum(coefficients, basis.astype(flux.dtype))
     normalised = (ivar > 0) * (flux * inverse - 1.0)
     with np.errstate(over="ignore"):
-        return normalised, ivar / inverse**2
+        return normalised, ivar / inverse.astype(ivar.dtype) ** 2
