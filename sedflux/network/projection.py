@@ -7,6 +7,8 @@ __all__ = []
 
 #: Relative noise that the projection adds to every pixel: errors of any template.
 PIXEL_FLOOR = 0.003
+#: Spectra whose normal matrices are solved at a time, in the processor's cache.
+_BLOCK = 32
 
 
 class Projection(nn.Module):
@@ -38,19 +40,26 @@ class Projection(nn.Module):
         weight : (N, n)
         """
         scaled = self.templates * self.spread[:, None]
-        size = len(scaled)
         weight = ivar / (1.0 + ivar * PIXEL_FLOOR**2)
         deviation = normalised - self.mean
-        right = ((weight * deviation) @ scaled.T).double()
-        # Cholesky's decomposition reads the lower triangle alone.
-        normal = torch.zeros(len(weight), size, size, dtype=torch.float64, device=weight.device)
-        columns, rows = torch.triu_indices(size, size)
-        normal[:, rows, columns] = (weight @ self.products()).double()
-        identity = torch.eye(size, dtype=torch.float64, device=weight.device)
-        triangle = torch.linalg.cholesky(normal + identity)
-        # The inverse of the normal matrix is root^T root.
-        root = torch.linalg.solve_triangular(triangle, identity, upper=False)
-        coefficients = (root.mT @ (root @ right[..., None]))[..., 0].float()
-        errors = torch.linalg.vector_norm(root, dim=1).float()
+        solved = map(_solve, (weight @ self.products()).split(_BLOCK),
+                     ((weight * deviation) @ scaled.T).split(_BLOCK))
+        coefficients, errors = map(torch.cat, zip(*solved, strict=True))
         residual = deviation - coefficients @ scaled
         return coefficients, errors, residual, weight
+
+
+def _solve(packed, right):
+    """Coefficients and their errors, (N, k), of a few spectra, in double precision."""
+    size = right.shape[1]
+    columns, rows = torch.triu_indices(size, size)
+    # Cholesky's decomposition reads the lower triangle alone.
+    normal = right.new_zeros(len(right), size, size, dtype=torch.float64)
+    normal[:, rows, columns] = packed.double()
+    normal.diagonal(dim1=-2, dim2=-1).add_(1.0)
+    triangle = torch.linalg.cholesky(normal)
+    # The inverse of the normal matrix is root^T root.
+    identity = torch.eye(size, dtype=torch.float64, device=right.device)
+    root = torch.linalg.solve_triangular(triangle, identity, upper=False)
+    coefficients = root.mT @ (root @ right.double()[..., None])
+    return coefficients[..., 0].float(), torch.linalg.vector_norm(root, dim=1).float()

@@ -14,8 +14,8 @@ __all__ = ["input_basis", "normalise_spectra"]
 _SPIKE = 0.5
 #: Where the normalised flux is further from zero than this, the fitted continuum crosses zero.
 _NO_CONTINUUM = 1e4
-#: Tolerance of the continuum: single precision carries no more.
-_TOLERANCE = 1e-5
+#: Steps of the continuum that end its fit: what remains is a thousandth of them.
+_TOLERANCE = 1e-4
 
 
 def input_basis():
