@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import torch
 
-__all__ = ["parallel_map", "use_one_thread_after_fork"]
+__all__ = ["parallel_map", "product", "use_one_thread_after_fork"]
 
 
 @contextmanager
@@ -43,6 +44,24 @@ def parallel_map(pieces: int) -> Iterator[Callable[..., Any]]:
                 yield pool.map
     finally:
         torch.set_num_threads(threads)
+
+
+def product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """
+    Matrix product that keeps to one thread within `parallel_map`.
+
+    The library behind numpy's starts threads of its own, which then wait for one another.
+
+    Parameters
+    ----------
+    left : `~numpy.ndarray`, shape (m, k)
+    right : `~numpy.ndarray`, shape (k, n)
+
+    Returns
+    -------
+    product : `~numpy.ndarray`, shape (m, n)
+    """
+    return (torch.from_numpy(left) @ torch.from_numpy(right)).numpy()
 
 
 @lru_cache(maxsize=1)

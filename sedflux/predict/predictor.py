@@ -215,6 +215,8 @@ class Predictor:
 
     def _piece(self, near, rows, kernel, velocity, power):
         """From some of the spectra to what the network says of them, and why some say nothing."""
+        from sedflux.network.threads import product
+
         # Pixels become the slow axis: every operator then works on many spectra at a time.
         # Lines are small differences of large numbers, and stay in double precision.
         flux = np.asfortranarray(near.flux[rows])
@@ -224,7 +226,8 @@ class Predictor:
         flux, ivar = self._to_grid(near.wavelength, flux, ivar, velocity)
         reasons = unusable_reasons(flux, ivar)
         usable = reasons == ""
-        normalised, ivar, spikes = normalise_spectra(flux, ivar * usable[:, None], self._basis)
+        normalised, ivar, spikes = normalise_spectra(flux, ivar * usable[:, None], self._basis,
+                                                     product=product)
         good = ivar > 0
         count = np.maximum(good.sum(axis=1), 1)
         claimed = np.sqrt(ivar.sum(axis=1) / count)
@@ -282,14 +285,16 @@ class Predictor:
 
     def _assemble(self, values, velocity, noise_estimated, pieces, each):
         """One prediction from what the network says, with flags and errors that grow with them."""
+        from sedflux.network.threads import product
+
         limits = self.metadata["domain"]
         bits = domain_flags(values, limits)
         if noise_estimated:
             bits |= flag("noise_estimated").mask
         flux = np.exp(values["mean"])
         flux /= (self._optical_mean @ flux.T).T
-        diagonal, factor = self._widening.covariance(values, severity_of(bits, values, limits),
-                                                     pieces, each)
+        diagonal, factor = self._widening.covariance(
+            values, severity_of(bits, values, limits), pieces, each, product)
         labels = unscale_labels(values["label_mean"])
         values |= {"teff": labels[:, 0], "logg": labels[:, 1], "mh": labels[:, 2]}
         return SEDPrediction(

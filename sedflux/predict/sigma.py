@@ -53,7 +53,8 @@ class Widening:
         self._units, self._prior = units, templates[:_PRIOR_ROWS]
 
     def covariance(self, values: Mapping[str, np.ndarray], severity: np.ndarray,
-                   pieces: Iterable[slice], each: Callable[..., Any] = map) \
+                   pieces: Iterable[slice], each: Callable[..., Any] = map,
+                   product: Callable[..., np.ndarray] = np.matmul) \
             -> tuple[np.ndarray, np.ndarray]:
         """
         Covariance of ln(flux).
@@ -69,6 +70,8 @@ class Widening:
             Rows to work on at a time.
         each : callable, optional
             `map`, or a like function that works side by side.
+        product : callable, optional
+            Multiplies matrices.
 
         Returns
         -------
@@ -84,20 +87,20 @@ class Widening:
         def fill(rows):
             self._fill({name: values[name][rows] for name in
                         ("snr", "label_mean", "diagonal", "directions")},
-                       severity[rows], diagonal[rows], factor[rows])
+                       severity[rows], diagonal[rows], factor[rows], product)
 
         list(each(fill, pieces))
         return diagonal, factor
 
-    def _fill(self, values, severity, diagonal, factor):
+    def _fill(self, values, severity, diagonal, factor, product):
         """Write the covariance of a few spectra, each number once."""
         rank, size = values["directions"].shape[1:]
         growth = np.maximum(severity, 1.0).astype(np.float32)
-        scale = (_columns(np.log(np.maximum(values["snr"], 1.0)), self._levels, self._table)
-                 @ self._bands) * growth[:, None]
+        bands = _columns(np.log(np.maximum(values["snr"], 1.0)), self._levels, self._table)
+        scale = product(bands, self._bands) * growth[:, None]
         np.multiply(values["diagonal"], scale**2, out=diagonal)
         own = factor[:, :rank]
-        rows = values["directions"].reshape(-1, size) @ self._units
+        rows = product(values["directions"].reshape(-1, size), self._units)
         np.multiply(rows.reshape(own.shape), scale[:, None], out=own)
         place = np.log(unscale_labels(values["label_mean"])[:, 0])
         length = _columns(place, self._nodes, self._length) * growth[:, None]

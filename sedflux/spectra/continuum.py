@@ -88,7 +88,7 @@ def _normal_matrices(packed, size):
     return normal + 1e-9 * np.eye(size)
 
 
-def _start(total, count, basis):
+def _start(total, count, basis, product):
     """Coefficients of a fit of the first three shapes to ln(block means)."""
     size, low = basis.shape[1], min(basis.shape[1], 3)
     sums, middle = _block_sums(len(basis), _START_BLOCKS)
@@ -99,14 +99,14 @@ def _start(total, count, basis):
     weight = np.where((count > 0) & (mean > 0.02 * overall[:, None]), count, 0.0)
     value = np.log(np.where(weight > 0, mean, 1.0))
     coarse = basis[middle, :low]
-    normal = _normal_matrices(weight @ _products(coarse), low)
-    right = (weight * value) @ coarse
+    normal = _normal_matrices(product(weight, _products(coarse)), low)
+    right = product(weight * value, coarse)
     start = np.zeros((len(total), size))
     start[:, :low] = np.linalg.solve(normal, right[..., None])[..., 0]
     return start
 
 
-def _improve(coefficients, flux, variance, count, basis, *, iterations, tolerance):
+def _improve(coefficients, flux, variance, count, basis, *, iterations, tolerance, product):
     """
     Take Newton steps until those of each spectrum are small.
 
@@ -119,15 +119,15 @@ def _improve(coefficients, flux, variance, count, basis, *, iterations, toleranc
     products = _products(basis[middle])
     rows, result = np.arange(len(flux)), coefficients.copy()
     for _ in range(iterations):
-        inverse = _inverse_continuum(result[rows], basis)
+        inverse = _inverse_continuum(result[rows], basis, product)
         with np.errstate(over="ignore"):
             share = 1.0 / (1.0 + variance * (inverse * (1.0 / _SOFT_NOISE)) ** 2)
         weight = count * share
         residual = weight * np.clip(flux * inverse - 1.0, -2.0, 2.0)
         least = _LEAST_CURVATURE * (sums @ weight.T)
         curvature = sums @ (weight + (2.0 * share - 1.0) * residual).T
-        normal = _normal_matrices(np.maximum(curvature, least).T @ products, size)
-        step = np.linalg.solve(normal, (residual @ basis)[..., None])[..., 0]
+        normal = _normal_matrices(product(np.maximum(curvature, least).T, products), size)
+        step = np.linalg.solve(normal, product(residual, basis)[..., None])[..., 0]
         # Noise at the end of a spectrum can throw a full step far beyond the minimum.
         length = np.sqrt((step**2).sum(axis=1, keepdims=True) / pixels)
         step *= np.minimum(1.0, _LONGEST / np.maximum(length, 1e-30))
@@ -140,13 +140,13 @@ def _improve(coefficients, flux, variance, count, basis, *, iterations, toleranc
     return result
 
 
-def _inverse_continuum(coefficients, basis):
+def _inverse_continuum(coefficients, basis, product):
     """One over the continuum, (N, n)."""
-    log_inverse = (-basis @ coefficients.T.astype(basis.dtype)).T
+    log_inverse = product(-basis, coefficients.T.astype(basis.dtype)).T
     return np.exp(np.clip(log_inverse, -_LIMIT, _LIMIT, out=log_inverse), out=log_inverse)
 
 
-def fit_continuum(flux, ivar, basis, *, iterations=25, tolerance=1e-9):
+def fit_continuum(flux, ivar, basis, *, iterations=25, tolerance=1e-9, product=np.matmul):
     """
     Fit the continuum of each spectrum.
 
@@ -164,6 +164,8 @@ def fit_continuum(flux, ivar, basis, *, iterations=25, tolerance=1e-9):
     tolerance : float, optional
         Steps of ln(continuum) below this (rms) end the iteration.  What then remains is about a
         thousandth of it for a star, and a tenth for noise.
+    product : callable, optional
+        Multiplies matrices; another library's, perhaps, in threads.
 
     Returns
     -------
@@ -178,13 +180,14 @@ def fit_continuum(flux, ivar, basis, *, iterations=25, tolerance=1e-9):
     sums, middle = _block_sums(len(basis), _BLOCKS)
     totals, counts, variances = ((sums @ part.T).T for part in (flux * count, count, variance))
     many, coarse = np.maximum(counts, 1.0), basis[middle]
-    start = _improve(_start(totals, counts, coarse), totals / many, variances / many, counts,
-                     coarse, iterations=iterations, tolerance=max(tolerance, _COARSE_TOLERANCE))
-    return _improve(start, flux, variance, count, basis, iterations=iterations,
+    start = _start(totals, counts, coarse, product)
+    start = _improve(start, totals / many, variances / many, counts, coarse, product=product,
+                     iterations=iterations, tolerance=max(tolerance, _COARSE_TOLERANCE))
+    return _improve(start, flux, variance, count, basis, product=product, iterations=iterations,
                     tolerance=tolerance)
 
 
-def remove_continuum(flux, ivar, basis, *, tolerance=1e-9):
+def remove_continuum(flux, ivar, basis, *, tolerance=1e-9, product=np.matmul):
     """
     Continuum-normalised flux minus one, and its inverse variance.
 
@@ -196,7 +199,7 @@ def remove_continuum(flux, ivar, basis, *, tolerance=1e-9):
         the precision of ``ivar``, the result in that of ``flux``.
     basis : `~numpy.ndarray`, shape (n, k)
         From `smooth_basis`.
-    tolerance : float, optional
+    tolerance, product : optional
         See `fit_continuum`.
 
     Returns
@@ -220,8 +223,8 @@ def remove_continuum(flux, ivar, basis, *, tolerance=1e-9):
     >>> bool(np.abs(tilted - reference).max() < 1e-7)
     True
     """
-    coefficients = fit_continuum(flux, ivar, basis, tolerance=tolerance)
-    inverse = _inverse_continuum(coefficients, basis.astype(flux.dtype))
+    coefficients = fit_continuum(flux, ivar, basis, tolerance=tolerance, product=product)
+    inverse = _inverse_continuum(coefficients, basis.astype(flux.dtype), product)
     normalised = (ivar > 0) * (flux * inverse - 1.0)
     with np.errstate(over="ignore"):
         return normalised, ivar / inverse.astype(ivar.dtype) ** 2

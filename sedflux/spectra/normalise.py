@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from sedflux.spectra.continuum import remove_continuum, smooth_basis
@@ -24,7 +26,8 @@ def input_basis():
     return smooth_basis(grid.size, shapes=continuum_shapes(grid))
 
 
-def normalise_spectra(flux: np.ndarray, ivar: np.ndarray, basis: np.ndarray) \
+def normalise_spectra(flux: np.ndarray, ivar: np.ndarray, basis: np.ndarray, *,
+                      product: Callable[..., np.ndarray] = np.matmul) \
         -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     Continuum-normalised flux minus one, without emission lines and cosmic rays.
@@ -37,6 +40,8 @@ def normalise_spectra(flux: np.ndarray, ivar: np.ndarray, basis: np.ndarray) \
         used have no good pixel.
     basis : `~numpy.ndarray`, shape (m, k)
         From `input_basis`.
+    product : callable, optional
+        See `~sedflux.spectra.continuum.fit_continuum`.
 
     Returns
     -------
@@ -50,12 +55,13 @@ def normalise_spectra(flux: np.ndarray, ivar: np.ndarray, basis: np.ndarray) \
     total = (flux * good).sum(axis=1)
     level = np.where(count > 0, total, 1.0) / np.maximum(count, 1)
     flux, ivar = flux / level[:, None], ivar * (level[:, None] ** 2).astype(ivar.dtype)
-    normalised, new_ivar = remove_continuum(flux, ivar, basis, tolerance=_TOLERANCE)
+    normalised, new_ivar = remove_continuum(flux, ivar, basis, tolerance=_TOLERANCE,
+                                            product=product)
     spikes = (normalised > _SPIKE) & (normalised**2 * new_ivar > 25.0)
     rows = np.flatnonzero(spikes.any(axis=1))
     if rows.size:
         normalised[rows], new_ivar[rows] = remove_continuum(
-            flux[rows], ivar[rows] * ~spikes[rows], basis, tolerance=_TOLERANCE)
+            flux[rows], ivar[rows] * ~spikes[rows], basis, tolerance=_TOLERANCE, product=product)
     # A spectrum of noise alone may have no continuum, here and there or anywhere.
     none = ~(np.abs(normalised) < _NO_CONTINUUM) | ~np.isfinite(new_ivar)
     if none.any():
