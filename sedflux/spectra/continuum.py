@@ -22,6 +22,8 @@ The weights :math:`w = 1 / (1 + \sigma^2 / s_0^2)` with the relative noise
 spectrum of a star does not depend on its noise; they vanish for bad pixels.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from scipy import sparse
 
@@ -67,6 +69,7 @@ def smooth_basis(pixels, *, degree=DEGREE, shapes=()):
     return np.linalg.qr(columns)[0]
 
 
+@lru_cache(maxsize=16)
 def _block_sums(pixels, blocks):
     """Operator that sums pixels in blocks, sparse (blocks, pixels), and the middle of each."""
     edges = np.linspace(0, pixels, min(blocks, pixels) + 1).astype(int)
@@ -74,15 +77,21 @@ def _block_sums(pixels, blocks):
     return sums, (edges[1:] + edges[:-1]) // 2
 
 
+@lru_cache(maxsize=4)
+def _pairs(size):
+    """Every pair of columns, the first not after the second."""
+    return np.triu_indices(size)
+
+
 def _products(basis):
     """Products of every pair of columns, (n, k (k + 1) / 2)."""
-    first, second = np.triu_indices(basis.shape[1])
+    first, second = _pairs(basis.shape[1])
     return basis[:, first] * basis[:, second]
 
 
 def _normal_matrices(packed, size):
     """Symmetric matrices (N, size, size) from sums over `_products`, regular in any case."""
-    first, second = np.triu_indices(size)
+    first, second = _pairs(size)
     normal = np.empty((len(packed), size, size))
     normal[:, first, second] = normal[:, second, first] = packed
     return normal + 1e-9 * np.eye(size)

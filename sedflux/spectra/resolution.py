@@ -2,7 +2,6 @@
 
 import numpy as np
 from scipy import sparse
-from scipy.interpolate import make_interp_spline
 
 from sedflux.spectra.grids import index_runs, pixel_edges
 
@@ -119,6 +118,9 @@ def recovery_matrix(wavelength, resolving_power, position, *, iterations=32, poi
     -------
     matrix : `~scipy.sparse.csr_matrix`, shape (m, n)
     """
+    # Slow to import, and of no use to predictions.
+    from scipy.interpolate import make_interp_spline
+
     x = np.log(np.asarray(wavelength, dtype=float))
     between = np.interp(np.arange(points * (x.size - 1) + 1) / points, np.arange(x.size), x)
     spline = make_interp_spline(x, np.eye(x.size), k=3)
