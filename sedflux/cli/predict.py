@@ -80,11 +80,11 @@ def run(arguments: argparse.Namespace) -> int:
     refuse_unused(arguments, _PARTNERS)
     if arguments.magnitude is not None and arguments.bandpass is None:
         raise InputError("--magnitude needs --bandpass FILE, the throughput of its band")
-    jobs = plan(_files(arguments), arguments)
-    if len(jobs) > 1 and arguments.magnitude is not None:
-        raise InputError(f"--magnitude belongs to one star, {len(jobs)} spectra are given; run "
+    files = _files(arguments)
+    if len(files) > 1 and arguments.magnitude is not None:
+        raise InputError(f"--magnitude belongs to one star, {len(files)} spectra are given; run "
                          "them one by one")
-    return _predict_all(jobs, arguments)
+    return _predict_all(plan(files, arguments), arguments)
 
 
 def _files(arguments):

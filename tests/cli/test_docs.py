@@ -11,7 +11,7 @@ from sedflux.cli.main import build_parser
 from sedflux.cli.options import refuse_unused
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.rst", *sorted((ROOT / "docs").rglob("*.rst"))]
+PAGES = [*ROOT.glob("README.rst"), *sorted((ROOT / "docs").rglob("*.rst"))]
 
 
 def commands(text):
@@ -23,8 +23,7 @@ def commands(text):
         yield re.split(r" [|>] ?", line)[0]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.exists()],
-                         ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_of_a_page_are_allowed(page):
     for command in commands(page.read_text()):
         arguments = build_parser().parse_args(shlex.split(command))
@@ -36,5 +35,6 @@ def test_commands_of_a_page_are_allowed(page):
             response._check_options(arguments)
 
 
+@pytest.mark.skipif(not PAGES, reason="the documentation is not here")
 def test_there_are_commands_in_the_documentation():
     assert sum(len(list(commands(page.read_text()))) for page in PAGES) > 20
