@@ -67,7 +67,7 @@ FLOOR = {room: floor for floor, rooms in enumerate(LAYERS) for room in rooms}
 HOMES = {
     "torch": ("network/", "training/", "predict/predictor.py", "validation/speed.py"),
     "specutils": ("spectra/spectrum.py", "spectra/sed.py", "io/", "predict/", "response/",
-                  "simulate/", "validation/response_parts.py"),
+                  "simulate/", "validation/response_parts.py", "validation/peers.py"),
     "synphot": ("photometry.py", "slitless/throughput.py", "validation/stars.py"),
     "pooch": ("io/download.py", "predict/models.py"),
 }

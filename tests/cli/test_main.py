@@ -1,8 +1,11 @@
 """The command line, on packaged stars and the toy library."""
 
+import json
+
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.table import Table
 
 from sedflux import __version__, covariance_of
 from sedflux.cli.main import main
@@ -76,6 +79,24 @@ def test_benchmark(capsys, monkeypatch):
     rates = [float(line.split()[2]) for line in lines[1:]]
     assert rates[1] == pytest.approx(3 * rates[0], rel=0.1)
     assert [line.split()[3] for line in lines[1:]] == ["spectra/s"] * 2
+
+
+def test_benchmark_of_everything(tmp_path, capsys):
+    table, results = tmp_path / "speed.ecsv", tmp_path / "speed.json"
+    command = ["benchmark", "--batches", "2", "--threads", "1", "2", "--seconds", "0.01", "--all",
+               "--output", str(table), "--json", str(results)]
+    assert main(command) == 0
+    told = capsys.readouterr().out
+    assert "GFLOP/s" in told
+    written, rows = json.loads(results.read_text()), Table.read(table)
+    assert [row["way"] for row in written["rows"]] == list(rows["way"])
+    assert list(rows["threads"][:4]) == [1, 1, 2, 2]
+    assert list(rows["velocities"][:2]) == ["one", "each"]
+    assert (rows["rate"] > 0).all()
+    assert min(written["limits"].values()) > 0
+    assert written["cold_start"]["import sedflux"] < written["cold_start"]["sedflux predict --demo"]
+    assert main(command) == 2
+    assert "--overwrite" in capsys.readouterr().err
 
 
 def test_predict_of_garbage(tmp_path, capsys):
