@@ -28,7 +28,7 @@ from sedflux.io.checked_fits import (
     open_checked,
     write_checked,
 )
-from sedflux.io.reading import FITS_ERRORS, first_line
+from sedflux.io.reading import FITS_ERRORS, file_name, first_line
 from sedflux.spectra.sed import RelativeErrors, covariance_of, parts_of
 from sedflux.spectra.spectrum import flux_variance, vacuum_angstrom
 
@@ -265,7 +265,7 @@ def read_sed(path: str | os.PathLike[str], **kwargs: Any) -> Spectrum:
     except SedfluxError:
         raise
     except _READ_ERRORS as error:
-        raise InputError(f"{path} is no SED file of sedflux, or damaged ({first_line(error)}); "
+        raise InputError(f"{file_name(path)} is no SED file of sedflux, or damaged ({first_line(error)}); "
                          "write it again") from error
 
 

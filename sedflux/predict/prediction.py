@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,6 +15,7 @@ from astropy.utils.decorators import deprecated_renamed_argument
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
 from sedflux.io.registry import register_formats
+from sedflux.predict.checks import check_reddening
 from sedflux.predict.flags import flag_names
 from sedflux.spectra.grids import SED_RESOLVING_POWER, average_matrix, optical_mean
 from sedflux.spectra.reddening import LAW, R_V, extinction_curve
@@ -21,6 +23,9 @@ from sedflux.spectra.sed import RelativeErrors
 from sedflux.spectra.spectrum import sed_to_spectrum
 
 __all__ = ["SEDPrediction"]
+
+#: Most pixels of an SED on the user's wavelengths: each takes a row of the covariance.
+_MOST_PIXELS = 100_000
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,12 @@ class SEDPrediction:
         """One of the stars."""
         if self.single:
             raise InputError("this prediction is of one star and has no rows")
+        try:
+            row = operator.index(row)
+            self.flux[row]
+        except (TypeError, IndexError) as error:
+            raise InputError(f"row is {row!r}; give the number of one of {len(self)} stars, or "
+                             "several to take()") from error
         return replace(
             self, flux=self.flux[row], diagonal=self.diagonal[row], factor=self.factor[row],
             flags=self.flags[row],
@@ -168,7 +179,8 @@ class SEDPrediction:
             With one more row in the factor, which ``parts["reddening"]`` holds too.
         """
         curve = extinction_curve(self.wavelength, law=law, r_v=r_v)
-        ebv, ebv_error = self._of_each_star(reddening, reddening_error)
+        ebv, ebv_error = (np.asarray(value)[..., None] for value in check_reddening(
+            (reddening, reddening_error), None if self.single else len(self)))
         mean = optical_mean(self.wavelength)
         flux = self.flux * np.exp(ebv * curve)
         flux = flux / (mean @ flux.T).T
@@ -179,22 +191,6 @@ class SEDPrediction:
             factor = np.concatenate([factor, direction[..., None, :]], axis=-2)
         return replace(self, flux=flux, factor=factor,
                        parts=dict(self.parts) | {"reddening": direction})
-
-    def _of_each_star(self, reddening, reddening_error):
-        """E(B-V) and its error, checked, with axes that fit to those of the flux."""
-        shape = () if self.single else (len(self),)
-        try:
-            values = [np.broadcast_to(np.asarray(value, dtype=float), shape)[..., None]
-                      for value in (reddening, reddening_error)]
-        except (TypeError, ValueError) as error:
-            wanted = "one number is" if self.single else f"one number or {len(self)} are"
-            raise InputError(
-                f"reddening and reddening_error have the shapes {np.shape(reddening)} and "
-                f"{np.shape(reddening_error)}; {wanted} needed") from error
-        if not all((np.isfinite(value) & (value >= 0)).all() for value in values):
-            raise InputError(f"reddening E(B-V) = {reddening!r} +- {reddening_error!r} must be "
-                             "finite and not negative")
-        return values
 
     def to_spectrum(self, kind=None, *, wavelengths=None, header=None):
         """
@@ -281,6 +277,9 @@ def _output_wavelengths(wavelengths, grid):
             "give a Quantity of wavelengths, such as numpy.arange(3000, 9000) * u.AA"
         )
     centre = np.atleast_1d(wavelengths.to_value(u.AA))
+    if centre.size > _MOST_PIXELS:
+        raise InputError(f"wavelengths holds {centre.size} pixel centres; at the most {_MOST_PIXELS} "
+                         "are allowed")
     if centre.ndim != 1 or centre.size < 2 or np.unique(centre).size != centre.size:
         raise InputError("wavelengths must be two or more different pixel centres in one dimension")
     if not np.isfinite(centre).all() or centre.min() < grid[0] or centre.max() > grid[-1]:

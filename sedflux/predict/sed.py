@@ -26,8 +26,8 @@ _PLACES = {"RA": ("RA", "RA_TARG", "RA_OBJ"), "DEC": ("DEC", "DEC_TARG", "DEC_OB
 
 def predict_sed(spectrum: Spectrum, *, model: str | os.PathLike[str] | Predictor | None = None,
                 resolving_power: Any = None, radial_velocity: u.Quantity | None = None,
-                reddening: float | tuple[float, float] | None = None,
-                wavelengths: u.Quantity | None = None, medium: str | None = None) -> Spectrum:
+                reddening: Any = None, wavelengths: u.Quantity | None = None,
+                medium: str | None = None) -> Spectrum:
     """
     Predict a star's spectral energy distribution from its spectrum.
 
@@ -50,9 +50,9 @@ def predict_sed(spectrum: Spectrum, *, model: str | os.PathLike[str] | Predictor
     radial_velocity : `~astropy.units.Quantity`, optional
         Velocity to take out, one or (N,); by default
         ``spectrum.meta["radial_velocity"]``, the spectrum's own, or zero.
-    reddening : float or tuple of float, optional
-        E(B-V), or E(B-V) and its error, of the dust that the SED is to be seen
-        through (Gordon et al. 2023, R_V = 3.1).
+    reddening : float, array_like or tuple, optional
+        E(B-V), or a tuple of E(B-V) and its error, of the dust that the SED is to be seen
+        through (Gordon et al. 2023, R_V = 3.1): one for all stars, or arrays (N,).
     wavelengths : `~astropy.units.Quantity`, optional
         Pixel centres over which the SED and its covariance are averaged; by default
         2500-10500 Angstrom at R = 200, two samples a resolution element.
@@ -81,7 +81,9 @@ def predict_sed(spectrum: Spectrum, *, model: str | os.PathLike[str] | Predictor
     >>> sed.flux.shape, sed.uncertainty.uncertainty_type
     ((575,), 'std')
     """
-    dust = None if reddening is None else check_reddening(reddening)
+    shape = np.shape(getattr(spectrum, "data", ()))
+    stars = int(shape[0]) if len(shape) > 1 else None
+    dust = None if reddening is None else check_reddening(reddening, stars)
     prediction = loaded_predictor(model).predict_spectrum(
         spectrum, resolving_power=resolving_power, radial_velocity=radial_velocity, medium=medium)
     return to_sed(prediction, type(spectrum), reddening=dust, wavelengths=wavelengths,
@@ -119,9 +121,10 @@ def to_sed(prediction: SEDPrediction, kind: type, *, reddening: tuple[float, flo
             "SEDRV": (float(np.ravel(velocity)[0]), "[km/s] velocity taken out")}
     if reddening is not None:
         prediction = prediction.reddened(reddening[0], reddening_error=reddening[1])
-        header |= {"SEDEBV": (reddening[0], "[mag] E(B-V) put on the SED"),
-                   "SEDEBVER": (reddening[1], "[mag] its error"),
-                   "SEDLAW": (LAW, "extinction law"), "SEDRVEXT": (R_V, "R_V of the law")}
+        if prediction.single:
+            header |= {"SEDEBV": (reddening[0], "[mag] E(B-V) put on the SED"),
+                       "SEDEBVER": (reddening[1], "[mag] its error"),
+                       "SEDLAW": (LAW, "extinction law"), "SEDRVEXT": (R_V, "R_V of the law")}
     return prediction.to_spectrum(kind, wavelengths=wavelengths, header=header)
 
 

@@ -309,6 +309,9 @@ def from_sed(sed: Spectrum) -> SEDArrays:
 def _check_sed(sed: Any, *, dimensions: tuple[int, ...]) -> None:
     from specutils import Spectrum
 
+    if isinstance(sed, Spectrum) and not isinstance(sed.unit, u.UnitBase):
+        raise InputError(f"sed has the unit {sed.unit}; it must be a flux density, or relative "
+                         "without unit")
     if not isinstance(sed, Spectrum) or sed.flux.ndim not in dimensions:
         raise InputError("sed must be one specutils.Spectrum of one dimension; "
                          "take the rows of several one by one")

@@ -289,6 +289,23 @@ def test_stars_behind_different_dust(star):
         many.reddened([0.1, 0.2, 0.3])
 
 
+def test_dust_of_several_stars_is_that_of_each(predictor, star):
+    """Two numbers for two stars are not E(B-V) and its error."""
+    wavelength, flux = star
+    both = Spectrum(spectral_axis=wavelength * u.AA, flux=np.stack([flux, flux]) * u.ct)
+    one = Spectrum(spectral_axis=wavelength * u.AA, flux=flux * u.ct)
+    for dust, each in (([0.1, 0.2], [0.1, 0.2]), (([0.1, 0.2], 0.03), [(0.1, 0.03), (0.2, 0.03)]),
+                       (0.3, [0.3, 0.3]), ((0.1, 0.2), [(0.1, 0.2)] * 2)):
+        seds = predict_sed(both, model=predictor, reddening=dust)
+        for row, value in enumerate(each):
+            alone = predict_sed(one, model=predictor, reddening=value)
+            assert_allclose(seds.flux[row].value, alone.flux.value, rtol=1e-5)
+            assert_allclose(seds.uncertainty.array[row], alone.uncertainty.array, rtol=1e-5)
+    for wrong in ([0.1, 0.2, 0.3], ([0.1] * 3, 0.1), "dusty"):
+        with pytest.raises(InputError, match="reddening"):
+            predict_sed(both, model=predictor, reddening=wrong)
+
+
 def test_noise_alone_gives_finite_errors_and_flags(predictor, star):
     """Where the fitted continuum crosses zero, the normalised flux overflows."""
     noise = np.random.default_rng(12).standard_normal((64, star[0].size))
