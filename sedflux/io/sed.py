@@ -265,8 +265,8 @@ def read_sed(path: str | os.PathLike[str], **kwargs: Any) -> Spectrum:
     except SedfluxError:
         raise
     except _READ_ERRORS as error:
-        raise InputError(f"{file_name(path)} is no SED file of sedflux, or damaged ({first_line(error)}); "
-                         "write it again") from error
+        raise InputError(f"{file_name(path)} is no SED file of sedflux, or damaged "
+                         f"({first_line(error)}); write it again") from error
 
 
 def _spectrum(hdus):

@@ -278,8 +278,8 @@ def _output_wavelengths(wavelengths, grid):
         )
     centre = np.atleast_1d(wavelengths.to_value(u.AA))
     if centre.size > _MOST_PIXELS:
-        raise InputError(f"wavelengths holds {centre.size} pixel centres; at the most {_MOST_PIXELS} "
-                         "are allowed")
+        raise InputError(f"wavelengths holds {centre.size} pixel centres; at the most "
+                         f"{_MOST_PIXELS} are allowed")
     if centre.ndim != 1 or centre.size < 2 or np.unique(centre).size != centre.size:
         raise InputError("wavelengths must be two or more different pixel centres in one dimension")
     if not np.isfinite(centre).all() or centre.min() < grid[0] or centre.max() > grid[-1]:
