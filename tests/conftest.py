@@ -143,3 +143,29 @@ def star_files(tmp_path_factory, toy_library):
     models = write_library(folder / "library.fits", toy_library.table, wave, toy_library.flux,
                            "MODELS")
     return {"library": models, "miles": miles, "stis": stis, "photometry": photometry}
+
+
+@pytest.fixture(scope="session")
+def toy_models(star_files, tmp_path_factory):
+    """
+    Paths of a pretrained and a fine-tuned toy model, trained by the commands in a few steps.
+
+    The emulator's kernels are written first, so that none are fitted.
+    """
+    import json
+
+    from sedflux.cli.main import main
+    from sedflux.emulator.gaussian_process import Kernel
+    from sedflux.emulator.principal import kernels_to_lists
+
+    folder, files = tmp_path_factory.mktemp("train"), {k: str(v) for k, v in star_files.items()}
+    (folder / "one").mkdir()
+    (folder / "one" / "kernels.json").write_text(json.dumps(kernels_to_lists([Kernel.initial()])))
+    common = ["--steps", "8", "--workers", "0"]
+    assert main(["train", "pretrain", files["library"], "--output", str(folder / "one"),
+                 "--name", "uara.one", *common]) == 0
+    first = folder / "one" / "uara.one.safetensors"
+    assert main(["train", "finetune", files["library"], files["miles"], files["stis"],
+                 files["photometry"], "--start", str(first), "--output", str(folder / "two"),
+                 "--name", "uara.two", "--leave-out", "1", *common]) == 0
+    return first, folder / "two" / "uara.two.safetensors"

@@ -7,12 +7,12 @@ import os
 import sys
 import textwrap
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from sedflux.exceptions import SedfluxWarning
 
-__all__ = ["console", "discard_output", "one_line"]
+__all__ = ["console", "discard_output", "one_line", "progress"]
 
 _LEVELS = {-1: logging.WARNING, 0: logging.INFO, 1: logging.DEBUG}
 #: Longest error, in characters: longer ones are tables that other packages print.
@@ -80,6 +80,45 @@ def one_line(error: object) -> str:
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return textwrap.shorten(text, _LONGEST, placeholder=" ...")
+
+
+def _print(lines):
+    for line in lines:
+        print(line)
+
+
+@contextmanager
+def progress(total: int, verbosity: int) -> Iterator[Callable[[Iterable[str]], None]]:
+    """
+    A progress bar for many spectra, on the standard error while that is a terminal.
+
+    Parameters
+    ----------
+    total : int
+        Number of spectra.
+    verbosity : {-1, 0, 1}
+        No bar is shown with -1.
+
+    Yields
+    ------
+    step : callable
+        ``step(lines)``: a spectrum is done; prints its results to the standard output.
+    """
+    if total < 2 or verbosity < 0 or not sys.stderr.isatty():
+        yield _print
+        return
+    from tqdm import tqdm
+    from tqdm.contrib.logging import logging_redirect_tqdm
+
+    def step(lines: Iterable[str]) -> None:
+        with tqdm.external_write_mode(sys.stdout):
+            for line in lines:
+                print(line)
+        bar.update()
+
+    with tqdm(total=total, unit="spectra", file=sys.stderr, leave=False) as bar, \
+            logging_redirect_tqdm([_log]):
+        yield step
 
 
 def discard_output() -> None:

@@ -8,17 +8,29 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sedflux import __version__
-from sedflux.cli import benchmark, fetch, models, predict, response, simulate, train, validate
+from sedflux.cli import (
+    benchmark,
+    catalog,
+    completion,
+    fetch,
+    models,
+    predict,
+    response,
+    simulate,
+    train,
+    validate,
+)
 from sedflux.cli.console import console, discard_output, one_line
 from sedflux.cli.options import Parser
 from sedflux.exceptions import SedfluxError
 
-__all__ = ["main"]
+__all__ = ["build_parser", "main"]
 
-_COMMANDS = (predict, response, simulate, models, fetch, train, validate, benchmark)
+_COMMANDS = (predict, catalog, response, simulate, models, fetch, train, validate, benchmark,
+             completion)
 #: Exit status after errors of usage or input, Ctrl-C (128 + SIGINT), and a closed pipe
 #: (128 + SIGPIPE).
 _FAILED, _INTERRUPTED, _PIPE_CLOSED = 2, 130, 141
@@ -26,13 +38,16 @@ _FAILED, _INTERRUPTED, _PIPE_CLOSED = 2, 130, 141
 _log = logging.getLogger(__name__)
 
 
-def _parser():
+def build_parser() -> Parser:
+    """The parser of the command line, with all subcommands."""
     parser = Parser(prog="sedflux",
-                    description="Spectral energy distributions of stars from their lines.")
+                    description="Spectral energy distributions of stars from their lines.",
+                    epilog="sedflux COMMAND --help describes a command.")
     parser.add_argument("--version", action="version", version=f"sedflux {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for module in _COMMANDS:
         module.add_parser(commands)
+    parser.set_defaults(parser=parser)
     return parser
 
 
@@ -51,29 +66,39 @@ def main(argv: Sequence[str] | None = None) -> int:
         0; 1 if some of several files failed; 2 after an error of usage or input, which is
         told in one line; 130 after Ctrl-C; 141 if the reader of the output stopped reading.
     """
-    arguments = _parser().parse_args(argv)
+    parser = build_parser()
+    try:
+        arguments = parser.parse_args(argv)
+    except SystemExit as end:
+        # Help and version are results; errors of usage are told already.
+        status = int(end.code or 0)
+        with console(0):
+            raise SystemExit(_reported(lambda: status)) from None
     with console(arguments.verbosity):
-        try:
-            status = arguments.run(arguments) or 0
-            sys.stdout.flush()
-        except KeyboardInterrupt:
-            _log.error("interrupted")
-            return _INTERRUPTED
-        except BrokenPipeError:
-            discard_output()
-            return _PIPE_CLOSED
-        except (SedfluxError, OSError) as error:
-            _log.debug("traceback of the error", exc_info=True)
-            _log.error("%s", _output_error() or one_line(error))
-            return _FAILED
+        return _reported(lambda: arguments.run(arguments))
+
+
+def _reported(work: Callable[[], int | None]) -> int:
+    """Exit status of some work, after its output is written and its error is told."""
+    try:
+        status = work() or 0
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        _log.error("interrupted")
+        return _INTERRUPTED
+    except BrokenPipeError:
+        discard_output()
+        return _PIPE_CLOSED
+    except (SedfluxError, OSError) as error:
+        _log.debug("traceback of the error", exc_info=True)
+        _log.error("%s", _output_error(error) or one_line(error))
+        return _FAILED
     return status
 
 
-def _output_error():
-    """What is wrong with the standard output, if anything is."""
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        discard_output()
-        return f"the standard output cannot be written ({error.strerror})"
-    return None
+def _output_error(error):
+    """What is wrong with the standard output: errors of other files have a name."""
+    if isinstance(error, SedfluxError) or error.errno is None or error.filename is not None:
+        return None
+    discard_output()
+    return f"the standard output cannot be written ({one_line(error)})"

@@ -12,7 +12,7 @@ __all__ = ["add_parser", "run"]
 
 def add_parser(commands: Any) -> None:
     """Add ``sedflux models``."""
-    add_command(commands, "models", run, "list the models")
+    add_command(commands, "models", run, "list the models", example="sedflux models")
 
 
 def run(arguments: argparse.Namespace) -> None:

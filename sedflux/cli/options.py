@@ -1,4 +1,4 @@
-"""What the commands share: the parser, types of their options, output folders."""
+"""What the commands share: the parser, types of options, checks of options and of files."""
 
 from __future__ import annotations
 
@@ -9,22 +9,38 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from sedflux.cli.defaults import fill_defaults
 from sedflux.exceptions import InputError
 
-__all__ = ["Parser", "add_command", "check_new_file", "given", "make_folder", "positive_number",
-           "say", "whole_number"]
+__all__ = ["SPECTRUM_ENDINGS", "Parser", "add_command", "add_model", "add_overwrite",
+           "check_new_files", "given", "make_folder", "number", "positive_number",
+           "refuse_unused", "say", "spectrum_files", "star_name", "whole_number"]
+
+#: Endings of spectra that are read from a folder, the longest first.
+SPECTRUM_ENDINGS = (".fits.gz", ".fits", ".fit", ".ecsv", ".txt", ".csv")
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that reports errors of usage in one line, with exit status 2."""
+    """An argument parser with defaults in its help, and errors of usage in one line."""
 
     def error(self, message: str) -> NoReturn:
-        """Print the error and exit."""
+        """Print the error and exit with status 2."""
         self.exit(2, f"sedflux: error: {message}; see {self.prog} --help\n")
+
+    def format_help(self) -> str:
+        """Help, with the defaults that it names."""
+        self.fill_help()
+        return super().format_help()
+
+    def fill_help(self) -> None:
+        """Put defaults into the help of every option; see `sedflux.cli.defaults`."""
+        for action in self._actions:
+            if action.help:
+                action.help = fill_defaults(action.help)
 
 
 def add_command(commands: Any, name: str, run: Callable[[argparse.Namespace], int | None],
-                summary: str, **options: Any) -> argparse.ArgumentParser:
+                summary: str, *, example: str) -> argparse.ArgumentParser:
     """
     Add a subcommand that ``run`` carries out.
 
@@ -37,22 +53,34 @@ def add_command(commands: Any, name: str, run: Callable[[argparse.Namespace], in
         Gets the parsed arguments and returns the exit status; None means 0.
     summary : str
         One line of help.
-    **options
-        For `argparse.ArgumentParser`.
+    example : str
+        A call of the command, for the end of its help.
 
     Returns
     -------
     parser : `argparse.ArgumentParser`
     """
-    parser = commands.add_parser(name, help=summary,
-                                 description=summary[:1].upper() + summary[1:] + ".", **options)
-    noise = parser.add_mutually_exclusive_group()
+    parser = commands.add_parser(
+        name, help=summary, description=summary[:1].upper() + summary[1:] + ".",
+        epilog=f"example:\n  {example}", formatter_class=argparse.RawDescriptionHelpFormatter)
+    noise = parser.add_argument_group("messages").add_mutually_exclusive_group()
     noise.add_argument("-q", "--quiet", dest="verbosity", action="store_const", const=-1,
                        help="report no progress")
     noise.add_argument("-v", "--verbose", dest="verbosity", action="store_const", const=1,
                        help="report details, and tracebacks of errors")
     parser.set_defaults(run=run, verbosity=0)
     return parser
+
+
+def add_model(group: Any) -> None:
+    """Add ``--model``, a model that predicts SEDs."""
+    group.add_argument("--model", metavar="MODEL", help="name or path of a model (default: "
+                       "{predict.models:DEFAULT_MODEL})")
+
+
+def add_overwrite(group: Any) -> None:
+    """Add ``--overwrite``, without which no file is replaced."""
+    group.add_argument("--overwrite", action="store_true", help="replace existing files")
 
 
 def whole_number(least: int) -> Callable[[str], int]:
@@ -80,6 +108,17 @@ def whole_number(least: int) -> Callable[[str], int]:
                 f"{text!r} is not allowed; give a whole number of {least} or more")
         return value
     return convert
+
+
+def number(text: str) -> float:
+    """Type of an option that takes a finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not allowed; give a finite number")
+    return value
 
 
 def positive_number(text: str) -> float:
@@ -110,6 +149,77 @@ def given(arguments: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]
     return {name: value for name, value in values.items() if value is not None}
 
 
+def _is_given(value: Any) -> bool:
+    return value is not None and value is not False and value != []
+
+
+def refuse_unused(arguments: argparse.Namespace, partners: Mapping[str, Iterable[str]]) -> None:
+    """
+    Refuse options that have no effect without another one.
+
+    Parameters
+    ----------
+    arguments : `argparse.Namespace`
+        Options that are not given are None, False or empty.
+    partners : mapping of str to iterable of str
+        By the name of an option: the options of which one must be given too.
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+    """
+    for option, others in partners.items():
+        names = list(others)
+        if _is_given(getattr(arguments, option)) and not any(
+                _is_given(getattr(arguments, name)) for name in names):
+            raise InputError(f"{_flag(option)} has no effect without "
+                             f"{' or '.join(map(_flag, names))}; add it, or leave "
+                             f"{_flag(option)} out")
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def star_name(path: str | os.PathLike[str]) -> str:
+    """
+    Name of a star: that of its file without its ending.
+
+    Examples
+    --------
+    >>> from sedflux.cli.options import star_name
+    >>> star_name("spectra/HD1.5.fits.gz")
+    'HD1.5'
+    """
+    name = Path(path).name
+    ending = next((end for end in SPECTRUM_ENDINGS if name.lower().endswith(end)), None)
+    return name[:-len(ending)] if ending else Path(name).stem
+
+
+def spectrum_files(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """
+    Files of spectra; a folder stands for the spectra in it.
+
+    Parameters
+    ----------
+    paths : iterable of path-like
+
+    Returns
+    -------
+    files : list of `~pathlib.Path`
+        Those of a folder by their names.
+    """
+    found: list[Path] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            found += sorted(file for file in path.iterdir() if file.is_file()
+                            and file.name.lower().endswith(SPECTRUM_ENDINGS)
+                            and not file.name.startswith("."))
+        else:
+            found.append(path)
+    return found
+
+
 def make_folder(path: str | os.PathLike[str]) -> Path:
     """
     A folder for output, made if it does not exist.
@@ -129,28 +239,53 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     return folder
 
 
-def check_new_file(path: Path, *, overwrite: bool, inputs: Mapping[str, Path]) -> None:
+def check_new_files(paths: Iterable[Path], *, overwrite: bool,
+                    inputs: Iterable[str | os.PathLike[str]] = ()) -> None:
     """
-    Refuse an output file that would replace an input, or another file without ``--overwrite``.
+    Check output files before any work is done.
+
+    Links are followed: what is compared is the file that would be replaced.
 
     Parameters
     ----------
-    path : `~pathlib.Path`
+    paths : iterable of `~pathlib.Path`
     overwrite : bool
         Whether the user allows existing files to be replaced.
-    inputs : mapping of str to `~pathlib.Path`
-        Input files by the name that the user gave.
+    inputs : iterable of path-like
+        Files that are read.
 
     Raises
     ------
     sedflux.exceptions.InputError
+        If a file is an input, is written twice, exists without ``--overwrite``, or is no
+        regular file.
     """
-    for name, file in inputs.items():
-        if os.path.realpath(path) == os.path.realpath(file) or (
-                path.exists() and file.exists() and path.samefile(file)):
-            raise InputError(f"output {str(path)!r} is the input {name!r}; choose another name")
-    if path.exists() and not overwrite:
-        raise InputError(f"{str(path)!r} exists; add --overwrite to replace it")
+    read = {key: str(path) for path in inputs for key in _identities(path)}
+    written: dict[Any, Path] = {}
+    for path in paths:
+        for key in _identities(path):
+            if key in read:
+                raise InputError(f"output {str(path)!r} is the input {read[key]!r}; choose "
+                                 "another name")
+            if key in written and written[key] is not path:
+                raise InputError(f"{str(written[key])!r} and {str(path)!r} are one file; choose "
+                                 "another name for one of them")
+            written[key] = path
+        if path.exists() and not path.is_file():
+            raise InputError(f"output {str(path)!r} is a folder, pipe or device; give the name "
+                             "of a file")
+        if path.exists() and not overwrite:
+            raise InputError(f"{str(path)!r} exists; add --overwrite to replace it")
+
+
+def _identities(path: str | os.PathLike[str]) -> list[Any]:
+    """What two names of one file share: the path behind links, and the file itself."""
+    found: list[Any] = [os.path.realpath(path)]
+    try:
+        state = os.stat(path)
+    except (OSError, ValueError):
+        return found
+    return [*found, (state.st_dev, state.st_ino)]
 
 
 def say(lines: Iterable[str]) -> None:

@@ -1,200 +1,178 @@
-"""The command ``sedflux predict``: options, checks before the work, and the work."""
+"""The command ``sedflux predict``: its options, and predictions of many files."""
 
 from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
-from sedflux.cli.console import one_line
-from sedflux.cli.options import add_command, check_new_file, make_folder, positive_number, say
+from sedflux.cli.console import one_line, progress
+from sedflux.cli.options import (
+    SPECTRUM_ENDINGS,
+    add_command,
+    add_model,
+    add_overwrite,
+    number,
+    positive_number,
+    refuse_unused,
+    say,
+    spectrum_files,
+)
+from sedflux.cli.places import Job, plan
 from sedflux.exceptions import InputError, SedfluxError
+
+if TYPE_CHECKING:
+    from sedflux.predict.prediction import SEDPrediction
+    from sedflux.predict.predictor import Predictor
 
 __all__ = ["add_parser", "run"]
 
-#: Options that mean nothing without another one, and the value that the other takes.
-_PARTNERS = (("magnitude", "bandpass", "FILE"), ("magnitude", "output", "FITS"),
-             ("bandpass", "magnitude", "AB"), ("magnitude_error", "magnitude", "AB"),
-             ("reddening_error", "reddening", "E(B-V)"))
-#: Endings of SED files.
-_SED_ENDINGS = (".fits", ".fit")
-#: Endings that no folder has: with several spectra, --output and --plot are folders.
-_FILE_ENDINGS = (*_SED_ENDINGS, ".gz", ".png", ".pdf", ".svg", ".jpg", ".jpeg")
+#: Options that have no effect without another one.
+_PARTNERS = {"magnitude": ("output",), "bandpass": ("magnitude",),
+             "magnitude_error": ("magnitude",), "reddening_error": ("reddening",),
+             "overwrite": ("output", "plot", "table")}
+#: Spectra that are in memory at a time.
+_BATCH = 16
 
 _log = logging.getLogger(__name__)
 
 
 def add_parser(commands: Any) -> None:
     """Add ``sedflux predict``."""
-    parser = add_command(commands, "predict", run, "predict the SEDs of one or more spectra")
-    parser.add_argument("spectra", nargs="*", help="LAMOST, CALSPEC, NGSL, MILES or any "
-                        "file that specutils reads")
-    parser.add_argument("--demo", action="store_true", help="predict the packaged demo star")
-    parser.add_argument("--model", help="name or path of a model")
-    parser.add_argument("--resolving-power", type=positive_number, help="of the spectra")
-    parser.add_argument("--radial-velocity", type=float, metavar="KM/S",
-                        help="velocity to take out")
-    parser.add_argument("--medium", choices=("vacuum", "air"), help="of the wavelengths")
-    parser.add_argument("--reddening", type=float, metavar="E(B-V)",
-                        help="put dust on the SEDs")
-    parser.add_argument("--reddening-error", type=float, metavar="E(B-V)")
-    parser.add_argument("--magnitude", type=float, metavar="AB",
-                        help="scale the written SED to this magnitude")
-    parser.add_argument("--magnitude-error", type=float, metavar="MAG")
-    parser.add_argument("--bandpass", metavar="FILE", help="throughput of the magnitude's band")
-    parser.add_argument("-o", "--output", metavar="FITS",
-                        help="write the SED with its covariance; a folder for several spectra")
-    parser.add_argument("--plot", metavar="PNG",
-                        help="write a figure; a folder for several spectra")
-    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
-
-
-@dataclass(frozen=True)
-class _Job:
-    """A spectrum, and the files that its SED and its figure are written to."""
-
-    spectrum: str
-    sed: Path | None
-    figure: Path | None
+    parser = add_command(commands, "predict", run, "predict the SEDs of one or more spectra",
+                         example="sedflux predict spectra/ -o seds --table stars.ecsv")
+    source = parser.add_argument_group("input")
+    source.add_argument("spectra", nargs="*", metavar="FILE", help="LAMOST, CALSPEC, NGSL, MILES "
+                        "or any file that specutils reads; a folder stands for its spectra")
+    source.add_argument("--demo", action="store_true", help="predict the packaged demo star")
+    source.add_argument("--resolving-power", type=positive_number, metavar="R",
+                        help="lambda / FWHM of the spectra (default: that of the file, or "
+                        "{predict.checks:RESOLVING_POWER})")
+    source.add_argument("--medium", choices=("vacuum", "air"),
+                        help="of the wavelengths (default: that of the file, or vacuum)")
+    star = parser.add_argument_group("star")
+    star.add_argument("--radial-velocity", type=number, metavar="KM/S",
+                      help="velocity to take out (default: that of the file, or 0)")
+    star.add_argument("--reddening", type=number, metavar="E(B-V)",
+                      help="put dust on the SEDs (default: none)")
+    star.add_argument("--reddening-error", type=number, metavar="E(B-V)", help="(default: 0)")
+    star.add_argument("--magnitude", type=number, metavar="AB",
+                      help="scale the written SED of one star to this magnitude")
+    star.add_argument("--magnitude-error", type=number, metavar="MAG", help="(default: 0)")
+    star.add_argument("--bandpass", metavar="FILE", help="throughput of the magnitude's band")
+    output = parser.add_argument_group("output")
+    output.add_argument("-o", "--output", metavar="PLACE", help="write the SED with its "
+                        "covariance to a file NAME.fits; several SEDs to a folder")
+    output.add_argument("--plot", metavar="PLACE",
+                        help="write a figure to a file NAME.png; several to a folder")
+    output.add_argument("--table", metavar="ECSV", help="write a table with one row a star")
+    output.add_argument("--json", action="store_true",
+                        help="print one JSON document instead of tables")
+    add_overwrite(output)
+    add_model(parser.add_argument_group("model"))
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Predict every spectrum, and print a table for each; 1 if some of several fail."""
-    from sedflux.demo import demo_path
-    from sedflux.predict.predictor import Predictor
-
-    files = [*arguments.spectra, *([demo_path("bd17_stis")] if arguments.demo else [])]
-    _check_options(files, arguments)
-    jobs = _plan(files, arguments)
-    band = _bandpass(arguments)
-    predictor = Predictor(arguments.model)
-    failed = 0
-    for job in jobs:
-        try:
-            lines = list(_predict(job, predictor, band, arguments))
-        except (SedfluxError, OSError) as error:
-            if len(jobs) == 1:
-                raise
-            _log.error("%s: %s", job.spectrum, one_line(error))
-            failed += 1
-        else:
-            say(lines)
-    if failed:
-        _log.error("%d of %d spectra failed", failed, len(jobs))
-    return int(failed > 0)
-
-
-def _check_options(files, arguments):
-    """Refuse options that contradict each other or mean nothing."""
-    if not files:
-        raise InputError("no spectrum is given: name a file, or use --demo")
-    for option, partner, value in _PARTNERS:
-        if getattr(arguments, option) is not None and getattr(arguments, partner) is None:
-            raise InputError(f"--{option.replace('_', '-')} needs --{partner} {value}")
+    """Predict every spectrum and print what is found; 1 if some of several fail."""
+    if not arguments.spectra and not arguments.demo:
+        raise InputError("no spectrum is given: name files or folders, or use --demo")
+    refuse_unused(arguments, _PARTNERS)
+    if arguments.magnitude is not None and arguments.bandpass is None:
+        raise InputError("--magnitude needs --bandpass FILE, the throughput of its band")
+    files = _files(arguments)
     if len(files) > 1 and arguments.magnitude is not None:
         raise InputError(f"--magnitude belongs to one star, {len(files)} spectra are given; run "
                          "them one by one")
+    return _predict_all(plan(files, arguments), arguments)
 
 
-def _plan(files: Sequence[str], arguments: argparse.Namespace) -> list[_Job]:
-    """Decide which files are written, and check all of them before any work is done."""
-    seds = _destinations(files, arguments.output, "output", ".fits")
-    figures = _destinations(files, arguments.plot, "plot", ".png")
-    inputs = {name: Path(name) for name in files}
-    for sed, figure in zip(seds, figures, strict=True):
-        if sed is not None:
-            if sed.suffix.lower() not in _SED_ENDINGS:
-                raise InputError(f"--output is {str(sed)!r}; its name must end in .fits")
-            check_new_file(sed, overwrite=arguments.overwrite, inputs=inputs)
-        if figure is not None:
-            from sedflux.plotting import check_figure_name
+def _files(arguments):
+    """Names of all spectra."""
+    files = [str(path) for path in spectrum_files(arguments.spectra)]
+    if arguments.demo:
+        from sedflux.demo import demo_path
 
-            check_figure_name(figure)
-            check_new_file(figure, overwrite=arguments.overwrite, inputs=inputs)
-    for path in (arguments.output, arguments.plot):
-        if path is not None and len(files) > 1:
-            make_folder(path)
-    return [_Job(*job) for job in zip(files, seds, figures, strict=True)]
+        files.append(demo_path("bd17_stis"))
+    if not files:
+        raise InputError(f"{', '.join(arguments.spectra)} has no spectrum; files that end in "
+                         f"{', '.join(SPECTRUM_ENDINGS)} are read")
+    return files
 
 
-def _destinations(files, given, option, ending):
-    """One output file for each input: the one that is given, or files in a folder."""
-    if given is None:
-        return [None] * len(files)
-    place = Path(given)
-    if len(files) == 1 and not place.is_dir():
-        return [place]
-    if place.suffix.lower() in _FILE_ENDINGS and not place.is_dir():
-        raise InputError(f"--{option} is {given!r}; give a folder for {len(files)} spectra")
-    taken = {}
-    for file in files:
-        name = Path(file).name.split(".")[0]
-        if name in taken:
-            raise InputError(f"two spectra are called {name!r}: {taken[name]} and {file}; write "
-                             "them to different folders")
-        taken[name] = file
-    return [place / f"{name}{ending}" for name in taken]
+def _predict_all(jobs: Sequence[Job], arguments: argparse.Namespace) -> int:
+    """Predict all spectra with one model; exit status."""
+    from sedflux.cli.outcome import Writer
+    from sedflux.predict.predictor import Predictor
+
+    writer = Writer(arguments, Predictor(arguments.model))
+    records: list[dict[str, Any]] = []
+    failed: dict[str, str] = {}
+    many = len(jobs) > 1
+    if many and not arguments.json:
+        say([writer.heading()])
+    try:
+        with progress(len(jobs), arguments.verbosity) as step:
+            for job, result in _predictions(jobs, writer.predictor, arguments):
+                try:
+                    record = writer.write(job, *_checked(result))
+                except (SedfluxError, OSError) as error:
+                    if not many:
+                        raise
+                    failed[job.spectrum] = one_line(error)
+                    step([])
+                else:
+                    records.append(record)
+                    step([] if arguments.json else writer.lines(record, short=many))
+    except KeyboardInterrupt:
+        _log.error("%d of %d spectra were predicted", len(records), len(jobs))
+        raise
+    finally:
+        for file, reason in failed.items():
+            _log.error("%s: %s", file, reason)
+    if arguments.table is not None:
+        writer.write_table(records)
+    if arguments.json:
+        say([writer.json(records, failed)])
+    flagged = sum(record["flags"] != 0 for record in records)
+    _summarise(len(records), flagged, len(failed), many=many)
+    return int(bool(failed))
 
 
-def _bandpass(arguments):
-    """Bandpass of the magnitude for synphot, None without a magnitude."""
-    if arguments.bandpass is None:
-        return None
-    from sedflux.slitless.throughput import read_throughput
-
-    return read_throughput(arguments.bandpass).to_synphot()
+def _summarise(predicted, flagged, failed, *, many):
+    """Tell how many of several spectra were predicted, flagged, and failed."""
+    if many:
+        _log.log(logging.ERROR if failed else logging.INFO,
+                 "%d predicted, %d of them flagged; %d failed", predicted, flagged, failed)
 
 
-def _predict(job, predictor, band, arguments):
-    """Predict one star, write its files, and yield the lines of its table."""
-    from astropy import units as u
-
-    from sedflux.cli.report import measured_sed, normalised_input, report
-    from sedflux.io.registry import read_spectrum
-
-    spectrum = read_spectrum(job.spectrum)
-    if "SEDMODEL" in spectrum.meta.get("header", {}):
-        raise InputError(f"{job.spectrum!r} is an SED that sedflux predicted; give the spectrum "
-                         "of a star")
-    velocity = arguments.radial_velocity
-    asked = {"resolving_power": arguments.resolving_power, "medium": arguments.medium,
-             "radial_velocity": None if velocity is None else velocity * u.km / u.s}
-    prediction = predictor.predict_spectrum(spectrum, **asked)
-    if arguments.reddening is not None:
-        prediction = prediction.reddened(arguments.reddening,
-                                         reddening_error=arguments.reddening_error or 0.0)
-    measured = measured_sed(spectrum, prediction)
-    name = spectrum.meta.get("object") or job.spectrum
-    yield from report(name, spectrum.meta.get("class", ""), prediction, measured,
-                      predictor.metadata.get("caveat"))
-    if job.sed is not None:
-        _write_sed(job.sed, spectrum, predictor, band, asked, arguments)
-        yield f"wrote {job.sed}"
-    if job.figure is not None:
-        from sedflux.plotting import plot_prediction
-
-        plot_prediction(job.figure, prediction, measured=measured,
-                        normalised=normalised_input(spectrum, prediction, arguments),
-                        title=f"{name}   model {prediction.model}")
-        yield f"wrote {job.figure}"
+def _checked(result):
+    """A spectrum and its prediction, if there is one."""
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
-def _write_sed(path, spectrum, predictor, band, asked, arguments):
-    """Write the SED with its covariance, scaled to a magnitude if one is given."""
-    from astropy import units as u
+def _predictions(jobs: Sequence[Job], predictor: Predictor, arguments: argparse.Namespace
+                 ) -> Iterator[tuple[Job, tuple[Any, SEDPrediction] | Exception]]:
+    """Every spectrum with its prediction, or what is wrong; a few are in memory at a time."""
+    from sedflux.cli.outcome import input_options, read_star
+    from sedflux.predict.many import predict_many
 
-    from sedflux.io.sed import write_sed
-    from sedflux.photometry import anchor
-    from sedflux.predict.sed import predict_sed
+    options = input_options(arguments)
+    for begin in range(0, len(jobs), _BATCH):
+        batch = jobs[begin:begin + _BATCH]
+        results: list[Any] = [_attempt(read_star, job.spectrum) for job in batch]
+        rows = [row for row, result in enumerate(results) if not isinstance(result, Exception)]
+        found: Iterable[Any] = predict_many([results[row] for row in rows], predictor, **options)
+        for row, prediction in zip(rows, found, strict=True):
+            results[row] = (prediction if isinstance(prediction, Exception)
+                            else (results[row], prediction))
+        yield from zip(batch, results, strict=True)
 
-    reddening = arguments.reddening
-    if reddening is not None:
-        reddening = (reddening, arguments.reddening_error or 0.0)
-    sed = predict_sed(spectrum, model=predictor, reddening=reddening, **asked)
-    if band is not None:
-        sed = anchor(sed, arguments.magnitude * u.ABmag, band,
-                     magnitude_error=(arguments.magnitude_error or 0.0) * u.mag)
-    write_sed(sed, path, overwrite=True)
+
+def _attempt(work: Callable[[str], Any], file: str) -> Any:
+    try:
+        return work(file)
+    except (SedfluxError, OSError) as error:
+        return error

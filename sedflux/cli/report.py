@@ -1,13 +1,18 @@
-"""What ``sedflux predict`` prints about a star, and the data that its figure shows."""
+"""What ``sedflux predict`` says about stars: printed, as JSON, as a table and in figures."""
 
 from __future__ import annotations
 
+import json
+import math
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from sedflux import __version__
+from sedflux.predict.flags import flag_names
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.spectra.continuum import remove_continuum
 from sedflux.spectra.grids import SED_RESOLVING_POWER, input_grid, optical_mean, rebin_spectra
@@ -16,8 +21,17 @@ from sedflux.spectra.resolution import broadening_sigma, lsf_matrix
 from sedflux.spectra.spectrum import from_spectrum
 from sedflux.training.left_out import TRUTH_ERROR
 from sedflux.units import LIGHT_KM_S
+from sedflux.writing import write_whole
 
-__all__ = ["measured_sed", "normalised_input", "report"]
+__all__ = ["UNITS", "heading", "json_document", "measured_sed", "normalised_input", "report",
+           "short_report", "star_record", "write_table"]
+
+#: Units of what `star_record` says; other numbers have none.
+UNITS = {"wavelength": "Angstrom", "radial_velocity": "km / s", "teff": "K"}
+#: Columns of the table of stars.
+_COLUMNS = {"file": str, "object": str, "class": str, "snr": float, "resolving_power": float,
+            "radial_velocity": float, "teff": float, "logg": float, "mh": float, "excess": float,
+            "flags": int, "flag_names": str, "model": str, "sha256": str}
 
 #: Wavelengths of the printed SED, in Angstrom.
 _PRINTED = (2600.0, 3000.0, 3500.0, 3800.0, 4500.0, 5500.0, 6500.0, 7500.0, 8500.0, 10000.0)
@@ -88,17 +102,49 @@ def normalised_input(spectrum: Any, prediction: SEDPrediction, options: Namespac
     return grid, np.where(weight[0] > 0, 1.0 + normalised[0], np.nan)
 
 
-def report(name: str, spectral_class: str, prediction: SEDPrediction,
-           measured: tuple[np.ndarray, np.ndarray] | None, caveat: str | None) -> Iterator[str]:
+def star_record(file: str, spectrum: Any, prediction: SEDPrediction,
+                measured: tuple[np.ndarray, np.ndarray] | None) -> dict[str, Any]:
+    """
+    What is known about one star, for the printed table, JSON and the table of stars.
+
+    Parameters
+    ----------
+    file : str
+    spectrum : `~specutils.Spectrum`
+    prediction : `~sedflux.SEDPrediction`
+        Of one star.
+    measured : tuple of `~numpy.ndarray`, optional
+        From `measured_sed`.
+
+    Returns
+    -------
+    record : dict
+        Text, numbers and lists; `UNITS` has the units.
+    """
+    notes = {name: float(np.ravel(value)[0]) for name, value in prediction.diagnostics.items()}
+    rows = [int(np.argmin(np.abs(prediction.wavelength - wanted))) for wanted in _PRINTED]
+    sed = {"wavelength": prediction.wavelength[rows].tolist(),
+           "flux": prediction.flux[rows].tolist(), "sigma": prediction.sigma[rows].tolist()}
+    if measured is not None:
+        sed |= {"measured": measured[0][rows].tolist(),
+                "measured_sigma": measured[1][rows].tolist()}
+    return {"file": file, "object": str(spectrum.meta.get("object") or file),
+            "class": str(spectrum.meta.get("class", "")),
+            "radial_velocity": float(prediction.radial_velocity), **notes,
+            "flags": int(prediction.flag_bits),
+            "flag_names": list(flag_names(int(prediction.flag_bits))),
+            "flag_sentences": list(prediction.flags),
+            "model": prediction.model, "sha256": prediction.sha256, "sed": sed}
+
+
+def report(record: Mapping[str, Any], caveat: str | None) -> Iterator[str]:
     """
     Lines about one star: model, input, labels, flags, and the SED at ten wavelengths.
 
     Parameters
     ----------
-    name, spectral_class : str
-    prediction : `~sedflux.SEDPrediction`
-    measured : tuple of `~numpy.ndarray`, optional
-        From `measured_sed`.  Differences are predicted minus measured.
+    record : dict
+        From `star_record`.  Differences are predicted minus measured.
     caveat : str, optional
         Of the model.
 
@@ -106,27 +152,99 @@ def report(name: str, spectral_class: str, prediction: SEDPrediction,
     ------
     line : str
     """
-    notes = prediction.diagnostics
-    power = float(np.ravel(notes["resolving_power"])[0])
-    yield f"star      {name}  {spectral_class}".rstrip()
-    yield f"model     {prediction.model}  (SHA-256 {prediction.sha256[:12]})"
-    yield (f"input     S/N {notes['snr']:.0f} per pixel, R = {power:.0f}, "
-           f"radial velocity {prediction.radial_velocity:+.1f} km/s taken out")
-    yield (f"labels    Teff about {notes['teff']:.0f} K, log g {notes['logg']:.1f}, "
-           f"[M/H] {notes['mh']:+.1f}; {_fit_of_lines(float(notes['excess']))}")
-    yield f"flags     {'; '.join(prediction.flags) or 'none'}"
+    yield f"star      {record['object']}  {record['class']}".rstrip()
+    yield f"model     {record['model']}  (SHA-256 {record['sha256'][:12]})"
+    yield (f"input     S/N {record['snr']:.0f} per pixel, R = {record['resolving_power']:.0f}, "
+           f"radial velocity {record['radial_velocity']:+.1f} km/s taken out")
+    yield (f"labels    Teff about {record['teff']:.0f} K, log g {record['logg']:.1f}, "
+           f"[M/H] {record['mh']:+.1f}; {_fit_of_lines(record['excess'])}")
+    yield f"flags     {'; '.join(record['flag_sentences']) or 'none'}"
     if caveat:
         yield f"caveat    {caveat}"
-    yield "wavelength   SED     sigma" + ("   measured  difference  in sigma" if measured else "")
-    for wanted in _PRINTED:
-        index = int(np.argmin(np.abs(prediction.wavelength - wanted)))
-        flux, sigma = prediction.flux[index], prediction.sigma[index]
-        line = f"{prediction.wavelength[index]:8.0f}  {flux:8.4f}  {sigma:7.4f}"
-        if measured:
-            value, error = measured[0][index], measured[1][index]
+    sed = record["sed"]
+    yield ("wavelength   SED     sigma"
+           + ("   measured  difference  in sigma" if "measured" in sed else ""))
+    for index, wavelength in enumerate(sed["wavelength"]):
+        flux, sigma = sed["flux"][index], sed["sigma"][index]
+        line = f"{wavelength:8.0f}  {flux:8.4f}  {sigma:7.4f}"
+        if "measured" in sed:
+            value, error = sed["measured"][index], sed["measured_sigma"][index]
             line += (f"  {value:8.4f}  {100 * (flux / value - 1):+8.1f} %"
                      f"  {(flux - value) / np.hypot(sigma, error):+8.1f}")
         yield line
+
+
+def heading() -> str:
+    """Heading of the lines of `short_report`."""
+    return f"{'S/N':>5} {'Teff (K)':>8} {'log g':>5} {'[M/H]':>5}  object  flags"
+
+
+def short_report(record: Mapping[str, Any]) -> str:
+    """One line about one star of many."""
+    name = record["object"]
+    if name != record["file"]:
+        name = f"{name} ({record['file']})"
+    return (f"{record['snr']:5.0f} {record['teff']:8.0f} {record['logg']:5.1f} "
+            f"{record['mh']:+5.1f}  {name}  {', '.join(record['flag_names']) or '-'}")
+
+
+def json_document(records: Sequence[Mapping[str, Any]], failed: Mapping[str, str],
+                  model: Mapping[str, Any]) -> str:
+    """
+    All that ``sedflux predict`` knows, as JSON; numbers that are not finite are null.
+
+    Parameters
+    ----------
+    records : sequence of dict
+        From `star_record`.
+    failed : mapping of str to str
+        Reasons, by file.
+    model : mapping
+        ``name``, ``sha256`` and ``caveat``.
+    """
+    document = {
+        "sedflux": __version__, "model": dict(model), "units": UNITS,
+        "predicted": len(records), "flagged": sum(row["flags"] != 0 for row in records),
+        "failed": [{"file": file, "reason": reason} for file, reason in failed.items()],
+        "stars": [dict(row) for row in records]}
+    return json.dumps(_finite(document), indent=1, allow_nan=False)
+
+
+def _finite(value):
+    """The same with None for numbers that are not finite, which JSON has not."""
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_table(path: Path, records: Sequence[Mapping[str, Any]], caveat: str | None) -> None:
+    """
+    Write the table of stars as ECSV, one row a star, with units.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+    records : sequence of dict
+        From `star_record`.
+    caveat : str, optional
+        Of the model.
+    """
+    from astropy.table import Table
+
+    table = Table({name: [_cell(row[name]) for row in records] for name in _COLUMNS},
+                  dtype=list(_COLUMNS.values()))
+    for name in table.colnames:
+        table[name].unit = UNITS.get(name)
+    table["flags"].description = "bit mask, see sedflux.predict.flags"
+    table.meta = {"sedflux": __version__} | ({"caveat": caveat} if caveat else {})
+    write_whole(path, lambda place: table.write(place, format="ascii.ecsv"))
+
+
+def _cell(value):
+    """A value of a table; readers of ECSV take empty text as missing."""
+    return (" ".join(value) or "none") if isinstance(value, list) else value
 
 
 def _fit_of_lines(excess):

@@ -11,11 +11,16 @@ from typing import Any
 from sedflux.cli.console import one_line
 from sedflux.cli.options import (
     add_command,
-    check_new_file,
+    add_overwrite,
+    check_new_files,
     given,
     make_folder,
+    number,
     positive_number,
+    refuse_unused,
     say,
+    spectrum_files,
+    star_name,
     whole_number,
 )
 from sedflux.exceptions import InputError, SedfluxError
@@ -23,10 +28,10 @@ from sedflux.exceptions import InputError, SedfluxError
 __all__ = ["INSTRUMENT_HELP", "add_parser", "run_apply", "run_fit"]
 
 INSTRUMENT_HELP = "one of sedflux.list_instruments(), such as csst or lookalike"
-#: Endings of spectra that are read from a folder.
-_ENDINGS = (".fits", ".fit", ".fits.gz", ".ecsv", ".txt", ".csv")
 #: Columns of the stars' table that field terms use.
 _COLUMNS = ("x", "y", "detector", "epoch")
+#: Endings of response files in the layouts of sedflux.
+_RESPONSE_ENDINGS = (".fits", ".fit", ".ecsv", "")
 
 _log = logging.getLogger(__name__)
 
@@ -37,62 +42,73 @@ def add_parser(commands: Any) -> None:
         "response", help="fit and apply response curves of slitless spectrographs") \
         .add_subparsers(dest="stage", metavar="STAGE", required=True)
     _add_fit(stages)
-    apply = add_command(stages, "apply", run_apply, "calibrate spectra with a response")
-    apply.add_argument("response", help="from sedflux response fit")
-    apply.add_argument("spectra", nargs="+")
-    apply.add_argument("-o", "--output", required=True, metavar="FOLDER")
-    apply.add_argument("--overwrite", action="store_true", help="replace existing files")
+    apply = add_command(stages, "apply", run_apply, "calibrate spectra with a response",
+                        example="sedflux response apply gv.fits counts/GV -o calibrated")
+    source = apply.add_argument_group("input")
+    source.add_argument("response", metavar="RESPONSE", help="from sedflux response fit")
+    source.add_argument("spectra", nargs="+", metavar="FILE",
+                        help="extracted spectra, or folders of them")
+    output = apply.add_argument_group("output")
+    output.add_argument("-o", "--output", required=True, metavar="FOLDER")
+    add_overwrite(output)
 
 
 def _add_fit(stages):
-    fit = add_command(stages, "fit", run_fit, "fit one response to the spectra of many stars")
-    fit.add_argument("--spectra", nargs="+", required=True, metavar="FILE",
-                     help="extracted spectra (counts per second and pixel), or folders of them")
-    fit.add_argument("--seds", nargs="+", required=True, metavar="FILE",
-                     help="SEDs in absolute flux, with the file names of the spectra")
-    fit.add_argument("--instrument", metavar="NAME", help=INSTRUMENT_HELP)
-    fit.add_argument("--band", help="of the instrument; gives collecting area, wavelength range "
-                     "and line-spread function")
-    fit.add_argument("--area", type=positive_number, metavar="CM2", help="collecting area")
-    fit.add_argument("--resolving-power", type=positive_number,
-                     help="of the line-spread function")
-    fit.add_argument("--grey-error", type=float, help="relative scatter of the aperture losses")
-    fit.add_argument("--wavelength-error", type=float, metavar="ANGSTROM",
-                     help="scatter of the wavelength zero points")
-    fit.add_argument("--stars", metavar="TABLE",
-                     help="table with name, x, y, detector, epoch of the stars")
-    fit.add_argument("--position", type=whole_number(0), default=0, metavar="DEGREE",
-                     help="degree of the polynomial in the position on the detector")
-    fit.add_argument("--detector-offsets", action="store_true", help="one offset per detector")
-    fit.add_argument("--time", action="store_true", help="a change linear in time")
-    fit.add_argument("--not-robust", action="store_true", help="do not reject outliers")
-    fit.add_argument("-o", "--output", required=True, metavar="FILE")
-    fit.add_argument("--format", choices=("fits", "ecsv", "axe", "synphot"))
-    fit.add_argument("--plot", nargs="?", const="", metavar="PNG",
-                     help="draw the response and its error budget")
-    fit.add_argument("--overwrite", action="store_true", help="replace existing files")
+    fit = add_command(
+        stages, "fit", run_fit, "fit one response to the spectra of many stars",
+        example="sedflux response fit --spectra field/counts/GV --seds field/seds "
+        "--instrument lookalike --band GV -o gv.fits")
+    source = fit.add_argument_group("input")
+    source.add_argument("--spectra", nargs="+", required=True, metavar="FILE",
+                        help="extracted spectra (counts per second and pixel), or folders of them")
+    source.add_argument("--seds", nargs="+", required=True, metavar="FILE",
+                        help="SEDs in absolute flux, with the file names of the spectra")
+    source.add_argument("--stars", metavar="TABLE",
+                        help="table with name, x, y, detector, epoch of the stars")
+    band = fit.add_argument_group("instrument")
+    band.add_argument("--instrument", metavar="NAME", help=INSTRUMENT_HELP)
+    band.add_argument("--band", metavar="NAME", help="of the instrument; gives collecting area, "
+                      "wavelength range and line-spread function")
+    band.add_argument("--area", type=positive_number, metavar="CM2", help="collecting area")
+    band.add_argument("--resolving-power", type=positive_number, metavar="R",
+                      help="of the line-spread function")
+    model = fit.add_argument_group("model of the response")
+    model.add_argument("--grey-error", type=number, metavar="FRACTION", help="relative scatter of "
+                       "the aperture losses (default: {response.options:Options.grey_error})")
+    model.add_argument("--wavelength-error", type=number, metavar="ANGSTROM",
+                       help="scatter of the wavelength zero points (default: "
+                       "{response.options:Options.wavelength_error})")
+    model.add_argument("--position", type=whole_number(0), default=0, metavar="DEGREE",
+                       help="degree of the polynomial in the position on the detector "
+                       "(default: %(default)s)")
+    model.add_argument("--detector-offsets", action="store_true", help="one offset per detector")
+    model.add_argument("--time", action="store_true", help="a change linear in time")
+    model.add_argument("--not-robust", action="store_true", help="do not reject outliers")
+    output = fit.add_argument_group("output")
+    output.add_argument("-o", "--output", required=True, metavar="FILE")
+    output.add_argument("--format", choices=("fits", "ecsv", "axe", "synphot"),
+                        help="(default: by the ending of --output)")
+    output.add_argument("--plot", nargs="?", const="", metavar="PNG",
+                        help="draw the response and its error budget (default: beside --output)")
+    add_overwrite(output)
 
 
 def _files(paths: Sequence[str]) -> dict[str, Path]:
-    """Files by name up to the first dot; of a folder, all spectra in it."""
+    """Spectra by the names of their stars; of a folder, all in it."""
     found: dict[str, Path] = {}
-    for path in map(Path, paths):
-        inside = [path]
-        if path.is_dir():
-            inside = [file for file in sorted(path.iterdir())
-                      if file.name.lower().endswith(_ENDINGS)]
-        for file in inside:
-            if not file.exists():
-                raise InputError(f"{str(file)!r} does not exist")
-            name = file.name.split(".")[0]
-            if name in found:
-                raise InputError(f"two files are called {name!r}: {found[name]} and {file}")
-            found[name] = file
+    for file in spectrum_files(paths):
+        if not file.exists():
+            raise InputError(f"{str(file)!r} does not exist")
+        name = star_name(file)
+        if name in found:
+            raise InputError(f"two files are called {name!r}: {found[name]} and {file}")
+        found[name] = file
     return found
 
 
 def run_fit(arguments: argparse.Namespace) -> None:
     """Fit a response, write it and its figure, and print its errors."""
+    _check_options(arguments)
     from sedflux.response.fit import fit_response
     from sedflux.response.quality import error_budget
 
@@ -102,7 +118,7 @@ def run_fit(arguments: argparse.Namespace) -> None:
         first = next(iter(spectra), "NAME")
         raise InputError(f"none of the {len(spectra)} spectra has an SED of the same name among "
                          f"{len(seds)} files; the SED of {first!r} must be called {first}.fits")
-    figure = _check_outputs(arguments, spectra | seds)
+    figure = _check_outputs(arguments, [*spectra.values(), *seds.values()])
     say([f"{len(names)} stars with spectrum and SED, {len(spectra) - len(names)} without SED"])
     options = _fit_options(arguments, names)
     _log.info("reading %d spectra and SEDs", len(names))
@@ -125,17 +141,35 @@ def _read(path):
     return read_spectrum(path)
 
 
+def _check_options(arguments):
+    """Refuse options that contradict each other or have no effect."""
+    refuse_unused(arguments, {"band": ("instrument",)})
+    terms = arguments.position or arguments.detector_offsets or arguments.time
+    if terms and arguments.stars is None:
+        raise InputError("--position, --detector-offsets and --time need --stars TABLE")
+    if arguments.stars is not None and not terms:
+        raise InputError("--stars has no effect without --position, --detector-offsets or --time; "
+                         "add one, or leave --stars out")
+
+
 def _check_outputs(arguments, inputs):
     """Check the names of the output files; the path of the figure, None without one."""
+    from sedflux.writing import refuse_existing
+
     output, figure = Path(arguments.output), None
-    files = {str(path): path for path in inputs.values()}
-    check_new_file(output, overwrite=arguments.overwrite, inputs=files)
+    if arguments.format is None and output.suffix.lower() not in _RESPONSE_ENDINGS:
+        raise InputError(f"--output is {arguments.output!r}; its name must end in "
+                         f"{' or '.join(_RESPONSE_ENDINGS[:-1])}, or give --format")
     if arguments.plot is not None:
         from sedflux.plotting import check_figure_name
 
         figure = Path(arguments.plot) if arguments.plot else output.with_suffix(".png")
         check_figure_name(figure)
-        check_new_file(figure, overwrite=arguments.overwrite, inputs=files)
+    written = [path for path in (output, figure) if path is not None]
+    check_new_files(written, overwrite=arguments.overwrite,
+                    inputs=[*inputs, *([arguments.stars] if arguments.stars else [])])
+    for path in written:
+        refuse_existing(path, overwrite=True)
     return figure
 
 
@@ -156,8 +190,6 @@ def _band(arguments):
     from sedflux.slitless.instrument import get_instrument
 
     if arguments.instrument is None:
-        if arguments.band is not None:
-            raise InputError("--band needs --instrument NAME")
         return None
     bands = get_instrument(arguments.instrument).bands
     if arguments.band not in bands:
@@ -170,8 +202,6 @@ def _field(arguments, names):
     """Field terms, and the columns of the stars' table that they use."""
     if not (arguments.position or arguments.detector_offsets or arguments.time):
         return None, None
-    if arguments.stars is None:
-        raise InputError("--position, --detector-offsets and --time need --stars TABLE")
     import numpy as np
 
     from sedflux.response.field_terms import FieldTerms
@@ -230,10 +260,8 @@ def run_apply(arguments: argparse.Namespace) -> int:
 
     response = ResponseCurve.read(arguments.response)
     files = _files(arguments.spectra)
-    inputs = {str(path): path for path in files.values()}
-    for name in files:
-        check_new_file(Path(arguments.output) / f"{name}.fits", overwrite=arguments.overwrite,
-                       inputs=inputs)
+    check_new_files([Path(arguments.output) / f"{name}.fits" for name in files],
+                    overwrite=arguments.overwrite, inputs=[*files.values(), arguments.response])
     folder, failed = make_folder(arguments.output), 0
     for name, path in files.items():
         target = folder / f"{name}.fits"

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
-from sedflux.cli.options import add_command, given, make_folder, say, whole_number
+from sedflux.cli.options import (
+    add_command,
+    add_model,
+    add_overwrite,
+    check_new_files,
+    given,
+    make_folder,
+    number,
+    positive_number,
+    say,
+    whole_number,
+)
 from sedflux.cli.response import INSTRUMENT_HELP
+from sedflux.exceptions import InputError
 
 __all__ = ["add_parser", "run"]
 
@@ -18,21 +31,33 @@ def add_parser(commands: Any) -> None:
     """Add ``sedflux simulate``."""
     parser = add_command(
         commands, "simulate", run, "simulate a field of stars in slitless bands",
-        epilog="Defaults are those of sedflux.simulate.settings.FieldSettings.")
-    parser.add_argument("--instrument", default="lookalike", help=INSTRUMENT_HELP)
-    parser.add_argument("--throughput", nargs="+", default=[], metavar="BAND=FILE",
-                        help="throughputs of the instrument's bands")
-    parser.add_argument("--stars", type=whole_number(1), default=80, help="number of stars")
-    parser.add_argument("--seed", type=whole_number(0), default=1, help="of the random numbers")
-    parser.add_argument("--outliers", type=float, help="fraction of the stars")
-    parser.add_argument("--exposure", type=float, metavar="SECONDS", help="exposure time")
-    parser.add_argument("--magnitudes", type=float, nargs=2, metavar=("BRIGHT", "FAINT"),
-                        help="range of AB magnitudes")
-    parser.add_argument("--snr", type=float, nargs=2, metavar=("LOW", "HIGH"),
-                        help="range of S/N of the R = 2000 spectra")
-    parser.add_argument("--library", metavar="FITS", help="models that serve as stars")
-    parser.add_argument("--model", help="name or path of the model that predicts the SEDs")
-    parser.add_argument("-o", "--output", required=True, metavar="FOLDER")
+        example="sedflux simulate --stars 80 --magnitudes 14 17 -o field")
+    band = parser.add_argument_group("instrument")
+    band.add_argument("--instrument", default="lookalike", metavar="NAME",
+                      help=INSTRUMENT_HELP + " (default: %(default)s)")
+    band.add_argument("--throughput", nargs="+", default=[], metavar="BAND=FILE",
+                      help="throughputs of the instrument's bands")
+    band.add_argument("--exposure", type=positive_number, metavar="SECONDS",
+                      help="exposure time (default: {simulate.settings:FieldSettings.exposure})")
+    stars = parser.add_argument_group("stars")
+    stars.add_argument("--stars", type=whole_number(1), default=80, metavar="N",
+                       help="number of stars (default: %(default)s)")
+    stars.add_argument("--seed", type=whole_number(0), default=1,
+                       help="of the random numbers (default: %(default)s)")
+    stars.add_argument("--outliers", type=number, metavar="FRACTION", help="fraction of the stars "
+                       "(default: {simulate.settings:FieldSettings.outliers})")
+    stars.add_argument("--magnitudes", type=number, nargs=2, metavar=("BRIGHT", "FAINT"),
+                       help="range of AB magnitudes (default: "
+                       "{simulate.settings:FieldSettings.magnitudes})")
+    stars.add_argument("--snr", type=number, nargs=2, metavar=("LOW", "HIGH"),
+                       help="range of S/N of the R = 2000 spectra (default: "
+                       "{simulate.settings:FieldSettings.snr})")
+    stars.add_argument("--library", metavar="FITS", help="models that serve as stars (default: "
+                       "the reference stars of the model)")
+    output = parser.add_argument_group("output")
+    output.add_argument("-o", "--output", required=True, metavar="FOLDER")
+    add_overwrite(output)
+    add_model(parser.add_argument_group("model"))
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -45,9 +70,24 @@ def run(arguments: argparse.Namespace) -> None:
     settings = FieldSettings(**given(arguments, _SETTINGS))
     bands, _ = named_bands(arguments.instrument, arguments.throughput)
     library = read_library(arguments.library) if arguments.library else None
-    folder = make_folder(arguments.output)
+    folder = _check_folder(arguments, bands)
     field = Simulator(bands, settings, library=library, model=arguments.model).draw(
         arguments.stars, seed=arguments.seed)
     field.write(folder)
     say([f"wrote {len(field.seds)} stars in {', '.join(bands)} to {arguments.output}: counts/, "
          "seds/, truth.ecsv, true_seds.fits"])
+
+
+def _check_folder(arguments, bands):
+    """The folder of the field, in which no input and no former field is replaced."""
+    folder = Path(arguments.output)
+    inputs = [text.split("=", 1)[1] for text in arguments.throughput]
+    inputs += [path for path in (arguments.library, arguments.model) if path]
+    names = ["truth.ecsv", "true_seds.fits", *(f"throughput_{name}.ecsv" for name in bands)]
+    check_new_files([folder / name for name in names], overwrite=arguments.overwrite,
+                    inputs=inputs)
+    for part in ("seds", *(f"counts/{name}" for name in bands)):
+        if not arguments.overwrite and (folder / part).is_dir() and any((folder / part).iterdir()):
+            raise InputError(f"folder {str(folder / part)!r} is not empty; choose another "
+                             "--output, or add --overwrite")
+    return make_folder(folder)

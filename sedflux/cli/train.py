@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import Any
 
 from sedflux.cli.options import (
@@ -27,51 +28,94 @@ def add_parser(commands: Any) -> None:
     """Add ``sedflux train`` with its three stages."""
     stages = commands.add_parser("train", help="train a network") \
         .add_subparsers(dest="stage", metavar="STAGE", required=True)
-    first = add_command(stages, "pretrain", run_pretrain, "train on a synthetic library alone")
-    first.add_argument("library", help="FITS library with MODELS, WAVELENGTH and FLUX")
-    _add_run_options(first)
-    first.add_argument("--convolutions", action="store_true",
+    _add_pretrain(stages)
+    _add_finetune(stages)
+    _add_calibrate(stages)
+
+
+def _add_pretrain(stages):
+    first = add_command(stages, "pretrain", run_pretrain, "train on a synthetic library alone",
+                        example="sedflux train pretrain bosz.fits -o run --name uara.mine")
+    first.add_argument_group("input").add_argument(
+        "library", help="FITS library with MODELS, WAVELENGTH and FLUX")
+    model = _add_run_options(first, "training.run:train_on_library")
+    model.add_argument("--convolutions", action="store_true",
                        help="add convolutions, for comparison")
-    first.add_argument("--no-shrinkage", action="store_true",
+    model.add_argument("--no-shrinkage", action="store_true",
                        help="leave out the soft thresholds, for comparison")
-    first.add_argument("--diagonal-loss", action="store_true",
+    model.add_argument("--diagonal-loss", action="store_true",
                        help="train with a diagonal covariance, for comparison")
-    second = add_command(stages, "finetune", run_finetune,
-                         "train on a library that real stars correct")
-    second.add_argument("library", help="the library of the pretraining")
-    _add_star_files(second)
-    _add_run_options(second)
-    second.add_argument("--start", required=True, metavar="MODEL", help="the pretrained model")
-    second.add_argument("--leave-out", type=int, choices=range(_FOLDS), metavar="FOLD",
-                        help=f"fold of stars to leave out, 0-{_FOLDS - 1}")
-    second.add_argument("--share", type=positive_number, help="share of the stars to use")
-    second.add_argument("--cold", action="store_true", help="start from new weights")
-    third = add_command(stages, "calibrate", run_calibrate,
-                        "calibrate sigma on stars that were left out")
-    _add_star_files(third)
-    third.add_argument("--model", required=True, help="trained on all stars")
-    third.add_argument("--folds", nargs=_FOLDS, required=True, metavar="MODEL",
-                       help="models trained without fold 0, 1, 2, 3 of the stars")
-    third.add_argument("-o", "--output", required=True, metavar="FOLDER", help="for the models")
 
 
-def _add_star_files(parser):
-    parser.add_argument("miles", help="R = 2000 spectra of stars")
-    parser.add_argument("stis", help="HST/STIS SEDs of stars")
-    parser.add_argument("photometry", help="magnitudes of stars")
+def _add_finetune(stages):
+    second = add_command(
+        stages, "finetune", run_finetune, "train on a library that real stars correct",
+        example="sedflux train finetune bosz.fits miles.fits stis.fits photometry.fits "
+        "--start run/uara.mine.safetensors -o stars")
+    source = second.add_argument_group("input")
+    source.add_argument("library", help="the library of the pretraining")
+    _add_star_files(source)
+    source.add_argument("--start", required=True, metavar="MODEL", help="the pretrained model")
+    source.add_argument("--leave-out", type=int, choices=range(_FOLDS), metavar="FOLD",
+                        help=f"fold of stars to leave out, 0-{_FOLDS - 1} (default: none)")
+    source.add_argument("--share", type=positive_number, metavar="FRACTION", help="share of the "
+                        "stars to use (default: {training.finetune:finetune.share})")
+    model = _add_run_options(second, "training.finetune:finetune")
+    model.add_argument("--cold", action="store_true", help="start from new weights")
 
 
-def _add_run_options(parser):
-    parser.add_argument("-o", "--output", required=True, metavar="FOLDER",
+def _add_calibrate(stages):
+    third = add_command(
+        stages, "calibrate", run_calibrate, "calibrate sigma on stars that were left out",
+        example="sedflux train calibrate miles.fits stis.fits photometry.fits --model "
+        "all.safetensors\n      --folds 0.safetensors 1.safetensors 2.safetensors 3.safetensors "
+        "-o calibrated")
+    source = third.add_argument_group("input")
+    _add_star_files(source)
+    source.add_argument("--model", required=True, help="trained on all stars")
+    source.add_argument("--folds", nargs=_FOLDS, required=True, metavar="MODEL",
+                        help="models trained without fold 0, 1, 2, 3 of the stars")
+    third.add_argument_group("output").add_argument(
+        "-o", "--output", required=True, metavar="FOLDER", help="for the models")
+
+
+def _add_star_files(group):
+    group.add_argument("miles", help="R = 2000 spectra of stars")
+    group.add_argument("stis", help="HST/STIS SEDs of stars")
+    group.add_argument("photometry", help="magnitudes of stars")
+
+
+def _add_run_options(parser, function):
+    """Options of a training run, with the defaults of a function; their last group."""
+    output = parser.add_argument_group("output")
+    output.add_argument("-o", "--output", required=True, metavar="FOLDER",
                         help="for checkpoint, log, figure and model; an interrupted run resumes")
-    parser.add_argument("--name", help="name of the model, arch.tag")
-    parser.add_argument("--steps", type=whole_number(1), help="optimiser steps")
-    parser.add_argument("--seed", type=whole_number(0), help="of the random numbers")
-    parser.add_argument("--workers", type=whole_number(0),
-                        help="processes that make examples; 0 makes them in this one")
-    parser.add_argument("--learning-rate", type=positive_number, help="at its maximum")
-    parser.add_argument("--prior", choices=("flat", "survey"),
-                        help="distribution of the stars' labels")
+    output.add_argument("--name",
+                        help=f"name of the model, arch.tag (default: {{{function}.name}})")
+    model = parser.add_argument_group("model")
+    model.add_argument("--steps", type=whole_number(1), metavar="N",
+                       help=f"optimiser steps (default: {{{function}.steps}})")
+    model.add_argument("--seed", type=whole_number(0),
+                       help=f"of the random numbers (default: {{{function}.seed}})")
+    model.add_argument("--workers", type=whole_number(0), metavar="N",
+                       help="processes that make examples; 0 makes them in this one "
+                       f"(default: {{{function}.workers}})")
+    model.add_argument("--learning-rate", type=positive_number, metavar="RATE",
+                       help=f"at its maximum (default: {{{function}.learning_rate}})")
+    model.add_argument("--prior", choices=("flat", "survey"),
+                       help="distribution of the stars' labels "
+                       f"(default: {{{function}.prior}})")
+    return model
+
+
+def _folder_beside(arguments, models):
+    """The folder for output; refused if one of the models lies in it."""
+    place = os.path.realpath(arguments.output)
+    for model in models:
+        if os.path.dirname(os.path.realpath(model)) == place:
+            raise InputError(f"--output is the folder of the model {model!r}, which might be "
+                             "replaced; choose another folder")
+    return make_folder(arguments.output)
 
 
 def run_pretrain(arguments: argparse.Namespace) -> None:
@@ -93,8 +137,8 @@ def run_finetune(arguments: argparse.Namespace) -> None:
         raise InputError(f"--share is {arguments.share}; 1 or less is allowed")
     path = finetune(
         arguments.library, arguments.miles, arguments.stis, arguments.photometry,
-        make_folder(arguments.output), start=arguments.start, warm=not arguments.cold,
-        **given(arguments, (*_COMMON, "leave_out", "share")))
+        _folder_beside(arguments, [arguments.start]), start=arguments.start,
+        warm=not arguments.cold, **given(arguments, (*_COMMON, "leave_out", "share")))
     say([f"wrote {path}"])
 
 
@@ -103,5 +147,6 @@ def run_calibrate(arguments: argparse.Namespace) -> None:
     from sedflux.training.calibrate import calibrate_models
 
     say(f"wrote {path}" for path in calibrate_models(
-        arguments.miles, arguments.stis, arguments.photometry, make_folder(arguments.output),
-        model=arguments.model, folds=arguments.folds))
+        arguments.miles, arguments.stis, arguments.photometry,
+        _folder_beside(arguments, [arguments.model, *arguments.folds]), model=arguments.model,
+        folds=arguments.folds))

@@ -7,9 +7,11 @@ from typing import Any
 
 from sedflux.cli.options import (
     add_command,
+    add_model,
     given,
     make_folder,
     positive_number,
+    refuse_unused,
     say,
     whole_number,
 )
@@ -19,57 +21,89 @@ __all__ = ["add_parser", "run"]
 
 #: Options that choose what is measured.
 _STUDIES = ("synthetic", "stars", "foreign", "model_count", "continuum", "response")
+#: Options that have no effect without another one.
+_PARTNERS = {"folds": ("stars",), "compare": ("stars",), "snr": ("stars",),
+             "star_count": ("stars",), "throughput": ("response",), "closure": ("response",),
+             "field_size": ("response",), "realisations": ("synthetic", "response"),
+             "no_baselines": ("synthetic",)}
+#: Studies that have no part in one of responses.
+_NOT_WITH_RESPONSE = ("foreign", "model_count", "continuum", "star_count", "snr", "no_baselines")
 
 
 def add_parser(commands: Any) -> None:
     """Add ``sedflux validate``."""
-    parser = add_command(commands, "validate", run, "measure the accuracy")
-    parser.add_argument("--synthetic", metavar="FITS", help="synthetic library")
-    parser.add_argument("--stars", nargs=3, metavar=("STIS", "MILES", "PHOTOMETRY"),
-                        help="real stars")
-    parser.add_argument("--folds", nargs=4, metavar="MODEL", default=[],
-                        help="models trained without fold 0, 1, 2, 3 of the stars")
-    parser.add_argument("--compare", metavar="MODEL", help="another model on the same stars")
-    parser.add_argument("--snr", type=positive_number, help="add noise to the stars' spectra")
-    parser.add_argument("--foreign", nargs=2, metavar=("STIS", "MILES"),
-                        help="objects of other kinds: how many are flagged")
-    parser.add_argument("--star-count", action="store_true",
-                        help="errors against the number of stars; needs --synthetic and --stars")
-    parser.add_argument("--model-count", metavar="FITS",
-                        help="errors against the number of models of a library")
-    parser.add_argument("--continuum", metavar="FITS",
-                        help="compare forms of the continuum removal on a library")
-    parser.add_argument("--response", metavar="INSTRUMENT",
-                        help="responses against their truth: simulated fields, or real stars with "
-                        "--stars; with --synthetic the fields hold held-out models")
-    parser.add_argument("--throughput", nargs="+", default=[], metavar="BAND=FILE",
-                        help="throughputs of the instrument")
-    parser.add_argument("--closure", action="store_true",
-                        help="with --response: one star without noise")
-    parser.add_argument("--field-size", type=whole_number(1), help="stars of a simulated field")
-    parser.add_argument("--model", help="name or path of a model")
-    parser.add_argument("--realisations", type=whole_number(1),
-                        help="of the noise of each model, or fields")
-    parser.add_argument("--no-baselines", action="store_true",
-                        help="with --synthetic: score the network alone")
-    parser.add_argument("-o", "--output", default="validation", metavar="FOLDER")
+    parser = add_command(
+        commands, "validate", run, "measure the accuracy",
+        example="sedflux validate --stars stis_sed.fits miles.fits ngsl_photometry.fits -o tables")
+    _add_seds(parser.add_argument_group("accuracy of SEDs"))
+    _add_responses(parser.add_argument_group("accuracy of responses"))
+    model = parser.add_argument_group("model")
+    add_model(model)
+    model.add_argument("--folds", nargs=4, metavar="MODEL", default=[],
+                       help="models trained without fold 0, 1, 2, 3 of the stars")
+    model.add_argument("--compare", metavar="MODEL", help="another model on the same stars")
+    parser.add_argument_group("output").add_argument(
+        "-o", "--output", default="validation", metavar="FOLDER",
+        help="for tables and figures; those of a former run are replaced (default: %(default)s)")
+
+
+def _add_seds(group):
+    group.add_argument("--synthetic", metavar="FITS", help="synthetic library")
+    group.add_argument("--realisations", type=whole_number(1), metavar="N",
+                       help="of the noise of each model (default: "
+                       "{validation.run:synthetic.realisations}), or fields (default: "
+                       "{validation.response_run:fields.realisations})")
+    group.add_argument("--no-baselines", action="store_true",
+                       help="with --synthetic: score the network alone")
+    group.add_argument("--stars", nargs=3, metavar=("STIS", "MILES", "PHOTOMETRY"),
+                       help="real stars")
+    group.add_argument("--snr", type=positive_number, help="add noise to the stars' spectra")
+    group.add_argument("--foreign", nargs=2, metavar=("STIS", "MILES"),
+                       help="objects of other kinds: how many are flagged")
+    group.add_argument("--star-count", action="store_true",
+                       help="errors against the number of stars; needs --synthetic and --stars")
+    group.add_argument("--model-count", metavar="FITS",
+                       help="errors against the number of models of a library")
+    group.add_argument("--continuum", metavar="FITS",
+                       help="compare forms of the continuum removal on a library")
+
+
+def _add_responses(group):
+    group.add_argument("--response", metavar="INSTRUMENT",
+                       help="responses against their truth: simulated fields, or real stars with "
+                       "--stars; with --synthetic the fields hold held-out models")
+    group.add_argument("--throughput", nargs="+", default=[], metavar="BAND=FILE",
+                       help="throughputs of the instrument")
+    group.add_argument("--closure", action="store_true",
+                       help="with --response: one star without noise")
+    group.add_argument("--field-size", type=whole_number(1), metavar="N", help="stars of a "
+                       "simulated field (default: {validation.response_run:fields.size})")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Run the studies that are asked for; print the tables that they write."""
-    if not any(getattr(arguments, name) for name in _STUDIES):
-        raise InputError("nothing to validate on: give --synthetic, --stars, --foreign, "
-                         "--model-count, --continuum or --response")
-    if arguments.star_count and not (arguments.synthetic and arguments.stars):
-        raise InputError("--star-count needs --synthetic and --stars")
-    if arguments.closure and not arguments.response:
-        raise InputError("--closure needs --response INSTRUMENT")
+    _check_options(arguments)
     folder = make_folder(arguments.output)
     studies = _response if arguments.response else _star_count if arguments.star_count else _models
     for tables in studies(arguments, folder):
         for path, table in tables.items():
             say(table.pformat(max_lines=-1, max_width=-1))
             say([f"wrote {path}"])
+
+
+def _check_options(arguments):
+    """Refuse options that contradict each other or have no effect."""
+    if not any(getattr(arguments, name) for name in _STUDIES):
+        raise InputError("nothing to validate on: give --synthetic, --stars, --foreign, "
+                         "--model-count, --continuum or --response")
+    refuse_unused(arguments, _PARTNERS)
+    if arguments.star_count and not arguments.synthetic:
+        raise InputError("--star-count needs --synthetic and --stars")
+    if arguments.response:
+        for name in _NOT_WITH_RESPONSE:
+            if getattr(arguments, name):
+                raise InputError(f"--{name.replace('_', '-')} is no study of responses; leave it "
+                                 "or --response out")
 
 
 def _left_out(arguments):

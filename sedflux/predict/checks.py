@@ -25,6 +25,8 @@ MIN_GOOD = 0.5
 _FASTEST = 3000.0
 #: E(B-V) beyond this leaves no light in the ultraviolet.
 _MAX_REDDENING = 10.0
+#: Relative spread of flux that rounding leaves of a constant.
+_CONSTANT = 1e-10
 #: Pixels a FWHM that sample a line-spread function.
 _SAMPLING = 1.5
 #: FWHM of a Gaussian with the variance of a pixel, in pixels: 2.355 / sqrt(12).
@@ -193,10 +195,10 @@ def unusable_reasons(flux: np.ndarray, ivar: np.ndarray) -> np.ndarray:
     good = ivar > 0
     share = good.mean(axis=1)
     count = np.maximum(good.sum(axis=1), 1)
-    mean = np.where(good, flux, 0.0).sum(axis=1) / count
-    spread = np.where(good, np.abs(flux - mean[:, None]), 0.0).max(axis=1)
+    mean = (flux * good).sum(axis=1) / count
+    spread = (np.abs(flux - mean[:, None]) * good).max(axis=1)
     return np.select(
-        [share < MIN_GOOD, mean <= 0, spread <= 1e-10 * np.abs(mean)],
+        [share < MIN_GOOD, mean <= 0, spread <= _CONSTANT * np.abs(mean)],
         ["few", "dark", "constant"], default="",
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,11 +11,17 @@ from astropy import units as u
 
 from sedflux.predict.checks import check_reddening
 from sedflux.predict.predictor import Predictor, loaded_predictor
+from sedflux.spectra.reddening import LAW, R_V
 
 if TYPE_CHECKING:
     from specutils import Spectrum
 
-__all__ = ["predict_sed"]
+    from sedflux.predict.prediction import SEDPrediction
+
+__all__ = ["predict_sed", "to_sed"]
+
+#: Cards of the coordinates, and those of input headers that hold them.
+_PLACES = {"RA": ("RA", "RA_TARG", "RA_OBJ"), "DEC": ("DEC", "DEC_TARG", "DEC_OBJ")}
 
 
 def predict_sed(spectrum: Spectrum, *, model: str | os.PathLike[str] | Predictor | None = None,
@@ -77,11 +84,56 @@ def predict_sed(spectrum: Spectrum, *, model: str | os.PathLike[str] | Predictor
     dust = None if reddening is None else check_reddening(reddening)
     prediction = loaded_predictor(model).predict_spectrum(
         spectrum, resolving_power=resolving_power, radial_velocity=radial_velocity, medium=medium)
+    return to_sed(prediction, type(spectrum), reddening=dust, wavelengths=wavelengths,
+                  meta=spectrum.meta)
+
+
+def to_sed(prediction: SEDPrediction, kind: type, *, reddening: tuple[float, float] | None = None,
+           wavelengths: u.Quantity | None = None, meta: Mapping[str, Any] | None = None
+           ) -> Spectrum:
+    """
+    A prediction as the spectrum that `predict_sed` gives.
+
+    Parameters
+    ----------
+    prediction : `~sedflux.SEDPrediction`
+        Without dust.
+    kind : type
+        `~specutils.Spectrum` or a subclass.
+    reddening : tuple of float, optional
+        E(B-V) and its error, of the dust to be put on the SED.
+    wavelengths : `~astropy.units.Quantity`, optional
+        See `predict_sed`.
+    meta : dict, optional
+        Of the input spectrum: name and place of the star.
+
+    Returns
+    -------
+    sed : `~specutils.Spectrum`
+    """
     used, velocity = prediction.diagnostics["resolving_power"], prediction.radial_velocity
-    header = {"SEDRPOW": (float(np.ravel(used)[0]), "resolving power of the input, as used"),
-              "SEDRV": (float(np.ravel(velocity)[0]), "[km/s] velocity taken out")}
-    if dust is not None:
-        prediction = prediction.reddened(dust[0], reddening_error=dust[1])
-        header |= {"SEDEBV": (dust[0], "[mag] E(B-V) put on the SED"),
-                   "SEDEBVER": (dust[1], "[mag] its error")}
-    return prediction.to_spectrum(type(spectrum), wavelengths=wavelengths, header=header)
+    header = {}
+    if prediction.single:
+        header = _star_cards(meta or {}) | {
+            "SEDRPOW": (float(np.ravel(used)[0]), "resolving power of the input, as used"),
+            "SEDRV": (float(np.ravel(velocity)[0]), "[km/s] velocity taken out")}
+    if reddening is not None:
+        prediction = prediction.reddened(reddening[0], reddening_error=reddening[1])
+        header |= {"SEDEBV": (reddening[0], "[mag] E(B-V) put on the SED"),
+                   "SEDEBVER": (reddening[1], "[mag] its error"),
+                   "SEDLAW": (LAW, "extinction law"), "SEDRVEXT": (R_V, "R_V of the law")}
+    return prediction.to_spectrum(kind, wavelengths=wavelengths, header=header)
+
+
+def _star_cards(meta):
+    """Name and place of the star, from what readers and FITS headers say of it."""
+    header = meta.get("header") or {}
+    cards = {}
+    name = meta.get("object") or header.get("OBJECT") or header.get("DESIG")
+    if isinstance(name, str) and name.isascii() and name.isprintable() and name.strip():
+        cards["OBJECT"] = (name.strip()[:68], "star")
+    for card, keys in _PLACES.items():
+        value = next((header[key] for key in keys if key in header), None)
+        if isinstance(value, (int, float)) and np.isfinite(value):
+            cards[card] = (float(value), "[deg] as in the header of the input")
+    return cards

@@ -13,13 +13,14 @@ from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
 from sedflux.units import finite_array, plain_number
 
-__all__ = ["LAWS", "continuum_shapes", "extinction_curve", "redden"]
+__all__ = ["LAW", "LAWS", "R_V", "continuum_shapes", "extinction_curve", "redden"]
 
-#: Extinction laws that are known by name.
+#: Default extinction law and R_V, and all laws that are known by name.
+LAW, R_V = "G23", 3.1
 LAWS = ("G23", "F99", "F19", "F04", "CCM89", "O94", "M14")
 
 
-def extinction_curve(wavelength, *, law="G23", r_v=3.1):
+def extinction_curve(wavelength, *, law=LAW, r_v=R_V):
     """
     Change of ln(flux) for a unit of E(B-V): ``-0.4 ln(10) k(lambda)``.
 

@@ -19,7 +19,7 @@ from sedflux.spectra.flux_units import flux_factor, unit_error
 if TYPE_CHECKING:
     from specutils import Spectrum
 
-__all__ = ["air_to_vacuum", "flux_variance", "from_spectrum", "sed_to_spectrum",
+__all__ = ["air_to_vacuum", "copy_with_sigma", "flux_variance", "from_spectrum", "sed_to_spectrum",
            "vacuum_angstrom"]
 
 
@@ -257,3 +257,25 @@ def sed_to_spectrum(kind: type, wavelength: u.Quantity, flux: np.ndarray, sigma:
         return kind(spectral_axis=wavelength, flux=flux * unit,
                     uncertainty=StdDevUncertainty(sigma * unit),
                     meta={"sedflux": dict(meta), "header": cards})
+
+
+def copy_with_sigma(spectrum: Spectrum, sigma: np.ndarray, meta: Mapping[str, Any]) -> Any:
+    """
+    Copy a spectrum with another uncertainty and other meta data.
+
+    Parameters
+    ----------
+    spectrum : `~specutils.Spectrum`
+    sigma : `~numpy.ndarray`, shape of the flux
+        Standard deviation, in the unit of the flux.
+    meta : dict
+
+    Returns
+    -------
+    spectrum : type of ``spectrum``
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*Spectrum1D.*")
+        return type(spectrum)(
+            spectral_axis=spectrum.spectral_axis, flux=spectrum.flux.copy(), mask=spectrum.mask,
+            uncertainty=StdDevUncertainty(sigma * spectrum.flux.unit), meta=dict(meta))

@@ -287,7 +287,7 @@ def pretrain(engine, schedule, folder, *, config=None, start=None, workers=1, pr
     first = _resume(checkpoint, network, average, optimizer) if checkpoint.exists() else 0
     pool = Pool(engine, start, schedule, step=first, workers=workers)
     history, recent, begin = [], [], time.monotonic()
-    bar = tqdm(total=schedule.steps, initial=first, disable=not progress, unit="step")
+    bar = tqdm(total=schedule.steps, initial=first, disable=None if progress else True, unit="step")
     for step in range(first, schedule.steps):
         for group in optimizer.param_groups:
             group["lr"] = schedule.learning_rate * _rate(step, schedule)

@@ -10,7 +10,7 @@ from astropy.utils.exceptions import AstropyDeprecationWarning
 from numpy.testing import assert_allclose
 from specutils import Spectrum
 
-from sedflux import predict_sed, register_readers
+from sedflux import covariance_of, predict_sed, register_readers
 from sedflux.spectra.grids import input_grid
 from sedflux.spectra.reddening import extinction_curve
 
@@ -97,7 +97,7 @@ def test_two_dimensions_equal_one(predictor, star, reference):
     result = predict_sed(both, model=predictor)
     assert result.flux.shape == (2, 575)
     assert_allclose(result.flux.value[1], reference, rtol=1e-6)
-    assert len(result.meta["sedflux"]["covariance"]) == 2
+    assert len(covariance_of(result)) == 2
 
 
 def test_fits_round_trip(predictor, star, tmp_path):
@@ -115,7 +115,7 @@ def test_fits_round_trip(predictor, star, tmp_path):
 
 def test_sigma_squared_is_the_diagonal(predictor, star):
     sed = predict_sed(build(*star), model=predictor)
-    dense = sed.meta["sedflux"]["covariance"].to_dense()
+    dense = covariance_of(sed).to_dense()
     assert_allclose(np.diag(dense), sed.uncertainty.array**2, rtol=1e-12)
 
 

@@ -14,6 +14,7 @@ from specutils import Spectrum
 from sedflux import (
     InputError,
     LowRankCovariance,
+    covariance_of,
     fit_response,
     fit_responses,
     get_instrument,
@@ -105,7 +106,7 @@ def test_files_are_read_by_specutils(simulator, tmp_path):
     truth = Table.read(tmp_path / "truth.ecsv")
     assert_allclose(truth["magnitude"], field.truth["magnitude"])
     sed = read_sed(tmp_path / "seds" / "star0001.fits")
-    assert isinstance(sed.meta["sedflux"]["covariance"], LowRankCovariance)
+    assert isinstance(covariance_of(sed), LowRankCovariance)
 
 
 def test_stars_of_a_library(toy_library):

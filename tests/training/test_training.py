@@ -123,9 +123,16 @@ def test_seds_are_normalised(toy_library):
 
 @pytest.fixture(scope="module")
 def trained(engine, tmp_path_factory):
+    from sedflux.training import pretrain as module
+
     folder = tmp_path_factory.mktemp("run")
     schedule = Schedule(steps=160, batch=128, block=512, learning_rate=3e-3)
-    network, history = pretrain(engine, schedule, folder, config=SMALL, workers=0, progress=False)
+    with pytest.MonkeyPatch.context() as patch:
+        # A toy library needs few examples for its templates.
+        patch.setattr(module, "_TEMPLATE_EXAMPLES", 3072)
+        patch.setattr(module, "_VALIDATION", 1024)
+        network, history = pretrain(engine, schedule, folder, config=SMALL, workers=0,
+                                    progress=False)
     losses = fit_covariance(network, engine, examples=4096, steps=400, batch=256)
     return network, history, losses, folder
 
@@ -213,7 +220,8 @@ def test_damaged_kernels_are_told(tmp_path):
 
 def test_exported_model_predicts(trained, engine, tmp_path, star):
     path = tmp_path / "uara.toy.safetensors"
-    export_model(path, trained[0], engine, name="uara.toy", training={"seed": 1})
+    export_model(path, trained[0], engine, name="uara.toy", training={"seed": 1},
+                 schedule=Schedule(steps=16))
     predictor = Predictor(path)
     assert predictor.name == "uara.toy"
     assert predictor.metadata["data"]["models"] == len(engine.library)

@@ -1,42 +1,29 @@
 """From a library to tables and figures by the commands alone: a trial run in a minute."""
 
-import pytest
+import numpy as np
 from astropy.table import Table
+from numpy.testing import assert_allclose
 
 from sedflux import Predictor
 from sedflux.cli.main import main
+from sedflux.demo import demo_arrays
 
 
-@pytest.fixture(scope="module")
-def models(star_files, tmp_path_factory):
-    """A pretrained and a fine-tuned model of a few dozen steps."""
-    folder = tmp_path_factory.mktemp("train")
-    common = ["--steps", "24", "--workers", "0"]
-    assert main(["train", "pretrain", str(star_files["library"]), "--output", str(folder / "one"),
-                 "--name", "uara.one", *common]) == 0
-    first = folder / "one" / "uara.one.safetensors"
-    assert main(["train", "finetune", str(star_files["library"]), str(star_files["miles"]),
-                 str(star_files["stis"]), str(star_files["photometry"]), "--start", str(first),
-                 "--output", str(folder / "two"), "--name", "uara.two", "--leave-out", "1",
-                 *common]) == 0
-    return first, folder / "two" / "uara.two.safetensors"
-
-
-def test_training_says_where_it_comes_from(models):
-    first, second = (Predictor(path).metadata for path in models)
-    assert first["training"]["schedule"]["steps"] == 24
+def test_training_says_where_it_comes_from(toy_models):
+    first, second = (Predictor(path).metadata for path in toy_models)
+    assert first["training"]["schedule"]["steps"] == 8
     assert second["training"]["start"] == "uara.one"
     assert set(second["training"]["files"]) == {"miles.fits", "stis.fits", "photometry.fits"}
-    assert (models[1].parent / "training.png").stat().st_size > 1000
+    assert (toy_models[1].parent / "training.png").stat().st_size > 1000
     assert second["training"]["left_out"] == "stars of fold 1"
     assert first["kernels"] == second["kernels"]
-    assert (models[0].parent / "training.png").stat().st_size > 1000
+    assert (toy_models[0].parent / "training.png").stat().st_size > 1000
 
 
-def test_tables_and_figures_of_stars(models, star_files, tmp_path):
+def test_tables_and_figures_of_stars(toy_models, star_files, tmp_path):
     paths = [str(star_files[name]) for name in ("stis", "miles", "photometry")]
-    assert main(["validate", "--stars", *paths, "--folds", *[str(models[1])] * 4,
-                 "--compare", str(models[0]), "--output", str(tmp_path)]) == 0
+    assert main(["validate", "--stars", *paths, "--folds", *[str(toy_models[1])] * 4,
+                 "--compare", str(toy_models[0]), "--output", str(tmp_path)]) == 0
     stars = Table.read(tmp_path / "stars.ecsv")
     assert set(stars["model"]) == {"left out", "uara.one"}
     assert set(stars["E(B-V)"]) == {"none", "fitted"}
@@ -46,25 +33,64 @@ def test_tables_and_figures_of_stars(models, star_files, tmp_path):
         assert (tmp_path / name).stat().st_size > 1000
 
 
-def test_table_of_foreign_objects(models, star_files, tmp_path):
+def test_table_of_foreign_objects(toy_models, star_files, tmp_path):
     assert main(["validate", "--foreign", str(star_files["stis"]), str(star_files["miles"]),
-                 "--model", str(models[0]), "--output", str(tmp_path)]) == 0
+                 "--model", str(toy_models[0]), "--output", str(tmp_path)]) == 0
     table = Table.read(tmp_path / "foreign.ecsv")
     assert {"white dwarf (STIS)", "hot subdwarf (STIS)"} < set(table["kind"])
 
 
-def test_table_and_figures_of_models(models, star_files, tmp_path):
-    assert main(["validate", "--synthetic", str(star_files["library"]), "--model", str(models[0]),
-                 "--realisations", "1", "--no-baselines", "--output", str(tmp_path)]) == 0
+def test_table_and_figures_of_models(toy_models, star_files, tmp_path):
+    assert main(["validate", "--synthetic", str(star_files["library"]), "--model",
+                 str(toy_models[0]), "--realisations", "1", "--no-baselines", "--output",
+                 str(tmp_path)]) == 0
     table = Table.read(tmp_path / "synthetic.ecsv")
     assert (table["ratio"] > 0).all()
     for name in ("examples", "map", "histograms"):
         assert (tmp_path / f"synthetic_{name}.png").stat().st_size > 1000
 
 
-def test_error_against_the_number_of_models(models, star_files, tmp_path):
+def test_error_against_the_number_of_models(toy_models, star_files, tmp_path):
     assert main(["validate", "--model-count", str(star_files["library"]), "--model",
-                 str(models[0]), "--output", str(tmp_path)]) == 0
+                 str(toy_models[0]), "--output", str(tmp_path)]) == 0
     table = Table.read(tmp_path / "model_count.ecsv")
-    assert len(set(table["models"])) == 2
-    assert (table["error"] > 0).all()
+    few, all_models = sorted(set(table["models"]))
+    error, ratio = ({count: table[name][table["models"] == count].mean()
+                     for count in (few, all_models)} for name in ("error", "ratio"))
+    assert error[all_models] < error[few]
+    # The bound is that of all models: fewer of them stay further above it.
+    assert 0.5 < ratio[all_models] < ratio[few]
+
+
+def test_errors_shrink_with_the_number_of_stars(toy_models, star_files, tmp_path):
+    """Toy stars are 10 % brighter in the blue than the models: stars correct this."""
+    paths = [str(star_files[name]) for name in ("stis", "miles", "photometry")]
+    assert main(["validate", "--star-count", "--synthetic", str(star_files["library"]), "--stars",
+                 *paths, "--model", str(toy_models[0]), "--output", str(tmp_path)]) == 0
+    table = Table.read(tmp_path / "star_count.ecsv")
+    counts = sorted(set(table["stars"]))
+    assert counts[0] == 0
+    blue = table[table["band"] == "3750-4000"]
+    bias = dict(zip(blue["stars"], blue["bias"], strict=True))
+    assert bias[0] < -0.05
+    assert abs(bias[counts[-1]]) < 0.4 * abs(bias[0])
+
+
+def test_calibration_of_models_through_the_shell(toy_models, star_files, tmp_path, capsys):
+    paths = [str(star_files[name]) for name in ("miles", "stis", "photometry")]
+    first, second = map(str, toy_models)
+    assert main(["train", "calibrate", *paths, "--model", second, "--folds", first, second, first,
+                 second, "--output", str(tmp_path)]) == 0
+    written = sorted(path.name for path in tmp_path.iterdir())
+    assert written == ["uara.one.safetensors", "uara.two.safetensors"]
+    assert f"wrote {tmp_path / 'uara.two.safetensors'}" in capsys.readouterr().out
+    before, after = Predictor(second), Predictor(tmp_path / "uara.two.safetensors")
+    scatter = after.metadata["scatter"]
+    assert "scatter" not in before.metadata
+    assert (np.array(scatter["scale"]) >= 0.6).all()
+    assert (np.array(scatter["length"])[:, 0] > 0).all()
+    # The models differ, and so the calibrated one is less sure where sigma is not scaled down.
+    wavelength, flux = demo_arrays()
+    one, other = (p.predict(wavelength, flux, (50.0 / flux) ** 2) for p in (before, after))
+    assert_allclose(one.flux, other.flux)
+    assert not np.allclose(one.sigma, other.sigma)

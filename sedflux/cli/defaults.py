@@ -1,0 +1,106 @@
+"""
+Defaults of functions and dataclasses, for the help.
+
+The help says them where it names them, as ``{module:function.argument}`` or
+``{module:CONSTANT}``.  They are read from the source: importing torch and astropy would take
+seconds.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import sedflux
+
+__all__ = ["default_of", "fill_defaults"]
+
+_PLACEHOLDER = re.compile(r"\{([\w.]+):([\w.]+)\}")
+
+
+def fill_defaults(text: str) -> str:
+    """
+    A text with the defaults that it names.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    text : str
+
+    Examples
+    --------
+    >>> from sedflux.cli.defaults import fill_defaults
+    >>> fill_defaults("number of steps (default: {training.run:train_on_library.steps})")
+    'number of steps (default: 24000)'
+    """
+    return _PLACEHOLDER.sub(lambda found: _shown(default_of(*found.groups())), text)
+
+
+def _shown(value):
+    return " ".join(map(_shown, value)) if isinstance(value, (tuple, list)) else (
+        f"{value:g}" if isinstance(value, float) else str(value))
+
+
+def default_of(module: str, name: str) -> Any:
+    """
+    A default, or a constant, of a module that is not imported.
+
+    Parameters
+    ----------
+    module : str
+        Below ``sedflux``.
+    name : str
+        ``function.argument``, ``Class.attribute``, ``Class.method.argument`` or ``CONSTANT``.
+
+    Returns
+    -------
+    value : object
+        Text, a number, or a tuple of those.
+    """
+    return _values(module)[name]
+
+
+@cache
+def _values(module: str) -> dict[str, Any]:
+    """Literal constants and defaults of a module, by their names."""
+    path = Path(sedflux.__file__).parent.joinpath(*module.split(".")).with_suffix(".py")
+    found: dict[str, Any] = {}
+    _collect(ast.parse(path.read_text(encoding="utf-8")).body, "", found)
+    return found
+
+
+def _collect(body, prefix, found):
+    for node in body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            _keep(found, prefix + node.targets[0].id, node.value)
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
+            _keep(found, prefix + node.target.id, node.value)
+        elif isinstance(node, ast.ClassDef):
+            _collect(node.body, f"{prefix}{node.name}.", found)
+        elif isinstance(node, ast.FunctionDef):
+            arguments = node.args
+            last = arguments.args[len(arguments.args) - len(arguments.defaults):]
+            pairs = [*zip(last, arguments.defaults, strict=True),
+                     *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]
+            for argument, default in pairs:
+                if default is not None:
+                    _keep(found, f"{prefix}{node.name}.{argument.arg}", default)
+
+
+def _keep(found: dict[str, Any], name: str, node: ast.expr) -> None:
+    """Keep a value that is a literal, or the name of a constant that is one."""
+    try:
+        found[name] = _constant(node, found)
+    except (KeyError, ValueError):
+        return
+
+
+def _constant(node: ast.expr, known: Mapping[str, Any]) -> Any:
+    return known[node.id] if isinstance(node, ast.Name) else ast.literal_eval(node)

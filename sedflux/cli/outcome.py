@@ -1,0 +1,147 @@
+"""What ``sedflux predict`` reads and writes for one star."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from astropy import units as u
+
+from sedflux.cli import report
+from sedflux.cli.places import Job
+from sedflux.exceptions import InputError
+from sedflux.io.registry import read_spectrum
+from sedflux.io.sed import write_sed
+from sedflux.predict.checks import check_reddening
+from sedflux.predict.prediction import SEDPrediction
+from sedflux.predict.predictor import Predictor
+from sedflux.predict.sed import to_sed
+
+__all__ = ["Writer", "input_options", "read_star"]
+
+
+def read_star(path: str) -> Any:
+    """
+    Read the spectrum of a star.
+
+    Parameters
+    ----------
+    path : str
+
+    Returns
+    -------
+    spectrum : `~specutils.Spectrum`
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If it cannot be read, or is an SED that sedflux predicted.
+    """
+    spectrum = read_spectrum(path)
+    if "SEDMODEL" in spectrum.meta.get("header", {}):
+        raise InputError(f"{path!r} is an SED that sedflux predicted; give the spectrum of a star")
+    return spectrum
+
+
+def input_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Options of `~sedflux.Predictor.predict_spectrum` that the user gave; else None."""
+    velocity = arguments.radial_velocity
+    return {"resolving_power": arguments.resolving_power, "medium": arguments.medium,
+            "radial_velocity": None if velocity is None else velocity * u.km / u.s}
+
+
+class Writer:
+    """
+    Writes SEDs and figures, and says what is known about each star.
+
+    Parameters
+    ----------
+    arguments : `argparse.Namespace`
+        Of ``sedflux predict``.
+    predictor : `~sedflux.Predictor`
+    """
+
+    def __init__(self, arguments: argparse.Namespace, predictor: Predictor) -> None:
+        self.arguments, self.predictor = arguments, predictor
+        self.dust = None
+        if arguments.reddening is not None:
+            self.dust = check_reddening((arguments.reddening, arguments.reddening_error or 0.0))
+        self.band = _bandpass(arguments)
+        self.caveat = predictor.metadata.get("caveat")
+
+    def write(self, job: Job, spectrum: Any, prediction: SEDPrediction) -> dict[str, Any]:
+        """
+        Write the files of one star.
+
+        Parameters
+        ----------
+        job : `~sedflux.cli.places.Job`
+        spectrum : `~specutils.Spectrum`
+        prediction : `~sedflux.SEDPrediction`
+            Without dust.
+
+        Returns
+        -------
+        record : dict
+            See `sedflux.cli.report.star_record`, with ``output`` and ``figure``.
+        """
+        seen = prediction
+        if self.dust is not None:
+            seen = prediction.reddened(self.dust[0], reddening_error=self.dust[1])
+        measured = report.measured_sed(spectrum, seen)
+        record = report.star_record(job.spectrum, spectrum, seen, measured)
+        if job.sed is not None:
+            write_sed(self._sed(spectrum, prediction), job.sed, overwrite=True)
+        if job.figure is not None:
+            from sedflux.plotting import plot_prediction
+
+            plot_prediction(
+                job.figure, seen, measured=measured,
+                normalised=report.normalised_input(spectrum, seen, self.arguments),
+                title=f"{record['object']}   model {prediction.model}")
+        return record | {"output": None if job.sed is None else str(job.sed),
+                         "figure": None if job.figure is None else str(job.figure)}
+
+    def _sed(self, spectrum, prediction):
+        """The SED with its covariance, scaled to a magnitude if one is given."""
+        from sedflux.photometry import anchor
+
+        sed = to_sed(prediction, type(spectrum), reddening=self.dust, meta=spectrum.meta)
+        if self.band is None:
+            return sed
+        return anchor(sed, self.arguments.magnitude * u.ABmag, self.band,
+                      magnitude_error=(self.arguments.magnitude_error or 0.0) * u.mag)
+
+    def heading(self) -> str:
+        """Heading of the lines of several stars."""
+        return report.heading()
+
+    def lines(self, record: Mapping[str, Any], *, short: bool) -> Iterator[str]:
+        """What is printed about one star."""
+        if short:
+            yield report.short_report(record)
+            return
+        yield from report.report(record, self.caveat)
+        for path in (record["output"], record["figure"]):
+            if path is not None:
+                yield f"wrote {path}"
+
+    def write_table(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Write the table of stars."""
+        report.write_table(Path(self.arguments.table), records, self.caveat)
+
+    def json(self, records: Sequence[Mapping[str, Any]], failed: Mapping[str, str]) -> str:
+        """The JSON document."""
+        return report.json_document(records, failed, {
+            "name": self.predictor.name, "sha256": self.predictor.sha256, "caveat": self.caveat})
+
+
+def _bandpass(arguments):
+    """Bandpass of the magnitude for synphot, None without a magnitude."""
+    if arguments.bandpass is None:
+        return None
+    from sedflux.slitless.throughput import read_throughput
+
+    return read_throughput(arguments.bandpass).to_synphot()

@@ -1,0 +1,53 @@
+"""Flags by what the network says, without a network; and their table in the documentation."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from sedflux.libraries.labels import scale_labels
+from sedflux.predict.flags import FLAGS, domain_flags, flag_names
+
+PAGE = Path(__file__).parents[2] / "docs" / "data_model.rst"
+
+
+def test_names_and_bits_are_unique():
+    assert len({one.bit for one in FLAGS}) == len({one.name for one in FLAGS}) == len(FLAGS)
+
+
+def test_the_documentation_lists_every_flag():
+    rows = re.findall(r"^(\d+) +``(\w+)`` ", PAGE.read_text(), flags=re.MULTILINE)
+    assert [(int(bit), name) for bit, name in rows] == [
+        (one.bit, one.name) for one in sorted(FLAGS, key=lambda one: one.bit)]
+
+
+LIMITS = {"teff": (4500.0, 10250.0), "excess": 0.05, "unusual": 4.0, "strange": 4.0}
+
+
+def said(*labels):
+    """What the network says of stars with these labels and ordinary spectra."""
+    size = len(labels)
+    full = np.zeros((size, 6))
+    full[:, :3] = labels
+    values = {name: np.zeros(size) for name in ("excess", "unusual", "strange", "spikes")}
+    return values | {"label_mean": scale_labels(full), "snr": np.full(size, 50.0),
+                     "claimed_snr": np.full(size, 50.0), "good": np.ones(size),
+                     "usable": np.ones(size, bool), "finite": np.ones(size, bool)}
+
+
+def test_rare_stars_are_flagged_where_the_prior_is_a_survey():
+    """A supergiant as hot as an A star, and the Sun."""
+    values = said((7000.0, 2.0, 0.3), (5777.0, 4.44, 0.0))
+    rare, common = domain_flags(values, LIMITS | {"prior": "survey"})
+    assert flag_names(rare) == ("rare",)
+    assert flag_names(common) == ()
+    assert not domain_flags(values, LIMITS | {"prior": "flat"}).any()
+    assert not domain_flags(values, LIMITS).any()
+
+
+def test_rarity_says_nothing_of_spectra_that_cannot_be_used():
+    values = said((7000.0, 2.0, 0.3))
+    values["usable"][:] = False
+    bits, = domain_flags(values, LIMITS | {"prior": "survey"})
+    assert "rare" not in flag_names(bits)
+    assert "unusable" in flag_names(bits)
