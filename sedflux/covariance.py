@@ -17,6 +17,10 @@ from sedflux.exceptions import InputError
 __all__ = ["LowRankCovariance", "positive_part"]
 
 
+#: Numbers beyond this have no square.
+_LARGEST = 1e150
+
+
 def _numbers(values, name):
     """An array of finite, real numbers without a unit."""
     try:
@@ -26,9 +30,11 @@ def _numbers(values, name):
     except (TypeError, ValueError) as error:
         raise InputError(f"{name} of a covariance is no array of real numbers ({error}); give "
                          "plain numbers") from error
-    if not np.isfinite(array).all():
-        raise InputError(f"{name} of a covariance must be finite")
-    return array.astype(float)
+    array = array.astype(float)
+    if not (np.abs(array) < _LARGEST).all():
+        raise InputError(f"{name} of a covariance must be finite, and below {_LARGEST:g}, whose "
+                         "square is no number")
+    return array
 
 
 def positive_part(rows, core):

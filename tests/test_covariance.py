@@ -134,7 +134,8 @@ def test_many_narrow_pixels_need_no_square_matrix():
 @pytest.mark.parametrize(("change", "message"), [
     ({"diagonal": "x"}, "diagonal of a covariance"), ({"factor": [[1.0], [2.0, 3.0]]}, "factor"),
     ({"diagonal": 10**400}, "diagonal"), ({"factor": None}, "factor"),
-    ({"diagonal": np.full(3, np.nan)}, "diagonal of a covariance must be finite")])
+    ({"diagonal": np.full(3, np.nan)}, "diagonal of a covariance must be finite"),
+    ({"factor": np.full((1, 3), 1e200)}, "factor of a covariance must be finite, and below")])
 def test_parts_are_arrays_of_numbers(change, message):
     with pytest.raises(InputError, match=message):
         LowRankCovariance(**({"diagonal": np.ones(3), "factor": np.ones((1, 3))} | change))
