@@ -44,6 +44,7 @@ def add_parser(commands: Any) -> None:
     second.add_argument("--start", required=True, metavar="MODEL", help="the pretrained model")
     second.add_argument("--leave-out", type=int, choices=range(_FOLDS), metavar="FOLD",
                         help=f"fold of stars to leave out, 0-{_FOLDS - 1}")
+    second.add_argument("--johnson", metavar="FITS", help="Johnson colours of the stars")
     second.add_argument("--share", type=positive_number, help="share of the stars to use")
     second.add_argument("--cold", action="store_true", help="start from new weights")
     third = add_command(stages, "calibrate", run_calibrate,
@@ -94,7 +95,7 @@ def run_finetune(arguments: argparse.Namespace) -> None:
     path = finetune(
         arguments.library, arguments.miles, arguments.stis, arguments.photometry,
         make_folder(arguments.output), start=arguments.start, warm=not arguments.cold,
-        **given(arguments, (*_COMMON, "leave_out", "share")))
+        **given(arguments, (*_COMMON, "leave_out", "share", "johnson")))
     say([f"wrote {path}"])
 
 

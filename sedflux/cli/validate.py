@@ -29,6 +29,8 @@ def add_parser(commands: Any) -> None:
                         help="real stars")
     parser.add_argument("--folds", nargs=4, metavar="MODEL", default=[],
                         help="models trained without fold 0, 1, 2, 3 of the stars")
+    parser.add_argument("--johnson", metavar="FITS",
+                        help="with --stars: Johnson colours of the stars")
     parser.add_argument("--compare", metavar="MODEL", help="another model on the same stars")
     parser.add_argument("--snr", type=positive_number, help="add noise to the stars' spectra")
     parser.add_argument("--foreign", nargs=2, metavar=("STIS", "MILES"),
@@ -62,6 +64,8 @@ def run(arguments: argparse.Namespace) -> None:
                          "--model-count, --continuum or --response")
     if arguments.star_count and not (arguments.synthetic and arguments.stars):
         raise InputError("--star-count needs --synthetic and --stars")
+    if arguments.johnson and not arguments.stars:
+        raise InputError("--johnson needs --stars STIS MILES PHOTOMETRY")
     if arguments.closure and not arguments.response:
         raise InputError("--closure needs --response INSTRUMENT")
     folder = make_folder(arguments.output)
@@ -97,7 +101,8 @@ def _models(arguments, folder):
                                 **given(arguments, ["realisations"]))
     if arguments.stars:
         yield studies.stars(*arguments.stars, folder, models=_left_out(arguments),
-                            compare=arguments.compare, snr=arguments.snr)
+                            compare=arguments.compare, snr=arguments.snr,
+                            johnson=arguments.johnson)
     if arguments.foreign:
         yield studies.foreign(*arguments.foreign, folder, model=arguments.model)
 
