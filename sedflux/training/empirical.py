@@ -17,7 +17,7 @@ and label fit use it as they use the synthetic one.
 """
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -29,7 +29,7 @@ from sedflux.spectra.normalise import input_basis
 from sedflux.spectra.reddening import extinction_curve
 from sedflux.training.correction import SPLINES, Correction, class_shares, sed_splines
 from sedflux.training.label_features import LabelFeatures
-from sedflux.training.line_labels import LINE_LENGTHS, fit_lines, line_labels
+from sedflux.training.line_labels import LineModel, fit_lines, line_labels
 from sedflux.training.sed_truths import (
     EARLY,
     EBV,
@@ -48,9 +48,9 @@ from sedflux.training.sed_truths import (
     without_outliers,
 )
 from sedflux.training.smoothness import choose_smoothness
-from sedflux.training.stars import MILES_POWER, STIS_POWER, inner_fold
+from sedflux.training.stars import MILES_POWER, STIS_POWER, RealStars, inner_fold
 
-__all__ = ["fit_correction"]
+__all__ = ["PlacedStars", "correct_seds", "fit_correction", "place_stars"]
 
 _log = logging.getLogger(__name__)
 
@@ -121,39 +121,101 @@ def fit_correction(library, kernels, stars, passbands, johnson=None):
     -------
     correction : `Correction`
     """
-    low, high = library.labels.min(axis=0), library.labels.max(axis=0)
-    sharp = stars.take(stars.source == "MILES")
     fitter = LabelFit(library, kernels, resolving_power=MILES_POWER)
+    return correct_seds(fitter, place_stars(library, kernels, fitter, stars), passbands, johnson)
+
+
+@dataclass(frozen=True)
+class PlacedStars:
+    """
+    Stars with the labels that their lines give.
+
+    Attributes
+    ----------
+    stars : `~sedflux.training.stars.RealStars`
+        Those with sharp spectra, then those with coarse ones.
+    labels : `~numpy.ndarray`, shape (N, 6)
+    lines : `~sedflux.training.line_labels.LineModel`
+    residuals : `~numpy.ndarray`, shape (n, 2430)
+        Of the sharp spectra.
+    """
+
+    stars: RealStars
+    labels: np.ndarray
+    lines: LineModel
+    residuals: np.ndarray
+
+
+def place_stars(library, kernels, fitter, stars):
+    """
+    The correction of lines, and the labels that the lines of each star then give.
+
+    Parameters
+    ----------
+    library, kernels, stars
+        See `fit_correction`.
+    fitter : `~sedflux.emulator.labelfit.LabelFit`
+        At the resolving power of the sharp spectra.
+
+    Returns
+    -------
+    placed : `PlacedStars`
+    """
+    low, high = library.labels.min(axis=0), library.labels.max(axis=0)
+    sharp, coarse = stars.take(stars.source == "MILES"), stars.take(stars.source != "MILES")
     lines, _, residuals = fit_lines(fitter, sharp, low, high)
     labels = line_labels(fitter, lines, sharp.normalised, low, high)
-    samples = sed_grid().size
-    features = LabelFeatures.of_stars(labels, LINE_LENGTHS)
-    size = features.centres.shape[0]
-    first = Correction(lines, features, np.zeros((size, samples)), labels,
-                       residuals.astype(np.float32), np.zeros((_CLASSES, 1, samples)),
-                       np.zeros((_CLASSES, samples)), np.zeros((1, size, SPLINES)),
-                       np.zeros(SPLINES))
-    every, coarse = sharp, stars.take(stars.source != "MILES")
-    if len(coarse):
-        fitted, kept = _coarse_labels(first.correct(library), kernels, coarse)
-        rows = np.r_[np.flatnonzero(stars.source == "MILES"),
-                     np.flatnonzero(stars.source != "MILES")[kept]]
-        every, labels = stars.take(rows), np.vstack([labels, fitted[kept]])
+    if not len(coarse):
+        return PlacedStars(sharp, labels, lines, residuals)
+    better = lines_alone(lines, labels, residuals).correct(library)
+    fitted, kept = _coarse_labels(better, kernels, coarse)
+    rows = np.r_[np.flatnonzero(stars.source == "MILES"),
+                 np.flatnonzero(stars.source != "MILES")[kept]]
+    return PlacedStars(stars.take(rows), np.vstack([labels, fitted[kept]]), lines, residuals)
+
+
+def lines_alone(lines, labels, residuals):
+    """A correction of lines that leaves SEDs as they are."""
+    samples, features = sed_grid().size, lines.features
+    size = len(features.centres)
+    return Correction(lines, features, np.zeros((size, samples)), labels,
+                      residuals.astype(np.float32), np.zeros((_CLASSES, 1, samples)),
+                      np.zeros((_CLASSES, samples)), np.zeros((1, size, SPLINES)),
+                      np.zeros(SPLINES))
+
+
+def correct_seds(fitter, placed, passbands, johnson=None):
+    """
+    The correction of SEDs at the labels that lines give.
+
+    Parameters
+    ----------
+    fitter : `~sedflux.emulator.labelfit.LabelFit`
+    placed : `PlacedStars`
+    passbands, johnson
+        See `fit_correction`.
+
+    Returns
+    -------
+    correction : `Correction`
+    """
+    stars, labels, samples = placed.stars, placed.labels, sed_grid().size
     log_sed = fitter.emulator.mean(labels)[:, -samples:]
     doubt = np.stack([fitter.emulator.mean(labels + step)[:, -samples:] - log_sed
                       for step in np.diag([*_EARLY_ERRORS, 0, 0, 0, 0])[:2]], axis=1)
-    truths = measure(every, log_sed, doubt, band_weights(passbands), list(passbands), johnson)
-    features, smooth, coefficients, root, scatters = _sed_fit(truths, every, labels)
+    truths = measure(stars, log_sed, doubt, band_weights(passbands), list(passbands), johnson)
+    features, smooth, coefficients, root, scatters = _sed_fit(truths, stars, labels)
     splines = sed_splines()
     coarse = coefficients[:-1] @ splines.T
-    fine, left = fine_correction(every, log_sed, features(labels), coarse,
+    fine, left = fine_correction(stars, log_sed, features(labels), coarse,
                                  coefficients[-1] @ splines.T)
     kinds = class_shares(labels).argmax(axis=1)
     noise = np.stack([rms_of_known(left[kinds == kind]) for kind in range(_CLASSES)])
-    count = np.isfinite(every.stis_sed).sum(axis=0)
+    count = np.isfinite(stars.stis_sed).sum(axis=0)
     known = np.flatnonzero(count >= min(_FEWEST, count.max()))
     # Beyond the reddest and bluest samples that HST has measured, the last value holds.
     held = np.clip(np.arange(samples), known[0], known[-1])
+    first = lines_alone(placed.lines, labels[: len(placed.residuals)], placed.residuals)
     return replace(first, features=features, sed_terms=(coarse + fine)[:, held],
                    sed_noise=noise[:, held],
                    sed_factors=(np.stack(scatters) @ splines.T)[:, :, held],

@@ -20,10 +20,8 @@ __all__ = ["Smoothness", "choose_smoothness"]
 _log = logging.getLogger(__name__)
 
 #: Candidates: lengths in scaled 5040 K / TEFF, LOGG and MH, and the size in units of the prior's.
-_TEFF_LENGTHS, _LOGG_LENGTHS, _MH_LENGTHS = (0.35, 0.5, 0.9, 1.6), (0.7, 1.2, 2.0, 3.5), (0.7, 1.3, 2.5)
-_SIZES = (1.2, 2.4)
-_FIRST = (0.5, 2.0, 1.3, 1.2)
-_AXES = (_TEFF_LENGTHS, _LOGG_LENGTHS, _MH_LENGTHS, _SIZES)
+_AXES = ((0.5, 0.9, 1.6), (1.2, 2.0, 3.5), (0.7, 1.3, 2.5), (1.2, 2.4))
+_FIRST = (0.9, 2.0, 1.3, 2.4)
 #: Sweeps over the axes.
 _SWEEPS = 2
 
