@@ -34,9 +34,10 @@ _CLEAR, _DUST_PER_PC = 80.0, 2e-4
 _CLEAR_ERROR, _DUST_SHARE = 0.006, 0.6
 #: Error of E(B-V) from the colour and the star's own spectrum.
 _ESTIMATE_ERROR = 0.025
-#: Zero points of the colours, synthetic minus catalogue, and their slope with B-V.  That of U-B
-#: is measured with STIS SEDs (header of the file); those of B-V and R-I with the stars.
+#: Distance (pc) of stars without a parallax.
 _FARTHEST = 1e4
+#: Fewest stars for a slope of a zero point, and median deviations beyond which one is left out.
+_FEWEST, _CLIP = 20, 4.0
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,11 @@ def color_responses(log_sed, weights):
 
 def zero_points(colors, start, residual=None):
     """
-    Synthetic minus catalogue colours of stars (N, 3).
+    Synthetic minus catalogue colours of ordinary stars (N, 3).
+
+    That of U-B is measured with STIS SEDs and stated by the file.  That of B-V is the median over
+    the stars, that of R-I linear in B-V: synthetic R and I miss the red tail of I, which counts
+    with the colour.
 
     Parameters
     ----------
@@ -186,7 +191,7 @@ def zero_points(colors, start, residual=None):
     start : tuple of float
         Zero point of U-B and its slope with B-V.
     residual : `~numpy.ndarray`, shape (N, 3), optional
-        Synthetic minus catalogue colours; their medians are the zero points of B-V and R-I.
+        Synthetic minus catalogue colours, NaN where they have no say.
 
     Returns
     -------
@@ -194,8 +199,17 @@ def zero_points(colors, start, residual=None):
     """
     zero = np.zeros(colors.shape)
     zero[:, 0] = start[0] + start[1] * np.nan_to_num(colors[:, 1])
-    if residual is not None:
-        for index in (1, 2):
-            if np.isfinite(residual[:, index]).any():
-                zero[:, index] = np.nanmedian(residual[:, index])
+    if residual is None:
+        return zero
+    if np.isfinite(residual[:, 1]).any():
+        zero[:, 1] = np.nanmedian(residual[:, 1])
+    known = np.isfinite(residual[:, 2]) & np.isfinite(colors[:, 1])
+    if known.sum() >= _FEWEST:
+        line = np.polyfit(colors[known, 1], residual[known, 2], 1)
+        left = residual[:, 2] - np.polyval(line, colors[:, 1])
+        near = known & (np.abs(left) < _CLIP * np.nanmedian(np.abs(left[known])))
+        zero[:, 2] = np.polyval(np.polyfit(colors[near, 1], residual[near, 2], 1),
+                                np.nan_to_num(colors[:, 1]))
+    elif known.any():
+        zero[:, 2] = np.median(residual[known, 2])
     return zero

@@ -89,3 +89,13 @@ def test_zero_points_are_medians_but_that_of_u():
     zero = zero_points(colors, (0.4, 0.02), residual)
     assert_allclose(zero[:, 0], [0.41, 0.42, 0.43])
     assert_allclose(zero[:, 1:], [[0.6, -0.8]] * 3)
+
+
+def test_zero_point_of_the_reddest_colour_has_a_slope(rng):
+    colors = np.full((60, 3), 0.3)
+    colors[:, 1] = rng.uniform(0.0, 1.5, 60)
+    residual = np.full((60, 3), 0.5)
+    residual[:, 2] = -0.7 - 0.06 * colors[:, 1] + 0.003 * rng.standard_normal(60)
+    expected = -0.7 - 0.06 * colors[:, 1]
+    residual[:3, 2] += 0.5
+    assert_allclose(zero_points(colors, (0.4, 0.0), residual)[:, 2], expected, atol=0.004)
