@@ -45,12 +45,17 @@ def add_parser(commands: Any) -> None:
     second.add_argument("--leave-out", type=int, choices=range(_FOLDS), metavar="FOLD",
                         help=f"fold of stars to leave out, 0-{_FOLDS - 1}")
     second.add_argument("--johnson", metavar="FITS", help="Johnson colours of the stars")
+    second.add_argument("--claim", nargs=2, type=positive_number, metavar=("COOL", "HOT"),
+                        help="temperatures in K beyond which predictions are flagged")
+    second.add_argument("--effects", action="store_true",
+                        help="spoil some training spectra as surveys do")
     second.add_argument("--share", type=positive_number, help="share of the stars to use")
     second.add_argument("--cold", action="store_true", help="start from new weights")
     third = add_command(stages, "calibrate", run_calibrate,
                         "calibrate sigma on stars that were left out")
     _add_star_files(third)
     third.add_argument("--model", required=True, help="trained on all stars")
+    third.add_argument("--johnson", metavar="FITS", help="Johnson colours of the stars")
     third.add_argument("--folds", nargs=_FOLDS, required=True, metavar="MODEL",
                        help="models trained without fold 0, 1, 2, 3 of the stars")
     third.add_argument("-o", "--output", required=True, metavar="FOLDER", help="for the models")
@@ -95,7 +100,8 @@ def run_finetune(arguments: argparse.Namespace) -> None:
     path = finetune(
         arguments.library, arguments.miles, arguments.stis, arguments.photometry,
         make_folder(arguments.output), start=arguments.start, warm=not arguments.cold,
-        **given(arguments, (*_COMMON, "leave_out", "share", "johnson")))
+        effects=arguments.effects,
+        **given(arguments, (*_COMMON, "leave_out", "share", "johnson", "claim")))
     say([f"wrote {path}"])
 
 
@@ -105,4 +111,4 @@ def run_calibrate(arguments: argparse.Namespace) -> None:
 
     say(f"wrote {path}" for path in calibrate_models(
         arguments.miles, arguments.stis, arguments.photometry, make_folder(arguments.output),
-        model=arguments.model, folds=arguments.folds))
+        model=arguments.model, folds=arguments.folds, johnson=arguments.johnson))

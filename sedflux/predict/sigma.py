@@ -48,7 +48,8 @@ def with_scatter(values, scatter, wavelength):
         With ``label_mean`` (N, 6), ``diagonal`` (N, n) and ``factor`` (N, r, n).
     scatter : dict
         From `sedflux.training.calibrate`: ``directions`` (k, n), their ``length`` (m, k) at
-        temperatures ``teff`` (m,), and a ``scale`` at ``wavelength``.
+        temperatures ``teff`` (m,), and a ``scale`` at ``wavelength`` (b,): one for all stars (b,),
+        or one at every temperature (m, b).
     wavelength : `~numpy.ndarray`, shape (n,)
 
     Returns
@@ -60,11 +61,22 @@ def with_scatter(values, scatter, wavelength):
     nodes = np.log(scatter["teff"])
     length = np.stack([np.interp(place, nodes, column)
                        for column in np.transpose(scatter["length"])], axis=1)
-    scale = np.interp(np.log(wavelength), np.log(scatter.get("wavelength", [1.0])),
-                      scatter.get("scale", [1.0])).astype(np.float32)
+    scale = _scale(scatter, place, nodes, wavelength)
     rows = length[:, :, None].astype(np.float32) * np.asarray(scatter["directions"], np.float32)
     factor = np.concatenate([values["factor"], rows], axis=1)
-    return values["diagonal"] * scale**2, factor * scale
+    return values["diagonal"] * scale**2, factor * scale[:, None]
+
+
+def _scale(scatter, place, nodes, wavelength):
+    """Scale of sigma of each star (N, n), linear in ln(T_eff) and ln(wavelength)."""
+    table = np.atleast_2d(scatter.get("scale", [1.0]))
+    if len(table) == 1:
+        table = np.repeat(table, len(nodes), axis=0)
+    bands = np.stack([np.interp(place, nodes, column) for column in table.T], axis=1)
+    centres = np.log(scatter.get("wavelength", [1.0]))
+    hats = np.stack([np.interp(np.log(wavelength), centres, unit)
+                     for unit in np.eye(len(centres))])
+    return (bands @ hats).astype(np.float32)
 
 
 def inflate(values, severity, templates):

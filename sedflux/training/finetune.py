@@ -27,7 +27,8 @@ from sedflux.training.stars import read_passbands, read_stars
 __all__ = ["finetune", "star_engine"]
 
 
-def star_engine(library, start, stars, passbands, *, johnson=None, prior="flat"):
+def star_engine(library, start, stars, passbands, *, johnson=None, prior="flat",
+                effects=False):
     """
     An engine whose examples are like real stars.
 
@@ -43,6 +44,8 @@ def star_engine(library, start, stars, passbands, *, johnson=None, prior="flat")
         From `~sedflux.training.johnson.johnson_weights`.
     prior : {'flat', 'survey'}, optional
         Distribution of the labels, see `sedflux.libraries.prior`.
+    effects : bool, optional
+        Spoil some spectra as surveys do.
 
     Returns
     -------
@@ -51,12 +54,12 @@ def star_engine(library, start, stars, passbands, *, johnson=None, prior="flat")
     kernels = kernels_from_lists(start["kernels"])
     correction = fit_correction(library, kernels, stars, passbands, johnson)
     return ExampleGenerator(correction.correct(library), kernels=kernels, scatter=correction,
-                  prior=prior)
+                            prior=prior, effects=effects)
 
 
 def finetune(library, miles, stis, photometry, folder, *, start, name="uara.custom_stars",
              leave_out=None, steps=6000, seed=1, workers=1, learning_rate=1e-3, warm=True,
-             share=1.0, prior="flat", johnson=None):
+             share=1.0, prior="flat", johnson=None, claim=None, effects=False):
     """
     Fine-tune a pretrained model on real stars and write it, with its log.
 
@@ -83,6 +86,11 @@ def finetune(library, miles, stis, photometry, folder, *, start, name="uara.cust
         Distribution of the labels.
     johnson : path-like, optional
         Johnson colours of the stars, as further truths.
+    claim : tuple of float, optional
+        Temperatures (K) between which stars left out have shown that predictions hold; others are
+        flagged.
+    effects : bool, optional
+        Spoil some training spectra as surveys do, see `sedflux.training.effects`.
 
     Returns
     -------
@@ -100,7 +108,8 @@ def finetune(library, miles, stis, photometry, folder, *, start, name="uara.cust
         stars = stars.take(stars.fold != leave_out)
     stars = stars.take(np.random.default_rng(seed).random(len(stars)) <= share)
     engine = star_engine(models, metadata, stars, read_passbands(photometry), prior=prior,
-                         johnson=None if johnson is None else johnson_weights(johnson))
+                         johnson=None if johnson is None else johnson_weights(johnson),
+                         effects=effects)
     schedule = Schedule(steps=steps, seed=seed, learning_rate=learning_rate, pool=40, reuse=6)
     network, _ = pretrain(engine, schedule, folder, start=network if warm else None,
                           workers=workers)
@@ -109,4 +118,4 @@ def finetune(library, miles, stis, photometry, folder, *, start, name="uara.cust
               "left_out": left_out, "files": {Path(file).name: file_hash(file)
                                               for file in (miles, stis, photometry, johnson)
                                               if file is not None}}
-    return finish(network, engine, schedule, folder, name=name, origin=origin)
+    return finish(network, engine, schedule, folder, name=name, origin=origin, claim=claim)

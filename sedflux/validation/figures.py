@@ -185,7 +185,7 @@ def plot_johnson(path: Path, cases: Mapping[str, Table]) -> None:
     ----------
     path : path-like
     cases : dict of str to `~astropy.table.Table`
-        From `sedflux.validation.johnson.johnson_residuals`, by model.
+        From `sedflux.validation.johnson.predict_johnson`, by model.
     """
     figure, axes = subplots(len(cases), 1, figsize=(9, 3.2 * len(cases)), sharex=True,
                             squeeze=False)

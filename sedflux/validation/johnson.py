@@ -16,21 +16,17 @@ from astropy.table import Table
 from sedflux.exceptions import InputError
 from sedflux.libraries.library import SpectralLibrary
 from sedflux.predict.predictor import Predictor
-from sedflux.spectra.reddening import extinction_curve
-from sedflux.training.johnson import COLORS, Johnson, color_responses, zero_points
+from sedflux.training.johnson import Johnson
+from sedflux.training.johnson_scores import NAMES, johnson_residuals
 from sedflux.training.left_out import predictions_by_fold
 from sedflux.validation.cells import JOHNSON_TEFF_CELLS
 
-__all__ = ["NAMES", "is_giant", "johnson_residuals", "johnson_table"]
+__all__ = ["is_giant", "johnson_table", "predict_johnson"]
 
 #: Surface gravity below which a star is a giant: cooler and hotter than the temperature (K).
 _GIANT_TEFF, _GIANT_LOGG = 5500.0, (3.5, 3.3)
 #: Fewest stars of a cell.
 _LEAST_STARS = 3
-#: Stars whose residuals define the zero points of B-V and R-I: temperatures in K.
-_ZERO_TEFF = (5000.0, 7500.0)
-#: Columns of `johnson_residuals` by colour.
-NAMES = tuple(f"{first}-{second}" for first, second in COLORS)
 
 
 def is_giant(teff: np.ndarray, logg: np.ndarray) -> np.ndarray:
@@ -38,10 +34,10 @@ def is_giant(teff: np.ndarray, logg: np.ndarray) -> np.ndarray:
     return logg < np.where(teff < _GIANT_TEFF, *_GIANT_LOGG)
 
 
-def johnson_residuals(predictors: Sequence[Predictor], miles: SpectralLibrary, johnson: Johnson,
-                      weights: dict[str, np.ndarray], *, snr: float | None = None) -> Table:
+def predict_johnson(predictors: Sequence[Predictor], miles: SpectralLibrary, johnson: Johnson,
+                    weights: dict[str, np.ndarray], *, snr: float | None = None) -> Table:
     """
-    Predicted minus measured colours of every star.
+    Predicted minus measured colours of every star that a catalogue has.
 
     Parameters
     ----------
@@ -57,8 +53,7 @@ def johnson_residuals(predictors: Sequence[Predictor], miles: SpectralLibrary, j
     Returns
     -------
     table : `~astropy.table.Table`
-        One row a star: ``star``, labels, ``ebv``, ``use`` (single and constant), ``flags``, and of
-        each colour the difference, its predicted error and the catalogue's (mag).
+        See `~sedflux.training.johnson_scores.johnson_residuals`.
     """
     names = [str(name).strip() for name in miles.table["NAME"]]
     missing = sorted(set(johnson.name) - set(names))
@@ -67,32 +62,9 @@ def johnson_residuals(predictors: Sequence[Predictor], miles: SpectralLibrary, j
                          f"{missing[0]}; give the files that belong together")
     rows = np.array([names.index(name) for name in johnson.name])
     predictions = predictions_by_fold(predictors, miles, rows, johnson.name, snr=snr)
-    ebv = np.clip(np.nan_to_num(johnson.estimate), 0.0, None)
-    flux = np.stack([part.flux for part in predictions])
-    dust = extinction_curve(predictions[0].wavelength)
-    synthetic, responses = color_responses(np.log(flux) + ebv[:, None] * dust, weights)
-    sigma = np.array([[_color_error(part, response) for response in every]
-                      for part, every in zip(predictions, responses, strict=True)])
-    teff, logg, mh = (np.asarray(miles.table[name], float)[rows]
-                      for name in ("TEFF", "LOGG", "FEH"))
-    usual = johnson.use & (teff > _ZERO_TEFF[0]) & (teff < _ZERO_TEFF[1])
-    residual = np.where(usual[:, None], synthetic - johnson.colors, np.nan)
-    difference = synthetic - johnson.colors - zero_points(johnson.colors, johnson.zero, residual)
-    table = Table({"star": johnson.name, "teff": teff, "logg": logg, "mh": mh, "ebv": ebv,
-                   "dust_known": np.isfinite(johnson.estimate), "use": johnson.use,
-                   "flags": [int(part.flag_bits) for part in predictions]})
-    for index, name in enumerate(NAMES):
-        table[name] = difference[:, index]
-        table[f"sigma {name}"] = sigma[:, index]
-        table[f"error {name}"] = johnson.errors[:, index]
-    return table
-
-
-def _color_error(prediction, response):
-    """Predicted error of a colour (mag) from the full covariance."""
-    covariance = prediction.relative_covariance
-    along = covariance.factor @ response
-    return float(np.sqrt(response**2 @ covariance.diagonal + along @ along))
+    labels = np.stack([np.asarray(miles.table[name], float)[rows]
+                       for name in ("TEFF", "LOGG", "FEH")], axis=1)
+    return johnson_residuals(johnson.name, labels, predictions, johnson, weights)
 
 
 def johnson_table(residuals: Table, *, model: str = "") -> Table:
@@ -102,7 +74,7 @@ def johnson_table(residuals: Table, *, model: str = "") -> Table:
     Parameters
     ----------
     residuals : `~astropy.table.Table`
-        From `johnson_residuals`.
+        From `predict_johnson`.
     model : str, optional
         First column.
 

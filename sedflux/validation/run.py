@@ -18,7 +18,7 @@ from sedflux.training.stars import read_passbands, read_stars
 from sedflux.validation import figures
 from sedflux.validation.continuum_study import continuum_table
 from sedflux.validation.foreign import foreign_table
-from sedflux.validation.johnson import johnson_residuals, johnson_table
+from sedflux.validation.johnson import johnson_table, predict_johnson
 from sedflux.validation.model_count import model_count_table
 from sedflux.validation.star_count import star_count_table
 from sedflux.validation.stars import (
@@ -144,7 +144,7 @@ def stars(stis: PathLike, miles: PathLike, photometry: PathLike, folder: Path, *
 def _johnson(sets, library, path, folder, snr):
     """Tables of Johnson colours by cell and by star, and their figure."""
     colors, weights = read_johnson(path), johnson_weights(path)
-    each = {label: johnson_residuals(predictors, library, colors, weights, snr=snr)
+    each = {label: predict_johnson(predictors, library, colors, weights, snr=snr)
             for label, predictors in sets}
     figures.plot_johnson(folder / "johnson.png", each)
     for label, table in each.items():

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from astropy.io import fits
-from astropy.table import MaskedColumn, Table
 from numpy.testing import assert_allclose
 
 from sedflux.spectra.grids import sed_grid
@@ -15,33 +14,14 @@ from sedflux.training.johnson import (
 )
 
 
-def johnson_file(path, names):
-    """A file in the layout of the catalogue: a quiet star, then one of each rule."""
-    size = len(names)
-    table = Table({"NAME": names, "U_B": np.full(size, 0.1), "B_V": np.full(size, 0.6),
-                   "R_I": np.full(size, 0.3), "R_I_SYS": ["J"] * size, "VARID": ["--"] * size,
-                   "OTYPE": ["PM*"] * size, "PLX": np.full(size, 50.0),
-                   "EBV_EST": np.full(size, 0.03), "DMAG": np.full(size, 9.0),
-                   "SEP": np.full(size, 60.0)})
-    table["R_I"] = MaskedColumn(table["R_I"], mask=np.arange(size) == 1)
-    hdus = [fits.PrimaryHDU(), fits.BinTableHDU(table, name="STARS")]
-    hdus[0].header["UBZERO"], hdus[0].header["UBSLOPE"] = 0.4, 0.01
-    edges = {"U": (3100, 4100), "B": (3700, 5500), "V": (4900, 6900), "R": (5500, 9400),
-             "I": (7000, 11500)}
-    for band, (low, high) in edges.items():
-        passed = Table({"WAVELENGTH": [low, 0.5 * (low + high), high],
-                        "THROUGHPUT": [0.0, 1.0, 0.0]})
-        hdus.append(fits.BinTableHDU(passed, name=f"JOHNSON_{band}"))
-    fits.HDUList(hdus).writeto(path)
-    return path
-
-
 @pytest.fixture
-def catalogue(tmp_path):
-    names = ["quiet", "masked", "variable", "suspected", "double", "mira", "far", "eggen"]
-    path = johnson_file(tmp_path / "johnson.fits", names)
+def catalogue(tmp_path, johnson_writer):
+    """A quiet star, then one of each rule."""
+    names = ["quiet", "unknown", "variable", "suspected", "double", "mira", "far", "eggen"]
+    path = johnson_writer(tmp_path / "johnson.fits", names, np.tile([0.1, 0.6, 0.3], (8, 1)))
     with fits.open(path, mode="update") as hdus:
         data = hdus["STARS"].data
+        data["R_I"][1] = np.nan
         data["VARID"][2], data["VARID"][3] = "V7", "12"
         data["DMAG"][4], data["SEP"][4] = 0.5, 2.0
         data["OTYPE"][5] = "LP*"
@@ -56,7 +36,7 @@ def test_rules_leave_out_and_weigh_down(catalogue):
     assert {name for name in johnson.name if not johnson.use[by_name[name]]} == {"double", "mira"}
     errors = johnson.errors[:, 0]
     assert errors[by_name["quiet"]] < errors[by_name["suspected"]] < errors[by_name["variable"]]
-    assert np.isnan(johnson.colors[by_name["masked"], 2])
+    assert np.isnan(johnson.colors[by_name["unknown"], 2])
     assert np.isnan(johnson.colors[by_name["eggen"], 2])
     assert johnson.zero == (0.4, 0.01)
 

@@ -1,5 +1,6 @@
 """From a library to tables and figures by the commands alone: a trial run in a minute."""
 
+import numpy as np
 import pytest
 from astropy.table import Table
 
@@ -18,6 +19,7 @@ def models(star_files, tmp_path_factory):
     assert main(["train", "finetune", str(star_files["library"]), str(star_files["miles"]),
                  str(star_files["stis"]), str(star_files["photometry"]), "--start", str(first),
                  "--output", str(folder / "two"), "--name", "uara.two", "--leave-out", "1",
+                 "--johnson", str(star_files["johnson"]), "--effects", "--claim", "4800", "9800",
                  *common]) == 0
     return first, folder / "two" / "uara.two.safetensors"
 
@@ -26,7 +28,9 @@ def test_training_says_where_it_comes_from(models):
     first, second = (Predictor(path).metadata for path in models)
     assert first["training"]["schedule"]["steps"] == 24
     assert second["training"]["start"] == "uara.one"
-    assert set(second["training"]["files"]) == {"miles.fits", "stis.fits", "photometry.fits"}
+    assert set(second["training"]["files"]) == {"miles.fits", "stis.fits", "photometry.fits",
+                                                "johnson.fits"}
+    assert second["domain"]["teff"] == [4800.0, 9800.0]
     assert (models[1].parent / "training.png").stat().st_size > 1000
     assert second["training"]["left_out"] == "stars of fold 1"
     assert first["kernels"] == second["kernels"]
@@ -36,13 +40,20 @@ def test_training_says_where_it_comes_from(models):
 def test_tables_and_figures_of_stars(models, star_files, tmp_path):
     paths = [str(star_files[name]) for name in ("stis", "miles", "photometry")]
     assert main(["validate", "--stars", *paths, "--folds", *[str(models[1])] * 4,
-                 "--compare", str(models[0]), "--output", str(tmp_path)]) == 0
+                 "--compare", str(models[0]), "--johnson", str(star_files["johnson"]),
+                 "--output", str(tmp_path)]) == 0
     stars = Table.read(tmp_path / "stars.ecsv")
     assert set(stars["model"]) == {"left out", "uara.one"}
     assert set(stars["E(B-V)"]) == {"none", "fitted"}
     assert (Table.read(tmp_path / "miles.ecsv")["stars"] >= 3).all()
     assert len(Table.read(tmp_path / "colors.ecsv")) == 4
-    for name in ("stars.png", "miles.png"):
+    colors = Table.read(tmp_path / "johnson.ecsv")
+    assert set(colors["colour"]) == {"U-B", "B-V", "R-I"}
+    assert set(colors["model"]) == {"left out", "uara.one"}
+    assert (colors["rms"] >= np.abs(colors["median"]) / 2).all()
+    each = Table.read(tmp_path / "each_johnson.ecsv")
+    assert len(each) == 2 * len(set(each["star"]))
+    for name in ("stars.png", "miles.png", "johnson.png"):
         assert (tmp_path / name).stat().st_size > 1000
 
 
