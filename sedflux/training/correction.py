@@ -21,12 +21,12 @@ __all__ = ["SPLINES", "Correction", "class_shares", "sed_splines"]
 #: Splines in wavelength.
 SPLINES = 26
 #: Temperature (K) at which classes of stars begin to change over, and over how many K.
-_CHANGES = ((5200.0, 400.0), (7200.0, 600.0))
+_CHANGES = ((4450.0, 300.0), (5200.0, 400.0), (7200.0, 600.0))
 
 
 def class_shares(labels):
     """
-    Shares that stars have in the classes cool, warm and hot, whose SEDs scatter differently.
+    Shares that stars have in the classes cold, cool, warm and hot, whose SEDs scatter differently.
 
     Parameters
     ----------
@@ -34,12 +34,12 @@ def class_shares(labels):
 
     Returns
     -------
-    shares : `~numpy.ndarray`, shape (N, 3)
-        Changing over at 5200-5600 K and 7200-7800 K.
+    shares : `~numpy.ndarray`, shape (N, 4)
+        Changing over at 4450-4750 K, 5200-5600 K and 7200-7800 K.
     """
     teff = np.asarray(labels)[:, 0]
-    warm, hot = (np.clip((teff - low) / width, 0.0, 1.0) for low, width in _CHANGES)
-    return np.stack([1.0 - warm, warm - hot, hot], axis=1)
+    cool, warm, hot = (np.clip((teff - low) / width, 0.0, 1.0) for low, width in _CHANGES)
+    return np.stack([1.0 - cool, cool - warm, warm - hot, hot], axis=1)
 
 
 def sed_splines():
@@ -68,9 +68,9 @@ class Correction:
     star_labels : `~numpy.ndarray`, shape (n, 6)
     residuals : `~numpy.ndarray`, shape (n, 2430)
         What the line correction leaves of each star's normalised spectrum.
-    sed_factors : `~numpy.ndarray`, shape (3, r, 575)
+    sed_factors : `~numpy.ndarray`, shape (4, r, 575)
         Rows of the covariance of ln(SED) of stars about the correction, by class.
-    sed_noise : `~numpy.ndarray`, shape (3, 575)
+    sed_noise : `~numpy.ndarray`, shape (4, 575)
         Standard deviation that varies from sample to sample.
     sed_draws : `~numpy.ndarray`, shape (d, M, 26)
         Errors of ``sed_terms``, in splines: draws from their posterior.

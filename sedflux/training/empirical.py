@@ -33,6 +33,7 @@ from sedflux.training.line_labels import LineModel, fit_lines, line_labels
 from sedflux.training.sed_truths import (
     EARLY,
     EBV,
+    MILES_ROWS,
     STEP,
     band_weights,
     fine_correction,
@@ -57,7 +58,7 @@ _log = logging.getLogger(__name__)
 #: Iterations of scatter and outliers, and those before which the smoothness is chosen.
 _ITERATIONS, _CHOICES = 4, (0, 2)
 #: Classes of stars, see `~sedflux.training.correction.class_shares`, and draws of the errors.
-_CLASSES, _DRAWS = 3, 64
+_CLASSES, _DRAWS = 4, 64
 #: S/N that discrepancies leave to spectra at R = 500, and chi-square beyond which a star is odd.
 _COARSE_SNR = 40.0
 _COARSE_CHI2 = 2.0
@@ -85,7 +86,7 @@ def _sed_fit(truths, stars, labels):
         if iteration in _CHOICES:
             smooth = choose_smoothness(truths, labels, folds, grams, data, scatters, kinds)
             features = LabelFeatures.of_stars(labels, smooth.lengths)
-            rows = truth_rows(truths, features(labels))
+            rows = truth_rows(truths, features(labels), labels)
         coefficients, root = solve_sed(rows, grams, data, smooth.size)
         scatters = [_class_scatter(truths, rows, coefficients, kinds == kind)
                     for kind in range(_CLASSES)]
@@ -206,9 +207,8 @@ def correct_seds(fitter, placed, passbands, johnson=None):
     truths = measure(stars, log_sed, doubt, band_weights(passbands), list(passbands), johnson)
     features, smooth, coefficients, root, scatters = _sed_fit(truths, stars, labels)
     splines = sed_splines()
-    coarse = coefficients[:-1] @ splines.T
-    fine, left = fine_correction(stars, log_sed, features(labels), coarse,
-                                 coefficients[-1] @ splines.T)
+    coarse = coefficients[:-MILES_ROWS] @ splines.T
+    fine, left = fine_correction(stars, log_sed, features(labels), coarse)
     kinds = class_shares(labels).argmax(axis=1)
     noise = np.stack([rms_of_known(left[kinds == kind]) for kind in range(_CLASSES)])
     count = np.isfinite(stars.stis_sed).sum(axis=0)
@@ -226,7 +226,7 @@ def correct_seds(fitter, placed, passbands, johnson=None):
 def _posterior_draws(root, shape):
     """Errors of the coefficients (M, 26): draws from their posterior."""
     white = np.random.default_rng(_SEED).standard_normal((len(root), _DRAWS))
-    return solve_triangular(root.T, white, lower=False).T.reshape(_DRAWS, *shape)[:, :-1]
+    return solve_triangular(root.T, white, lower=False).T.reshape(_DRAWS, *shape)[:, :-MILES_ROWS]
 
 
 def _coarse_labels(library, kernels, stars):

@@ -15,7 +15,7 @@ from sedflux.libraries.labels import scale_labels
 __all__ = ["LabelFeatures", "Lengths", "choose_centres"]
 
 #: Centres at the most, and the share of the prior's variance at which no more are needed.
-_CENTRES, _ENOUGH = 56, 0.02
+_CENTRES, _ENOUGH = 96, 0.02
 _JITTER = 1e-6
 
 #: Lengths in scaled 5040 K / TEFF, LOGG and MH over which a correction changes.
@@ -41,7 +41,7 @@ def choose_centres(labels, lengths):
     Returns
     -------
     rows : `~numpy.ndarray` of int
-        56 at the most, by pivoted Cholesky decomposition.
+        96 at the most, by pivoted Cholesky decomposition.
     """
     scaled = scale_labels(labels)[:, :3]
     left, rows = np.ones(len(scaled)), []

@@ -13,12 +13,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.linalg import cho_solve
 
+from sedflux.libraries.labels import scale_labels
 from sedflux.spectra.grids import sed_grid
 from sedflux.spectra.reddening import extinction_curve
 from sedflux.training.correction import SPLINES, sed_splines
 from sedflux.training.johnson import color_responses, zero_points
 
-__all__ = ["Truth", "band_weights", "fine_correction", "first_scatter", "information", "measure",
+__all__ = ["MILES_ROWS", "Truth", "band_weights", "fine_correction", "first_scatter",
+           "information", "measure",
            "predictive_chi2", "prior_size", "rms_of_known", "sed_truth", "solve_sed",
            "star_scatter", "truth_rows", "without_outliers"]
 
@@ -50,6 +52,8 @@ _FINE_PENALTY = 4.0
 #: Size of the correction under its prior, and of the error that MILES has in common: blue,
 #: middle, red.
 _PRIOR, _MILES_COMMON = (0.12, 0.02, 0.03), (0.03, 0.01, 0.02)
+#: Unknowns of that error: a constant, and slopes with temperature and gravity.
+MILES_ROWS = 3
 #: Chi-square a datum beyond which colours of a star count less.
 _OUTLIER = 4.0
 #: Error of a MILES spectrum's slope below 4500 A, at 3600 A.
@@ -185,11 +189,20 @@ def _accumulate(rows, grams, data):
     return normal.transpose(0, 2, 1, 3), rows.T @ data
 
 
-def truth_rows(truths, features):
-    """What each measurement sees: features of its star, and whether it is MILES; (n, M + 1)."""
+def truth_rows(truths, features, labels):
+    """
+    What each measurement sees: features of its star, and errors that MILES fluxes have in common.
+
+    These are linear in the scaled temperature and gravity.
+
+    Returns
+    -------
+    rows : `~numpy.ndarray`, shape (n, M + 3)
+    """
     stars = np.array([truth.star for truth in truths])
     miles = np.array([truth.source == "MILES" for truth in truths], dtype=float)
-    return np.column_stack([features[stars], miles])
+    common = np.column_stack([np.ones(len(labels)), scale_labels(labels)[:, :2]])
+    return np.column_stack([features[stars], miles[:, None] * common[stars]])
 
 
 def information(truths, scatters, shares):
@@ -225,7 +238,7 @@ def solve_sed(rows, grams, data, amplitude):
 
     Parameters
     ----------
-    rows : `~numpy.ndarray`, shape (n, M + 1)
+    rows : `~numpy.ndarray`, shape (n, M + 3)
         From `truth_rows`.
     grams, data
         From `information`.
@@ -234,15 +247,15 @@ def solve_sed(rows, grams, data, amplitude):
 
     Returns
     -------
-    coefficients : `~numpy.ndarray`, shape (M + 1, 26)
-        The last row is the error that MILES fluxes have in common.
-    root : `~numpy.ndarray`, shape ((M + 1) * 26, (M + 1) * 26)
+    coefficients : `~numpy.ndarray`, shape (M + 3, 26)
+        The last `MILES_ROWS` are the errors that MILES fluxes have in common.
+    root : `~numpy.ndarray`, shape ((M + 3) * 26, (M + 3) * 26)
         Cholesky factor of the precision, for draws.
     """
     normal, right = _accumulate(rows, grams, data)
     size = rows.shape[1]
     prior = np.tile(prior_size(amplitude), (size, 1))
-    prior[-1] = _knot_values(*_MILES_COMMON)
+    prior[-MILES_ROWS:] = _knot_values(*_MILES_COMMON)
     flat = normal.reshape(size * SPLINES, -1) + np.diag(prior.ravel() ** -2.0)
     root = np.linalg.cholesky(flat)
     solved = cho_solve((root, True), right.ravel())
@@ -290,7 +303,7 @@ def star_scatter(truths, rows, coefficients, *, iterations=3, weight=10.0):
     return (vectors * np.sqrt(values.clip(min=0.0))).T[::-1]
 
 
-def fine_correction(stars, log_sed, features, coarse, common):
+def fine_correction(stars, log_sed, features, coarse):
     """
     What splines leave, wavelength by wavelength: lines in the SED that models lack.
 
@@ -303,7 +316,7 @@ def fine_correction(stars, log_sed, features, coarse, common):
         What remains of the STIS stars.
     """
     curve, splines = extinction_curve(sed_grid()), sed_splines()
-    left = np.stack([stars.stis_sed, stars.miles_sed - common]) - log_sed - features @ coarse
+    left = np.stack([stars.stis_sed, stars.miles_sed]) - log_sed - features @ coarse
     smooth = np.column_stack([curve, splines * _knot_values(0.05, 0.01, 0.02)])
     for row in left.reshape(-1, left.shape[-1]):
         known = np.isfinite(row)

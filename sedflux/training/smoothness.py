@@ -20,10 +20,10 @@ __all__ = ["Smoothness", "choose_smoothness"]
 _log = logging.getLogger(__name__)
 
 #: Candidates: lengths in scaled 5040 K / TEFF, LOGG and MH, and the size in units of the prior's.
-_AXES = ((0.5, 0.9, 1.6), (1.2, 2.0, 3.5), (0.7, 1.3, 2.5), (1.2, 2.4))
-_FIRST = (0.9, 2.0, 1.3, 2.4)
+_AXES = ((0.4, 0.6, 0.9), (0.7, 1.0, 2.0), (0.8, 1.3, 2.5), (1.2, 2.4))
+_FIRST = (0.6, 1.0, 1.3, 2.4)
 #: Sweeps over the axes.
-_SWEEPS = 2
+_SWEEPS = 1
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def _score(truths, labels, folds, grams, data, scatters, kinds, values):
     """Mean over left-out truths of ln(1 + chi-square a datum)."""
     *lengths, size = values
     features = LabelFeatures.of_stars(labels, tuple(lengths))(labels)
-    rows = truth_rows(truths, features)
+    rows = truth_rows(truths, features, labels)
     fold = folds[[truth.star for truth in truths]]
     found = []
     for left_out in np.unique(folds):
@@ -62,7 +62,7 @@ def _score(truths, labels, folds, grams, data, scatters, kinds, values):
 
 def choose_smoothness(truths, labels, folds, grams, data, scatters, kinds):
     """
-    The candidate with the best score: one axis after the other, twice.
+    The candidate with the best score: one axis after the other.
 
     Parameters
     ----------

@@ -75,7 +75,7 @@ def correction(simulated, toy_library):
 
 def test_sed_correction_is_found_again(correction, simulated):
     labels = simulated[1]
-    inside = class_shares(labels)[:, 0] < 0.5
+    inside = class_shares(labels)[:, :2].sum(axis=1) < 0.5
     found = correction.sed_correction(labels[inside])
     expected = true_change(labels[inside])
     grid = sed_grid()
@@ -124,19 +124,19 @@ def test_corrections_vanish_where_no_star_is(correction, simulated):
 
 
 def test_errors_of_the_correction_are_small_among_stars(correction, simulated):
-    labels = np.repeat(simulated[1][class_shares(simulated[1])[:, 1] == 1][:5], 100, axis=0)
+    labels = np.repeat(simulated[1][class_shares(simulated[1])[:, 2] == 1][:5], 100, axis=0)
     errors = correction.draw_errors(labels, np.random.default_rng(1))
     blue = (sed_grid() > 3700) & (sed_grid() < 6500)
     assert np.median(errors.std(axis=0)[blue]) < 0.02
 
 
 def test_draws_have_the_scatter_of_the_stars(correction, simulated, rng):
-    labels = np.repeat(simulated[1][class_shares(simulated[1])[:, 1] == 1][:5], 400, axis=0)
+    labels = np.repeat(simulated[1][class_shares(simulated[1])[:, 2] == 1][:5], 400, axis=0)
     lines, sed = correction.draw(labels, rng)
     assert lines.shape == (2000, 2430)
     assert sed.shape == (2000, 575)
     errors = correction.draw_errors(labels, np.random.default_rng(3))
-    expected = np.sqrt((correction.sed_factors[1] ** 2).sum(axis=0) + correction.sed_noise[1] ** 2
+    expected = np.sqrt((correction.sed_factors[2] ** 2).sum(axis=0) + correction.sed_noise[2] ** 2
                        + errors.var(axis=0))
     assert_allclose(sed.std(axis=0), expected, rtol=0.15)
     assert 0.3 < lines.std() / correction.residuals.std() < 3.0
@@ -156,9 +156,11 @@ def test_splines_sum_to_one():
 
 
 def test_classes_share_every_star():
-    shares = class_shares(np.array([[t, 4.0, 0, 0, 0, 2] for t in (4000.0, 5400, 6500, 7500, 9e3)]))
+    shares = class_shares(np.array([[t, 4.0, 0, 0, 0, 2]
+                                    for t in (4e3, 4600.0, 5e3, 5400, 6500, 7500, 9e3)]))
     assert_allclose(shares.sum(axis=1), 1.0)
-    assert_allclose(shares, [[1, 0, 0], [0.5, 0.5, 0], [0, 1, 0], [0, 0.5, 0.5], [0, 0, 1]])
+    assert_allclose(shares[::2], np.eye(4))
+    assert_allclose(shares[1::2], [[0.5, 0.5, 0, 0], [0, 0.5, 0.5, 0], [0, 0, 0.5, 0.5]])
 
 
 def test_folds_are_even_and_fixed():
