@@ -47,6 +47,8 @@ def add_parser(commands: Any) -> None:
     second.add_argument("--johnson", metavar="FITS", help="Johnson colours of the stars")
     second.add_argument("--claim", nargs=2, type=positive_number, metavar=("COOL", "HOT"),
                         help="temperatures in K beyond which predictions are flagged")
+    second.add_argument("--labels-of", metavar="MODEL",
+                        help="model fine-tuned on the same stars, whose labels of them are used")
     second.add_argument("--effects", action="store_true",
                         help="spoil some training spectra as surveys do")
     second.add_argument("--share", type=positive_number, help="share of the stars to use")
@@ -101,7 +103,8 @@ def run_finetune(arguments: argparse.Namespace) -> None:
         arguments.library, arguments.miles, arguments.stis, arguments.photometry,
         make_folder(arguments.output), start=arguments.start, warm=not arguments.cold,
         effects=arguments.effects,
-        **given(arguments, (*_COMMON, "leave_out", "share", "johnson", "claim")))
+        **given(arguments, (*_COMMON, "leave_out", "share", "johnson", "claim",
+                          "labels_of")))
     say([f"wrote {path}"])
 
 

@@ -29,7 +29,7 @@ from sedflux.spectra.normalise import input_basis
 from sedflux.spectra.reddening import extinction_curve
 from sedflux.training.correction import SPLINES, Correction, class_shares, sed_splines
 from sedflux.training.label_features import LabelFeatures
-from sedflux.training.line_labels import LineModel, fit_lines, line_labels
+from sedflux.training.line_labels import LineModel, fit_lines, line_labels, network_labels
 from sedflux.training.sed_truths import (
     EARLY,
     EBV,
@@ -102,7 +102,7 @@ def _class_scatter(truths, rows, coefficients, members):
     return star_scatter(chosen, rows[inside], coefficients)
 
 
-def fit_correction(library, kernels, stars, passbands, johnson=None):
+def fit_correction(library, kernels, stars, passbands, johnson=None, *, network=None):
     """
     Measure what real stars add to a synthetic library.
 
@@ -117,13 +117,17 @@ def fit_correction(library, kernels, stars, passbands, johnson=None):
         From `sedflux.training.stars.read_passbands`.
     johnson : dict, optional
         From `sedflux.training.johnson.johnson_weights`.
+    network : `torch.nn.Module`, optional
+        Trained on this library with corrected lines, from the same stars: its labels replace
+        those of label fits.
 
     Returns
     -------
     correction : `Correction`
     """
     fitter = LabelFit(library, kernels, resolving_power=MILES_POWER)
-    return correct_seds(fitter, place_stars(library, kernels, fitter, stars), passbands, johnson)
+    placed = place_stars(library, kernels, fitter, stars, network=network)
+    return correct_seds(fitter, placed, passbands, johnson)
 
 
 @dataclass(frozen=True)
@@ -147,13 +151,13 @@ class PlacedStars:
     residuals: np.ndarray
 
 
-def place_stars(library, kernels, fitter, stars):
+def place_stars(library, kernels, fitter, stars, *, network=None):
     """
     The correction of lines, and the labels that the lines of each star then give.
 
     Parameters
     ----------
-    library, kernels, stars
+    library, kernels, stars, network
         See `fit_correction`.
     fitter : `~sedflux.emulator.labelfit.LabelFit`
         At the resolving power of the sharp spectra.
@@ -165,10 +169,14 @@ def place_stars(library, kernels, fitter, stars):
     low, high = library.labels.min(axis=0), library.labels.max(axis=0)
     sharp, coarse = stars.take(stars.source == "MILES"), stars.take(stars.source != "MILES")
     lines, _, residuals = fit_lines(fitter, sharp, low, high)
-    labels = line_labels(fitter, lines, sharp.normalised, low, high)
+    better = lines_alone(lines, sharp.labels, residuals).correct(library)
+    if network is None:
+        corrected = LabelFit(better, kernels, resolving_power=MILES_POWER)
+        labels = line_labels(corrected, sharp.normalised, low, high)
+    else:
+        labels = np.clip(network_labels(network, sharp), low, high)
     if not len(coarse):
         return PlacedStars(sharp, labels, lines, residuals)
-    better = lines_alone(lines, labels, residuals).correct(library)
     fitted, kept = _coarse_labels(better, kernels, coarse)
     rows = np.r_[np.flatnonzero(stars.source == "MILES"),
                  np.flatnonzero(stars.source != "MILES")[kept]]

@@ -28,7 +28,7 @@ __all__ = ["finetune", "star_engine"]
 
 
 def star_engine(library, start, stars, passbands, *, johnson=None, prior="flat",
-                effects=False):
+                effects=False, network=None):
     """
     An engine whose examples are like real stars.
 
@@ -46,20 +46,24 @@ def star_engine(library, start, stars, passbands, *, johnson=None, prior="flat",
         Distribution of the labels, see `sedflux.libraries.prior`.
     effects : bool, optional
         Spoil some spectra as surveys do.
+    network : `torch.nn.Module`, optional
+        Gives the stars' labels, see `~sedflux.training.empirical.fit_correction`.
 
     Returns
     -------
     engine : `~sedflux.training.examples.ExampleGenerator`
     """
     kernels = kernels_from_lists(start["kernels"])
-    correction = fit_correction(library, kernels, stars, passbands, johnson)
+    correction = fit_correction(library, kernels, stars, passbands, johnson,
+                                network=network)
     return ExampleGenerator(correction.correct(library), kernels=kernels, scatter=correction,
                             prior=prior, effects=effects)
 
 
 def finetune(library, miles, stis, photometry, folder, *, start, name="uara.custom_stars",
              leave_out=None, steps=6000, seed=1, workers=1, learning_rate=1e-3, warm=True,
-             share=1.0, prior="flat", johnson=None, claim=None, effects=False):
+             share=1.0, prior="flat", johnson=None, claim=None, effects=False,
+             labels_of=None):
     """
     Fine-tune a pretrained model on real stars and write it, with its log.
 
@@ -91,6 +95,9 @@ def finetune(library, miles, stis, photometry, folder, *, start, name="uara.cust
         flagged.
     effects : bool, optional
         Spoil some training spectra as surveys do, see `sedflux.training.effects`.
+    labels_of : path-like, optional
+        A model that was fine-tuned on the same stars: the correction of SEDs is fitted at the
+        labels that it gives them.
 
     Returns
     -------
@@ -109,7 +116,8 @@ def finetune(library, miles, stis, photometry, folder, *, start, name="uara.cust
     stars = stars.take(np.random.default_rng(seed).random(len(stars)) <= share)
     engine = star_engine(models, metadata, stars, read_passbands(photometry), prior=prior,
                          johnson=None if johnson is None else johnson_weights(johnson),
-                         effects=effects)
+                         effects=effects,
+                         network=None if labels_of is None else load_network(labels_of)[0])
     schedule = Schedule(steps=steps, seed=seed, learning_rate=learning_rate, pool=40, reuse=6)
     network, _ = pretrain(engine, schedule, folder, start=network if warm else None,
                           workers=workers)

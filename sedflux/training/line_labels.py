@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sedflux.libraries.labels import unscale_labels
 from sedflux.training.label_features import LabelFeatures
 
-__all__ = ["LineModel", "fit_lines", "line_labels"]
+__all__ = ["LINE_ERROR", "LineModel", "fit_lines", "line_labels", "network_labels"]
 
 _ITERATIONS = 4
 #: Iterations of the labels from lines alone, and how far one of them moves a label: TEFF (K),
@@ -25,8 +26,8 @@ _COMPONENTS = 40
 LINE_LENGTHS = (1.2, 1.6, 1.6)
 #: Variance of residual lines in units of that of their correction: the penalty on it.
 _PENALTY = 1.0
-#: Least error of a pixel.
-_FLOOR = 0.003
+#: Least error of a pixel, and that of every pixel where lines alone give the labels: S/N 80.
+_FLOOR, LINE_ERROR = 0.003, 1.0 / 80.0
 
 
 @dataclass(frozen=True)
@@ -115,43 +116,60 @@ def fit_lines(fitter, stars, low, high):
     return LineModel(features, coefficients, variance, factor), labels, rest
 
 
-def line_labels(fitter, lines, normalised, low, high):
+def line_labels(fitter, normalised, low, high):
     """
     Labels that lines alone give, with the library's spread as their prior.
+
+    Every pixel counts the same, as it does for a network: labels that weigh pixels by what the
+    line correction leaves are 30-60 K cooler below 5500 K, and an SED correction that is fitted
+    there is wrong where it is used.
 
     Parameters
     ----------
     fitter : `~sedflux.emulator.labelfit.LabelFit`
-        Of the library without corrections.
-    lines : `LineModel`
+        Of the library with corrected lines.
     normalised : `~numpy.ndarray`, shape (N, 2430)
     low, high : `~numpy.ndarray`, shape (6,)
+        Range of the library.
 
     Returns
     -------
     labels : `~numpy.ndarray`, shape (N, 6)
     """
-    known = fitter.emulator.labels
-    spectra = fitter.spectra + lines.correction(known)
-    labels = known[_nearest(normalised, spectra, lines)]
+    variance = np.full(normalised.shape[1], LINE_ERROR**2)
+    none = np.zeros((0, variance.size))
+    square = (fitter.spectra**2).sum(axis=1) - 2.0 * normalised @ fitter.spectra.T
+    labels = fitter.emulator.labels[np.argmin(square, axis=1)]
     precision = np.repeat(fitter.prior_precision[None], len(labels), axis=0)
     for _ in range(_LINE_ITERATIONS):
         model, slopes = fitter.models(labels)
-        left = normalised - model - lines.correction(labels)
-        steps = _label_steps(left, slopes, precision, fitter.prior_mean - labels,
-                             lines.variance, lines.factor)
+        steps = _label_steps(normalised - model, slopes, precision, fitter.prior_mean - labels,
+                             variance, none)
         labels = np.clip(labels + np.clip(steps, -_LARGEST_STEP, _LARGEST_STEP), low, high)
     return labels
 
 
-def _nearest(normalised, spectra, lines):
-    """Row of the model that is nearest to each spectrum under the covariance of residuals."""
-    scale = np.sqrt(lines.variance)
-    rows = lines.factor / scale
-    inverse = np.linalg.inv(np.eye(len(rows)) + rows @ rows.T)
-    root = np.linalg.cholesky(inverse)
-    first, second = normalised / scale, spectra / scale
-    along = [(values @ rows.T) @ root for values in (first, second)]
-    cross = first @ second.T - along[0] @ along[1].T
-    own = (second**2).sum(axis=1) - (along[1] ** 2).sum(axis=1)
-    return np.argmin(own - 2.0 * cross, axis=1)
+def network_labels(network, stars):
+    """
+    Labels that a network gives to stars: where its SEDs will be used.
+
+    Parameters
+    ----------
+    network : `torch.nn.Module`
+        Trained on a library with corrected lines.
+    stars : `~sedflux.training.stars.RealStars`
+
+    Returns
+    -------
+    labels : `~numpy.ndarray`, shape (N, 6)
+    """
+    import torch
+
+    arrays = (stars.normalised, stars.ivar, stars.resolving_power)
+    found = []
+    with torch.inference_mode():
+        for rows in np.array_split(np.arange(len(stars)), max(len(stars) // 256, 1)):
+            output = network(*(torch.from_numpy(np.asarray(values[rows], np.float32))
+                               for values in arrays))
+            found.append(output.label_mean.numpy())
+    return unscale_labels(np.concatenate(found))

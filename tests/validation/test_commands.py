@@ -21,6 +21,12 @@ def models(star_files, tmp_path_factory):
                  "--output", str(folder / "two"), "--name", "uara.two", "--leave-out", "1",
                  "--johnson", str(star_files["johnson"]), "--effects", "--claim", "4800", "9800",
                  *common]) == 0
+    second = folder / "two" / "uara.two.safetensors"
+    assert main(["train", "finetune", str(star_files["library"]), str(star_files["miles"]),
+                 str(star_files["stis"]), str(star_files["photometry"]), "--start", str(first),
+                 "--labels-of", str(second), "--output", str(folder / "three"), "--name",
+                 "uara.three", "--leave-out", "1", *common]) == 0
+    assert (folder / "three" / "uara.three.safetensors").stat().st_size > 1000
     return first, folder / "two" / "uara.two.safetensors"
 
 
