@@ -142,7 +142,38 @@ def star_files(tmp_path_factory, toy_library):
                  ).writeto(photometry)
     models = write_library(folder / "library.fits", toy_library.table, wave, toy_library.flux,
                            "MODELS")
-    return {"library": models, "miles": miles, "stis": stis, "photometry": photometry}
+    johnson = write_johnson(folder / "johnson.fits", names, np.random.default_rng(7)
+                            .normal([0.2, 0.6, 0.3], 0.02, (len(rows), 3)))
+    return {"library": models, "miles": miles, "stis": stis, "photometry": photometry,
+            "johnson": johnson}
+
+
+def write_johnson(path, names, colors):
+    """Johnson colours of quiet, near stars in the layout of the catalogue's file."""
+    from astropy.io import fits
+
+    size = len(names)
+    texts = {"R_I_SYS": "J", "VARID": "--", "OTYPE": "PM*"}
+    numbers = {"PLX": 50.0, "EBV_EST": 0.03, "DMAG": 9.0, "SEP": 60.0}
+    table = Table({"NAME": names, **dict(zip(("U_B", "B_V", "R_I"), colors.T, strict=True)),
+                   **{name: [value] * size for name, value in texts.items()},
+                   **{name: np.full(size, value) for name, value in numbers.items()}})
+    hdus = [fits.PrimaryHDU(), fits.BinTableHDU(table, name="STARS")]
+    hdus[0].header["UBZERO"], hdus[0].header["UBSLOPE"] = 0.4, 0.01
+    edges = {"U": (3100, 4100), "B": (3700, 5500), "V": (4900, 6900), "R": (5500, 9400),
+             "I": (7000, 11500)}
+    for band, (low, high) in edges.items():
+        passed = Table({"WAVELENGTH": [low, 0.5 * (low + high), high],
+                        "THROUGHPUT": [0.0, 1.0, 0.0]})
+        hdus.append(fits.BinTableHDU(passed, name=f"JOHNSON_{band}"))
+    fits.HDUList(hdus).writeto(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def johnson_writer():
+    """Writes a file of Johnson colours: path, names, colours (N, 3)."""
+    return write_johnson
 
 
 @pytest.fixture(scope="session")
@@ -167,5 +198,6 @@ def toy_models(star_files, tmp_path_factory):
     first = folder / "one" / "uara.one.safetensors"
     assert main(["train", "finetune", files["library"], files["miles"], files["stis"],
                  files["photometry"], "--start", str(first), "--output", str(folder / "two"),
-                 "--name", "uara.two", "--leave-out", "1", *common]) == 0
+                 "--name", "uara.two", "--leave-out", "1", "--johnson", files["johnson"],
+                 "--effects", "--claim", "4800", "9800", *common]) == 0
     return first, folder / "two" / "uara.two.safetensors"

@@ -60,7 +60,15 @@ def _add_finetune(stages):
                         help=f"fold of stars to leave out, 0-{_FOLDS - 1} (default: none)")
     source.add_argument("--share", type=positive_number, metavar="FRACTION", help="share of the "
                         "stars to use (default: {training.finetune:finetune.share})")
+    source.add_argument("--johnson", metavar="FITS", help="Johnson colours of the stars")
+    source.add_argument("--labels-of", metavar="MODEL", help="model fine-tuned on the same stars, "
+                        "whose labels of them are used (default: those of a fit to lines)")
     model = _add_run_options(second, "training.finetune:finetune")
+    model.add_argument("--claim", nargs=2, type=positive_number, metavar=("COOL", "HOT"),
+                       help="temperatures in K beyond which predictions are flagged (default: "
+                       "those of the models)")
+    model.add_argument("--effects", action="store_true",
+                       help="spoil some training spectra as surveys do")
     model.add_argument("--cold", action="store_true", help="start from new weights")
 
 
@@ -72,6 +80,7 @@ def _add_calibrate(stages):
         "-o calibrated")
     source = third.add_argument_group("input")
     _add_star_files(source)
+    source.add_argument("--johnson", metavar="FITS", help="Johnson colours of the stars")
     source.add_argument("--model", required=True, help="trained on all stars")
     source.add_argument("--folds", nargs=_FOLDS, required=True, metavar="MODEL",
                         help="models trained without fold 0, 1, 2, 3 of the stars")
@@ -138,7 +147,8 @@ def run_finetune(arguments: argparse.Namespace) -> None:
     path = finetune(
         arguments.library, arguments.miles, arguments.stis, arguments.photometry,
         _folder_beside(arguments, [arguments.start]), start=arguments.start,
-        warm=not arguments.cold, **given(arguments, (*_COMMON, "leave_out", "share")))
+        warm=not arguments.cold, effects=arguments.effects,
+        **given(arguments, (*_COMMON, "leave_out", "share", "johnson", "claim", "labels_of")))
     say([f"wrote {path}"])
 
 
@@ -149,4 +159,4 @@ def run_calibrate(arguments: argparse.Namespace) -> None:
     say(f"wrote {path}" for path in calibrate_models(
         arguments.miles, arguments.stis, arguments.photometry,
         _folder_beside(arguments, [arguments.model, *arguments.folds]), model=arguments.model,
-        folds=arguments.folds))
+        folds=arguments.folds, johnson=arguments.johnson))

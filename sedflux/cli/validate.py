@@ -23,6 +23,7 @@ __all__ = ["add_parser", "run"]
 _STUDIES = ("synthetic", "stars", "foreign", "model_count", "continuum", "response")
 #: Options that have no effect without another one.
 _PARTNERS = {"folds": ("stars",), "compare": ("stars",), "snr": ("stars",),
+             "johnson": ("stars",),
              "star_count": ("stars",), "throughput": ("response",), "closure": ("response",),
              "field_size": ("response",), "realisations": ("synthetic", "response"),
              "no_baselines": ("synthetic",)}
@@ -57,6 +58,8 @@ def _add_seds(group):
                        help="with --synthetic: score the network alone")
     group.add_argument("--stars", nargs=3, metavar=("STIS", "MILES", "PHOTOMETRY"),
                        help="real stars")
+    group.add_argument("--johnson", metavar="FITS",
+                       help="with --stars: Johnson colours of the stars")
     group.add_argument("--snr", type=positive_number, help="add noise to the stars' spectra")
     group.add_argument("--foreign", nargs=2, metavar=("STIS", "MILES"),
                        help="objects of other kinds: how many are flagged")
@@ -131,7 +134,8 @@ def _models(arguments, folder):
                                 **given(arguments, ["realisations"]))
     if arguments.stars:
         yield studies.stars(*arguments.stars, folder, models=_left_out(arguments),
-                            compare=arguments.compare, snr=arguments.snr)
+                            compare=arguments.compare, snr=arguments.snr,
+                            johnson=arguments.johnson)
     if arguments.foreign:
         yield studies.foreign(*arguments.foreign, folder, model=arguments.model)
 

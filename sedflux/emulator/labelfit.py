@@ -78,6 +78,14 @@ class LabelFit:
         Of the spectra that are fitted.
     prior : {'flat', 'survey'}, optional
         Distribution of the labels, see `sedflux.libraries.prior`.
+
+    Attributes
+    ----------
+    emulator : `~sedflux.emulator.principal.PrincipalEmulator`
+    spectra : `~numpy.ndarray`, shape (n, 2430)
+        Normalised spectra of the models.
+    prior_mean, prior_precision : `~numpy.ndarray`, shape (6,) and (6, 6)
+        Of the labels.
     """
 
     def __init__(self, library: SpectralLibrary, kernels: tuple[Kernel, ...], *,
@@ -90,12 +98,12 @@ class LabelFit:
         weight = joint_weight(self._pixels, outputs.shape[1] - self._pixels)
         self.emulator = PrincipalEmulator(library.labels, outputs, weight, kernels=kernels)
         models = np.exp(flux) - 1.0
-        self._models = models - (models @ self._basis) @ self._basis.T
+        self.spectra = models - (models @ self._basis) @ self._basis.T
         labels = library.labels
         self._low, self._high = labels.min(axis=0), labels.max(axis=0)
         chances = label_chances(labels, prior)
-        self._prior_mean = chances @ labels
-        self._prior_precision = np.linalg.inv(np.cov(labels.T, aweights=chances))
+        self.prior_mean = chances @ labels
+        self.prior_precision = np.linalg.inv(np.cov(labels.T, aweights=chances))
 
     def models(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """
@@ -150,12 +158,12 @@ class LabelFit:
         variance : `~numpy.ndarray`, shape (575,)
         """
         _, _, slope, sed_slope = self._local(labels, ivar)
-        covariance = np.linalg.inv((slope * ivar) @ slope.T + self._prior_precision)
+        covariance = np.linalg.inv((slope * ivar) @ slope.T + self.prior_precision)
         return np.einsum("ip,ij,jp->p", sed_slope, covariance, sed_slope)
 
     def _start(self, normalised, ivar):
         """Labels of the model that fits best."""
-        return self.emulator.labels[np.argmin(((self._models - normalised) ** 2) @ ivar)]
+        return self.emulator.labels[np.argmin(((self.spectra - normalised) ** 2) @ ivar)]
 
     def fit(self, normalised: np.ndarray, ivar: np.ndarray, *, start: np.ndarray | None = None,
             errors: np.ndarray | None = None, iterations: int = 12) -> LabelResult:
@@ -191,9 +199,9 @@ class LabelFit:
         size = len(labels)
         # Precision of the labels' prior, and of the errors' weights.
         prior = np.eye(size + NEIGHBOURS)
-        prior[:size, :size] = (self._prior_precision if errors is None
+        prior[:size, :size] = (self.prior_precision if errors is None
                                else np.diag(errors**-2.0))
-        centre = self._prior_mean if errors is None else labels
+        centre = self.prior_mean if errors is None else labels
         for _ in range(iterations):
             model, log_sed, slope, sed_slope = self._local(labels, ivar)
             error_rows, sed_error_rows = self._error_rows(labels)

@@ -95,7 +95,9 @@ def _check_scatter(value: Any, name: str, config: Config) -> None:
     if "scale" in table or "wavelength" in table:
         table = _entries(table, name, ("wavelength", "scale"))
         centres = _ascending(table["wavelength"], f"{name}.wavelength")
-        _positive(table["scale"], f"{name}.scale", (centres.size,))
+        by_teff = np.ndim(table["scale"]) == 2
+        _positive(table["scale"], f"{name}.scale",
+                  (nodes.size, centres.size) if by_teff else (centres.size,))
 
 
 def _check_kernels(value: Any, name: str, config: Config) -> None:

@@ -28,7 +28,8 @@ class Widening:
     metadata : dict
         Of a model, with ``calibration`` from `sedflux.training.refine.measure_calibration` and,
         if there is any, ``scatter`` from `sedflux.training.calibrate`: ``directions`` (k, n),
-        their ``length`` (m, k) at temperatures ``teff`` (m,), and a ``scale`` at ``wavelength``.
+        their ``length`` (m, k) at temperatures ``teff`` (m,), and a ``scale`` at ``wavelength``
+        (b,): of all stars (b,), or at every temperature (m, b).
     wavelength : `~numpy.ndarray`, shape (n,)
     units : `~numpy.ndarray`, shape (c, n)
         Components of ln(SED) that the network's factor is given in.
@@ -40,10 +41,13 @@ class Widening:
                  units: np.ndarray, templates: np.ndarray) -> None:
         place, calibration = np.log(wavelength), metadata["calibration"]
         scatter = metadata.get("scatter", {})
-        scale = np.interp(place, np.log(scatter.get("wavelength", [1.0])),
-                          scatter.get("scale", [1.0]))
-        centres = np.log(calibration["wavelength"])
-        hats = np.stack([np.interp(place, centres, unit) for unit in np.eye(len(centres))])
+        scale_table = np.atleast_2d(scatter.get("scale", [1.0]))
+        scale_hats = _hats(place, np.log(scatter.get("wavelength", [1.0])))
+        # One scale of all stars is put into the tables that follow.
+        scale = scale_table[0] @ scale_hats if len(scale_table) == 1 else 1.0
+        self._scale_table = None if len(scale_table) == 1 else scale_table
+        self._scale_hats = scale_hats.astype(np.float32)
+        hats = _hats(place, np.log(calibration["wavelength"]))
         self._bands = (hats * scale).astype(np.float32)
         self._levels, self._table = np.log(calibration["snr"]), np.asarray(calibration["scale"])
         self._nodes = np.log(scatter.get("teff", [1.0]))
@@ -98,14 +102,21 @@ class Widening:
         growth = np.maximum(severity, 1.0).astype(np.float32)
         bands = _columns(np.log(np.maximum(values["snr"], 1.0)), self._levels, self._table)
         scale = product(bands, self._bands) * growth[:, None]
+        place = np.log(unscale_labels(values["label_mean"])[:, 0])
+        own_scale = np.float32(1.0)
+        if self._scale_table is not None:
+            columns = _columns(place, self._nodes, self._scale_table)
+            own_scale = product(np.ascontiguousarray(columns), self._scale_hats)
+            scale *= own_scale
         np.multiply(values["diagonal"], scale**2, out=diagonal)
         own = factor[:, :rank]
         rows = product(values["directions"].reshape(-1, size), self._units)
         np.multiply(rows.reshape(own.shape), scale[:, None], out=own)
-        place = np.log(unscale_labels(values["label_mean"])[:, 0])
         length = _columns(place, self._nodes, self._length) * growth[:, None]
         beyond = rank + len(self._directions)
         np.multiply(length[:, :, None], self._directions, out=factor[:, rank:beyond])
+        if self._scale_table is not None:
+            factor[:, rank:beyond] *= own_scale[:, None]
         if factor.shape[1] > beyond:
             opening = np.clip((growth - 1.0) / 3.0, 0.0, 1.0)
             np.multiply(opening[:, None, None], self._prior, out=factor[:, beyond:])
@@ -115,3 +126,8 @@ def _columns(place, nodes, table):
     """Columns of a table interpolated at places, (N, k)."""
     found = [np.interp(place, nodes, column) for column in table.T]
     return np.array(found, dtype=np.float32).reshape(-1, len(place)).T
+
+
+def _hats(place, centres):
+    """Weights with which values at some centres are interpolated, (k, n)."""
+    return np.stack([np.interp(place, centres, unit) for unit in np.eye(len(centres))])

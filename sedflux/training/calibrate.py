@@ -17,6 +17,8 @@ from sedflux.libraries.library import read_library
 from sedflux.network.checkpoint import save_network
 from sedflux.predict.predictor import Predictor
 from sedflux.spectra.bands import band_rows
+from sedflux.training.johnson import johnson_weights, read_johnson
+from sedflux.training.johnson_scores import johnson_residuals
 from sedflux.training.left_out import TRUTH_ERROR, fit_reddening, predict_left_out, stis_error
 from sedflux.training.stars import FOLDS, read_stars
 
@@ -25,7 +27,7 @@ __all__ = ["calibrate_models", "measure_scale", "measure_scatter"]
 #: Directions that are kept of the scatter between trainings.
 _DIRECTIONS = 6
 #: Temperatures (K) at which their lengths are measured.
-_NODES = (5000.0, 6000.0, 7500.0, 9500.0)
+_NODES = (4400.0, 4800.0, 5400.0, 6200.0, 7500.0, 9500.0)
 #: Bands (Angstrom) in which sigma is scaled, and which truth reaches there.
 _SCALE_BANDS = {"2550-3000": (2550.0, 3000.0), "3000-3550": (3000.0, 3550.0),
                 "3600-4000": (3600.0, 4000.0), "4000-4500": (4000.0, 4500.0),
@@ -33,11 +35,15 @@ _SCALE_BANDS = {"2550-3000": (2550.0, 3000.0), "3000-3550": (3000.0, 3550.0),
                 "7400-10000": (7400.0, 10000.0)}
 #: Prior weight, in stars, that shrinks the scale towards 1.
 _PRIOR_WEIGHT = 10.0
+#: Range of the scale, and the share in a node of temperature from which a star counts there.
+_RANGE, _NEAR = (0.6, 2.5), 0.3
 #: Times by which the truth must be better than sigma to say something about it.
 _BETTER = 2.0
 #: S/N a pixel to which noise is added, beside the spectra as they are.
 _NOISY = 20.0
-_TEFF = (5000.0, 9750.0)
+_TEFF = (4200.0, 10250.0)
+#: Bands (by their red end, Angstrom) in which U-B has a say.
+_REDDEST_OF_U = 4000.0
 
 
 def measure_scatter(log_sed, teff):
@@ -62,14 +68,13 @@ def measure_scatter(log_sed, teff):
     flat = difference.reshape(k * number, -1)
     directions = np.linalg.svd(flat, full_matrices=False)[2][:_DIRECTIONS]
     square = ((difference @ directions.T) ** 2).mean(axis=0)
-    place, nodes = np.log(teff), np.log(_NODES)
-    hats = np.stack([np.interp(place, nodes, unit) for unit in np.eye(len(nodes))])
-    length = np.sqrt((hats @ square) / hats.sum(axis=1, keepdims=True))
+    hats = _hats(teff)
+    length = np.sqrt((hats.T @ square) / np.maximum(hats.sum(axis=0)[:, None], 1e-6))
     return {"directions": np.round(directions, 6).tolist(), "teff": list(_NODES),
             "length": np.round(length, 6).tolist()}
 
 
-def measure_scale(error, sigma, truth_error):
+def measure_scale(error, sigma, truth_error, *, prior=1.0):
     """
     Factor on sigma with which 68.3 % of the truths are covered.
 
@@ -78,31 +83,37 @@ def measure_scale(error, sigma, truth_error):
     error, sigma : `~numpy.ndarray`, shape (N, m)
         Of N stars at m wavelengths; errors that are NaN do not count.
     truth_error : `~numpy.ndarray`, shape (N, 1)
+    prior : float, optional
+        Scale that few stars cannot move far.
 
     Returns
     -------
     scale : float
-        Between 0.6 and 1.8; one where the truth is no better than half of sigma.
+        Between 0.6 and 2.5; the prior where the truth is no better than half of sigma.
     """
     good = np.isfinite(error)
     stars = int(good.any(axis=1).sum())
     if not stars or np.median((sigma / truth_error)[good]) < _BETTER:
-        return 1.0
+        return prior
 
     def missing(scale):
         pull = np.abs(error) / np.hypot(scale * sigma, truth_error)
         return np.quantile(pull[good], 0.683) - 1.0
 
-    low, high = 0.6, 1.8
+    low, high = _RANGE
     if missing(low) <= 0:
         found = low
     else:
         found = high if missing(high) >= 0 else brentq(missing, low, high, xtol=1e-3)
-    return float(np.sqrt((_PRIOR_WEIGHT + stars * found**2) / (_PRIOR_WEIGHT + stars)))
+    return float(np.sqrt((_PRIOR_WEIGHT * prior**2 + stars * found**2) / (_PRIOR_WEIGHT + stars)))
 
 
 def _errors(left_out):
-    """Errors, sigmas and the truth's errors against MILES, or STIS with dust fitted."""
+    """
+    Errors, sigmas and the truth's errors against MILES, or STIS with dust fitted.
+
+    And the temperatures that were predicted, because the scale is looked up by them.
+    """
     found = []
     for index, part in enumerate(left_out.predictions):
         rows = []
@@ -112,23 +123,65 @@ def _errors(left_out):
             truth_error = stis_error(stis)
             ebv = fit_reddening(part, np.exp(stis), truth_error)
             rows.append((part.reddened(ebv).flux / np.exp(stis) - 1.0, truth_error))
-        sigma = part.relative_covariance.sigma
-        found += [(error, sigma, truth) for error, truth in rows]
-    error, sigma, truth = (np.array(values) for values in zip(*found, strict=True))
-    return error, sigma, truth[:, None]
+        sigma, teff = part.relative_covariance.sigma, float(part.diagnostics["teff"])
+        found += [(error, sigma, truth, teff) for error, truth in rows]
+    error, sigma, truth, teff = (np.array(values) for values in zip(*found, strict=True))
+    return error, sigma, truth[:, None], teff
 
 
-def _scales(parts):
-    """The scale in every band, from predictions at several S/N."""
-    error, sigma, truth = (np.concatenate(values) for values in
-                           zip(*map(_errors, parts), strict=True))
+def _hats(teff):
+    """Share of each star (N,) in each node of temperature (N, m)."""
+    place, nodes = np.log(teff), np.log(_NODES)
+    return np.stack([np.interp(place, nodes, unit) for unit in np.eye(len(nodes))], axis=1)
+
+
+def _u_minus_b(parts, johnson):
+    """Errors, sigmas and the catalogue's errors of U-B, each (N, 1), and temperatures."""
+    found = []
+    for part in parts:
+        residuals = johnson_residuals(part.stars.name, part.stars.labels, part.predictions,
+                                      *johnson)
+        good = residuals["use"] & np.isfinite(residuals["U-B"]) & residuals["dust_known"]
+        found.append(residuals[good])
+    columns = ("U-B", "sigma U-B", "error U-B", "teff")
+    error, sigma, truth, teff = (np.concatenate([np.asarray(rows[name]) for rows in found])
+                                 for name in columns)
+    return error[:, None], sigma[:, None], truth[:, None], teff
+
+
+def _scales(parts, johnson=None):
+    """The scale in every band and node of temperature, from predictions at several S/N."""
+    error, sigma, truth, teff = (np.concatenate(values) for values in
+                                 zip(*map(_errors, parts), strict=True))
     bands = band_rows(parts[0].predictions[0].wavelength, _SCALE_BANDS)
+    pooled = [measure_scale(error[:, inside], sigma[:, inside], truth)
+              for inside in bands.values()]
+    colors = None if johnson is None else _u_minus_b(parts, johnson)
+    table = []
+    for node in range(len(_NODES)):
+        near = _hats(teff)[:, node] > _NEAR
+        row = [measure_scale(error[near][:, inside], sigma[near][:, inside], truth[near],
+                             prior=common)
+               for inside, common in zip(bands.values(), pooled, strict=True)]
+        if colors is not None:
+            row = _with_color(row, colors, node)
+        table.append([round(value, 4) for value in row])
     return {"wavelength": [float(np.sqrt(a * b)) for a, b in _SCALE_BANDS.values()],
-            "scale": [round(measure_scale(error[:, inside], sigma[:, inside], truth), 4)
-                      for inside in bands.values()]}
+            "scale": table}
 
 
-def calibrate_models(miles, stis, photometry, folder, *, model, folds):
+def _with_color(row, colors, node):
+    """Scales of a node, those of the bands in U from U-B as well."""
+    *values, teff = colors
+    near = _hats(teff)[:, node] > _NEAR
+    if not near.any():
+        return row
+    scale = measure_scale(*(value[near] for value in values))
+    return [np.sqrt(0.5 * (own**2 + scale**2)) if red <= _REDDEST_OF_U else own
+            for own, (_, red) in zip(row, _SCALE_BANDS.values(), strict=True)]
+
+
+def calibrate_models(miles, stis, photometry, folder, *, model, folds, johnson=None):
     """
     Write a model, and those of the folds, with scatter and scale of sigma.
 
@@ -145,6 +198,8 @@ def calibrate_models(miles, stis, photometry, folder, *, model, folds):
         Trained on all stars.
     folds : sequence of path-like
         Trained without fold 0, 1, 2, 3.
+    johnson : path-like, optional
+        Johnson colours of the stars: U-B then has a say in the near ultraviolet.
 
     Returns
     -------
@@ -170,11 +225,12 @@ def calibrate_models(miles, stis, photometry, folder, *, model, folds):
         predictor.metadata["scatter"] = dict(scatter)
     left_out = [predict_left_out(predictors[:FOLDS], library, stars, snr=snr)
                 for snr in (None, _NOISY)]
+    colors = None if johnson is None else (read_johnson(johnson), johnson_weights(johnson))
     Path(folder).mkdir(parents=True, exist_ok=True)
     paths = []
     for fold, predictor in enumerate(predictors):
         predictor.metadata["scatter"] |= _scales(
-            [part.take(stars.fold != fold) for part in left_out])
+            [part.take(stars.fold != fold) for part in left_out], colors)
         paths.append(Path(folder) / f"{predictor.name}.safetensors")
         save_network(paths[-1], predictor.network, predictor.metadata)
     return paths

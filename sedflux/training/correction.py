@@ -1,8 +1,8 @@
 """
 Corrections of a synthetic library, and the scatter of stars about it.
 
-Both corrections, of lines and of SEDs, are cubic in (5040 K / TEFF, LOGG, MH) and fade where
-no star is near; `sedflux.training.empirical` measures them.
+Both corrections, of lines and of SEDs, are smooth in (5040 K / TEFF, LOGG, MH) and vanish where
+no star is near (`sedflux.training.label_features`); `sedflux.training.empirical` measures them.
 """
 
 from dataclasses import dataclass, replace
@@ -13,20 +13,20 @@ from scipy.interpolate import BSpline
 from sedflux.emulator.gaussian_process import mix_neighbours
 from sedflux.libraries.labels import scale_labels
 from sedflux.spectra.grids import input_grid, sed_grid
+from sedflux.training.label_features import LabelFeatures
+from sedflux.training.line_labels import LineModel
 
-__all__ = ["SPLINES", "Correction", "label_terms", "sed_splines", "warmth"]
+__all__ = ["SPLINES", "Correction", "class_shares", "sed_splines"]
 
-#: Degree of the corrections in the three leading labels.
-DEGREE = 3
 #: Splines in wavelength.
 SPLINES = 26
-#: Leverage beyond which a correction fades: no star is near.
-_LEVERAGE = 0.15
+#: Temperature (K) at which classes of stars begin to change over, and over how many K.
+_CHANGES = ((4450.0, 300.0), (5200.0, 400.0), (7200.0, 600.0))
 
 
-def label_terms(labels):
+def class_shares(labels):
     """
-    Monomials up to the third degree in the scaled TEFF, LOGG and MH.
+    Shares that stars have in the classes cold, cool, warm and hot, whose SEDs scatter differently.
 
     Parameters
     ----------
@@ -34,29 +34,12 @@ def label_terms(labels):
 
     Returns
     -------
-    terms : `~numpy.ndarray`, shape (N, 20)
+    shares : `~numpy.ndarray`, shape (N, 4)
+        Changing over at 4450-4750 K, 5200-5600 K and 7200-7800 K.
     """
-    x, y, z = scale_labels(labels)[:, :3].T
-    powers = [(a, b, c) for a in range(DEGREE + 1) for b in range(DEGREE + 1 - a)
-              for c in range(DEGREE + 1 - a - b)]
-    powers.sort(key=sum)
-    return np.stack([x**a * y**b * z**c for a, b, c in powers], axis=1)
-
-
-def warmth(labels):
-    """
-    Share that a star has in the warm class: the SEDs of cool ones scatter far more.
-
-    Parameters
-    ----------
-    labels : array_like, shape (N, 6)
-
-    Returns
-    -------
-    share : `~numpy.ndarray`, shape (N,)
-        0 below 5200 K, 1 above 5600 K.
-    """
-    return np.clip((np.asarray(labels)[:, 0] - 5200.0) / 400.0, 0.0, 1.0)
+    teff = np.asarray(labels)[:, 0]
+    cool, warm, hot = (np.clip((teff - low) / width, 0.0, 1.0) for low, width in _CHANGES)
+    return np.stack([1.0 - cool, cool - warm, warm - hot, hot], axis=1)
 
 
 def sed_splines():
@@ -76,42 +59,57 @@ class Correction:
 
     Attributes
     ----------
-    input_terms : `~numpy.ndarray`, shape (20, 2430)
-        Coefficients of the correction of normalised spectra.
-    sed_terms : `~numpy.ndarray`, shape (20, 575)
+    lines : `~sedflux.training.line_labels.LineModel`
+        Correction of normalised spectra.
+    features : `~sedflux.training.label_features.LabelFeatures`
+        Of the correction of SEDs.
+    sed_terms : `~numpy.ndarray`, shape (M, 575)
         Coefficients of the correction of ln(SED).
-    spread : `~numpy.ndarray`, shape (20, 20)
-        Inverse normal matrix of the terms, for the leverage.
     star_labels : `~numpy.ndarray`, shape (n, 6)
     residuals : `~numpy.ndarray`, shape (n, 2430)
-        What the input correction leaves of each star's normalised spectrum.
-    sed_factors : `~numpy.ndarray`, shape (2, r, 575)
-        Rows of the covariance of ln(SED) of stars about the correction: cool and warm ones.
-    sed_noise : `~numpy.ndarray`, shape (2, 575)
+        What the line correction leaves of each star's normalised spectrum.
+    sed_factors : `~numpy.ndarray`, shape (4, r, 575)
+        Rows of the covariance of ln(SED) of stars about the correction, by class.
+    sed_noise : `~numpy.ndarray`, shape (4, 575)
         Standard deviation that varies from sample to sample.
+    sed_draws : `~numpy.ndarray`, shape (d, M, 26)
+        Errors of ``sed_terms``, in splines: draws from their posterior.
+    prior_size : `~numpy.ndarray`, shape (26,)
+        Standard deviation of the correction where no star is near, in splines.
     """
 
-    input_terms: np.ndarray
+    lines: LineModel
+    features: LabelFeatures
     sed_terms: np.ndarray
-    spread: np.ndarray
     star_labels: np.ndarray
     residuals: np.ndarray
     sed_factors: np.ndarray
     sed_noise: np.ndarray
-
-    def faded_terms(self, labels):
-        """Terms, smaller where the stars say nothing."""
-        terms = label_terms(labels)
-        leverage = np.einsum("ni,ij,nj->n", terms, self.spread, terms)
-        return terms * np.minimum(1.0, _LEVERAGE / leverage)[:, None]
+    sed_draws: np.ndarray
+    prior_size: np.ndarray
 
     def input_correction(self, labels):
         """Correction of the normalised spectrum at labels (N, 6), shape (N, 2430)."""
-        return self.faded_terms(labels) @ self.input_terms
+        return self.lines.correction(labels)
 
     def sed_correction(self, labels):
         """Correction of ln(SED) at labels (N, 6), shape (N, 575)."""
-        return self.faded_terms(labels) @ self.sed_terms
+        return self.features(labels) @ self.sed_terms
+
+    def draw_errors(self, labels, rng):
+        """
+        Errors of the SED correction: how little the stars say of it.
+
+        Returns
+        -------
+        log_sed : `~numpy.ndarray`, shape (N, 575)
+        """
+        features = self.features(labels)
+        which = rng.integers(0, len(self.sed_draws), len(labels))
+        splines = np.einsum("nm,nms->ns", features, self.sed_draws[which])
+        unknown = np.sqrt(self.features.unknown(labels))[:, None]
+        splines += unknown * self.prior_size * rng.standard_normal(splines.shape)
+        return splines @ sed_splines().T
 
     def correct(self, library):
         """
@@ -153,8 +151,10 @@ class Correction:
         """
         here, there = (scale_labels(values)[:, :3] for values in (labels, self.star_labels))
         weights = mix_neighbours(here, there, rng).astype(np.float32)
-        warm = (rng.random(len(labels)) < warmth(labels)).astype(int)
+        chance = rng.random(len(labels))[:, None]
+        kind = (chance > np.cumsum(class_shares(labels), axis=1)[:, :-1]).sum(axis=1)
         mix = rng.standard_normal((len(labels), self.sed_factors.shape[1]))
-        sed = np.where(warm[:, None], mix @ self.sed_factors[1], mix @ self.sed_factors[0])
-        sed += self.sed_noise[warm] * rng.standard_normal(sed.shape)
+        sed = np.einsum("nr,nrs->ns", mix, self.sed_factors[kind])
+        sed += self.sed_noise[kind] * rng.standard_normal(sed.shape)
+        sed += self.draw_errors(labels, rng)
         return weights @ self.residuals, sed.astype(np.float32)

@@ -7,7 +7,8 @@ published labels measure them.  The *input correction* is the mean difference
 :math:`D(t)` of normalised spectra at labels :math:`t`; the *SED correction* is
 :math:`S(t)`, the mean difference of ln(SED), from all truths at once, with the reddening of
 each star, the errors of each source and a common error of MILES as unknowns.  Both
-are cubic in (5040 K / TEFF, LOGG, MH) and fade where no star is near.  What is left of
+are smooth in (5040 K / TEFF, LOGG, MH) and vanish where no star is near.  The SED correction is
+measured at the labels that lines alone give, because there it is used.  What is left of
 each star, its *discrepancy*, is drawn anew for every training example: lines from the
 residuals of stars with similar labels, SEDs from their covariance.
 
@@ -15,35 +16,49 @@ A library whose models carry the mean corrections is still a library: emulator, 
 and label fit use it as they use the synthetic one.
 """
 
-from dataclasses import replace
+import logging
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.linalg import solve_triangular
 
 from sedflux.emulator.labelfit import LabelFit
 from sedflux.libraries.labels import scale_labels
 from sedflux.spectra.grids import sed_grid
 from sedflux.spectra.normalise import input_basis
 from sedflux.spectra.reddening import extinction_curve
-from sedflux.training.correction import Correction, label_terms, sed_splines, warmth
+from sedflux.training.correction import SPLINES, Correction, class_shares, sed_splines
+from sedflux.training.label_features import LabelFeatures
+from sedflux.training.line_labels import LineModel, fit_lines, line_labels, network_labels
 from sedflux.training.sed_truths import (
     EARLY,
     EBV,
+    MILES_ROWS,
     STEP,
     band_weights,
     fine_correction,
     first_scatter,
+    information,
     measure,
+    prior_size,
     rms_of_known,
     sed_truth,
     solve_sed,
     star_scatter,
+    truth_rows,
+    without_outliers,
 )
-from sedflux.training.stars import MILES_POWER, STIS_POWER
+from sedflux.training.smoothness import choose_smoothness
+from sedflux.training.stars import MILES_POWER, STIS_POWER, RealStars, inner_fold
 
-__all__ = ["fit_correction"]
+__all__ = ["PlacedStars", "correct_seds", "fit_correction", "place_stars"]
 
-_ITERATIONS = 4
-_COMPONENTS = 40
+_log = logging.getLogger(__name__)
+
+#: Iterations of scatter and outliers, and those before which the smoothness is chosen.
+_ITERATIONS, _CHOICES = 4, (0, 2)
+#: Classes of stars, see `~sedflux.training.correction.class_shares`, and draws of the errors.
+_CLASSES, _DRAWS = 4, 64
 #: S/N that discrepancies leave to spectra at R = 500, and chi-square beyond which a star is odd.
 _COARSE_SNR = 40.0
 _COARSE_CHI2 = 2.0
@@ -60,58 +75,34 @@ _REFINE = np.array([150.0, 0.15, 0.15, 0.05, 0.05, 0.2])
 _SEED = 11
 
 
-def _penalised_fit(terms, values, penalty):
-    """Coefficients, leave-one-out residuals and inverse normal matrix."""
-    strength = penalty * np.arange(terms.shape[1]).clip(0, 1)
-    inverse = np.linalg.inv(terms.T @ terms + np.diag(strength + 1e-6))
-    coefficients = inverse @ (terms.T @ values)
-    leverage = np.einsum("ni,ij,nj->n", terms, inverse, terms)
-    return coefficients, (values - terms @ coefficients) / (1.0 - leverage)[:, None], inverse
+def _sed_fit(truths, stars, labels):
+    """Features, coefficients with their posterior, and scatters of the SED correction."""
+    shares, scatters = class_shares(labels), [first_scatter()] * _CLASSES
+    kinds = shares.argmax(axis=1)
+    folds = np.array([inner_fold(name) for name in stars.name])
+    smooth = None
+    for iteration in range(_ITERATIONS):
+        grams, data = information(truths, scatters, shares)
+        if iteration in _CHOICES:
+            smooth = choose_smoothness(truths, labels, folds, grams, data, scatters, kinds)
+            features = LabelFeatures.of_stars(labels, smooth.lengths)
+            rows = truth_rows(truths, features(labels), labels)
+        coefficients, root = solve_sed(rows, grams, data, smooth.size)
+        scatters = [_class_scatter(truths, rows, coefficients, kinds == kind)
+                    for kind in range(_CLASSES)]
+        if iteration + 1 < _ITERATIONS:
+            truths = without_outliers(truths, rows, coefficients, scatters, shares)
+    _log.info("smoothness: lengths %s, size %g", smooth.lengths, smooth.size)
+    return features, smooth, coefficients, root, scatters
 
 
-def _label_steps(residual, slopes, precision, offset, variance, factor):
-    """Generalised least squares for the labels of each star, with their priors."""
-    steps = np.empty((len(residual), slopes.shape[0]))
-    rows = factor / np.sqrt(variance)
-    inner = np.linalg.inv(np.eye(len(rows)) + rows @ rows.T)
-    for star, values in enumerate(residual):
-        design = np.vstack([slopes[:, star], values]) / np.sqrt(variance)
-        along = design @ rows.T
-        gram = design @ design.T - along @ inner @ along.T
-        prior = np.diag(precision[star])
-        steps[star] = np.linalg.solve(gram[:-1, :-1] + prior,
-                                      gram[:-1, -1] + prior @ offset[star])
-    return steps
+def _class_scatter(truths, rows, coefficients, members):
+    inside = np.array([members[truth.star] for truth in truths])
+    chosen = [truth for truth, one in zip(truths, inside, strict=True) if one]
+    return star_scatter(chosen, rows[inside], coefficients)
 
 
-def _refine_labels(fitter, stars, low, high):
-    """
-    Labels of stars that agree with their lines, and the correction of those lines.
-
-    Published labels fix the mean of the correction; given the correction, each
-    star's own lines fix its labels far better than the publication.
-    """
-    published, labels = stars.labels, stars.labels.copy()
-    precision = stars.label_errors**-2.0
-    variance = np.full(stars.normalised.shape[1], 0.01**2)
-    factor = np.zeros((0, variance.size))
-    for _ in range(_ITERATIONS):
-        model, slopes = fitter.models(labels)
-        terms = label_terms(published)
-        _, left, _ = _penalised_fit(terms, stars.normalised - model, 10.0)
-        steps = _label_steps(left, slopes, precision, published - labels, variance, factor)
-        rest = left - np.einsum("nk,knp->np", steps, slopes)
-        labels = np.clip(labels + steps, low, high)
-        _, sizes, directions = np.linalg.svd(rest, full_matrices=False)
-        factor = directions[:_COMPONENTS] * (sizes[:_COMPONENTS] / np.sqrt(len(rest)))[:, None]
-        variance = np.maximum((rest**2).mean(axis=0) - (factor**2).sum(axis=0), 0.003**2)
-    model, _ = fitter.models(labels)
-    coefficients, rest, inverse = _penalised_fit(label_terms(labels),
-                                                 stars.normalised - model, 10.0)
-    return labels, coefficients, rest, inverse
-
-
-def fit_correction(library, kernels, stars, passbands):
+def fit_correction(library, kernels, stars, passbands, johnson=None, *, network=None):
     """
     Measure what real stars add to a synthetic library.
 
@@ -124,45 +115,126 @@ def fit_correction(library, kernels, stars, passbands):
         Without those that are to be left out.
     passbands : dict
         From `sedflux.training.stars.read_passbands`.
+    johnson : dict, optional
+        From `sedflux.training.johnson.johnson_weights`.
+    network : `torch.nn.Module`, optional
+        Trained on this library with corrected lines, from the same stars: its labels replace
+        those of label fits.
 
     Returns
     -------
     correction : `Correction`
     """
-    low, high = library.labels.min(axis=0), library.labels.max(axis=0)
-    sharp = stars.take(stars.source == "MILES")
     fitter = LabelFit(library, kernels, resolving_power=MILES_POWER)
-    labels, input_terms, residuals, spread = _refine_labels(fitter, sharp, low, high)
-    samples = sed_grid().size
-    first = Correction(input_terms, np.zeros((len(input_terms), samples)), spread, labels,
-                       residuals.astype(np.float32), np.zeros((2, 1, samples)),
-                       np.zeros((2, samples)))
-    every, coarse = sharp, stars.take(stars.source != "MILES")
-    if len(coarse):
-        fitted, kept = _coarse_labels(first.correct(library), kernels, coarse)
-        rows = np.r_[np.flatnonzero(stars.source == "MILES"),
-                     np.flatnonzero(stars.source != "MILES")[kept]]
-        every, labels = stars.take(rows), np.vstack([labels, fitted[kept]])
+    placed = place_stars(library, kernels, fitter, stars, network=network)
+    return correct_seds(fitter, placed, passbands, johnson)
+
+
+@dataclass(frozen=True)
+class PlacedStars:
+    """
+    Stars with the labels that their lines give.
+
+    Attributes
+    ----------
+    stars : `~sedflux.training.stars.RealStars`
+        Those with sharp spectra, then those with coarse ones.
+    labels : `~numpy.ndarray`, shape (N, 6)
+    lines : `~sedflux.training.line_labels.LineModel`
+    residuals : `~numpy.ndarray`, shape (n, 2430)
+        Of the sharp spectra.
+    """
+
+    stars: RealStars
+    labels: np.ndarray
+    lines: LineModel
+    residuals: np.ndarray
+
+
+def place_stars(library, kernels, fitter, stars, *, network=None):
+    """
+    The correction of lines, and the labels that the lines of each star then give.
+
+    Parameters
+    ----------
+    library, kernels, stars, network
+        See `fit_correction`.
+    fitter : `~sedflux.emulator.labelfit.LabelFit`
+        At the resolving power of the sharp spectra.
+
+    Returns
+    -------
+    placed : `PlacedStars`
+    """
+    low, high = library.labels.min(axis=0), library.labels.max(axis=0)
+    sharp, coarse = stars.take(stars.source == "MILES"), stars.take(stars.source != "MILES")
+    lines, _, residuals = fit_lines(fitter, sharp, low, high)
+    better = lines_alone(lines, sharp.labels, residuals).correct(library)
+    if network is None:
+        corrected = LabelFit(better, kernels, resolving_power=MILES_POWER)
+        labels = line_labels(corrected, sharp.normalised, low, high)
+    else:
+        labels = np.clip(network_labels(network, sharp), low, high)
+    if not len(coarse):
+        return PlacedStars(sharp, labels, lines, residuals)
+    fitted, kept = _coarse_labels(better, kernels, coarse)
+    rows = np.r_[np.flatnonzero(stars.source == "MILES"),
+                 np.flatnonzero(stars.source != "MILES")[kept]]
+    return PlacedStars(stars.take(rows), np.vstack([labels, fitted[kept]]), lines, residuals)
+
+
+def lines_alone(lines, labels, residuals):
+    """A correction of lines that leaves SEDs as they are."""
+    samples, features = sed_grid().size, lines.features
+    size = len(features.centres)
+    return Correction(lines, features, np.zeros((size, samples)), labels,
+                      residuals.astype(np.float32), np.zeros((_CLASSES, 1, samples)),
+                      np.zeros((_CLASSES, samples)), np.zeros((1, size, SPLINES)),
+                      np.zeros(SPLINES))
+
+
+def correct_seds(fitter, placed, passbands, johnson=None):
+    """
+    The correction of SEDs at the labels that lines give.
+
+    Parameters
+    ----------
+    fitter : `~sedflux.emulator.labelfit.LabelFit`
+    placed : `PlacedStars`
+    passbands, johnson
+        See `fit_correction`.
+
+    Returns
+    -------
+    correction : `Correction`
+    """
+    stars, labels, samples = placed.stars, placed.labels, sed_grid().size
     log_sed = fitter.emulator.mean(labels)[:, -samples:]
     doubt = np.stack([fitter.emulator.mean(labels + step)[:, -samples:] - log_sed
                       for step in np.diag([*_EARLY_ERRORS, 0, 0, 0, 0])[:2]], axis=1)
-    truths = measure(every, log_sed, doubt, band_weights(passbands), list(passbands))
-    terms, warm = first.faded_terms(labels), warmth(labels) > 0.5
-    scatters = [first_scatter()] * 2
-    for _ in range(_ITERATIONS):
-        coefficients = solve_sed(truths, terms, scatters, warm)
-        scatters = [star_scatter([truth for truth in truths if warm[truth.star] == kind], terms,
-                                 coefficients) for kind in (False, True)]
+    truths = measure(stars, log_sed, doubt, band_weights(passbands), list(passbands), johnson)
+    features, smooth, coefficients, root, scatters = _sed_fit(truths, stars, labels)
     splines = sed_splines()
-    coarse = coefficients[:-1] @ splines.T
-    fine, left = fine_correction(every, log_sed, terms, coarse, coefficients[-1] @ splines.T)
-    noise = np.stack([rms_of_known(left[warm == kind]) for kind in (False, True)])
-    count = np.isfinite(every.stis_sed).sum(axis=0)
+    coarse = coefficients[:-MILES_ROWS] @ splines.T
+    fine, left = fine_correction(stars, log_sed, features(labels), coarse)
+    kinds = class_shares(labels).argmax(axis=1)
+    noise = np.stack([rms_of_known(left[kinds == kind]) for kind in range(_CLASSES)])
+    count = np.isfinite(stars.stis_sed).sum(axis=0)
     known = np.flatnonzero(count >= min(_FEWEST, count.max()))
     # Beyond the reddest and bluest samples that HST has measured, the last value holds.
     held = np.clip(np.arange(samples), known[0], known[-1])
-    return replace(first, sed_terms=(coarse + fine)[:, held], sed_noise=noise[:, held],
-                   sed_factors=(np.stack(scatters) @ splines.T)[:, :, held])
+    first = lines_alone(placed.lines, labels[: len(placed.residuals)], placed.residuals)
+    return replace(first, features=features, sed_terms=(coarse + fine)[:, held],
+                   sed_noise=noise[:, held],
+                   sed_factors=(np.stack(scatters) @ splines.T)[:, :, held],
+                   sed_draws=_posterior_draws(root, coefficients.shape),
+                   prior_size=prior_size(smooth.size))
+
+
+def _posterior_draws(root, shape):
+    """Errors of the coefficients (M, 26): draws from their posterior."""
+    white = np.random.default_rng(_SEED).standard_normal((len(root), _DRAWS))
+    return solve_triangular(root.T, white, lower=False).T.reshape(_DRAWS, *shape)[:, :-MILES_ROWS]
 
 
 def _coarse_labels(library, kernels, stars):
@@ -220,7 +292,7 @@ def _sed_chi2(stars, index, log_sed):
     source, curve = stars.source[index], extinction_curve(sed_grid())
     splines = sed_splines()
     truth = sed_truth(index, splines, stars.stis_sed[index] - log_sed[0], source, EBV[source],
-                      curve, miles=False)
+                      curve)
     rows = np.vstack([truth.nuisance, first_scatter() @ truth.design.T])
     inverse = np.linalg.inv(np.diag(truth.variance) + rows.T @ rows)
     known = np.flatnonzero(np.isfinite(stars.stis_sed[index]))[::STEP]

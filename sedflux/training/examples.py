@@ -27,6 +27,7 @@ from sedflux.training.augment import (
     random_curves,
     random_noise,
 )
+from sedflux.training.effects import survey_effects
 
 __all__ = ["ExampleGenerator", "Examples"]
 
@@ -80,10 +81,13 @@ class ExampleGenerator:
         Scatter of real stars about the library, drawn anew for every example.
     prior : {'flat', 'survey'}, optional
         Distribution of the labels, see `sedflux.libraries.prior`.
+    effects : bool, optional
+        Spoil some spectra as surveys do, see `sedflux.training.effects`.
     """
 
-    def __init__(self, library, *, kernels=None, scatter=None, prior="flat"):
+    def __init__(self, library, *, kernels=None, scatter=None, prior="flat", effects=False):
         self.library, self.scatter, self.prior = library, scatter, prior
+        self.effects = effects
         self._chances = label_chances(library.labels, prior)
         log_input = np.log(library_inputs(library, FINE_RESOLVING_POWER, fine_grid()))
         smooth = smooth_basis(log_input.shape[1], shapes=continuum_shapes(fine_grid()))
@@ -172,7 +176,10 @@ class ExampleGenerator:
         """A few examples, so few that they stay in the processor's cache."""
         flux, log_sed, labels = self.stars(size // COPIES, rng)
         observing = draw_observing(labels[:, 0], rng)
-        clean = observe(flux, observing).astype(np.float32)
+        clean = observe(flux, observing)
+        if self.effects:
+            clean = survey_effects(clean, observing.resolving_power, rng)
+        clean = clean.astype(np.float32)
         rows = np.repeat(np.arange(size // COPIES), COPIES)
         curves = random_curves(size // COPIES, rng, self._dust).astype(np.float32)
         sigma, good = random_noise(size, rng)

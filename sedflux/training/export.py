@@ -14,11 +14,13 @@ __all__ = ["export_model", "keep_references", "measure_domain"]
 _INSIDE = 0.995
 #: Rms by which lines of ordinary real stars differ from models, at least.
 _LEAST_EXCESS = 0.03
+#: How far (K) the domain ends inside the library, at its cool and its hot end.
+_MARGINS = (200.0, 250.0)
 #: S/N a pixel of the stars that are kept as references.
 _QUIET = 60.0
 
 
-def measure_domain(network, engine, *, examples=6144, seed=5):
+def measure_domain(network, engine, *, claim=None, examples=6144, seed=5):
     """
     Limits of the domain, from simulated stars.
 
@@ -26,6 +28,9 @@ def measure_domain(network, engine, *, examples=6144, seed=5):
     ----------
     network : `torch.nn.Module`
     engine : `~sedflux.training.examples.ExampleGenerator`
+    claim : tuple of float, optional
+        Temperatures (K) between which predictions are not flagged; those of the library, a
+        little narrower, if not given.
     examples : int, optional
     seed : int, optional
 
@@ -48,11 +53,12 @@ def measure_domain(network, engine, *, examples=6144, seed=5):
     limit = {name: float(np.quantile(np.concatenate(values), _INSIDE))
              for name, values in found.items()}
     teff = engine.library.labels[:, 0]
+    limits = (teff.min() + _MARGINS[0], teff.max() - _MARGINS[1]) if claim is None else claim
     # Real stars among the examples show by themselves how far their lines differ.
     least = _LEAST_EXCESS if engine.scatter is None else 0.0
     return {"excess": max(limit["excess"], least), "unusual": limit["unusual"],
             "strange": limit["strange"],
-            "teff": [float(np.round(teff.min() + 200.0)), float(np.round(teff.max() - 250.0))],
+            "teff": [float(np.round(limit)) for limit in limits],
             "prior": engine.prior}
 
 
@@ -83,7 +89,7 @@ def keep_references(network, engine, *, count=2048, seed=6):
     network.set_references(torch.cat(found)[:count].clone())
 
 
-def export_model(path, network, engine, *, name, training, schedule=None):
+def export_model(path, network, engine, *, name, training, schedule=None, claim=None):
     """
     Write a trained network as a model.
 
@@ -98,6 +104,8 @@ def export_model(path, network, engine, *, name, training, schedule=None):
         Schedule, seed and last figures of the run.
     schedule : `~sedflux.training.pretrain.Schedule`, optional
         Makes calibration and domain of a trial run smaller.
+    claim : tuple of float, optional
+        See `measure_domain`.
     """
     sized = schedule.sized if schedule is not None else int
     keep_references(network, engine, count=sized(2048))
@@ -109,7 +117,7 @@ def export_model(path, network, engine, *, name, training, schedule=None):
         "calibration": measure_calibration(network, engine, examples=sized(24576)),
         "caveat": "" if stars else "trained on models alone; real stars differ by more than "
                   "sigma says, above all below 4000 Angstrom",
-        "domain": measure_domain(network, engine, examples=sized(6144)),
+        "domain": measure_domain(network, engine, claim=claim, examples=sized(6144)),
         "training": training,
         "data": {"sha256": library.sha256, "models": len(library),
                  "test": "models whose INDEX ends in 3 were never seen"},

@@ -9,9 +9,10 @@ from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
 from sedflux.spectra.grids import optical_mean
 from sedflux.spectra.reddening import extinction_curve
-from sedflux.training.stars import FOLDS, MILES_FWHM, RealStars, miles_inputs
+from sedflux.training.stars import FOLDS, MILES_FWHM, RealStars, fold_of, miles_inputs
 
-__all__ = ["LeftOut", "fit_reddening", "predict_left_out", "stis_error"]
+__all__ = ["LeftOut", "fit_reddening", "predict_left_out", "predictions_by_fold",
+           "stis_error"]
 
 #: Error of the truth: relative, in the shape of STIS fluxes (CALSPEC, NGSL) and of MILES.
 TRUTH_ERROR = {"CALSPEC": 0.01, "NGSL": 0.02, "MILES": 0.02}
@@ -66,26 +67,51 @@ def predict_left_out(predictors, miles, stars, *, snr=None, seed=3):
     -------
     left_out : `LeftOut`
     """
+    stars = stars.take(stars.source == "MILES")
+    names = [str(name).strip() for name in miles.table["NAME"]]
+    rows = [names.index(name) for name in stars.name]
+    return LeftOut(stars, predictions_by_fold(predictors, miles, rows, stars.name, snr=snr,
+                                              seed=seed))
+
+
+def predictions_by_fold(predictors, miles, rows, names, *, snr=None, seed=3):
+    """
+    Predictions of some MILES spectra, each by the model that never saw the star.
+
+    Parameters
+    ----------
+    predictors : sequence of `~sedflux.Predictor`
+        One for all stars, or one for every fold in order.
+    miles : `~sedflux.libraries.SpectralLibrary`
+    rows : array_like of int, shape (N,)
+        Of the library.
+    names : array_like of str, shape (N,)
+        Of the stars, which decide their folds.
+    snr, seed : optional
+        See `predict_left_out`.
+
+    Returns
+    -------
+    predictions : list of `~sedflux.SEDPrediction`
+    """
     if len(predictors) not in (1, FOLDS):
         raise InputError(f"{len(predictors)} models are given; one for all stars or {FOLDS}, one "
                          "for every fold, are needed")
-    stars = stars.take(stars.source == "MILES")
-    names = [str(name).strip() for name in miles.table["NAME"]]
-    wavelength, flux, ivar = miles_inputs(miles, [names.index(name) for name in stars.name])
+    wavelength, flux, ivar = miles_inputs(miles, rows)
     if snr is not None:
         noise = np.random.default_rng([seed, int(snr)]).standard_normal(flux.shape)
         ivar = np.where(ivar > 0, 1.0 / (1.0 / np.maximum(ivar, 1e-30) + (flux / snr) ** 2), 0.0)
         flux = flux * (1.0 + noise / snr)
-    folds = stars.fold % len(predictors)
-    found = [None] * len(stars)
+    folds = np.array([fold_of(name) for name in names]) % len(predictors)
+    found = [None] * len(folds)
     for fold, predictor in enumerate(predictors):
-        rows = np.flatnonzero(folds == fold)
-        if rows.size:
-            many = predictor.predict(wavelength, flux[rows], ivar[rows],
+        inside = np.flatnonzero(folds == fold)
+        if inside.size:
+            many = predictor.predict(wavelength, flux[inside], ivar[inside],
                                      resolving_power=wavelength / MILES_FWHM)
-            for place, row in enumerate(rows):
+            for place, row in enumerate(inside):
                 found[row] = many[place]
-    return LeftOut(stars, found)
+    return found
 
 
 def stis_error(truth):

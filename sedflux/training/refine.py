@@ -105,7 +105,7 @@ def measure_calibration(network, engine, *, examples=24576, seed=1):
     -------
     calibration : dict
         ``snr`` (k,), ``wavelength`` (4,) and ``scale`` (k, 4), as
-        `sedflux.predict.sigma.calibrated` wants them.
+        `sedflux.predict.sigma.Widening` takes them.
     """
     from sedflux.spectra.grids import sed_grid
 

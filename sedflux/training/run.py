@@ -62,7 +62,7 @@ def train_on_library(library, folder, *, name="uara.custom", steps=24000, seed=1
     return finish(network, engine, schedule, folder, name=name, origin={"start": "none"})
 
 
-def finish(network, engine, schedule, folder, *, name, origin):
+def finish(network, engine, schedule, folder, *, name, origin, claim=None):
     """
     What follows the means: the covariance, the model's file, and the run's log.
 
@@ -77,6 +77,8 @@ def finish(network, engine, schedule, folder, *, name, origin):
         ``arch.tag``.
     origin : dict
         What the run began with, for the header.
+    claim : tuple of float, optional
+        Temperatures (K) between which predictions are not flagged.
 
     Returns
     -------
@@ -96,7 +98,8 @@ def finish(network, engine, schedule, folder, *, name, origin):
                                   "data": engine.library.sha256}, indent=2)
     write_whole(folder / "training.json", lambda temporary: temporary.write_text(text))
     path = folder / f"{name}.safetensors"
-    export_model(path, network, engine, name=name, training=training, schedule=schedule)
+    export_model(path, network, engine, name=name, training=training, schedule=schedule,
+                 claim=claim)
     plot_training(folder / "training.png", history)
     return path
 

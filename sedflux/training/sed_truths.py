@@ -8,16 +8,21 @@ once, with a common error of MILES as one more unknown; what stars scatter about
 estimated by expectation and maximisation.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.linalg import cho_solve
 
+from sedflux.libraries.labels import scale_labels
 from sedflux.spectra.grids import sed_grid
 from sedflux.spectra.reddening import extinction_curve
 from sedflux.training.correction import SPLINES, sed_splines
+from sedflux.training.johnson import color_responses, zero_points
 
-__all__ = ["Truth", "band_weights", "fine_correction", "first_scatter", "measure", "rms_of_known",
-           "sed_truth", "solve_sed", "star_scatter"]
+__all__ = ["MILES_ROWS", "Truth", "band_weights", "fine_correction", "first_scatter",
+           "information", "measure",
+           "predictive_chi2", "prior_size", "rms_of_known", "sed_truth", "solve_sed",
+           "star_scatter", "truth_rows", "without_outliers"]
 
 #: Band against which colours are taken.
 REFERENCE_BAND = "SDSS_R"
@@ -34,7 +39,7 @@ class Truth:
     variance: np.ndarray
     nuisance: np.ndarray
     star: int
-    miles: bool
+    source: str
 
 
 #: Errors that a source shares over wavelengths, as spline coefficients: blue, middle, red.
@@ -42,8 +47,17 @@ _SOURCE_ERRORS = {"MILES": (0.03, 0.008, 0.015), "CALSPEC": (0.01, 0.005, 0.01),
                   "NGSL": (0.02, 0.01, 0.02)}
 #: What splines leave of a star's SED, by wavelength: lines too narrow for them.
 _WHITE = ([2500.0, 3000.0, 3300.0, 4000.0, 4500.0], [0.12, 0.08, 0.04, 0.02, 0.01])
-#: Penalty on terms of each degree in the second, fine step of the correction.
-_FINE_PENALTY = np.repeat([0.3, 1.0, 6.0, 12.0], [1, 3, 6, 10])
+#: Penalty on features in the second, fine step of the correction.
+_FINE_PENALTY = 4.0
+#: Size of the correction under its prior, and of the error that MILES has in common: blue,
+#: middle, red.
+_PRIOR, _MILES_COMMON = (0.12, 0.02, 0.03), (0.03, 0.01, 0.02)
+#: Unknowns of that error: a constant, and slopes with temperature and gravity.
+MILES_ROWS = 3
+#: Chi-square a datum beyond which colours of a star count less.
+_OUTLIER = 4.0
+#: Error of a MILES spectrum's slope below 4500 A, at 3600 A.
+_MILES_SLOPE = 0.04
 #: Prior E(B-V) and its error: MILES (dereddened), unknown, and known.
 EBV = {"MILES": (0.0, 0.03), "CALSPEC": (0.015, 0.02), "NGSL": (0.02, 0.03), "known": 0.025}
 _PHOTOMETRY_ERROR = 0.01
@@ -56,7 +70,7 @@ def _knot_values(blue, middle, red):
     return np.interp(centre, [3900.0, 4700.0, 6200.0, 7500.0], [blue, middle, middle, red])
 
 
-def sed_truth(star, splines, difference, source, ebv, curve, *, miles, more=None):
+def sed_truth(star, splines, difference, source, ebv, curve, *, more=None):
     """Measurement of one star by its SED; ``more`` are further common errors."""
     known = np.flatnonzero(np.isfinite(difference))[::STEP]
     mean, error = ebv
@@ -65,7 +79,7 @@ def sed_truth(star, splines, difference, source, ebv, curve, *, miles, more=None
     if more is not None:
         nuisance = np.vstack([nuisance, more[:, known]])
     return Truth(splines[known], difference[known] - mean * curve[known],
-                  np.interp(sed_grid()[known], *_WHITE) ** 2, nuisance, star, miles)
+                  np.interp(sed_grid()[known], *_WHITE) ** 2, nuisance, star, source)
 
 
 def band_weights(passbands):
@@ -89,12 +103,39 @@ def _color_truth(star, splines, weights, colors, log_sed, ebv, curve):
     mean, error = ebv
     return Truth(response @ splines, offset - mean * (response @ curve),
                   np.full(known.sum(), _PHOTOMETRY_ERROR**2),
-                  (response @ (error * curve))[None], star, False)
+                  (response @ (error * curve))[None], star, "COLOR")
 
 
-def measure(stars, log_sed, doubt, weights, names):
-    """All measurements of all stars, relative to the models at their labels."""
+def _johnson_truth(star, splines, responses, offset, errors, ebv, curve):
+    """Measurement of one star by its Johnson colours, relative to those of its model."""
+    known = np.isfinite(offset)
+    response, (mean, error) = responses[known], ebv
+    return Truth(response @ splines, offset[known] - mean * (response @ curve),
+                 errors[known] ** 2, (error * (response @ curve))[None], star, "JOHNSON")
+
+
+def measure(stars, log_sed, doubt, weights, names, johnson=None):
+    """
+    All measurements of all stars, relative to the models at their labels.
+
+    Parameters
+    ----------
+    stars : `~sedflux.training.stars.RealStars`
+    log_sed : `~numpy.ndarray`, shape (N, 575)
+        Models at the stars' labels.
+    doubt : `~numpy.ndarray`, shape (N, 2, 575)
+        What errors of the labels of coarse spectra of early stars do to ln(SED).
+    weights, names
+        From `band_weights`, and the names of the bands of the photometry.
+    johnson : dict, optional
+        From `~sedflux.training.johnson.johnson_weights`.
+
+    Returns
+    -------
+    truths : list of `Truth`
+    """
     splines, curve = sed_splines(), extinction_curve(sed_grid())
+    slope = _MILES_SLOPE * np.log(np.clip(4500.0 / sed_grid(), 1.0, None)) / np.log(1.25)
     found = []
     for star in range(len(stars)):
         known = np.isfinite(stars.ebv[star])
@@ -103,17 +144,30 @@ def measure(stars, log_sed, doubt, weights, names):
         base = log_sed[star]
         if np.isfinite(stars.miles_sed[star]).any():
             found.append(sed_truth(star, splines, stars.miles_sed[star] - base, "MILES",
-                                   EBV["MILES"], curve, miles=True))
+                                   EBV["MILES"], curve, more=slope[None]))
         if np.isfinite(stars.stis_sed[star]).any():
             more = doubt[star] if stars.labels[star, 0] > EARLY and source == "CALSPEC" else None
             found.append(sed_truth(star, splines, stars.stis_sed[star] - base, source, ebv,
-                                   curve, miles=False, more=more))
+                                   curve, more=more))
         elif np.isfinite(stars.magnitudes[star]).any():
             ordered = dict(zip(names, stars.magnitudes[star], strict=True))
             reference = ordered.pop(REFERENCE_BAND)
             colors = np.array(list(ordered.values())) - reference
             found.append(_color_truth(star, splines, weights, colors, base, ebv, curve))
+    if johnson is not None:
+        found += _johnson_truths(stars, log_sed, splines, curve, johnson)
     return found
+
+
+def _johnson_truths(stars, log_sed, splines, curve, weights):
+    """Measurements by Johnson colours; zero points of B-V and R-I are medians over the stars."""
+    synthetic, responses = color_responses(log_sed, weights)
+    dust = stars.dust[:, :1] * (responses @ curve)
+    residual = synthetic + dust - stars.johnson
+    offset = zero_points(stars.johnson, stars.johnson_zero, residual) - residual + dust
+    return [_johnson_truth(star, splines, responses[star], offset[star],
+                           stars.johnson_error[star], stars.dust[star], curve)
+            for star in np.flatnonzero(np.isfinite(offset).any(axis=1))]
 
 
 def _information(truth, scatter):
@@ -127,40 +181,119 @@ def _information(truth, scatter):
             design @ data - along @ (inner @ along_data))
 
 
-def solve_sed(truths, terms, scatters, warm):
+def _accumulate(rows, grams, data):
+    """Normal matrix (m, 26, m, 26) and right side (m, 26) of measurements with rows (n, m)."""
+    size = rows.shape[1]
+    # All sizes are named, because there may be no measurement.
+    pairs = (rows[:, :, None] * rows[:, None, :]).reshape(len(rows), size**2)
+    normal = (pairs.T @ grams.reshape(len(rows), SPLINES**2)).reshape(
+        size, size, SPLINES, SPLINES)
+    return normal.transpose(0, 2, 1, 3), rows.T @ data
+
+
+def truth_rows(truths, features, labels):
     """
-    Generalised least squares for the SED correction of all stars at once.
+    What each measurement sees: features of its star, and errors that MILES fluxes have in common.
+
+    These are linear in the scaled temperature and gravity.
 
     Returns
     -------
-    coefficients : `~numpy.ndarray`, shape (20, 26)
+    rows : `~numpy.ndarray`, shape (n, M + 3)
     """
-    size = terms.shape[1] + 1
-    normal = np.zeros((size, SPLINES, size, SPLINES))
-    right = np.zeros((size, SPLINES))
-    for truth in truths:
-        gram, data = _information(truth, scatters[int(warm[truth.star])])
-        row = np.r_[terms[truth.star], float(truth.miles)]
-        normal += row[:, None, None, None] * row[None, None, :, None] * gram[None, :, None, :]
-        right += row[:, None] * data
-    degree = np.r_[0, np.repeat([1, 2, 3], [3, 6, 10])]
-    strength = _knot_values(0.3, 0.05, 0.08)[None] / (2.0**degree)[:, None]
-    prior = np.vstack([strength, _knot_values(0.03, 0.01, 0.02)]) ** -2.0
-    flat = normal.reshape(size * SPLINES, -1) + np.diag(prior.ravel())
-    return np.linalg.solve(flat, right.ravel()).reshape(size, SPLINES)
+    stars = np.array([truth.star for truth in truths])
+    miles = np.array([truth.source == "MILES" for truth in truths], dtype=float)
+    common = np.column_stack([np.ones(len(labels)), scale_labels(labels)[:, :2]])
+    return np.column_stack([features[stars], miles[:, None] * common[stars]])
 
 
-def star_scatter(truths, terms, coefficients, *, iterations=3, weight=10.0):
-    """Covariance of stars about the correction (splines), from the complete truths alone."""
+def information(truths, scatters, shares):
+    """
+    Information of every measurement on its splines, and its weighted data.
+
+    Parameters
+    ----------
+    truths : list of `Truth`
+    scatters : sequence of `~numpy.ndarray`
+        Rows of the covariance of stars about the correction, by class of stars.
+    shares : `~numpy.ndarray`, shape (N, classes)
+        Share that each star has in each class.
+
+    Returns
+    -------
+    grams : `~numpy.ndarray`, shape (n, 26, 26)
+    data : `~numpy.ndarray`, shape (n, 26)
+    """
+    kinds = shares.argmax(axis=1)
+    parts = [_information(truth, scatters[kinds[truth.star]]) for truth in truths]
+    return np.stack([gram for gram, _ in parts]), np.stack([data for _, data in parts])
+
+
+def prior_size(amplitude):
+    """Standard deviation of the correction under its prior, spline by spline (26,)."""
+    return amplitude * _knot_values(*_PRIOR)
+
+
+def solve_sed(rows, grams, data, amplitude):
+    """
+    Generalised least squares for the SED correction of all stars at once.
+
+    Parameters
+    ----------
+    rows : `~numpy.ndarray`, shape (n, M + 3)
+        From `truth_rows`.
+    grams, data
+        From `information`.
+    amplitude : float
+        Size of the correction under its prior, in units of the usual one.
+
+    Returns
+    -------
+    coefficients : `~numpy.ndarray`, shape (M + 3, 26)
+        The last `MILES_ROWS` are the errors that MILES fluxes have in common.
+    root : `~numpy.ndarray`, shape ((M + 3) * 26, (M + 3) * 26)
+        Cholesky factor of the precision, for draws.
+    """
+    normal, right = _accumulate(rows, grams, data)
+    size = rows.shape[1]
+    prior = np.tile(prior_size(amplitude), (size, 1))
+    prior[-MILES_ROWS:] = _knot_values(*_MILES_COMMON)
+    flat = normal.reshape(size * SPLINES, -1) + np.diag(prior.ravel() ** -2.0)
+    root = np.linalg.cholesky(flat)
+    solved = cho_solve((root, True), right.ravel())
+    return solved.reshape(size, SPLINES), root
+
+
+def predictive_chi2(truth, row, coefficients, scatter):
+    """Chi-square of one measurement about the correction, a datum."""
+    left = truth.data - truth.design @ (row @ coefficients)
+    rows = np.vstack([truth.nuisance, scatter @ truth.design.T])
+    covariance = rows.T @ rows + np.diag(truth.variance)
+    return float(left @ np.linalg.solve(covariance, left)) / left.size
+
+
+def without_outliers(truths, rows, coefficients, scatters, shares):
+    """Colours that no error explains count less, the less the further they are off."""
+    kinds, found = shares.argmax(axis=1), []
+    for truth, row in zip(truths, rows, strict=True):
+        if truth.source in ("JOHNSON", "COLOR"):
+            chi2 = predictive_chi2(truth, row, coefficients, scatters[kinds[truth.star]])
+            truth = replace(truth, variance=truth.variance * max(1.0, (chi2 / _OUTLIER) ** 2))
+        found.append(truth)
+    return found
+
+
+def star_scatter(truths, rows, coefficients, *, iterations=3, weight=10.0):
+    """Covariance of stars about the correction (splines), from truths of all but MILES fluxes."""
     root = first_scatter()
     start = root.T @ root
     covariance = start
     for _ in range(iterations):
         total, count = weight * start, weight
-        for truth in truths:
-            if truth.miles:
+        for truth, row in zip(truths, rows, strict=True):
+            if truth.source == "MILES":
                 continue
-            data = truth.data - truth.design @ (terms[truth.star] @ coefficients[:-1])
+            data = truth.data - truth.design @ (row @ coefficients)
             noise = truth.nuisance.T @ truth.nuisance + np.diag(truth.variance)
             cross = covariance @ truth.design.T
             gain = np.linalg.solve(truth.design @ cross + noise, cross.T).T
@@ -172,7 +305,7 @@ def star_scatter(truths, terms, coefficients, *, iterations=3, weight=10.0):
     return (vectors * np.sqrt(values.clip(min=0.0))).T[::-1]
 
 
-def fine_correction(stars, log_sed, terms, coarse, common):
+def fine_correction(stars, log_sed, features, coarse):
     """
     What splines leave, wavelength by wavelength: lines in the SED that models lack.
 
@@ -180,12 +313,12 @@ def fine_correction(stars, log_sed, terms, coarse, common):
 
     Returns
     -------
-    coefficients : `~numpy.ndarray`, shape (20, 575)
+    coefficients : `~numpy.ndarray`, shape (M, 575)
     left : `~numpy.ndarray`, shape (N, 575)
         What remains of the STIS stars.
     """
     curve, splines = extinction_curve(sed_grid()), sed_splines()
-    left = np.stack([stars.stis_sed, stars.miles_sed - common]) - log_sed - terms @ coarse
+    left = np.stack([stars.stis_sed, stars.miles_sed]) - log_sed - features @ coarse
     smooth = np.column_stack([curve, splines * _knot_values(0.05, 0.01, 0.02)])
     for row in left.reshape(-1, left.shape[-1]):
         known = np.isfinite(row)
@@ -194,15 +327,15 @@ def fine_correction(stars, log_sed, terms, coarse, common):
             design = smooth[known]
             normal = (design.T * weight) @ design + np.eye(design.shape[1])
             row -= smooth @ np.linalg.solve(normal, design.T @ (weight * row[known]))
-    stacked = np.vstack([terms, terms])
+    stacked = np.vstack([features, features])
     both = left.reshape(-1, left.shape[-1])
-    coefficients = np.zeros((terms.shape[1], both.shape[1]))
+    coefficients = np.zeros((features.shape[1], both.shape[1]))
     for sample in range(both.shape[1]):
         known = np.isfinite(both[:, sample])
         design = stacked[known]
-        normal = design.T @ design + np.diag(_FINE_PENALTY)
+        normal = design.T @ design + _FINE_PENALTY * np.eye(design.shape[1])
         coefficients[:, sample] = np.linalg.solve(normal, design.T @ both[known, sample])
-    return coefficients, left[0] - terms @ coefficients
+    return coefficients, left[0] - features @ coefficients
 
 
 def rms_of_known(values):

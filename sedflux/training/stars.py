@@ -20,13 +20,14 @@ from sedflux.spectra.continuum import remove_continuum
 from sedflux.spectra.grids import input_grid, optical_mean, rebin_spectra, sed_grid
 from sedflux.spectra.normalise import input_basis
 from sedflux.spectra.resolution import broadening_sigma, degrade_spectra, lsf_matrix
+from sedflux.training.johnson import read_johnson
 
-__all__ = ["FOLDS", "RealStars", "fold_of", "miles_inputs", "read_passbands", "read_stars",
-           "stis_arrays", "stis_sed"]
+__all__ = ["FOLDS", "RealStars", "fold_of", "inner_fold", "miles_inputs", "read_passbands",
+           "read_stars", "stis_arrays", "stis_sed"]
 
 #: Groups of stars of which each is left out once.
 FOLDS = 4
-_FOLD_SEED = "sedflux folds 1"
+_FOLD_SEED, _INNER_SEED = "sedflux folds 1", "sedflux inner folds 1"
 #: FWHM of MILES in Angstrom, and the S/N a pixel that its spectra are taken to have.
 MILES_FWHM, MILES_SNR = 2.5, 150.0
 #: Resolving power to which MILES and STIS spectra are brought as inputs.
@@ -36,12 +37,14 @@ _MILES_SED = (3600.0, 7340.0)
 #: Errors of published labels: TEFF (K), LOGG, MH, ALPHA, CARBON, VMICRO (km/s).
 LABEL_ERRORS = np.array([100.0, 0.25, 0.12, 0.1, 0.1, 0.4])
 #: Labels of stars of which only the spectral type is known, and their errors.
-_TYPE_TEFF = {"B9": 10000.0, "A0": 9700.0, "A1": 9300.0, "A2": 8900.0, "A3": 8600.0,
+_TYPE_TEFF = {"B7": 12700.0, "B8": 11500.0,
+              "B9": 10000.0, "A0": 9700.0, "A1": 9300.0, "A2": 8900.0, "A3": 8600.0,
               "A4": 8300.0, "A5": 8100.0, "A6": 7900.0, "A7": 7700.0, "A8": 7500.0, "A": 8300.0,
               "F": 6500.0, "G": 5700.0, "K": 4900.0}
 _TYPE_ERRORS = np.array([300.0, 0.4, 0.5, 0.15, 0.15, 0.5])
 #: Surface gravity at the edge of the synthetic library.
-_EDGE = ([4500, 5000, 6000, 7000, 8000, 9000, 10000], [0.6, 0.8, 1.25, 1.9, 2.6, 2.9, 3.2])
+_EDGE = ([3900, 4500, 5000, 6000, 7000, 8000, 9000, 10000, 15000],
+         [0.5, 0.6, 0.8, 1.25, 1.9, 2.6, 2.9, 3.2, 3.2])
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,12 @@ class RealStars:
         AB magnitudes in the bands of the photometry, NaN where unknown.
     ebv : `~numpy.ndarray`, shape (N,)
         Known E(B-V), else NaN.
+    johnson, johnson_error : `~numpy.ndarray`, shape (N, 3)
+        U-B, B-V and R-I in mag, NaN where unknown or of no use.
+    dust : `~numpy.ndarray`, shape (N, 2)
+        E(B-V) that goes with these colours, before they are seen, and its error.
+    johnson_zero : tuple of float
+        Zero point of U-B and its slope with B-V.
     """
 
     name: np.ndarray
@@ -77,13 +86,19 @@ class RealStars:
     stis_sed: np.ndarray
     magnitudes: np.ndarray
     ebv: np.ndarray
+    johnson: np.ndarray
+    johnson_error: np.ndarray
+    dust: np.ndarray
+    johnson_zero: tuple = (0.0, 0.0)
 
     def __len__(self):
         return len(self.name)
 
     def take(self, rows):
         """Some of the stars: a mask or indices."""
-        return RealStars(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+        arrays = {name: getattr(self, name)[rows] for name in self.__dataclass_fields__
+                  if name != "johnson_zero"}
+        return RealStars(**arrays, johnson_zero=self.johnson_zero)
 
     @property
     def fold(self):
@@ -110,7 +125,18 @@ def fold_of(name):
     >>> fold_of("HD19445") == fold_of(" HD19445 ")
     True
     """
-    digest = hashlib.sha256(f"{_FOLD_SEED} {name.strip()}".encode()).hexdigest()
+    return _hashed(_FOLD_SEED, name)
+
+
+def inner_fold(name):
+    """
+    Fold of a star, 0 to 3, for choices within a training; independent of `fold_of`.
+    """
+    return _hashed(_INNER_SEED, name)
+
+
+def _hashed(seed, name):
+    digest = hashlib.sha256(f"{seed} {name.strip()}".encode()).hexdigest()
     return int(digest, 16) % FOLDS
 
 
@@ -185,7 +211,7 @@ def _usable(labels):
     """Stars that lie within the synthetic library."""
     teff, logg, mh = labels.T
     with np.errstate(invalid="ignore"):
-        return ((teff > 4550.0) & (teff < 10200.0) & (mh > -2.5) & (mh < 0.5) & (logg < 5.0)
+        return ((teff > 3950.0) & (teff < 14500.0) & (mh > -2.5) & (mh < 0.5) & (logg < 5.0)
                 & (logg > np.interp(teff, *_EDGE)))
 
 
@@ -241,7 +267,18 @@ def _stis_inputs(stis, rows):
     return _normalise(wavelength, flux, np.where(mask, 0.0, ivar), power, STIS_POWER)
 
 
-def read_stars(miles, stis, photometry):
+def _johnson_arrays(path, names):
+    """Colours, errors and dust of named stars, and the zero point of U-B."""
+    johnson = read_johnson(path)
+    place = {name: row for row, name in enumerate(johnson.name) if johnson.use[row]}
+    rows = np.array([place.get(name, -1) for name in names])
+    known = (rows >= 0)[:, None]
+    dust = np.stack([johnson.ebv, johnson.ebv_error], axis=1)
+    return (np.where(known, johnson.colors[rows], np.nan),
+            np.where(known, johnson.errors[rows], np.nan), dust[rows], johnson.zero)
+
+
+def read_stars(miles, stis, photometry, johnson=None):
     """
     Read all real stars within the range of the synthetic library.
 
@@ -249,6 +286,8 @@ def read_stars(miles, stis, photometry):
     ----------
     miles, stis, photometry : path-like
         FITS libraries of R = 2000 spectra, of STIS SEDs, and of magnitudes.
+    johnson : path-like, optional
+        FITS file of Johnson colours, see `~sedflux.training.johnson.read_johnson`.
 
     Returns
     -------
@@ -281,8 +320,13 @@ def read_stars(miles, stis, photometry):
     sources = _names(stis.table["SOURCE"])
     titles = [hd if hd.startswith("HD") else own for hd, own in
               zip(_names(stis.table["HD"]), _names(stis.table["NAME"]), strict=True)]
+    every = np.r_[names, [titles[row] for row in more]]
+    blank = np.full((len(every), 3), np.nan)
+    colors, color_errors, dust, zero = ((blank, blank, blank[:, :2], (0.0, 0.0))
+                                        if johnson is None else
+                                        _johnson_arrays(johnson, every))
     return RealStars(
-        name=np.r_[names, [titles[row] for row in more]],
+        name=every,
         source=np.r_[np.full(len(rows), "MILES", dtype="U8"), [sources[row] for row in more]],
         labels=_six_labels(np.vstack([three[rows], labels])),
         label_errors=np.vstack([np.tile(LABEL_ERRORS, (len(rows), 1)), errors]),
@@ -292,4 +336,5 @@ def read_stars(miles, stis, photometry):
         stis_sed=np.vstack([measured, [np.log(stis_sed(stis, row)) for row in more]]),
         magnitudes=np.vstack([magnitudes, np.full((count, len(bands)), np.nan)]),
         ebv=np.r_[ebv, np.full(count, np.nan)],
+        johnson=colors, johnson_error=color_errors, dust=dust, johnson_zero=zero,
     )

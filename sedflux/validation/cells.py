@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-__all__ = ["INTERVAL", "MILES_BANDS", "TEFF_CELLS", "TEFF_EDGES", "TEFF_RANGE"]
+__all__ = ["INTERVAL", "JOHNSON_TEFF_CELLS", "MILES_BANDS", "TEFF_CELLS", "TEFF_EDGES",
+           "TEFF_RANGE"]
 
 #: Effective temperatures (K) to which the targets refer, 500 K inside the limits of the models.
 TEFF_RANGE = (5000.0, 9750.0)
 #: Ranges of effective temperature (K) in which real stars are scored; the last one is all.
 TEFF_CELLS = ((4550.0, 5000.0), (5000.0, 5500.0), (5500.0, 6500.0), (6500.0, 8000.0),
               (8000.0, 9750.0), TEFF_RANGE)
+#: Kinds of stars and ranges of effective temperature (K) in which Johnson colours are scored.
+JOHNSON_TEFF_CELLS = (("all", 4000.0, 4500.0), *(
+    (kind, low, high) for kind in ("giants", "dwarfs")
+    for low, high in ((4500.0, 5000.0), (5000.0, 5500.0), (5500.0, 6500.0), (6500.0, 7500.0),
+                      (7500.0, 8500.0), (8500.0, 10250.0))), ("all", 10250.0, 15000.0))
 #: Edges (K) of the cells in which held-out models are scored; models end at 10250 K.
 TEFF_EDGES = (4500.0, 5500.0, 6500.0, 8000.0, 10250.0)
 #: Bands (Angstrom) in which MILES fluxes are scored, within 3540-7410 Angstrom, which MILES

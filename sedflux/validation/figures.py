@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from astropy.stats import mad_std
+from astropy.table import Table
 
 from sedflux.plotting import (
     BAND_COLOR,
@@ -21,7 +22,8 @@ from sedflux.plotting import (
 from sedflux.spectra.bands import BANDS, band_rows
 from sedflux.spectra.grids import sed_grid
 
-__all__ = ["plot_error_map", "plot_examples", "plot_histograms", "plot_miles", "plot_stars"]
+__all__ = ["plot_error_map", "plot_examples", "plot_histograms", "plot_johnson", "plot_miles",
+           "plot_stars"]
 
 #: Dots per inch of the figures in the documentation.
 DPI = 110
@@ -172,4 +174,33 @@ def plot_miles(path: Path, cases: Mapping[str, Mapping[str, np.ndarray]]) -> Non
     if labelled:
         labelled[0].legend(frameon=False)
     axes[-1, 0].set_xlabel(WAVELENGTH_LABEL)
+    save_figure(figure, path, dpi=DPI)
+
+
+def plot_johnson(path: Path, cases: Mapping[str, Table]) -> None:
+    """
+    Draw U-B residuals against effective temperature, coloured by gravity, for one or more models.
+
+    Parameters
+    ----------
+    path : path-like
+    cases : dict of str to `~astropy.table.Table`
+        From `sedflux.validation.johnson.predict_johnson`, by model.
+    """
+    figure, axes = subplots(len(cases), 1, figsize=(9, 3.2 * len(cases)), sharex=True,
+                            squeeze=False)
+    for axis, (label, table) in zip(axes[:, 0], cases.items(), strict=True):
+        part = table[table["use"] & table["dust_known"]]
+        flagged = np.asarray(part["flags"]) != 0
+        for rows, marker in ((~flagged, "o"), (flagged, "x")):
+            dots = axis.scatter(part["teff"][rows], part["U-B"][rows], c=part["logg"][rows], s=14,
+                                marker=marker, vmin=0.5, vmax=5.0, cmap="viridis", lw=0.9)
+        figure.colorbar(dots, ax=axis, label="log g")
+        axis.axhline(0.0, color="0.4", lw=0.8)
+        axis.set(xscale="log", xlim=(15000, 3900), ylim=(-0.4, 0.4), ylabel="U-B residual (mag)")
+        axis.set_title(f"{label}: predicted - measured; crosses are flagged", fontsize="small")
+        axis.set_xticks([4000, 5000, 6000, 7000, 8000, 10000, 14000],
+                        labels=["4000", "5000", "6000", "7000", "8000", "10000", "14000"])
+        axis.minorticks_off()
+    axes[-1, 0].set_xlabel("effective temperature (K)")
     save_figure(figure, path, dpi=DPI)

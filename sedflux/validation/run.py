@@ -12,11 +12,13 @@ from astropy.table import Table, vstack
 from sedflux.emulator.principal import kernels_from_lists
 from sedflux.libraries.library import read_library, split_models
 from sedflux.predict.predictor import Predictor
+from sedflux.training.johnson import johnson_weights, read_johnson
 from sedflux.training.left_out import predict_left_out
 from sedflux.training.stars import read_passbands, read_stars
 from sedflux.validation import figures
 from sedflux.validation.continuum_study import continuum_table
 from sedflux.validation.foreign import foreign_table
+from sedflux.validation.johnson import johnson_table, predict_johnson
 from sedflux.validation.model_count import model_count_table
 from sedflux.validation.star_count import star_count_table
 from sedflux.validation.stars import (
@@ -93,13 +95,14 @@ def _left_out_models(models):
 
 
 def stars(stis: PathLike, miles: PathLike, photometry: PathLike, folder: Path, *,
-          models: Sequence[str] = (), compare: str | None = None, snr: float | None = None
-          ) -> dict[Path, Table]:
+          models: Sequence[str] = (), compare: str | None = None, snr: float | None = None,
+          johnson: PathLike | None = None) -> dict[Path, Table]:
     """
     Accuracy on real stars.
 
     Writes ``stars.ecsv``, ``each_star.ecsv``, ``colors.ecsv``, ``miles.ecsv``,
-    ``star_cells.ecsv``, ``stars.png`` and ``miles.png``.
+    ``star_cells.ecsv``, ``stars.png`` and ``miles.png``; with Johnson colours ``johnson.ecsv``,
+    ``each_johnson.ecsv`` and ``johnson.png`` too.
 
     Parameters
     ----------
@@ -111,6 +114,8 @@ def stars(stis: PathLike, miles: PathLike, photometry: PathLike, folder: Path, *
         Another model in the same tables, such as the pretrained one.
     snr : float, optional
         Add noise to the spectra for this S/N per pixel.
+    johnson : path-like, optional
+        Johnson colours of the stars.
 
     Returns
     -------
@@ -131,8 +136,22 @@ def stars(stis: PathLike, miles: PathLike, photometry: PathLike, folder: Path, *
         by_wavelength[label], by_cell[label] = stis_errors(left_out), miles_errors(left_out)
     figures.plot_stars(folder / "stars.png", by_wavelength)
     figures.plot_miles(folder / "miles.png", by_cell)
+    more = {} if johnson is None else _johnson(sets, library, johnson, folder, snr)
     return write_tables(folder, {name: vstack(parts) for name, parts in found.items()}
-                        | {"star_cells": _star_cells(sets[0][1], library, real)})
+                        | {"star_cells": _star_cells(sets[0][1], library, real)} | more)
+
+
+def _johnson(sets, library, path, folder, snr):
+    """Tables of Johnson colours by cell and by star, and their figure."""
+    colors, weights = read_johnson(path), johnson_weights(path)
+    each = {label: predict_johnson(predictors, library, colors, weights, snr=snr)
+            for label, predictors in sets}
+    figures.plot_johnson(folder / "johnson.png", each)
+    for label, table in each.items():
+        table.add_column([label] * len(table), name="model", index=0)
+    return {"johnson": vstack([johnson_table(table, model=label)
+                               for label, table in each.items()]),
+            "each_johnson": vstack(list(each.values()))}
 
 
 def _star_cells(predictors, library, real):

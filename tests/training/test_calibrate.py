@@ -55,12 +55,13 @@ def test_few_stars_move_the_scale_little(rng):
 def test_calibrated_models_say_more_honest_errors(star_files, tmp_path):
     files = (star_files["miles"], star_files["stis"], star_files["photometry"])
     paths = calibrate_models(*files, tmp_path, model="uara.synthetic2",
+                             johnson=star_files["johnson"],
                              folds=["uara.stars1"] * 3 + ["uara.synthetic2"])
     assert paths[-1].name == "uara.synthetic2.safetensors"
     before, after = Predictor("uara.synthetic2"), Predictor(paths[-1])
     assert "scatter" not in before.metadata
     scatter = after.metadata["scatter"]
-    assert len(scatter["scale"]) == len(scatter["wavelength"])
+    assert np.shape(scatter["scale"]) == (len(scatter["teff"]), len(scatter["wavelength"]))
     grid = 10 ** (3.6021 + 1e-4 * np.arange(2430))
     flux = 1.0 + 0.05 * np.sin(grid / 3.0)
     with_it, without = after.predict(grid, flux), before.predict(grid, flux)
@@ -72,3 +73,27 @@ def test_a_missing_fold_is_told(star_files, tmp_path):
     with pytest.raises(InputError, match="one a fold"):
         calibrate_models(star_files["miles"], star_files["stis"], star_files["photometry"],
                          tmp_path, model="uara.stars1", folds=["uara.stars1"])
+
+
+def test_scale_follows_the_temperature():
+    scatter = {"directions": [[1.0, 1.0, 1.0]], "teff": [5000.0, 8000.0], "length": [[2.0], [2.0]],
+               "wavelength": [3000.0, 6000.0], "scale": [[1.0, 2.0], [3.0, 1.0]]}
+    labels = np.zeros((3, 6))
+    labels[:, 0] = 4000.0, 8000.0, np.sqrt(5000.0 * 8000.0)
+    values = {"label_mean": scale_labels(labels), "diagonal": np.ones((3, 3), np.float32),
+              "directions": np.ones((3, 1, 1), np.float32), "snr": np.full(3, 50.0)}
+    wavelength = np.array([2500.0, 6000.0, np.sqrt(3000.0 * 6000.0)])
+    calibration = {"snr": [1.0, 100.0], "wavelength": [3000.0, 6000.0], "scale": np.ones((2, 2))}
+    widening = Widening({"calibration": calibration, "scatter": scatter}, wavelength,
+                        np.ones((1, 3), np.float32), np.ones((4, 3), np.float32))
+    diagonal, factor = widening.covariance(values, np.zeros(3), [slice(0, 2), slice(2, 3)])
+    expected = np.array([[1.0, 2.0, 1.5], [3.0, 1.0, 2.0], [2.0, 1.5, 1.75]])
+    assert_allclose(np.sqrt(diagonal), expected, rtol=1e-5)
+    assert_allclose(factor[:, 0], expected, rtol=1e-5)
+    assert_allclose(factor[:, 1], 2.0 * expected, rtol=1e-5)
+
+
+def test_scale_of_few_stars_stays_near_that_of_all(rng):
+    sigma, truth = np.full((2, 4), 0.08), np.full((2, 1), 0.01)
+    scale = measure_scale(np.full((2, 4), 0.08), sigma, truth, prior=1.6)
+    assert 1.4 < scale < 1.6

@@ -11,7 +11,7 @@ from sedflux.spectra.continuum import remove_continuum
 from sedflux.spectra.grids import input_grid, sed_grid
 from sedflux.spectra.normalise import input_basis
 from sedflux.spectra.reddening import extinction_curve
-from sedflux.training.correction import label_terms, sed_splines, warmth
+from sedflux.training.correction import SPLINES, class_shares, sed_splines
 from sedflux.training.empirical import fit_correction
 from sedflux.training.examples import ExampleGenerator
 from sedflux.training.stars import FOLDS, LABEL_ERRORS, RealStars, fold_of
@@ -60,7 +60,9 @@ def simulated(toy_library):
         name=np.array([f"star{i}" for i in range(size)]), source=np.full(size, "MILES"),
         labels=published, label_errors=np.tile(LABEL_ERRORS, (size, 1)), normalised=normalised,
         ivar=ivar, resolving_power=np.full(size, 1600.0), miles_sed=miles, stis_sed=stis,
-        magnitudes=np.full((size, 2), np.nan), ebv=np.full(size, np.nan))
+        magnitudes=np.full((size, 2), np.nan), ebv=np.full(size, np.nan),
+        johnson=np.full((size, 3), np.nan), johnson_error=np.full((size, 3), np.nan),
+        dust=np.full((size, 2), np.nan))
     return stars, labels
 
 
@@ -73,7 +75,7 @@ def correction(simulated, toy_library):
 
 def test_sed_correction_is_found_again(correction, simulated):
     labels = simulated[1]
-    inside = warmth(labels) > 0.5
+    inside = class_shares(labels)[:, :2].sum(axis=1) < 0.5
     found = correction.sed_correction(labels[inside])
     expected = true_change(labels[inside])
     grid = sed_grid()
@@ -109,18 +111,33 @@ def test_library_with_corrections_is_a_library(correction, toy_library):
     assert np.corrcoef(lines.ravel(), wanted.ravel())[0, 1] > 0.95
 
 
-def test_corrections_fade_where_no_star_is(correction):
+def test_corrections_vanish_where_no_star_is(correction, simulated):
     far = np.array([[9000.0, 1.0, 3.0, 0.0, 0.0, 2.0]])
-    terms = np.abs(label_terms(far) @ correction.sed_terms).max()
-    assert np.abs(correction.sed_correction(far)).max() < 0.5 * terms
+    near = np.abs(correction.sed_correction(simulated[1])).max()
+    assert np.abs(correction.sed_correction(far)).max() < 0.05 * near
+    assert correction.features.unknown(far)[0] > 0.95
+    # What nobody knows is in the errors.
+    labels = np.repeat(far, 500, axis=0)
+    errors = correction.draw_errors(labels, np.random.default_rng(1))
+    expected = np.sqrt((correction.prior_size * sed_splines()) ** 2 @ np.ones(SPLINES))
+    assert_allclose(errors.std(axis=0), expected, rtol=0.2)
+
+
+def test_errors_of_the_correction_are_small_among_stars(correction, simulated):
+    labels = np.repeat(simulated[1][class_shares(simulated[1])[:, 2] == 1][:5], 100, axis=0)
+    errors = correction.draw_errors(labels, np.random.default_rng(1))
+    blue = (sed_grid() > 3700) & (sed_grid() < 6500)
+    assert np.median(errors.std(axis=0)[blue]) < 0.02
 
 
 def test_draws_have_the_scatter_of_the_stars(correction, simulated, rng):
-    labels = np.repeat(simulated[1][warmth(simulated[1]) == 1][:5], 400, axis=0)
+    labels = np.repeat(simulated[1][class_shares(simulated[1])[:, 2] == 1][:5], 400, axis=0)
     lines, sed = correction.draw(labels, rng)
     assert lines.shape == (2000, 2430)
     assert sed.shape == (2000, 575)
-    expected = np.sqrt((correction.sed_factors[1] ** 2).sum(axis=0) + correction.sed_noise[1] ** 2)
+    errors = correction.draw_errors(labels, np.random.default_rng(3))
+    expected = np.sqrt((correction.sed_factors[2] ** 2).sum(axis=0) + correction.sed_noise[2] ** 2
+                       + errors.var(axis=0))
     assert_allclose(sed.std(axis=0), expected, rtol=0.15)
     assert 0.3 < lines.std() / correction.residuals.std() < 3.0
 
@@ -138,10 +155,12 @@ def test_splines_sum_to_one():
     assert_allclose(sed_splines().sum(axis=1), 1.0, atol=1e-12)
 
 
-def test_terms_begin_with_the_constant():
-    terms = label_terms(np.array([[5777.0, 4.4, 0.0, 0, 0, 2], [9000.0, 4.0, -1.0, 0, 0, 2]]))
-    assert terms.shape == (2, 20)
-    assert_allclose(terms[:, 0], 1.0)
+def test_classes_share_every_star():
+    shares = class_shares(np.array([[t, 4.0, 0, 0, 0, 2]
+                                    for t in (4e3, 4600.0, 5e3, 5400, 6500, 7500, 9e3)]))
+    assert_allclose(shares.sum(axis=1), 1.0)
+    assert_allclose(shares[::2], np.eye(4))
+    assert_allclose(shares[1::2], [[0.5, 0.5, 0, 0], [0, 0.5, 0.5, 0], [0, 0, 0.5, 0.5]])
 
 
 def test_folds_are_even_and_fixed():

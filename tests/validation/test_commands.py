@@ -13,23 +13,40 @@ def test_training_says_where_it_comes_from(toy_models):
     first, second = (Predictor(path).metadata for path in toy_models)
     assert first["training"]["schedule"]["steps"] == 8
     assert second["training"]["start"] == "uara.one"
-    assert set(second["training"]["files"]) == {"miles.fits", "stis.fits", "photometry.fits"}
+    assert set(second["training"]["files"]) == {"miles.fits", "stis.fits", "photometry.fits",
+                                                 "johnson.fits"}
+    assert second["domain"]["teff"] == [4800.0, 9800.0]
     assert (toy_models[1].parent / "training.png").stat().st_size > 1000
     assert second["training"]["left_out"] == "stars of fold 1"
     assert first["kernels"] == second["kernels"]
     assert (toy_models[0].parent / "training.png").stat().st_size > 1000
 
 
+def test_labels_of_an_earlier_model_are_taken(toy_models, star_files, tmp_path):
+    paths = [str(star_files[name]) for name in ("library", "miles", "stis", "photometry")]
+    assert main(["train", "finetune", *paths, "--start", str(toy_models[0]), "--labels-of",
+                 str(toy_models[1]), "--output", str(tmp_path), "--name", "uara.three",
+                 "--leave-out", "1", "--steps", "8", "--workers", "0"]) == 0
+    assert Predictor(tmp_path / "uara.three.safetensors").name == "uara.three"
+
+
 def test_tables_and_figures_of_stars(toy_models, star_files, tmp_path):
     paths = [str(star_files[name]) for name in ("stis", "miles", "photometry")]
     assert main(["validate", "--stars", *paths, "--folds", *[str(toy_models[1])] * 4,
-                 "--compare", str(toy_models[0]), "--output", str(tmp_path)]) == 0
+                 "--compare", str(toy_models[0]), "--johnson", str(star_files["johnson"]),
+                 "--output", str(tmp_path)]) == 0
     stars = Table.read(tmp_path / "stars.ecsv")
     assert set(stars["model"]) == {"left out", "uara.one"}
     assert set(stars["E(B-V)"]) == {"none", "fitted"}
     assert (Table.read(tmp_path / "miles.ecsv")["stars"] >= 3).all()
     assert len(Table.read(tmp_path / "colors.ecsv")) == 4
-    for name in ("stars.png", "miles.png"):
+    colors = Table.read(tmp_path / "johnson.ecsv")
+    assert set(colors["colour"]) == {"U-B", "B-V", "R-I"}
+    assert set(colors["model"]) == {"left out", "uara.one"}
+    assert (colors["rms"] >= np.abs(colors["median"]) / 2).all()
+    each = Table.read(tmp_path / "each_johnson.ecsv")
+    assert len(each) == 2 * len(set(each["star"]))
+    for name in ("stars.png", "miles.png", "johnson.png"):
         assert (tmp_path / name).stat().st_size > 1000
 
 

@@ -1,0 +1,215 @@
+"""
+Johnson U-B, B-V and R-I of real stars as truths: which to use, how well, and with what dust.
+
+Colours are energies relative to the passband's own width, ``-2.5 log10(sum F T / sum T)``, so
+that a zero point stands between them and the catalogue.  Stars that vary, have a close
+companion or are peculiar are left out by rule, not by name.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from astropy.io import fits
+from astropy.table import Table
+
+from sedflux.spectra.grids import sed_grid
+
+__all__ = ["COLORS", "Johnson", "color_responses", "johnson_weights", "read_johnson",
+           "zero_points"]
+
+#: The colours, each of two bands.
+COLORS = (("U", "B"), ("B", "V"), ("R", "I"))
+#: Errors of the colours of a single constant star: rms against STIS SEDs, in mag.
+_ERRORS = np.array([0.014, 0.014, 0.012])
+#: Errors that a variable in a catalogue of variables, or a suspected one, adds (mag).
+_VARIABLE, _SUSPECTED = 0.03, 0.01
+#: Largest difference in magnitude and separation (arcsec) of a companion that is too close.
+_COMPANION = (3.0, 15.0)
+#: SIMBAD types of objects whose spectrum or colours are those of no single, constant star:
+#: long-period, pulsating and eclipsing variables, Be and Ap stars, carbon stars, post-AGB stars.
+_LEFT_OUT = ("LP*", "LP?", "Mi*", "cC*", "RR*", "WV*", "Pu*", "bC*", "EB*", "Be*", "a2*", "Em*",
+             "Er*", "C*", "C?*", "S*", "pA*", "Pe*", "Sy*", "AB*")
+#: Distance (pc) up to which there is hardly any dust, E(B-V) a pc beyond, and its errors.
+_CLEAR, _DUST_PER_PC = 80.0, 2e-4
+_CLEAR_ERROR, _DUST_SHARE = 0.006, 0.6
+#: Error of E(B-V) from the colour and the star's own spectrum.
+_ESTIMATE_ERROR = 0.025
+#: Distance (pc) of stars without a parallax.
+_FARTHEST = 1e4
+#: Fewest stars for a slope of a zero point, and median deviations beyond which one is left out.
+_FEWEST, _CLIP = 20, 4.0
+
+
+@dataclass(frozen=True)
+class Johnson:
+    """
+    Measured colours of N stars, as observed.
+
+    Attributes
+    ----------
+    name : `~numpy.ndarray` of str, shape (N,)
+        Row of the library of R = 2000 spectra.
+    colors, errors : `~numpy.ndarray`, shape (N, 3)
+        U-B, B-V and R-I in mag; NaN where unknown.
+    use : `~numpy.ndarray` of bool, shape (N,)
+        Single, constant and ordinary.
+    ebv, ebv_error : `~numpy.ndarray`, shape (N,)
+        E(B-V) before the colours are seen, from parallax and spectrum, and its error.
+    estimate : `~numpy.ndarray`, shape (N,)
+        E(B-V) as the file has it, from the spectrum alone; NaN where unknown.
+    zero : tuple of float
+        Zero point of U-B and its slope with B-V.
+    """
+
+    name: np.ndarray
+    colors: np.ndarray
+    errors: np.ndarray
+    use: np.ndarray
+    ebv: np.ndarray
+    ebv_error: np.ndarray
+    estimate: np.ndarray
+    zero: tuple[float, float]
+
+
+def _column(table, name):
+    return np.ma.filled(np.ma.asarray(table[name], float), np.nan)
+
+
+def _texts(table, name):
+    return np.array([str(value).strip() for value in table[name]])
+
+
+def _reddening(table):
+    """E(B-V) and its error from distance and estimate, weighted by their errors."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        distance = 1000.0 / _column(table, "PLX")
+    distance = np.where(distance > 0, distance, _FARTHEST)
+    beyond = np.clip(distance - _CLEAR, 0.0, _FARTHEST)
+    mean = _DUST_PER_PC * beyond
+    precision = (_CLEAR_ERROR + _DUST_SHARE * mean) ** -2.0
+    estimate = _column(table, "EBV_EST")
+    known = np.where(np.isfinite(estimate), _ESTIMATE_ERROR**-2.0, 0.0)
+    total = precision + known
+    joint = (precision * mean + known * np.nan_to_num(estimate)) / total
+    return np.clip(joint, 0.0, None), total**-0.5, estimate
+
+
+def read_johnson(path):
+    """
+    Read measured colours, with the rules by which stars are used.
+
+    Parameters
+    ----------
+    path : path-like
+        FITS file with STARS and the passbands JOHNSON_U to JOHNSON_I.
+
+    Returns
+    -------
+    johnson : `Johnson`
+    """
+    table = Table.read(path, hdu="STARS")
+    header = fits.getheader(path, 0)
+    colors = np.stack([_column(table, f"{first}_{second}") for first, second in COLORS], axis=1)
+    variable = _texts(table, "VARID")
+    named = np.array([any(letter.isalpha() for letter in value) for value in variable])
+    listed = np.array([value not in ("", "--") for value in variable])
+    extra = np.where(named, _VARIABLE, np.where(listed, _SUSPECTED, 0.0))
+    with np.errstate(invalid="ignore"):
+        close = ((_column(table, "DMAG") < _COMPANION[0])
+                 & (_column(table, "SEP") < _COMPANION[1]))
+    use = ~close & ~np.isin(_texts(table, "OTYPE"), _LEFT_OUT)
+    # R-I of the Kron system is another colour.
+    colors[:, 2] = np.where(_texts(table, "R_I_SYS") == "E", np.nan, colors[:, 2])
+    ebv, ebv_error, estimate = _reddening(table)
+    return Johnson(_texts(table, "NAME"), colors, np.hypot(_ERRORS, extra[:, None]), use, ebv,
+                   ebv_error, estimate, (float(header.get("UBZERO", 0.0)),
+                                         float(header.get("UBSLOPE", 0.0))))
+
+
+def johnson_weights(path):
+    """
+    Weights on the SED grid whose product with F_lambda is the mean flux of each band.
+
+    Beyond the grid the red tail of I counts with the last sample: an offset in I that the
+    zero point takes up.
+
+    Returns
+    -------
+    weights : dict of str to `~numpy.ndarray`, shape (575,)
+        By the letter of the band.
+    """
+    grid, found = sed_grid(), {}
+    with fits.open(path) as hdus:
+        for hdu in hdus:
+            if hdu.name.startswith("JOHNSON_"):
+                passed = np.interp(grid, np.asarray(hdu.data["WAVELENGTH"], float),
+                                   np.asarray(hdu.data["THROUGHPUT"], float), left=0.0, right=0.0)
+                weight = passed * np.gradient(grid)
+                found[hdu.name[-1]] = weight / weight.sum()
+    return found
+
+
+def color_responses(log_sed, weights):
+    """
+    Synthetic colours of an SED, and how ln(SED) changes them.
+
+    Parameters
+    ----------
+    log_sed : `~numpy.ndarray`, shape (..., 575)
+    weights : dict
+        From `johnson_weights`.
+
+    Returns
+    -------
+    colors : `~numpy.ndarray`, shape (..., 3)
+        In mag.
+    responses : `~numpy.ndarray`, shape (..., 3, 575)
+        Derivatives of the colours with respect to ln(SED), in mag.
+    """
+    flux, colors, responses = np.exp(log_sed), [], []
+    scale = -2.5 / np.log(10.0)
+    for first, second in COLORS:
+        light = [flux * weights[band] for band in (first, second)]
+        total = [part.sum(axis=-1) for part in light]
+        colors.append(scale * np.log(total[0] / total[1]))
+        responses.append(scale * (light[0] / total[0][..., None] - light[1] / total[1][..., None]))
+    return np.stack(colors, axis=-1), np.stack(responses, axis=-2)
+
+
+def zero_points(colors, start, residual=None):
+    """
+    Synthetic minus catalogue colours of ordinary stars (N, 3).
+
+    That of U-B is measured with STIS SEDs and stated by the file.  That of B-V is the median over
+    the stars, that of R-I linear in B-V: synthetic R and I miss the red tail of I, which counts
+    with the colour.
+
+    Parameters
+    ----------
+    colors : `~numpy.ndarray`, shape (N, 3)
+        Of the catalogue.
+    start : tuple of float
+        Zero point of U-B and its slope with B-V.
+    residual : `~numpy.ndarray`, shape (N, 3), optional
+        Synthetic minus catalogue colours, NaN where they have no say.
+
+    Returns
+    -------
+    zero : `~numpy.ndarray`, shape (N, 3)
+    """
+    zero = np.zeros(colors.shape)
+    zero[:, 0] = start[0] + start[1] * np.nan_to_num(colors[:, 1])
+    if residual is None:
+        return zero
+    if np.isfinite(residual[:, 1]).any():
+        zero[:, 1] = np.nanmedian(residual[:, 1])
+    known = np.isfinite(residual[:, 2]) & np.isfinite(colors[:, 1])
+    if known.sum() >= _FEWEST:
+        line = np.polyfit(colors[known, 1], residual[known, 2], 1)
+        left = residual[:, 2] - np.polyval(line, colors[:, 1])
+        near = known & (np.abs(left) < _CLIP * np.nanmedian(np.abs(left[known])))
+        zero[:, 2] = np.polyval(np.polyfit(colors[near, 1], residual[near, 2], 1),
+                                np.nan_to_num(colors[:, 1]))
+    elif known.any():
+        zero[:, 2] = np.median(residual[known, 2])
+    return zero

@@ -1,0 +1,74 @@
+"""
+Predicted minus measured Johnson colours of stars.
+
+Predictions are reddened by the E(B-V) that the catalogue's B-V asks of the star's own spectrum.
+"""
+
+import numpy as np
+from astropy.table import Table
+
+from sedflux.spectra.reddening import extinction_curve
+from sedflux.training.johnson import COLORS, color_responses, zero_points
+
+__all__ = ["NAMES", "johnson_residuals"]
+
+#: Names of the colours, which are columns.
+NAMES = tuple(f"{first}-{second}" for first, second in COLORS)
+#: Error of that E(B-V) against known values.
+_DUST_ERROR = 0.014
+#: Temperature (K) above which stars define the zero points of B-V and R-I.
+_ZERO_TEFF = 4500.0
+
+
+def johnson_residuals(names, labels, predictions, johnson, weights):
+    """
+    Predicted minus measured colours of stars.
+
+    Parameters
+    ----------
+    names : array_like of str, shape (N,)
+    labels : `~numpy.ndarray`, shape (N, 3) or more
+        Published TEFF (K), LOGG, MH.
+    predictions : sequence of `~sedflux.SEDPrediction`
+        One a star, as they come: without dust.
+    johnson : `~sedflux.training.johnson.Johnson`
+    weights : dict
+        From `~sedflux.training.johnson.johnson_weights`.
+
+    Returns
+    -------
+    table : `~astropy.table.Table`
+        One row for each star that the catalogue has: ``star``, ``teff``, ``logg``, ``mh``,
+        ``ebv``, ``use`` (single and constant), ``flags``, and of each colour the difference, its
+        predicted error, and that of catalogue and dust together (mag).
+    """
+    place = {name: row for row, name in enumerate(johnson.name)}
+    stars = [star for star, name in enumerate(names) if name in place]
+    rows = np.array([place[names[star]] for star in stars], dtype=int)
+    parts = [predictions[star] for star in stars]
+    ebv = np.clip(np.nan_to_num(johnson.estimate[rows]), 0.0, None)
+    dust = extinction_curve(parts[0].wavelength)
+    synthetic, responses = color_responses(
+        np.log([part.flux for part in parts]) + ebv[:, None] * dust, weights)
+    sigma = np.array([[_color_error(part, response) for response in every]
+                      for part, every in zip(parts, responses, strict=True)])
+    measured, use = johnson.colors[rows], johnson.use[rows]
+    teff, logg, mh = np.asarray(labels, float)[stars, :3].T
+    residual = np.where((use & (teff > _ZERO_TEFF))[:, None], synthetic - measured, np.nan)
+    difference = synthetic - measured - zero_points(measured, johnson.zero, residual)
+    table = Table({"star": johnson.name[rows], "teff": teff, "logg": logg, "mh": mh, "ebv": ebv,
+                   "dust_known": np.isfinite(johnson.estimate[rows]), "use": use,
+                   "flags": [int(part.flag_bits) for part in parts]})
+    for index, name in enumerate(NAMES):
+        table[name] = difference[:, index]
+        table[f"sigma {name}"] = sigma[:, index]
+        reddened = responses[:, index] @ dust
+        table[f"error {name}"] = np.hypot(johnson.errors[rows, index], _DUST_ERROR * reddened)
+    return table
+
+
+def _color_error(prediction, response):
+    """Predicted error of a colour (mag) from the full covariance."""
+    covariance = prediction.relative_covariance
+    along = covariance.factor @ response
+    return float(np.sqrt(response**2 @ covariance.diagonal + along @ along))

@@ -1,0 +1,94 @@
+"""
+How smooth the SED correction is: chosen by cross-validation over the stars that it is fitted to.
+
+Candidates differ in the lengths in 5040 K / TEFF, LOGG and MH over which the correction changes,
+and in its size.  Each is fitted without a fold of the stars and scored on that fold's STIS SEDs
+and colours.
+"""
+
+import logging
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from sedflux.training.label_features import LabelFeatures
+from sedflux.training.sed_truths import predictive_chi2, solve_sed, truth_rows
+
+__all__ = ["Smoothness", "choose_smoothness"]
+
+_log = logging.getLogger(__name__)
+
+#: Candidates: lengths in scaled 5040 K / TEFF, LOGG and MH, and the size in units of the prior's.
+_AXES = ((0.4, 0.6, 0.9), (0.7, 1.0, 2.0), (0.8, 1.3, 2.5), (1.2, 2.4))
+_FIRST = (0.6, 1.0, 1.3, 2.4)
+#: Sweeps over the axes.
+_SWEEPS = 1
+
+
+@dataclass(frozen=True)
+class Smoothness:
+    """
+    Lengths of the correction in scaled labels, and its size in units of the usual prior.
+
+    Attributes
+    ----------
+    lengths : tuple of float
+    size : float
+    score : float
+        Mean of ln(1 + chi-square a datum) of left-out truths.
+    """
+
+    lengths: tuple
+    size: float
+    score: float
+
+
+def _score(truths, labels, folds, grams, data, scatters, kinds, values):
+    """Mean over left-out truths of ln(1 + chi-square a datum)."""
+    *lengths, size = values
+    features = LabelFeatures.of_stars(labels, tuple(lengths))(labels)
+    rows = truth_rows(truths, features, labels)
+    fold = folds[[truth.star for truth in truths]]
+    found = []
+    for left_out in np.unique(folds):
+        keep = fold != left_out
+        coefficients, _ = solve_sed(rows[keep], grams[keep], data[keep], size)
+        found += [predictive_chi2(truths[index], rows[index], coefficients,
+                                  scatters[kinds[truths[index].star]])
+                  for index in np.flatnonzero(~keep) if truths[index].source != "MILES"]
+    return float(np.mean(np.log1p(found)))
+
+
+def choose_smoothness(truths, labels, folds, grams, data, scatters, kinds):
+    """
+    The candidate with the best score: one axis after the other.
+
+    Parameters
+    ----------
+    truths : list of `~sedflux.training.sed_truths.Truth`
+    labels : `~numpy.ndarray`, shape (N, 6)
+    folds : `~numpy.ndarray` of int, shape (N,)
+    grams, data
+        From `~sedflux.training.sed_truths.information`.
+    scatters : sequence of `~numpy.ndarray`
+    kinds : `~numpy.ndarray` of int, shape (N,)
+        Class of each star.
+
+    Returns
+    -------
+    smoothness : `Smoothness`
+    """
+    scores = {}
+
+    def score(values):
+        if values not in scores:
+            scores[values] = _score(truths, labels, folds, grams, data, scatters, kinds, values)
+            _log.info("smoothness %s: %.4f", values, scores[values])
+        return scores[values]
+
+    best = _FIRST
+    for _, axis in product(range(_SWEEPS), range(len(_AXES))):
+        candidates = [(*best[:axis], value, *best[axis + 1 :]) for value in _AXES[axis]]
+        best = min([best, *candidates], key=score)
+    return Smoothness(best[:-1], best[-1], score(best))

@@ -1,0 +1,107 @@
+"""
+Accuracy of Johnson colours: U-B, B-V and R-I of stars that a catalogue measured.
+
+Predictions from R = 2000 spectra are reddened by the E(B-V) that the catalogue's B-V asks of the
+star's own spectrum; each star is predicted by the model that was trained without its fold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from astropy.stats import mad_std
+from astropy.table import Table
+
+from sedflux.exceptions import InputError
+from sedflux.libraries.library import SpectralLibrary
+from sedflux.predict.predictor import Predictor
+from sedflux.training.johnson import Johnson
+from sedflux.training.johnson_scores import NAMES, johnson_residuals
+from sedflux.training.left_out import predictions_by_fold
+from sedflux.validation.cells import JOHNSON_TEFF_CELLS
+
+__all__ = ["is_giant", "johnson_table", "predict_johnson"]
+
+#: Surface gravity below which a star is a giant: cooler and hotter than the temperature (K).
+_GIANT_TEFF, _GIANT_LOGG = 5500.0, (3.5, 3.3)
+#: Fewest stars of a cell.
+_LEAST_STARS = 3
+
+
+def is_giant(teff: np.ndarray, logg: np.ndarray) -> np.ndarray:
+    """Which stars are giants or supergiants, by their published labels."""
+    return logg < np.where(teff < _GIANT_TEFF, *_GIANT_LOGG)
+
+
+def predict_johnson(predictors: Sequence[Predictor], miles: SpectralLibrary, johnson: Johnson,
+                    weights: dict[str, np.ndarray], *, snr: float | None = None) -> Table:
+    """
+    Predicted minus measured colours of every star that a catalogue has.
+
+    Parameters
+    ----------
+    predictors : sequence of `~sedflux.Predictor`
+        One for all stars, or one for every fold in order.
+    miles : `~sedflux.libraries.SpectralLibrary`
+    johnson : `~sedflux.training.johnson.Johnson`
+    weights : dict
+        From `~sedflux.training.johnson.johnson_weights`.
+    snr : float, optional
+        Noise is added for this S/N a pixel.
+
+    Returns
+    -------
+    table : `~astropy.table.Table`
+        See `~sedflux.training.johnson_scores.johnson_residuals`.
+    """
+    names = [str(name).strip() for name in miles.table["NAME"]]
+    missing = sorted(set(johnson.name) - set(names))
+    if missing:
+        raise InputError(f"colours are of {len(missing)} stars that the spectra lack, such as "
+                         f"{missing[0]}; give the files that belong together")
+    rows = np.array([names.index(name) for name in johnson.name])
+    predictions = predictions_by_fold(predictors, miles, rows, johnson.name, snr=snr)
+    labels = np.stack([np.asarray(miles.table[name], float)[rows]
+                       for name in ("TEFF", "LOGG", "FEH")], axis=1)
+    return johnson_residuals(johnson.name, labels, predictions, johnson, weights)
+
+
+def johnson_table(residuals: Table, *, model: str = "") -> Table:
+    """
+    Score colours by temperature, giants and dwarfs apart.
+
+    Parameters
+    ----------
+    residuals : `~astropy.table.Table`
+        From `predict_johnson`.
+    model : str, optional
+        First column.
+
+    Returns
+    -------
+    table : `~astropy.table.Table`
+        One row a colour and cell of 3 stars or more: median, scatter (1.4826 MAD), rms about zero,
+        median predicted sigma, rms of the pulls, and the share of flagged stars.
+    """
+    known = residuals["use"] & residuals["dust_known"]
+    giant = is_giant(residuals["teff"], residuals["logg"])
+    rows = []
+    for name in NAMES:
+        for kind, low, high in JOHNSON_TEFF_CELLS:
+            cell = known & (residuals["teff"] >= low) & (residuals["teff"] < high) \
+                & np.isfinite(residuals[name])
+            if kind != "all":
+                cell &= giant == (kind == "giants")
+            if cell.sum() < _LEAST_STARS:
+                continue
+            part = residuals[cell]
+            values = np.asarray(part[name])
+            pulls = values / np.hypot(part[f"sigma {name}"], part[f"error {name}"])
+            rows.append({"model": model, "colour": name, "kind": kind, "teff": low,
+                         "teff_end": high, "stars": len(part), "median": np.median(values),
+                         "scatter": mad_std(values), "rms": np.sqrt(np.mean(values**2)),
+                         "sigma": np.median(part[f"sigma {name}"]),
+                         "pull": np.sqrt(np.mean(pulls**2)),
+                         "flagged": np.mean(np.asarray(part["flags"]) != 0)})
+    return Table(rows)
