@@ -81,6 +81,10 @@ def _check_domain(value: Any, name: str, config: Config) -> None:
         if key in table:
             _positive(table[key], f"{name}.{key}", ())
     _ascending(table["teff"], f"{name}.teff", 2)
+    if "gravity" in table:
+        # Models written before this edge was known have none.
+        edge = _numbers(table["gravity"], f"{name}.gravity", (2, None))
+        _ascending(edge[0], f"{name}.gravity")
     if table.get("prior", "flat") not in _PRIORS:
         raise _Wrong(f"{name}.prior is {table['prior']!r}; one of {', '.join(_PRIORS)} is needed")
 

@@ -37,8 +37,8 @@ FEW_GOOD = 0.8
 SPIKES = 3
 #: Median S/N a pixel beyond which an inverse variance is in the wrong unit.
 IMPLAUSIBLE_SNR = 1000.0
-#: Severity of stars near or beyond a limit of temperature, of compact or metal-free ones, and
-#: of spectra that cannot be used.
+#: Severity of stars near or beyond a limit of temperature, of compact, metal-free or luminous
+#: ones, and of spectra that cannot be used.
 _EDGE, _NO_METALS, _UNUSABLE = 1.5, 3.0, 25.0
 
 
@@ -109,6 +109,10 @@ FLAGS = (
     Flag("not_finite", 12, "no finite answer: the prior alone",
          "The network gave a number that is not finite.  The SED is the mean of the training with "
          "its whole spread as error."),
+    Flag("supergiant", 13, "gravity near or below that of the most luminous training stars: a "
+         "supergiant?",
+         "The training has no stars of lower surface gravity.  Near 3650 Angstrom the SEDs of "
+         "supergiants are wrong by up to a third; the error is widened."),
 )
 _BY_NAME = {one.name: one for one in FLAGS}
 
@@ -166,7 +170,8 @@ def domain_flags(values: Mapping[str, np.ndarray], limits: Mapping[str, Any]) ->
         What the network and the pipeline say of N spectra.
     limits : dict
         The model's domain: ``excess``, ``unusual``, ``strange``, ``teff`` (two limits in
-        K), and the ``prior`` of its labels.
+        K), the ``prior`` of its labels, and for models that know it the least ``gravity``: lists of
+        temperatures (K) and of log g.
 
     Returns
     -------
@@ -189,6 +194,8 @@ def domain_flags(values: Mapping[str, np.ndarray], limits: Mapping[str, Any]) ->
         "implausible_snr": values["claimed_snr"] > IMPLAUSIBLE_SNR,
         "not_finite": ~values["finite"],
     }
+    if "gravity" in limits:
+        found["supergiant"] = usable & (logg < np.interp(teff, *limits["gravity"]))
     if limits.get("prior") == "survey":
         found["rare"] = usable & (survey_density(labels) < RARE)
     bits = np.zeros(len(usable), dtype=np.int64)
@@ -229,4 +236,5 @@ def severity_of(bits: np.ndarray, values: Mapping[str, np.ndarray],
 
     severity = _distance(values, limits)
     severity = np.where(any_of("cool_limit", "hot_limit"), np.maximum(severity, _EDGE), severity)
-    return np.where(any_of("compact", "no_metals"), np.maximum(severity, _NO_METALS), severity)
+    foreign = any_of("compact", "no_metals", "supergiant")
+    return np.where(foreign, np.maximum(severity, _NO_METALS), severity)

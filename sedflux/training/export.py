@@ -7,6 +7,7 @@ from sedflux.emulator.principal import kernels_to_lists
 from sedflux.network.checkpoint import save_network
 from sedflux.training.pool import as_tensors
 from sedflux.training.refine import measure_calibration
+from sedflux.training.stars import GRAVITY_EDGE
 
 __all__ = ["export_model", "keep_references", "measure_domain"]
 
@@ -16,6 +17,9 @@ _INSIDE = 0.995
 _LEAST_EXCESS = 0.03
 #: How far (K) the domain ends inside the library, at its cool and its hot end.
 _MARGINS = (200.0, 250.0)
+#: Surface gravity above the edge of the library below which stars are flagged: lines of
+#: supergiants look like those of the most luminous models.
+_GRAVITY_MARGIN = 0.4
 #: S/N a pixel of the stars that are kept as references.
 _QUIET = 60.0
 
@@ -37,8 +41,8 @@ def measure_domain(network, engine, *, claim=None, examples=6144, seed=5):
     Returns
     -------
     domain : dict
-        ``excess``, ``unusual``, ``strange``, ``teff`` and ``prior``, as `sedflux.predict.flags`
-        wants them.
+        ``excess``, ``unusual``, ``strange``, ``teff``, ``gravity`` and ``prior``, as
+        `sedflux.predict.flags` wants them.
     """
     batch = engine.examples(examples, np.random.default_rng([seed, 2**30]))
     found = {"excess": [], "unusual": [], "strange": []}
@@ -59,6 +63,8 @@ def measure_domain(network, engine, *, claim=None, examples=6144, seed=5):
     return {"excess": max(limit["excess"], least), "unusual": limit["unusual"],
             "strange": limit["strange"],
             "teff": [float(np.round(limit)) for limit in limits],
+            "gravity": [list(map(float, GRAVITY_EDGE[0])),
+                        [float(logg) + _GRAVITY_MARGIN for logg in GRAVITY_EDGE[1]]],
             "prior": engine.prior}
 
 

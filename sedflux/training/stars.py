@@ -22,8 +22,8 @@ from sedflux.spectra.normalise import input_basis
 from sedflux.spectra.resolution import broadening_sigma, degrade_spectra, lsf_matrix
 from sedflux.training.johnson import read_johnson
 
-__all__ = ["FOLDS", "RealStars", "fold_of", "inner_fold", "miles_inputs", "read_passbands",
-           "read_stars", "stis_arrays", "stis_sed"]
+__all__ = ["FOLDS", "GRAVITY_EDGE", "RealStars", "fold_of", "inner_fold", "miles_inputs",
+           "read_passbands", "read_stars", "stis_arrays", "stis_sed"]
 
 #: Groups of stars of which each is left out once.
 FOLDS = 4
@@ -42,9 +42,9 @@ _TYPE_TEFF = {"B7": 12700.0, "B8": 11500.0,
               "A4": 8300.0, "A5": 8100.0, "A6": 7900.0, "A7": 7700.0, "A8": 7500.0, "A": 8300.0,
               "F": 6500.0, "G": 5700.0, "K": 4900.0}
 _TYPE_ERRORS = np.array([300.0, 0.4, 0.5, 0.15, 0.15, 0.5])
-#: Surface gravity at the edge of the synthetic library.
-_EDGE = ([3900, 4500, 5000, 6000, 7000, 8000, 9000, 10000, 15000],
-         [0.5, 0.6, 0.8, 1.25, 1.9, 2.6, 2.9, 3.2, 3.2])
+#: Surface gravity at the edge of the synthetic library, by temperature (K).
+GRAVITY_EDGE = ([3900, 4500, 5000, 6000, 7000, 8000, 9000, 10000, 15000],
+                [0.5, 0.6, 0.8, 1.25, 1.9, 2.6, 2.9, 3.2, 3.2])
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ def _usable(labels):
     teff, logg, mh = labels.T
     with np.errstate(invalid="ignore"):
         return ((teff > 3950.0) & (teff < 14500.0) & (mh > -2.5) & (mh < 0.5) & (logg < 5.0)
-                & (logg > np.interp(teff, *_EDGE)))
+                & (logg > np.interp(teff, *GRAVITY_EDGE)))
 
 
 def _six_labels(three):

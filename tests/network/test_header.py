@@ -21,7 +21,7 @@ METADATA = {
     "calibration": {"snr": [6.0, 60.0], "wavelength": [3000.0, 5000.0, 8000.0],
                     "scale": [[1.0, 1.1, 0.9], [1.2, 1.0, 1.0]]},
     "domain": {"excess": 0.02, "unusual": 5.0, "strange": 6.0, "teff": [4700.0, 10000.0],
-               "prior": "flat"},
+               "gravity": [[4500.0, 9000.0], [1.0, 3.3]], "prior": "flat"},
     "scatter": {"directions": [[1.0, 0, 0, 0, 0], [0, 1.0, 0, 0, 0]], "teff": [5000.0, 7000.0],
                 "length": [[0.01, 0.02], [0.03, 0.0]], "wavelength": [3000.0, 5000.0],
                 "scale": [0.9, 1.1]},
@@ -66,7 +66,7 @@ def test_good_metadata_is_read(path):
 
 
 @pytest.mark.parametrize("entry", [
-    "domain.strange", "domain.prior", "scatter", "kernels", "name", "caveat"])
+    "domain.strange", "domain.prior", "domain.gravity", "scatter", "kernels", "name", "caveat"])
 def test_optional_entries_may_be_missing(path, entry):
     save_network(path, build(SMALL), changed(entry, None))
     assert load_network(path)[1] == changed(entry, None)
@@ -94,6 +94,8 @@ def test_missing_entries_are_named(path, entry):
     ("domain", []), ("domain.excess", 0.0), ("domain.excess", "0.02"), ("domain.unusual", [5.0]),
     ("domain.unusual", True), ("domain.strange", NAN), ("domain.strange", -6.0),
     ("domain.teff", [4700.0]), ("domain.teff", [10000.0, 4700.0]), ("domain.teff", [INF, INF]),
+    ("domain.gravity", [[4500.0, 9000.0], [1.0]]), ("domain.gravity", [4500.0, 1.0]),
+    ("domain.gravity", [[9000.0, 4500.0], [1.0, 3.3]]),
     ("domain.prior", "other"), ("domain.prior", 1),
     ("scatter", "none"), ("scatter.directions", [[1.0, 0.0]]), ("scatter.directions", [1.0] * 5),
     ("scatter.directions", [[NAN] * 5, [0.0] * 5]), ("scatter.teff", [5000.0, NAN]),
@@ -200,4 +202,13 @@ def test_every_packaged_model_passes():
 def test_cut_files_are_refused(path, cut):
     path.write_bytes(path.read_bytes()[:cut])
     with pytest.raises(SedfluxError, match="damaged"):
+        load_network(path)
+
+
+def test_scale_of_sigma_may_follow_the_temperature(path):
+    by_teff = changed("scatter.scale", [[0.9, 1.1], [1.0, 1.2]])
+    save_network(path, build(SMALL), by_teff)
+    assert load_network(path)[1] == by_teff
+    save_network(path, build(SMALL), changed("scatter.scale", [[0.9, 1.1]]))
+    with pytest.raises(WeightsError, match=r"scatter\.scale"):
         load_network(path)
