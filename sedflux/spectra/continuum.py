@@ -184,6 +184,7 @@ def fit_continuum(flux, ivar, basis, *, iterations=25, tolerance=1e-9, product=n
     good = ivar > 0
     # Pixels are the slow axis: operators then work on many spectra at a time.
     dtype = ivar.dtype
+    exact, exact_basis = flux, basis
     flux, ivar, count = (np.asfortranarray(part, dtype) for part in (flux, ivar, good))
     variance, basis = count / (ivar + _NO_IVAR), basis.astype(dtype)
     sums, middle = _block_sums(len(basis), _BLOCKS)
@@ -192,7 +193,12 @@ def fit_continuum(flux, ivar, basis, *, iterations=25, tolerance=1e-9, product=n
     start = _start(totals, counts, coarse, product)
     start = _improve(start, totals / many, variances / many, counts, coarse, product=product,
                      iterations=iterations, tolerance=max(tolerance, _COARSE_TOLERANCE))
-    return _improve(start, flux, variance, count, basis, product=product, iterations=iterations,
+    found = _improve(start, flux, variance, count, basis, product=product, iterations=iterations,
+                     tolerance=tolerance)
+    if exact.dtype == dtype:
+        return found
+    # The last step is in the precision of the flux.
+    return _improve(found, exact, variance, count, exact_basis, product=product, iterations=1,
                     tolerance=tolerance)
 
 
@@ -205,7 +211,7 @@ def remove_continuum(flux, ivar, basis, *, tolerance=1e-9, product=np.matmul):
     flux, ivar : `~numpy.ndarray`, shape (N, n)
         Flux and inverse variance on a grid equally spaced in ln(wavelength); bad
         pixels have ``ivar = 0``.  The flux of each spectrum is of order one.  The fit is in
-        the precision of ``ivar``, the result in that of ``flux``.
+        the precision of ``ivar``, its last step and the result in that of ``flux``.
     basis : `~numpy.ndarray`, shape (n, k)
         From `smooth_basis`.
     tolerance, product : optional

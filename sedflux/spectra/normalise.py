@@ -16,8 +16,8 @@ __all__ = ["input_basis", "normalise_spectra"]
 _SPIKE = 0.5
 #: Where the normalised flux is further from zero than this, the fitted continuum crosses zero.
 _NO_CONTINUUM = 1e4
-#: Steps of the continuum that end its fit: what remains is a thousandth of them.
-_TOLERANCE = 1e-4
+#: Steps of the continuum that end its fit: one in double precision follows.
+_TOLERANCE = 1e-3
 
 
 def input_basis():
