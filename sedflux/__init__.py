@@ -18,6 +18,7 @@ _HOMES = {
     "ModelError": "exceptions",
     "Predictor": "predict.predictor",
     "ResponseCurve": "response.curve",
+    "SEDCatalog": "catalog.catalog",
     "SEDPrediction": "predict.prediction",
     "SedfluxError": "exceptions",
     "SlitlessBand": "slitless.instrument",
@@ -34,12 +35,14 @@ _HOMES = {
     "list_instruments": "slitless.instrument",
     "list_models": "predict.models",
     "plan_calibration": "simulate.planning",
+    "predict_catalog": "catalog.run",
     "predict_sed": "predict.sed",
     "read_throughput": "slitless.throughput",
     "register_readers": "io.registry",
     "simulate_field": "simulate.simulator",
     "synthetic_photometry": "photometry",
     "to_source_spectrum": "photometry",
+    "with_covariance": "spectra.sed",
 }
 
 __all__ = ["__version__", *sorted(_HOMES)]

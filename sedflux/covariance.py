@@ -17,6 +17,26 @@ from sedflux.exceptions import InputError
 __all__ = ["LowRankCovariance", "positive_part"]
 
 
+#: Numbers beyond this have no square.
+_LARGEST = 1e150
+
+
+def _numbers(values, name):
+    """An array of finite, real numbers without a unit."""
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind not in "fiu" or hasattr(values, "unit") or np.ma.is_masked(values):
+            raise TypeError(f"its type is {type(values).__name__} of {array.dtype}")
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} of a covariance is no array of real numbers ({error}); give "
+                         "plain numbers") from error
+    array = array.astype(float)
+    if not (np.abs(array) < _LARGEST).all():
+        raise InputError(f"{name} of a covariance must be finite, and below {_LARGEST:g}, whose "
+                         "square is no number")
+    return array
+
+
 def positive_part(rows, core):
     """
     Factor of the positive part of ``rows.T @ core @ rows``.
@@ -37,6 +57,10 @@ def positive_part(rows, core):
     values, vectors = np.linalg.eigh(triangle @ core @ triangle.T)
     keep = values > 0
     return (basis @ (vectors[:, keep] * np.sqrt(values[keep]))).T
+
+
+#: Numbers that are drawn at once: 4 GiB.
+_MOST_DRAWN = 2**29
 
 
 @dataclass(frozen=True)
@@ -74,15 +98,12 @@ class LowRankCovariance:
     factor: np.ndarray
 
     def __post_init__(self):
-        diagonal = np.array(self.diagonal, dtype=float)
-        factor = np.array(self.factor, dtype=float)
+        diagonal, factor = _numbers(self.diagonal, "diagonal"), _numbers(self.factor, "factor")
         if diagonal.ndim != 1 or factor.ndim != 2 or factor.shape[1] != diagonal.size:
             raise InputError(
                 f"diagonal and factor have the shapes {diagonal.shape} and {factor.shape}; "
                 "a covariance of n values needs (n,) and (r, n)"
             )
-        if not (np.isfinite(diagonal).all() and np.isfinite(factor).all()):
-            raise InputError("diagonal and factor of a covariance must be finite")
         if diagonal.size and diagonal.min() < 0:
             raise InputError(
                 f"diagonal has the negative variance {diagonal.min():.3g}; none may be below zero"
@@ -134,7 +155,7 @@ class LowRankCovariance:
         direction : array_like, shape (n,)
             One standard deviation along it.
         """
-        direction = np.asarray(direction, dtype=float)
+        direction = _numbers(direction, "direction")
         if direction.shape != self.diagonal.shape:
             raise InputError(
                 f"direction has the shape {direction.shape}, the covariance has {len(self)} values"
@@ -182,22 +203,21 @@ class LowRankCovariance:
         covariance : `LowRankCovariance`
             Of m values; equal to ``matrix @ C @ matrix.T``.
         """
-        if matrix.shape[-1] != len(self):
-            raise InputError(
-                f"matrix has {matrix.shape[-1]} columns, the covariance has {len(self)} values"
-            )
+        matrix = matrix if sparse.issparse(matrix) else _numbers(matrix, "matrix")
+        if matrix.ndim != 2 or matrix.shape[1] != len(self):
+            raise InputError(f"matrix has the shape {matrix.shape}, the covariance has "
+                             f"{len(self)} values; as many columns are needed")
         matrix = sparse.csr_matrix(matrix)
         factor = np.asarray((matrix @ self.factor.T).T)
         weighted = matrix @ sparse.diags_array(np.sqrt(self.diagonal))
-        shared = sparse.csr_matrix(weighted @ weighted.T)
-        diagonal = shared.diagonal()
-        if shared.count_nonzero() == np.count_nonzero(diagonal):
-            return LowRankCovariance(diagonal, factor)
-        rest = weighted.toarray().T
+        # Values without a column in common stay independent.
+        if (np.diff(sparse.csc_array(weighted != 0).indptr) <= 1).all():
+            return LowRankCovariance(np.ravel(weighted.multiply(weighted).sum(axis=1)), factor)
+        rest, diagonal = weighted.toarray().T, np.zeros(weighted.shape[0])
         if len(diagonal) < len(self):
-            values, vectors = np.linalg.eigh(shared.toarray())
+            values, vectors = np.linalg.eigh((weighted @ weighted.T).toarray())
             rest = (vectors * np.sqrt(np.clip(values, 0.0, None))).T
-        return LowRankCovariance(np.zeros(len(diagonal)), np.vstack([factor, rest]))
+        return LowRankCovariance(diagonal, np.vstack([factor, rest]))
 
     def sample(self, size, rng):
         """
@@ -212,7 +232,19 @@ class LowRankCovariance:
         Returns
         -------
         deviations : `~numpy.ndarray`, shape (size, n)
+
+        Raises
+        ------
+        sedflux.exceptions.InputError
+            If ``size`` is no whole number of 0 or more, or ``rng`` no generator.
         """
+        if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 0:
+            raise InputError(f"size is {size!r}; a whole number of 0 or more is needed")
+        if size * (len(self) + self.rank) > _MOST_DRAWN:
+            raise InputError(f"size is {size}; {_MOST_DRAWN // (len(self) + self.rank)} draws of "
+                             f"{len(self)} values are allowed at once")
+        if not isinstance(rng, np.random.Generator):
+            raise InputError(f"rng is {rng!r}; give a generator, as numpy.random.default_rng(1)")
         common = rng.standard_normal((size, self.rank)) @ self.factor
         return common + rng.standard_normal((size, len(self))) * np.sqrt(self.diagonal)
 
@@ -268,11 +300,22 @@ class LowRankCovariance:
             measurement averages away, keeps its variance, on the side of caution:
             the result is never below the exact one.
         """
-        matrix = np.atleast_2d(np.asarray(matrix, dtype=float))
-        residual = np.atleast_1d(np.asarray(residual, dtype=float))
+        matrix = np.atleast_2d(_numbers(matrix, "matrix"))
+        residual = np.atleast_1d(_numbers(residual, "residual"))
+        noise = np.atleast_2d(_numbers(noise, "noise"))
+        size = len(matrix)
+        if (matrix.shape, residual.shape, noise.shape) != (
+                (size, len(self)), (size,), (size, size)):
+            raise InputError(
+                f"matrix, residual and noise have the shapes {matrix.shape}, {residual.shape} and "
+                f"{noise.shape}; (m, {len(self)}), (m,) and (m, m) are needed")
         common = matrix @ self.factor.T
-        own = (matrix * self.diagonal) @ matrix.T + np.atleast_2d(noise)
-        total = cho_factor(common @ common.T + own, lower=True)
+        own = (matrix * self.diagonal) @ matrix.T + noise
+        try:
+            total = cho_factor(common @ common.T + own, lower=True)
+        except np.linalg.LinAlgError as error:
+            raise InputError("noise is no covariance: it must be symmetric and "
+                             "positive") from error
         gain = cho_solve(total, residual)
         shift = self.factor.T @ (common.T @ gain) + self.diagonal * (matrix.T @ gain)
         known = solve_triangular(

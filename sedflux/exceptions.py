@@ -2,6 +2,7 @@
 
 __all__ = [
     "InputError",
+    "MissingExtraError",
     "ModelError",
     "SedfluxError",
     "SedfluxWarning",
@@ -16,6 +17,10 @@ class SedfluxError(Exception):
 
 class InputError(SedfluxError, ValueError):
     """An argument that cannot be used: its name, its value, what is allowed."""
+
+
+class MissingExtraError(SedfluxError, ImportError):
+    """An optional package that is not installed."""
 
 
 class ModelError(SedfluxError, ValueError):

@@ -7,7 +7,11 @@ are those of `synphot.Observation`, to rounding.  AB magnitudes and count rates 
 both work offline.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from astropy import units as u
@@ -15,15 +19,18 @@ from astropy import units as u
 from sedflux.covariance import LowRankCovariance, positive_part
 from sedflux.exceptions import InputError
 from sedflux.spectra.grids import interpolation_matrix
-from sedflux.spectra.sed import RelativeErrors, from_sed
+from sedflux.spectra.sed import RelativeErrors, flux_of, from_sed
 from sedflux.spectra.spectrum import sed_to_spectrum
-from sedflux.units import FLAM, PHOTON_ENERGY
+from sedflux.units import FLAM, PHOTON_ENERGY, plain_number, positive_number
 
-__all__ = ["SyntheticPhotometry", "anchor", "synthetic_photometry", "to_source_spectrum"]
+__all__ = ["SyntheticPhotometry", "anchor", "band_rows", "synthetic_photometry",
+           "to_source_spectrum"]
 
 _MAG_PER_LN = 2.5 / np.log(10.0)
 #: Share of a band's throughput that may lie outside the SED.
 _OUTSIDE = 0.005
+#: AB magnitudes that a source can have, and errors that still say something.
+_BRIGHTEST, _FAINTEST, _LARGEST_ERROR = -50.0, 100.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,8 @@ class SyntheticPhotometry:
     ----------
     bands : tuple of str
     value : `~astropy.units.Quantity`, shape (m,)
-        AB magnitudes, or counts a second.
+        AB magnitudes, or counts per second.  Of a relative SED the AB colours, in mag: the
+        magnitudes minus that of the first band.
     covariance : `~numpy.ndarray`, shape (m, m)
         In the square of the unit of ``value``.
     """
@@ -45,19 +53,34 @@ class SyntheticPhotometry:
     covariance: np.ndarray
 
     @property
-    def sigma(self):
+    def sigma(self) -> u.Quantity:
         """Standard deviations, in the unit of ``value``'s differences."""
         unit = u.mag if self.value.unit == u.ABmag else self.value.unit
         return np.sqrt(np.diag(self.covariance)) * unit
 
-    def color(self, first, second):
+    def color(self, first: str, second: str) -> tuple[u.Quantity, u.Quantity]:
         """
         Difference of two magnitudes and its error, with their correlation.
+
+        Parameters
+        ----------
+        first, second : str
+            Names of bands.
 
         Returns
         -------
         color, error : `~astropy.units.Quantity`
+
+        Raises
+        ------
+        sedflux.exceptions.InputError
+            If a band is unknown, or the values are counts.
         """
+        for name in (first, second):
+            if name not in self.bands:
+                raise InputError(f"band {name!r} is unknown; choose from {', '.join(self.bands)}")
+        if self.value.unit not in (u.ABmag, u.mag):
+            raise InputError(f"value has the unit {self.value.unit}; colours need magnitudes")
         i, j = self.bands.index(first), self.bands.index(second)
         variance = self.covariance[i, i] + self.covariance[j, j] - 2.0 * self.covariance[i, j]
         difference = (self.value[i].value - self.value[j].value) * u.mag
@@ -65,7 +88,7 @@ class SyntheticPhotometry:
         return difference, np.sqrt(max(float(variance), 0.0)) * u.mag
 
 
-def to_source_spectrum(sed):
+def to_source_spectrum(sed: Any) -> Any:
     """
     Turn an SED into a synphot source.
 
@@ -81,9 +104,10 @@ def to_source_spectrum(sed):
     from synphot import SourceSpectrum
     from synphot.models import Empirical1D
 
-    arrays = from_sed(sed)
-    return SourceSpectrum(Empirical1D, points=arrays.wavelength * u.AA,
-                          lookup_table=arrays.flux * FLAM)
+    wavelength, flux, _ = flux_of(sed)
+    order = np.argsort(wavelength)
+    return SourceSpectrum(Empirical1D, points=wavelength[order] * u.AA,
+                          lookup_table=flux[order] * FLAM)
 
 
 def _named_bands(bandpasses):
@@ -92,9 +116,11 @@ def _named_bands(bandpasses):
 
     if isinstance(bandpasses, SpectralElement):
         bandpasses = [bandpasses]
-    if not isinstance(bandpasses, dict):
-        bandpasses = {str(band.meta.get("expr", f"band {i}")) if hasattr(band, "meta")
-                      else f"band {i}": band for i, band in enumerate(bandpasses)}
+    if not isinstance(bandpasses, (Mapping, list, tuple)):
+        raise InputError(f"bandpasses is {bandpasses!r}; give a synphot.SpectralElement, or a list "
+                         "or dictionary of them")
+    if not isinstance(bandpasses, Mapping):
+        bandpasses = _by_name(bandpasses)
     for name, band in bandpasses.items():
         if not isinstance(band, SpectralElement) or band.waveset is None:
             raise InputError(
@@ -104,6 +130,15 @@ def _named_bands(bandpasses):
     if not bandpasses:
         raise InputError("bandpasses is empty; give at least one synphot.SpectralElement")
     return bandpasses
+
+
+def _by_name(bandpasses):
+    """Bands by the expression in their meta data, or by number where these are not unique."""
+    numbers = [f"band {number}" for number in range(len(bandpasses))]
+    names = [str(getattr(band, "meta", {}).get("expr", number))
+             for number, band in zip(numbers, bandpasses, strict=True)]
+    unique = len(set(names)) == len(names)
+    return dict(zip(names if unique else numbers, bandpasses, strict=True))
 
 
 def _band_samples(wavelength, band, name):
@@ -148,15 +183,41 @@ def _count_row(wavelength, band, name, area):
     return area * row * wavelength / PHOTON_ENERGY
 
 
-def synthetic_photometry(sed, bandpasses, *, unit=u.ABmag, area=None):
+def band_rows(wavelength: np.ndarray, bandpasses: Any
+              ) -> tuple[tuple[str, ...], tuple[np.ndarray, np.ndarray]]:
     """
-    Magnitudes or count rates of an SED, with errors and their correlations.
+    Bands as rows that are multiplied with fluxes, for many SEDs on one grid.
+
+    Parameters
+    ----------
+    wavelength : `~numpy.ndarray`, shape (n,)
+        Of the SEDs, in Angstrom, ascending.
+    bandpasses : `synphot.SpectralElement`, sequence or dict of them
+
+    Returns
+    -------
+    names : tuple of str
+    rows : tuple of `~numpy.ndarray`, shapes (m, n) and (m,)
+        ``-2.5 log10(rows @ flux) + zero_points`` are the AB magnitudes of F_lambda in
+        erg/s/cm2/Angstrom.
+    """
+    bands = _named_bands(bandpasses)
+    found = [_flux_row(wavelength, band, name) for name, band in bands.items()]
+    pivots = np.array([pivot for _, pivot in found])
+    zero_points = (1.0 * FLAM).to_value(u.ABmag, u.spectral_density(pivots * u.AA))
+    return tuple(bands), (np.stack([row for row, _ in found]), zero_points)
+
+
+def synthetic_photometry(sed: Any, bandpasses: Any, *, unit: u.UnitBase = u.ABmag,
+                         area: u.Quantity | None = None) -> SyntheticPhotometry:
+    """
+    Magnitudes, colours or count rates of an SED, with errors and their correlations.
 
     Parameters
     ----------
     sed : `~specutils.Spectrum`
-        From `sedflux.predict_sed` or `anchor`; the magnitudes of a relative SED have
-        an arbitrary zero point, its colours do not.
+        With its covariance: from `sedflux.predict_sed`, `anchor`, a file of theirs, or
+        `sedflux.with_covariance`.  A relative SED has colours alone: two bands or more.
     bandpasses : `synphot.SpectralElement`, sequence or dict of them
         Inside the range of the SED.  synphot carries the last value of a table on for
         ever, and so does this: a table must end at zero (see
@@ -173,7 +234,8 @@ def synthetic_photometry(sed, bandpasses, *, unit=u.ABmag, area=None):
     Raises
     ------
     sedflux.exceptions.InputError
-        If a band leaves the SED, or the unit or area cannot be used.
+        If a band leaves the SED, the unit or area cannot be used, the SED has no covariance
+        that belongs to it, or is relative where an absolute flux is needed.
 
     Examples
     --------
@@ -188,32 +250,50 @@ def synthetic_photometry(sed, bandpasses, *, unit=u.ABmag, area=None):
     >>> bool(0.0 < color.value < 0.6), bool(error.value < 0.1)
     (True, True)
     """
+    if not isinstance(unit, (u.UnitBase, u.function.FunctionUnitBase)):
+        unit = str(unit)
     arrays = from_sed(sed)
     bands = _named_bands(bandpasses)
-    covariance = arrays.relative_covariance.scaled(arrays.flux)
-    if unit == u.ABmag:
-        rows, pivots = zip(*(_flux_row(arrays.wavelength, band, name)
-                             for name, band in bands.items()), strict=True)
-        rows, pivots = np.stack(rows), np.array(pivots)
-        value = rows @ arrays.flux
-        magnitude = (value * FLAM).to(u.ABmag, u.spectral_density(pivots * u.AA))
-        scale = _MAG_PER_LN / value
-    elif unit == u.ct:
-        if area is None or not area.unit.is_equivalent(u.cm**2) or not area > 0 * u.cm**2:
-            raise InputError(f"area is {area!r}; count rates need a collecting area, as u.cm**2")
-        rows = np.stack([_count_row(arrays.wavelength, band, name, area.to_value(u.cm**2))
-                         for name, band in bands.items()])
-        magnitude = rows @ arrays.flux * u.ct / u.s
-        scale = np.ones(len(rows))
-    else:
+    if unit not in (u.ABmag, u.ct):
         raise InputError(f"unit is {unit}; u.ABmag and u.ct are allowed (the spectrum of Vega is "
                          "not at hand offline)")
+    if unit == u.ct:
+        if not isinstance(area, u.Quantity):
+            raise InputError(f"area is {area!r}; count rates need a collecting area, as u.cm**2")
+        size = positive_number(area, "area, the collecting area,", u.cm**2)
+        rows = np.stack([_count_row(arrays.wavelength, band, name, size)
+                         for name, band in bands.items()])
+        value = rows @ arrays.flux * u.ct / u.s
+    else:
+        _, (rows, zero_points) = band_rows(arrays.wavelength, bands)
+        flux = rows @ arrays.flux
+        value = (zero_points - 2.5 * np.log10(flux)) * u.ABmag
+        rows = rows * (_MAG_PER_LN / flux)[:, None]
+    if not arrays.absolute:
+        if unit == u.ct or len(rows) < 2:
+            raise InputError("sed is relative: it has colours, of two bands or more, but no "
+                             "magnitudes or counts; put it on an absolute scale with "
+                             "sedflux.anchor")
+        # The scale of a relative SED is arbitrary; differences of magnitudes are not.
+        value, rows = (value.value - value.value[0]) * u.mag, rows - rows[0]
+    covariance = arrays.relative_covariance.scaled(arrays.flux)
     factor = rows @ covariance.factor.T
-    dense = factor @ factor.T + (rows * covariance.diagonal) @ rows.T
-    return SyntheticPhotometry(tuple(bands), magnitude, dense * np.outer(scale, scale))
+    return SyntheticPhotometry(tuple(bands), value,
+                               factor @ factor.T + (rows * covariance.diagonal) @ rows.T)
 
 
-def anchor(sed, magnitude, bandpass, *, magnitude_error=0.0 * u.mag):
+def _ab_magnitude(magnitude):
+    """Number of an AB magnitude that a source can have."""
+    value = np.asarray(getattr(magnitude, "value", np.nan))
+    if getattr(magnitude, "unit", None) != u.ABmag or value.ndim or not (
+            _BRIGHTEST <= value <= _FAINTEST):
+        raise InputError(f"magnitude is {magnitude!r}; give an AB magnitude from {_BRIGHTEST:g} to "
+                         f"{_FAINTEST:g}, as 12.3 * u.ABmag")
+    return float(value)
+
+
+def anchor(sed: Any, magnitude: u.Quantity, bandpass: Any, *,
+           magnitude_error: u.Quantity = 0.0 * u.mag) -> Any:
     """
     Put an SED on an absolute scale by one AB magnitude.
 
@@ -235,14 +315,23 @@ def anchor(sed, magnitude, bandpass, *, magnitude_error=0.0 * u.mag):
     -------
     sed : type of ``sed``
         In erg/s/cm2/Angstrom.
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If the magnitude or its error cannot be used, the band leaves the SED, or the SED has
+        no covariance that belongs to it.
     """
     arrays = from_sed(sed)
-    if getattr(magnitude, "unit", None) != u.ABmag or not np.isfinite(magnitude.value):
-        raise InputError(f"magnitude is {magnitude!r}; give an AB magnitude, as 12.3 * u.ABmag")
-    error = u.Quantity(magnitude_error, u.mag).value
-    if not (np.isfinite(error) and error >= 0):
-        raise InputError(f"magnitude_error is {magnitude_error!r}; it must be 0 mag or more")
-    (name, band), = _named_bands(bandpass).items()
+    brightness = _ab_magnitude(magnitude)
+    error = plain_number(magnitude_error, "magnitude_error", u.mag)
+    if not 0 <= error <= _LARGEST_ERROR:
+        raise InputError(f"magnitude_error is {magnitude_error!r}; it must be 0 mag or more, and "
+                         f"{_LARGEST_ERROR:g} mag at the most")
+    bands = _named_bands(bandpass)
+    if len(bands) != 1:
+        raise InputError(f"bandpass holds {len(bands)} bands; one magnitude needs one")
+    (name, band), = bands.items()
     row, pivot = _flux_row(arrays.wavelength, band, name)
     wanted = magnitude.to_value(FLAM, u.spectral_density(pivot * u.AA))
     flux = arrays.flux * (wanted / (row @ arrays.flux))
@@ -261,11 +350,13 @@ def anchor(sed, magnitude, bandpass, *, magnitude_error=0.0 * u.mag):
     parts = {name: direction - share @ direction for name, direction in arrays.parts.items()}
     parts["anchor"] = np.full(len(flux), error / _MAG_PER_LN)
     meta = dict((sed.meta or {}).get("sedflux", {})) | {
-        "errors": RelativeErrors(arrays.wavelength, relative, parts), "covariance": absolute,
-        "parts": parts}
+        "errors": RelativeErrors(arrays.wavelength, relative, parts)}
     cards = {card.keyword: (card.value, card.comment)
              for card in getattr(sed.meta.get("header"), "cards", [])}
-    cards |= {"SEDNORM": (f"AB {magnitude.value:.4f}", "magnitude that fixes the scale"),
-              "SEDMAGER": (error, "[mag] its error")}
+    cards |= {"SEDNORM": ("magnitude", "the flux is absolute, by SEDMAG in SEDBAND"),
+              "SEDMAG": (brightness, "[mag] AB magnitude that fixes the scale"),
+              "SEDMAGER": (error, "[mag] its error"),
+              "SEDBAND": (name[:60], "its band"),
+              "SEDPIVOT": (pivot, "[Angstrom] pivot wavelength of the band")}
     return sed_to_spectrum(type(sed), arrays.wavelength * u.AA, flux, absolute.sigma,
                            meta=meta, header=cards, unit=FLAM)

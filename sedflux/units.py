@@ -57,10 +57,10 @@ def plain_number(value: Any, name: str, unit: u.UnitBase | None = None) -> float
         if isinstance(value, u.Quantity):
             value = value.to_value(u.dimensionless_unscaled if unit is None else unit)
         if (isinstance(value, (bool, np.bool_, str, bytes)) or np.ndim(value)
-                or np.iscomplexobj(value)):
+                or np.iscomplexobj(value) or np.ma.is_masked(value)):
             raise TypeError
         number = float(value)
-    except (TypeError, ValueError, u.UnitConversionError) as error:
+    except (TypeError, ValueError, OverflowError, u.UnitConversionError) as error:
         raise InputError(f"{name} is {value!r}; {wanted} is needed") from error
     if not np.isfinite(number):
         raise InputError(f"{name} is {value}; it must be finite")
@@ -124,6 +124,8 @@ def whole_number(value: Any, name: str, *, least: int = 0) -> int:
     3
     """
     try:
+        if isinstance(value, (bool, np.bool_)):
+            raise TypeError
         number = operator.index(value)
     except TypeError as error:
         raise InputError(f"{name} is {value!r}; a whole number of {least} or more is "

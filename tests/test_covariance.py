@@ -112,3 +112,52 @@ def test_misuse_is_told():
         make(1).with_direction(np.ones(3))
     with pytest.raises(InputError, match="cannot be inverted"):
         LowRankCovariance(np.zeros(2), np.ones((1, 2))).chi2(np.ones(2))
+
+
+@pytest.mark.parametrize(("size", "rng", "message"), [
+    (-1, np.random.default_rng(1), "size is -1"), (1.5, np.random.default_rng(1), "size is 1.5"),
+    (True, np.random.default_rng(1), "size is True"), (3, None, "rng is None")])
+def test_draws_need_a_number_and_a_generator(size, rng, message):
+    with pytest.raises(InputError, match=message):
+        make(1).sample(size, rng)
+
+
+def test_many_narrow_pixels_need_no_square_matrix():
+    """Half a million pixels of one value each would fill 2 TiB."""
+    covariance = make(4)
+    matrix = sparse.csr_matrix(np.ones((1, 12))[[0] * 3])
+    many = sparse.vstack([matrix] * 170_000)
+    result = covariance.propagate(many)
+    assert_allclose(result.sigma, np.sqrt(covariance.to_dense().sum()))
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"diagonal": "x"}, "diagonal of a covariance"), ({"factor": [[1.0], [2.0, 3.0]]}, "factor"),
+    ({"diagonal": 10**400}, "diagonal"), ({"factor": None}, "factor"),
+    ({"diagonal": np.full(3, np.nan)}, "diagonal of a covariance must be finite"),
+    ({"factor": np.full((1, 3), 1e200)}, "factor of a covariance must be finite, and below")])
+def test_parts_are_arrays_of_numbers(change, message):
+    with pytest.raises(InputError, match=message):
+        LowRankCovariance(**({"diagonal": np.ones(3), "factor": np.ones((1, 3))} | change))
+
+
+@pytest.mark.parametrize("matrix", [None, "x", [1, 2], np.ones(12), np.full((1, 12), np.nan),
+                                    np.array(5.0), np.ones((2, 3, 12))])
+def test_matrices_are_matrices(matrix):
+    with pytest.raises(InputError, match="matrix"):
+        make(1).propagate(matrix)
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"matrix": np.ones((1, 5))}, "matrix, residual and noise have the shapes"),
+    ({"residual": None}, "residual"), ({"noise": "x"}, "noise"), ({"noise": [[-100.0]]}, "noise"),
+    ({"noise": np.ones(3)}, "noise")])
+def test_conditions_are_refused_by_name(change, message):
+    arguments = {"matrix": np.ones((1, 12)), "residual": [0.1], "noise": [[0.01]]}
+    with pytest.raises(InputError, match=message):
+        make(1).condition(**(arguments | change))
+
+
+def test_draws_are_bounded():
+    with pytest.raises(InputError, match="draws of 12 values are allowed at once"):
+        make(1).sample(2**31, np.random.default_rng(1))

@@ -45,8 +45,14 @@ def test_covariance_between_bands_is_used_for_colors(sed):
     ({"bandpasses": GREEN, "unit": u.Jy}, "u.ABmag and u.ct"),
     ({"bandpasses": GREEN, "unit": u.ct}, "collecting area"),
     ({"bandpasses": GREEN, "unit": u.ct, "area": 3 * u.m}, "collecting area"),
+    ({"bandpasses": GREEN, "unit": u.ct, "area": 5}, "collecting area"),
+    ({"bandpasses": GREEN, "unit": u.ct, "area": [1, 2] * u.cm**2}, "collecting area"),
+    ({"bandpasses": None}, "bandpasses is None"),
+    ({"bandpasses": GREEN, "unit": 10**400}, "u.ABmag and u.ct"),
+    ({"bandpasses": "V"}, "bandpasses is 'V'"),
 ])
 def test_bad_bands_and_units(sed, kwargs, message):
+    sed = anchor(sed, 13.4 * u.ABmag, GREEN)
     with pytest.raises(InputError, match=message):
         synthetic_photometry(sed, **kwargs)
 
@@ -55,7 +61,47 @@ def test_bad_bands_and_units(sed, kwargs, message):
     (13.4, 0.0 * u.mag, "AB magnitude"),
     (np.nan * u.ABmag, 0.0 * u.mag, "AB magnitude"),
     (13.4 * u.ABmag, -1.0 * u.mag, "0 mag or more"),
+    ([13.4, 13.5] * u.ABmag, 0.0 * u.mag, "magnitude is"),
+    (800.0 * u.ABmag, 0.0 * u.mag, "from -50 to 100"),
+    (-800.0 * u.ABmag, 0.0 * u.mag, "from -50 to 100"),
+    (13.4 * u.ABmag, 1e300 * u.mag, "10 mag at the most"),
+    (13.4 * u.ABmag, 1.0 * u.m, "magnitude_error is"),
+    (13.4 * u.ABmag, None, "magnitude_error is None"),
+    (13.4 * u.ABmag, True, "magnitude_error is True"),
 ])
 def test_bad_anchors(sed, magnitude, error, message):
     with pytest.raises(InputError, match=message):
         anchor(sed, magnitude, GREEN, magnitude_error=error)
+
+
+def test_a_relative_sed_has_colours_alone(sed):
+    """The zero point of a relative SED is arbitrary: no magnitude comes out."""
+    bands = {"green": GREEN, "red": RED}
+    relative = synthetic_photometry(sed, bands)
+    absolute = synthetic_photometry(anchor(sed, 13.4 * u.ABmag, GREEN), bands)
+    assert relative.value.unit == u.mag
+    assert relative.value[0] == 0.0 * u.mag
+    for first, second in (("green", "red"), ("red", "green")):
+        found, expected = relative.color(first, second), absolute.color(first, second)
+        assert_allclose(found[0].value, expected[0].value, rtol=1e-9)
+        # Anchoring rounds the covariance up to a diagonal plus directions.
+        assert_allclose(found[1].value, expected[1].value, rtol=5e-3)
+        assert found[1] <= expected[1]
+    for options in ({"bandpasses": GREEN}, {"bandpasses": bands, "unit": u.ct, "area": 1 * u.m**2}):
+        with pytest.raises(InputError, match="sed is relative"):
+            synthetic_photometry(sed, **options)
+
+
+def test_bands_of_the_same_name_stay_apart(sed):
+    photometry = synthetic_photometry(sed, [GREEN, RED, GREEN])
+    assert len(photometry.bands) == 3
+    assert_allclose(photometry.value[2].value, 0.0, atol=1e-12)
+    with pytest.raises(InputError, match="band 'blue' is unknown"):
+        photometry.color("blue", photometry.bands[0])
+    with pytest.raises(InputError, match=r"bandpasses is 3\.0"):
+        synthetic_photometry(sed, 3.0)
+
+
+def test_one_magnitude_needs_one_band(sed):
+    with pytest.raises(InputError, match="bandpass holds 2 bands"):
+        anchor(sed, 13.4 * u.ABmag, [GREEN, RED])

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from sedflux import __version__
 from sedflux.cli import (
     benchmark,
+    catalog,
     completion,
     fetch,
     models,
@@ -28,7 +29,8 @@ from sedflux.exceptions import SedfluxError
 
 __all__ = ["build_parser", "main"]
 
-_COMMANDS = (predict, response, simulate, models, fetch, train, validate, benchmark, completion)
+_COMMANDS = (predict, catalog, response, simulate, models, fetch, train, validate, benchmark,
+             completion)
 #: Exit status after errors of usage or input, Ctrl-C (128 + SIGINT), and a closed pipe
 #: (128 + SIGPIPE).
 _FAILED, _INTERRUPTED, _PIPE_CLOSED = 2, 130, 141

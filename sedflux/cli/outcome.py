@@ -108,7 +108,7 @@ class Writer:
         """The SED with its covariance, scaled to a magnitude if one is given."""
         from sedflux.photometry import anchor
 
-        sed = to_sed(prediction, type(spectrum), reddening=self.dust)
+        sed = to_sed(prediction, type(spectrum), reddening=self.dust, meta=spectrum.meta)
         if self.band is None:
             return sed
         return anchor(sed, self.arguments.magnitude * u.ABmag, self.band,

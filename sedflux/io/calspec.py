@@ -10,7 +10,7 @@ from astropy import units as u
 from astropy.nddata import StdDevUncertainty
 
 from sedflux.exceptions import InputError
-from sedflux.io.reading import FITS_ERRORS, check_wavelengths, header_number, open_fits
+from sedflux.io.reading import FITS_ERRORS, check_wavelengths, file_name, header_number, open_fits
 from sedflux.units import FLAM
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def _read(path, source):
     from specutils import Spectrum
 
     with open_fits(path, source) as hdus:
+        path = file_name(path)
         header, column = hdus[0].header, _table(hdus, path, source)
         meta = {"header": header, "object": header.get("TARGETID", header.get("OBJECT", "")),
                 "medium": "vacuum", "telescope": "HST", "source": source}

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 from astropy.constants import c
+from astropy.io import fits
 from astropy.nddata import InverseVariance
 
 from sedflux.exceptions import InputError
-from sedflux.io.reading import FITS_ERRORS, check_wavelengths, header_number, open_fits
+from sedflux.io.reading import FITS_ERRORS, check_wavelengths, file_name, header_number, open_fits
 
 if TYPE_CHECKING:
     from specutils import Spectrum
 
-__all__ = ["identify_lamost", "read_lamost"]
+__all__ = ["identify_lamost", "is_lamost", "lamost_arrays", "read_lamost"]
 
 #: Resolving power of the low-resolution spectrographs behind slits of 2/3 of the fibre width
 #: (Luo et al. 2015).
@@ -35,8 +36,7 @@ def identify_lamost(origin: Any, path: Any, *args: Any, **kwargs: Any) -> bool:
     """Whether a file is a LAMOST low-resolution spectrum, for the registry."""
     try:
         with open_fits(path, "LAMOST") as hdus:
-            header = hdus[0].header
-            return "LAMOST" in str(header.get("ORIGIN", "")).upper() and "COEFF0" in header
+            return is_lamost(hdus[0].header)
     except FITS_ERRORS:
         return False
 
@@ -97,19 +97,47 @@ def read_lamost(path: str | os.PathLike[str], **kwargs: Any) -> Spectrum:
     from specutils import Spectrum
 
     with open_fits(path, "LAMOST") as hdus:
-        header = hdus[0].header
-        flux, ivar, wavelength, and_mask = _arrays(hdus, path)
-        if not wavelength.size:
-            raise InputError(f"{path} has no pixels; the file is damaged")
-        wavelength = _exact_wavelengths(wavelength, header, path)
-        check_wavelengths(wavelength, path)
-        meta = {
-            "header": header, "object": header.get("DESIG", ""), "medium": "vacuum",
-            "class": f"{header.get('CLASS', '')} {header.get('SUBCLASS', '')}".strip(),
-            "resolving_power": _RESOLVING_POWER, "radial_velocity": _velocity(header, path),
-            "telescope": "LAMOST",
-        }
-    telluric = (wavelength > _TELLURIC[0]) & (wavelength < _TELLURIC[1])
-    mask = ~(ivar > 0) | (and_mask != 0) | telluric | ~np.isfinite(flux)
+        wavelength, flux, ivar, mask, meta = lamost_arrays(hdus, path)
     return Spectrum(spectral_axis=wavelength * u.AA, flux=flux * u.dimensionless_unscaled,
                     uncertainty=InverseVariance(ivar), mask=mask, meta=meta)
+
+
+def is_lamost(header: fits.Header) -> bool:
+    """Whether a primary header is that of a LAMOST low-resolution spectrum."""
+    return "LAMOST" in str(header.get("ORIGIN", "")).upper() and "COEFF0" in header
+
+
+def lamost_arrays(hdus: fits.HDUList, path: str | os.PathLike[str]
+                  ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+    """
+    Arrays of an open LAMOST file; see `read_lamost`.
+
+    Parameters
+    ----------
+    hdus : `~astropy.io.fits.HDUList`
+    path : path-like
+        For messages.
+
+    Returns
+    -------
+    wavelength, flux, ivar : `~numpy.ndarray`, shape (n,)
+        Vacuum wavelength in Angstrom, relative F_lambda, and its inverse variance.
+    mask : `~numpy.ndarray` of bool, shape (n,)
+        True in bad pixels.
+    meta : dict
+    """
+    path, header = file_name(path), hdus[0].header
+    flux, ivar, wavelength, and_mask = _arrays(hdus, path)
+    if not wavelength.size:
+        raise InputError(f"{path} has no pixels; the file is damaged")
+    wavelength = _exact_wavelengths(wavelength, header, path)
+    check_wavelengths(wavelength, path)
+    meta = {
+        "header": header, "object": header.get("DESIG", ""), "medium": "vacuum",
+        "class": f"{header.get('CLASS', '')} {header.get('SUBCLASS', '')}".strip(),
+        "resolving_power": _RESOLVING_POWER, "radial_velocity": _velocity(header, path),
+        "telescope": "LAMOST",
+    }
+    telluric = (wavelength > _TELLURIC[0]) & (wavelength < _TELLURIC[1])
+    mask = ~(ivar > 0) | (and_mask != 0) | telluric | ~np.isfinite(flux)
+    return wavelength, flux, ivar, mask, meta

@@ -9,7 +9,7 @@ import numpy as np
 from astropy import units as u
 
 from sedflux.exceptions import InputError
-from sedflux.io.reading import FITS_ERRORS, check_wavelengths, header_number, open_fits
+from sedflux.io.reading import FITS_ERRORS, check_wavelengths, file_name, header_number, open_fits
 from sedflux.units import positive_number
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def read_miles(path: str | os.PathLike[str], **kwargs: Any) -> Spectrum:
     from specutils import Spectrum
 
     with open_fits(path, "MILES") as hdus:
-        header = hdus[0].header
+        path, header = file_name(path), hdus[0].header
         flux = np.squeeze(np.asarray(hdus[0].data, dtype=float))
         if flux.ndim != 1:
             raise InputError(f"{path} has the shape {flux.shape}; a MILES star is one row")

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import os
+import warnings
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 from astropy.io import fits
+from astropy.io.fits.verify import VerifyWarning
+from astropy.utils.exceptions import AstropyUserWarning
 
 from sedflux.exceptions import InputError
 from sedflux.units import plain_number
 
-__all__ = ["FITS_ERRORS", "check_wavelengths", "first_line", "header_number", "open_fits"]
+__all__ = ["FITS_ERRORS", "check_wavelengths", "file_name", "first_line", "header_number",
+           "open_fits", "strict_fits"]
 
 #: What astropy raises on files that are no FITS, damaged, or in another layout.
 FITS_ERRORS = (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError,
-               fits.VerifyError)
+               ArithmeticError, zlib.error, fits.VerifyError, AstropyUserWarning)
 #: Characters of a foreign error message that are shown.
 _SHOWN = 200
 
@@ -26,6 +31,16 @@ def first_line(error: BaseException) -> str:
     """Type and first line of an error."""
     lines = str(error).strip().splitlines() or [""]
     return f"{type(error).__name__}: {lines[0][:_SHOWN]}"
+
+
+@contextmanager
+def strict_fits() -> Iterator[None]:
+    """Make errors of astropy's warnings about damaged files, such as truncated ones."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", AstropyUserWarning)
+        # Cards that the FITS standard does not know are no damage.
+        warnings.simplefilter("ignore", VerifyWarning)
+        yield
 
 
 @contextmanager
@@ -41,15 +56,26 @@ def open_fits(path: str | os.PathLike[str], kind: str) -> Iterator[fits.HDUList]
         What the file should be, for messages.
     """
     try:
-        with fits.open(path, memmap=False) as hdus:
+        # astropy leaves files open that it opens itself and cannot read.
+        with strict_fits(), _stream(path) as stream, fits.open(stream, memmap=False) as hdus:
             yield hdus
     except InputError:
         raise
     except FileNotFoundError as error:
         raise InputError(f"spectrum {str(path)!r} does not exist") from error
     except FITS_ERRORS as error:
-        raise InputError(f"{path} is damaged or no {kind} file ({first_line(error)}); "
+        raise InputError(f"{file_name(path)} is damaged or no {kind} file ({first_line(error)}); "
                          "download it again") from error
+
+
+def file_name(path: Any) -> str:
+    """Name of a file, or of an open file, as specutils hands on."""
+    return str(path if isinstance(path, (str, os.PathLike)) else getattr(path, "name", path))
+
+
+def _stream(path: Any) -> Any:
+    """An open file, which closes with its context if it is opened here."""
+    return open(path, "rb") if isinstance(path, (str, os.PathLike)) else nullcontext(path)
 
 
 def header_number(header: fits.Header, key: str, path: str | os.PathLike[str],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,12 @@ from sedflux.io.calspec import identify_calspec, identify_ngsl, read_calspec, re
 from sedflux.io.lamost import identify_lamost, read_lamost
 from sedflux.io.miles import identify_miles, read_miles
 from sedflux.io.reading import first_line
-from sedflux.io.sed import identify_sed, read_sed
+from sedflux.io.sed import identify_sed, read_sed, write_spectrum
 
 if TYPE_CHECKING:
     from specutils import Spectrum
 
-__all__ = ["READERS", "read_spectrum", "register_readers"]
+__all__ = ["READERS", "read_spectrum", "register_formats", "register_readers"]
 
 #: Name of each format, and the functions that recognise and read it.
 READERS = {
@@ -26,15 +27,19 @@ READERS = {
     "MILES": (identify_miles, read_miles),
     "sedflux SED": (identify_sed, read_sed),
 }
+#: Format of SEDs, and of all spectra that are written as FITS tables.
+SED_FORMAT = "sedflux SED"
 #: Above the priorities of specutils' own loaders, 0 to 10.
 _PRIORITY = 30
 
 
 def register_readers() -> None:
     """
-    Make `specutils.Spectrum.read` know LAMOST, CALSPEC, NGSL, MILES and SED files.
+    Make `specutils.Spectrum` know the formats of sedflux.
 
-    Calling it again changes nothing.
+    ``Spectrum.read`` then reads LAMOST, CALSPEC, NGSL, MILES and SED files, and
+    ``Spectrum.write`` writes SEDs with their covariance.  Calling it again changes nothing.
+    `sedflux.predict_sed` and `~sedflux.io.registry.read_spectrum` call it.
 
     Examples
     --------
@@ -45,15 +50,19 @@ def register_readers() -> None:
     >>> Spectrum.read(demo_path("16cygb_miles")).meta["object"]
     '16 Cyg B (HD 186427)'
     """
-    from astropy.io import registry
-    from specutils import Spectrum
-    from specutils.io.registers import data_loader
+    register_formats()
 
-    known = {(row["Data class"], row["Format"]) for row in registry.get_formats(Spectrum, "Read")}
+
+@cache
+def register_formats() -> None:
+    """Register readers and the writer of SEDs once; see `register_readers`."""
+    from specutils import Spectrum
+    from specutils.io.registers import custom_writer, data_loader
+
     for name, (identify, read) in READERS.items():
-        if ("Spectrum", name) not in known:
-            data_loader(name, identifier=identify, dtype=Spectrum, extensions=["fits", "gz"],
-                        priority=_PRIORITY)(read)
+        data_loader(name, identifier=identify, dtype=Spectrum, extensions=["fits", "gz"],
+                    priority=_PRIORITY)(read)
+    custom_writer(SED_FORMAT, dtype=Spectrum, priority=_PRIORITY)(write_spectrum)
 
 
 def read_spectrum(path: str | os.PathLike[str]) -> Spectrum:

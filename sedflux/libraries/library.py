@@ -13,7 +13,7 @@ from astropy.table import Table
 
 from sedflux.exceptions import InputError
 from sedflux.io.download import file_hash
-from sedflux.io.reading import FITS_ERRORS
+from sedflux.io.reading import FITS_ERRORS, strict_fits
 from sedflux.libraries.labels import LABELS
 from sedflux.units import positive_number
 from sedflux.writing import write_whole
@@ -101,7 +101,7 @@ def read_library(path: str | os.PathLike[str], *, resolving_power: float | None 
     if not path.is_file():
         raise InputError(f"library path {str(path)!r} is not a file; give a FITS library")
     try:
-        with fits.open(path, memmap=False) as hdus:
+        with strict_fits(), open(path, "rb") as stream, fits.open(stream, memmap=False) as hdus:
             table, wavelength, flux, blanketing = _read_extensions(hdus, path)
             power = hdus[0].header.get("RPOWER", _RESOLVING_POWER)
     except InputError:

@@ -293,15 +293,33 @@ class UncertaintyAwareResidualAttention(nn.Module):
         diagonal : (N, samples)
         factor : (N, rank, samples)
         """
-        size = (self.sed_templates**2).sum(dim=1).sqrt()
-        unit = self.sed_templates / size[:, None]
-        rows = output.loadings * size
+        diagonal, directions = self.compact_directions(output)
+        return diagonal, directions @ self.unit_templates()
+
+    def unit_templates(self):
+        """Principal components of ln(SED), each of unit length, (sed_components, samples)."""
+        return self.sed_templates / self.sed_templates.norm(dim=1, keepdim=True)
+
+    def compact_directions(self, output):
+        """
+        The covariance of `compact_covariance`, its factor in terms of `unit_templates`.
+
+        Returns
+        -------
+        diagonal : (N, samples)
+        directions : (N, rank, sed_components)
+        """
+        rank, unit = self.config.rank, self.unit_templates()
+        rows = output.loadings * self.sed_templates.norm(dim=1)
         values, vectors = torch.linalg.eigh((rows.mT @ rows).double())
-        directions = (vectors * values.clamp(min=0.0).sqrt()[:, None]).mT.float() @ unit
-        small, large = directions.split(
-            [len(size) - self.config.rank, self.config.rank], dim=1)
-        diagonal = output.log_variance.exp() + VARIANCE_FLOOR + (small**2).sum(dim=1)
-        return diagonal, large
+        directions = (vectors * values.clamp(min=0.0).sqrt()[:, None]).mT
+        small, large = directions.split([len(unit) - rank, rank], dim=1)
+        # Their variance by products of pairs of templates, the same for all spectra.
+        first, second = torch.triu_indices(len(unit), len(unit))
+        dropped = (small.mT @ small)[:, first, second] * (2.0 - (first == second).double())
+        variance = dropped.float() @ (unit[first] * unit[second])
+        diagonal = output.log_variance.exp() + VARIANCE_FLOOR + variance.clamp(min=0.0)
+        return diagonal, large.float()
 
     @staticmethod
     def fit_of(projected, ivar):
@@ -309,10 +327,11 @@ class UncertaintyAwareResidualAttention(nn.Module):
         coefficients, errors, residual, weight = projected
         good = (ivar > 0).float()
         count = good.sum(dim=1).clamp(min=1.0)
-        noise = torch.where(weight > 0, 1.0 / weight, 0.0)
-        excess = (good * residual**2 - noise).sum(dim=1) / count
+        square = residual * residual
+        noise = 1.0 / (weight + (1.0 - good))
+        excess = (good * (square - noise)).sum(dim=1) / count
         return {
-            "misfit": (residual**2 * weight).sum(dim=1) / count,
+            "misfit": (square * weight).sum(dim=1) / count,
             "unusual": (coefficients**2 + errors**2).mean(dim=1),
             "excess": excess.clamp(min=0.0).sqrt(),
         }

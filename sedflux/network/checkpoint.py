@@ -44,12 +44,14 @@ def save_network(path: str | os.PathLike[str], network: UncertaintyAwareResidual
     metadata : dict
         What can be written as JSON: name, training, data, figures, domain.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     tensors = {name: _stored(name, value) for name, value in network.state_dict().items()}
     header = {"format": FORMAT, "config": json.dumps(network.config.to_dict()),
               "sedflux": json.dumps(metadata)}
-    write_whole(path, lambda temporary: save_file(tensors, temporary, metadata=header))
+    # Written by Python, whose errors of a full disk write_whole knows.
+    content = save(tensors, metadata=header)
+    write_whole(path, lambda temporary: temporary.write_bytes(content))
 
 
 def _stored(name, value):

@@ -7,6 +7,8 @@ __all__ = []
 
 #: Relative noise that the projection adds to every pixel: errors of any template.
 PIXEL_FLOOR = 0.003
+#: Spectra whose normal matrices are solved at a time, in the processor's cache.
+_BLOCK = 32
 
 
 class Projection(nn.Module):
@@ -38,18 +40,26 @@ class Projection(nn.Module):
         weight : (N, n)
         """
         scaled = self.templates * self.spread[:, None]
-        size = len(scaled)
         weight = ivar / (1.0 + ivar * PIXEL_FLOOR**2)
-        rows, columns = torch.triu_indices(size, size)
-        normal = weight.new_empty(len(weight), size, size)
-        packed = weight @ self.products()
-        normal[:, rows, columns] = packed
-        normal[:, columns, rows] = packed
-        normal = normal.double() + torch.eye(size, dtype=torch.float64, device=weight.device)
-        right = ((weight * (normalised - self.mean)) @ scaled.T).double()
-        triangle = torch.linalg.cholesky(normal)
-        inverse = torch.cholesky_inverse(triangle)
-        coefficients = (inverse @ right[..., None])[..., 0].float()
-        errors = inverse.diagonal(dim1=-2, dim2=-1).sqrt().float()
-        residual = normalised - self.mean - coefficients @ scaled
+        deviation = normalised - self.mean
+        solved = map(_solve, (weight @ self.products()).split(_BLOCK),
+                     ((weight * deviation) @ scaled.T).split(_BLOCK))
+        coefficients, errors = map(torch.cat, zip(*solved, strict=True))
+        residual = deviation - coefficients @ scaled
         return coefficients, errors, residual, weight
+
+
+def _solve(packed, right):
+    """Coefficients and their errors, (N, k), of a few spectra, in double precision."""
+    size = right.shape[1]
+    columns, rows = torch.triu_indices(size, size)
+    # Cholesky's decomposition reads the lower triangle alone.
+    normal = right.new_zeros(len(right), size, size, dtype=torch.float64)
+    normal[:, rows, columns] = packed.double()
+    normal.diagonal(dim1=-2, dim2=-1).add_(1.0)
+    triangle = torch.linalg.cholesky(normal)
+    # The inverse of the normal matrix is root^T root.
+    identity = torch.eye(size, dtype=torch.float64, device=right.device)
+    root = torch.linalg.solve_triangular(triangle, identity, upper=False)
+    coefficients = root.mT @ (root @ right.double()[..., None])
+    return coefficients[..., 0].float(), torch.linalg.vector_norm(root, dim=1).float()

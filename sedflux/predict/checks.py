@@ -25,6 +25,10 @@ MIN_GOOD = 0.5
 _FASTEST = 3000.0
 #: E(B-V) beyond this leaves no light in the ultraviolet.
 _MAX_REDDENING = 10.0
+_REDDENING = ("give E(B-V), or E(B-V) and its error, finite, not negative and not above "
+              f"{_MAX_REDDENING:g} mag")
+#: Relative spread of flux that rounding leaves of a constant.
+_CONSTANT = 1e-10
 #: Pixels a FWHM that sample a line-spread function.
 _SAMPLING = 1.5
 #: FWHM of a Gaussian with the variance of a pixel, in pixels: 2.355 / sqrt(12).
@@ -131,22 +135,47 @@ def check_velocity(radial_velocity: Any, size: int) -> np.ndarray:
     return np.broadcast_to(velocity, (size,))
 
 
-def check_reddening(reddening: Any) -> tuple[float, float]:
+def check_reddening(reddening: Any, stars: int | None = None) -> tuple[Any, Any]:
     """
-    E(B-V) and its error from a number or a pair.
+    E(B-V) and its error from a number, a pair, or numbers of many stars.
+
+    Parameters
+    ----------
+    reddening : float, tuple, array_like or `~astropy.units.Quantity`
+        E(B-V), or a tuple of E(B-V) and its error, of all stars or, as arrays (N,), of each.  A
+        list or array of two numbers is a pair for one star alone.
+    stars : int, optional
+        Number of stars N; None for a single spectrum.
+
+    Returns
+    -------
+    reddening, error : float, or `~numpy.ndarray`, shape (N,)
 
     Raises
     ------
     sedflux.exceptions.InputError
-        If it is neither, negative, not finite, or beyond 10 mag.
+        If it is none of these, has a unit that is not mag, is negative, not finite, or beyond
+        10 mag.
     """
-    pair = np.ravel(real_array(getattr(reddening, "value", reddening), "reddening"))
-    if pair.size not in (1, 2) or not ((pair >= 0) & (pair <= _MAX_REDDENING)).all():
-        raise InputError(
-            f"reddening is {reddening!r}; give E(B-V), or E(B-V) and its error, finite, not "
-            f"negative and not above {_MAX_REDDENING:g} mag"
-        )
-    return float(pair[0]), float(pair[1]) if pair.size == 2 else 0.0
+    pair = reddening if isinstance(reddening, tuple) else (reddening, 0.0)
+    if stars is None and not isinstance(reddening, tuple) and np.shape(reddening) == (2,):
+        pair = tuple(reddening)
+    if len(pair) != 2:
+        raise InputError(f"reddening is {reddening!r}; {_REDDENING}")
+    value, error = (_extinction(part, reddening, stars) for part in pair)
+    return value, error
+
+
+def _extinction(part, reddening, stars):
+    """E(B-V), or its error, in mag: one number, or one for each star."""
+    unit = getattr(part, "unit", u.mag)
+    value = real_array(getattr(part, "value", part), "reddening")
+    allowed = [()] if stars is None else [(), (stars,)]
+    if (unit not in (u.mag, u.dimensionless_unscaled) or value.shape not in allowed
+            or not ((value >= 0) & (value <= _MAX_REDDENING)).all()):
+        several = "" if stars is None else f"; of {stars} stars, one number or {stars}"
+        raise InputError(f"reddening is {reddening!r}; {_REDDENING}{several}")
+    return float(value) if stars is None else np.broadcast_to(value, (stars,))
 
 
 def check_coverage(rest: np.ndarray, grid: np.ndarray) -> None:
@@ -191,10 +220,10 @@ def unusable_reasons(flux: np.ndarray, ivar: np.ndarray) -> np.ndarray:
     good = ivar > 0
     share = good.mean(axis=1)
     count = np.maximum(good.sum(axis=1), 1)
-    mean = np.where(good, flux, 0.0).sum(axis=1) / count
-    spread = np.where(good, np.abs(flux - mean[:, None]), 0.0).max(axis=1)
+    mean = (flux * good).sum(axis=1) / count
+    spread = (np.abs(flux - mean[:, None]) * good).max(axis=1)
     return np.select(
-        [share < MIN_GOOD, mean <= 0, spread <= 1e-10 * np.abs(mean)],
+        [share < MIN_GOOD, mean <= 0, spread <= _CONSTANT * np.abs(mean)],
         ["few", "dark", "constant"], default="",
     )
 

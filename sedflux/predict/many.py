@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,22 +20,71 @@ from sedflux.spectra.spectrum import from_spectrum
 if TYPE_CHECKING:
     from specutils import Spectrum
 
-__all__ = ["predict_many"]
+__all__ = ["Star", "predict_groups", "predict_many"]
+
+#: Step in log10(wavelength) of the pixels of LAMOST and SDSS, and how far from whole steps a
+#: wavelength may be: rounding moves it by less.
+_LOG_STEP, _WHOLE = 1e-4, 1e-3
+#: Pixels that a prediction can use, in Angstrom: the input range with room for velocities.
+_RANGE = (3800.0, 7300.0)
 
 
 @dataclass(frozen=True)
-class _Star:
-    """One spectrum as arrays."""
+class Star:
+    """
+    One spectrum that was read.
 
-    arrays: SpectrumArrays
-    power: Any
-    velocity: float
+    Attributes
+    ----------
+    spectrum : `~sedflux.spectra.arrays.SpectrumArrays`
+        Of one star.
+    resolving_power : float or `~numpy.ndarray`, shape (n,)
+    radial_velocity : float
+        In km/s.
+    """
 
-    @property
-    def grid(self) -> tuple[Any, ...]:
-        """What spectra that are predicted together share."""
-        return (self.arrays.wavelength.tobytes(), np.asarray(self.power, dtype=float).tobytes(),
-                self.arrays.noise_estimated)
+    spectrum: SpectrumArrays
+    resolving_power: Any
+    radial_velocity: float
+
+
+def predict_groups(stars: Sequence[Star], predictor: Predictor
+                   ) -> Iterator[tuple[list[int], SEDPrediction | InputError]]:
+    """
+    Predict stars, those together that are on one grid and have one resolving power.
+
+    Pixels of 0.0001 dex are one grid, whatever their first one is beyond the range of the
+    input.
+
+    Parameters
+    ----------
+    stars : sequence of `Star`
+    predictor : `~sedflux.Predictor`
+
+    Yields
+    ------
+    numbers : list of int
+        Which of the stars.
+    result : `~sedflux.SEDPrediction` or `~sedflux.exceptions.InputError`
+        The prediction of all of them, with a first axis for stars; or why there is none for the
+        single star.
+    """
+    groups: dict[Any, list[tuple[int, Star]]] = {}
+    for number, star in enumerate(stars):
+        near = _near(star)
+        groups.setdefault(_grid_of(near), []).append((number, near))
+    for members in groups.values():
+        numbers, together = [number for number, _ in members], [star for _, star in members]
+        found = _together(together, predictor)
+        alone = list(range(len(members)))
+        if found is not None:
+            # What is wrong with a spectrum is said when it is alone.
+            unusable = (np.asarray(found.flag_bits) & flag("unusable").mask) > 0
+            alone, good = np.flatnonzero(unusable).tolist(), np.flatnonzero(~unusable)
+            if good.size:
+                yield [numbers[row] for row in good], found.take(good)
+        for row in alone:
+            yield [numbers[row]], _alone(together[row], predictor)
 
 
 def predict_many(spectra: Sequence[Spectrum], predictor: Predictor, *,
@@ -60,55 +109,71 @@ def predict_many(spectra: Sequence[Spectrum], predictor: Predictor, *,
         For every spectrum its prediction, or why there is none.
     """
     results: list[Any] = [None] * len(spectra)
-    groups: dict[tuple[Any, ...], list[tuple[int, _Star]]] = {}
-    for index, spectrum in enumerate(spectra):
+    stars, places = [], []
+    for place, spectrum in enumerate(spectra):
         try:
-            star = _star(spectrum, radial_velocity, options)
+            stars.append(_star(spectrum, radial_velocity, options))
+            places.append(place)
         except InputError as error:
-            results[index] = error
-        else:
-            groups.setdefault(star.grid, []).append((index, star))
-    for members in groups.values():
-        together = _together([star for _, star in members], predictor)
-        for row, (index, _) in enumerate(members):
-            results[index] = together[row]
-            if results[index] is None:
-                results[index] = _alone(spectra[index], predictor, radial_velocity, options)
+            results[place] = error
+    for numbers, found in predict_groups(stars, predictor):
+        for row, number in enumerate(numbers):
+            results[places[number]] = found if isinstance(found, InputError) else found[row]
     return results
 
 
-def _star(spectrum: Spectrum, radial_velocity: u.Quantity | None, options: dict[str, Any]) -> _Star:
+def _star(spectrum: Spectrum, radial_velocity: u.Quantity | None, options: dict[str, Any]) -> Star:
     arrays = from_spectrum(spectrum, **options)
     if len(arrays) != 1:
         raise InputError(f"spectrum holds {len(arrays)} stars; give one star a file")
     power = RESOLVING_POWER if arrays.resolving_power is None else arrays.resolving_power
     velocity = velocity_of(spectrum, arrays.meta, radial_velocity)
-    return _Star(arrays, power, float(np.ravel(velocity)[0]))
+    return Star(arrays, power, float(np.ravel(velocity)[0]))
 
 
-def _together(stars: list[_Star], predictor: Predictor) -> list[SEDPrediction | None]:
-    """Predictions of stars on one grid; None for those to be looked at alone."""
+def _near(star):
+    """A star with the pixels alone that a prediction can use."""
+    power = star.resolving_power
+    near = SpectrumArrays(star.spectrum.wavelength, star.spectrum.flux, star.spectrum.ivar, True,
+                          star.spectrum.noise_estimated,
+                          power if np.ndim(power) else None).near(*_RANGE)
+    return Star(near, near.resolving_power if np.ndim(power) else power, star.radial_velocity)
+
+
+def _grid_of(star):
+    """What stars that are predicted together share."""
+    wavelength = star.spectrum.wavelength
+    place = np.log10(wavelength) / _LOG_STEP
+    whole = np.round(place)
+    regular = (np.abs(place - whole) < _WHOLE).all() and (np.diff(whole) == 1).all()
+    grid = (whole[0], whole.size) if regular else wavelength.tobytes()
+    return (grid, np.asarray(star.resolving_power, dtype=float).tobytes(),
+            star.spectrum.noise_estimated)
+
+
+def _predict(stars, predictor):
     first = stars[0]
-    if len(stars) == 1:
-        return [None]
-    flux, ivar = (np.concatenate([getattr(star.arrays, name) for star in stars])
+    flux, ivar = (np.concatenate([getattr(star.spectrum, name) for star in stars])
                   for name in ("flux", "ivar"))
-    estimated = first.arrays.noise_estimated
+    return predictor.predict(
+        first.spectrum.wavelength, flux, None if first.spectrum.noise_estimated else ivar,
+        mask=ivar == 0, resolving_power=first.resolving_power,
+        radial_velocity=[star.radial_velocity for star in stars])
+
+
+def _together(stars: list[Star], predictor: Predictor) -> SEDPrediction | None:
+    """The prediction of stars on one grid; None if they are to be looked at alone."""
+    if len(stars) == 1:
+        return None
     try:
-        many = predictor.predict(
-            first.arrays.wavelength, flux, None if estimated else ivar, mask=ivar == 0,
-            resolving_power=first.power, radial_velocity=[star.velocity for star in stars])
+        return _predict(stars, predictor)
     except InputError:
-        return [None] * len(stars)
-    # What is wrong with a spectrum is said when it is alone.
-    unusable = (np.asarray(many.flag_bits) & flag("unusable").mask) != 0
-    return [None if unusable[row] else many[row] for row in range(len(stars))]
+        return None
 
 
-def _alone(spectrum, predictor, radial_velocity, options):
-    """The prediction of one spectrum, or why there is none."""
+def _alone(star, predictor):
+    """The prediction of one star, or why there is none."""
     try:
-        found = predictor.predict_spectrum(spectrum, radial_velocity=radial_velocity, **options)
-        return found if found.single else found[0]
+        return _predict([star], predictor)
     except InputError as error:
         return error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -13,12 +14,18 @@ from astropy.utils.decorators import deprecated_renamed_argument
 
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
+from sedflux.io.registry import register_formats
+from sedflux.predict.checks import check_reddening
+from sedflux.predict.flags import flag_names
 from sedflux.spectra.grids import SED_RESOLVING_POWER, average_matrix, optical_mean
-from sedflux.spectra.reddening import extinction_curve
+from sedflux.spectra.reddening import LAW, R_V, extinction_curve
 from sedflux.spectra.sed import RelativeErrors
 from sedflux.spectra.spectrum import sed_to_spectrum
 
 __all__ = ["SEDPrediction"]
+
+#: Most pixels of an SED on the user's wavelengths: each takes a row of the covariance.
+_MOST_PIXELS = 100_000
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,12 @@ class SEDPrediction:
         """One of the stars."""
         if self.single:
             raise InputError("this prediction is of one star and has no rows")
+        try:
+            row = operator.index(row)
+            self.flux[row]
+        except (TypeError, IndexError) as error:
+            raise InputError(f"row is {row!r}; give the number of one of {len(self)} stars, or "
+                             "several to take()") from error
         return replace(
             self, flux=self.flux[row], diagonal=self.diagonal[row], factor=self.factor[row],
             flags=self.flags[row],
@@ -84,6 +97,30 @@ class SEDPrediction:
             parts={name: value[row] for name, value in self.parts.items()},
             flag_bits=int(np.broadcast_to(self.flag_bits, len(self))[row]),
             radial_velocity=float(np.broadcast_to(self.radial_velocity, len(self))[row]))
+
+    def take(self, rows):
+        """
+        Some of the stars.
+
+        Parameters
+        ----------
+        rows : array_like of int
+
+        Returns
+        -------
+        prediction : `SEDPrediction`
+            With a first axis for stars.
+        """
+        if self.single:
+            raise InputError("this prediction is of one star and has no rows")
+        rows = np.asarray(rows)
+        return replace(
+            self, flux=self.flux[rows], diagonal=self.diagonal[rows], factor=self.factor[rows],
+            flags=tuple(self.flags[row] for row in rows),
+            diagnostics={name: value[rows] for name, value in self.diagnostics.items()},
+            parts={name: value[rows] for name, value in self.parts.items()},
+            flag_bits=np.broadcast_to(self.flag_bits, len(self))[rows],
+            radial_velocity=np.broadcast_to(self.radial_velocity, len(self))[rows])
 
     @property
     def relative_covariance(self):
@@ -125,7 +162,7 @@ class SEDPrediction:
 
     @deprecated_renamed_argument(("ebv", "ebv_error"), ("reddening", "reddening_error"),
                                  ("0.1", "0.1"), pending=(True, True))
-    def reddened(self, reddening, *, reddening_error=0.0, law="G23", r_v=3.1):
+    def reddened(self, reddening, *, reddening_error=0.0, law=LAW, r_v=R_V):
         """
         The same stars behind dust, again relative to the mean over 4000-7000 A.
 
@@ -142,30 +179,17 @@ class SEDPrediction:
             With one more row in the factor, which ``parts["reddening"]`` holds too.
         """
         curve = extinction_curve(self.wavelength, law=law, r_v=r_v)
-        if self.single:
-            return self._reddened(curve, reddening, reddening_error)
-        try:
-            ebv, ebv_error = (np.broadcast_to(np.asarray(value, dtype=float), len(self))
-                              for value in (reddening, reddening_error))
-        except ValueError as error:
-            raise InputError(
-                f"reddening and reddening_error have the shapes {np.shape(reddening)} and "
-                f"{np.shape(reddening_error)}; one number or {len(self)} are needed") from error
-        return _stack([self[row]._reddened(curve, ebv[row], ebv_error[row])
-                       for row in range(len(self))])
-
-    def _reddened(self, curve, ebv, ebv_error):
-        """One star behind dust with a given extinction curve."""
-        if not all(np.isfinite(value) and value >= 0 for value in (ebv, ebv_error)):
-            raise InputError(f"reddening E(B-V) = {ebv!r} +- {ebv_error!r} must be finite and not "
-                             "negative")
+        ebv, ebv_error = (np.asarray(value)[..., None] for value in check_reddening(
+            (reddening, reddening_error), None if self.single else len(self)))
         mean = optical_mean(self.wavelength)
         flux = self.flux * np.exp(ebv * curve)
-        flux = flux / (mean @ flux)
+        flux = flux / (mean @ flux.T).T
         # Only the change relative to the optical mean moves a relative SED.
-        direction = ebv_error * (curve - mean @ (flux * curve))
-        covariance = self.relative_covariance.with_direction(direction)
-        return replace(self, flux=flux, diagonal=covariance.diagonal, factor=covariance.factor,
+        direction = ebv_error * (curve - (mean @ (flux * curve).T).T)
+        factor = self.factor
+        if ebv_error.any():
+            factor = np.concatenate([factor, direction[..., None, :]], axis=-2)
+        return replace(self, flux=flux, factor=factor,
                        parts=dict(self.parts) | {"reddening": direction})
 
     def to_spectrum(self, kind=None, *, wavelengths=None, header=None):
@@ -190,22 +214,36 @@ class SEDPrediction:
         flux, errors, axis = self.flux, self._errors(), self.wavelength * u.AA
         if wavelengths is not None:
             flux, errors, axis = self._averaged(wavelengths)
+        # ``spectrum.write`` then writes the covariance, too.
+        register_formats()
         rows = zip(np.atleast_2d(flux), errors, strict=True)
-        covariance = tuple(one.covariance.scaled(row) for row, one in rows)
-        sigma = np.stack([one.sigma for one in covariance])
+        sigma = np.stack([one.covariance.scaled(row).sigma for row, one in rows])
         if self.single:
-            errors, covariance, sigma = errors[0], covariance[0], sigma[0]
+            errors, sigma = errors[0], sigma[0]
         meta = {"model": self.model, "sha256": self.sha256, "flags": self.flags,
-                "flag_bits": self.flag_bits, "errors": errors, "covariance": covariance,
+                "flag_bits": self.flag_bits, "flag_names": self._flag_names(), "errors": errors,
                 "diagnostics": dict(self.diagnostics)}
         if wavelengths is None:
-            meta |= {"resolving_power": SED_RESOLVING_POWER, "parts": dict(self.parts)}
+            meta |= {"resolving_power": SED_RESOLVING_POWER}
+        return sed_to_spectrum(kind, axis, flux, sigma, meta=meta,
+                               header=self._cards() | (header or {}))
+
+    def _cards(self):
+        """Cards for FITS headers: the model, and the flags of a single star."""
         cards = {"SEDMODEL": (self.model, "sedflux model"),
-                 "SEDHASH": (self.sha256[:16], "SHA-256 of the model, first digits"),
-                 "SEDNORM": ("mean 4000-7000 A", "flux is relative to this")}
+                 "SEDHASH": self.sha256,
+                 "SEDNORM": ("mean 4000-7000 A", "the flux is relative to this"),
+                 "SPECSYS": ("SOURCE", "wavelengths in the rest frame of the star")}
         if self.single:
-            cards["SEDFLAGS"] = ("; ".join(self.flags)[:60] or "none", "reasons to be careful")
-        return sed_to_spectrum(kind, axis, flux, sigma, meta=meta, header=cards | (header or {}))
+            cards["SEDFBITS"] = (int(self.flag_bits), "flags as a bit mask; 0 is none")
+            cards["SEDFLAGS"] = ", ".join(self._flag_names()) or "none"
+        return cards
+
+    def _flag_names(self):
+        """Names of the flags of each star."""
+        if self.single:
+            return flag_names(self.flag_bits)
+        return tuple(flag_names(bits) for bits in self.flag_bits)
 
     def _rows(self):
         """Each star by itself."""
@@ -239,6 +277,9 @@ def _output_wavelengths(wavelengths, grid):
             "give a Quantity of wavelengths, such as numpy.arange(3000, 9000) * u.AA"
         )
     centre = np.atleast_1d(wavelengths.to_value(u.AA))
+    if centre.size > _MOST_PIXELS:
+        raise InputError(f"wavelengths holds {centre.size} pixel centres; at the most "
+                         f"{_MOST_PIXELS} are allowed")
     if centre.ndim != 1 or centre.size < 2 or np.unique(centre).size != centre.size:
         raise InputError("wavelengths must be two or more different pixel centres in one dimension")
     if not np.isfinite(centre).all() or centre.min() < grid[0] or centre.max() > grid[-1]:
@@ -247,15 +288,3 @@ def _output_wavelengths(wavelengths, grid):
             f"the SED covers {grid[0]:.0f} to {grid[-1]:.0f} and is not extrapolated"
         )
     return centre
-
-
-def _stack(parts):
-    """Predictions of single stars as one of many."""
-    first = parts[0]
-    arrays = {name: np.stack([getattr(part, name) for part in parts])
-              for name in ("flux", "diagonal", "factor", "flag_bits", "radial_velocity")}
-    return replace(
-        first, **arrays, flags=tuple(part.flags for part in parts),
-        diagnostics={name: np.stack([part.diagnostics[name] for part in parts])
-                     for name in first.diagnostics},
-        parts={name: np.stack([part.parts[name] for part in parts]) for name in first.parts})

@@ -8,8 +8,8 @@ A loaded model: from spectra to predicted SEDs.
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,37 +28,37 @@ from sedflux.predict.checks import (
 )
 from sedflux.predict.flags import domain_flags, flag, sentences, severity_of
 from sedflux.predict.prediction import SEDPrediction
-from sedflux.predict.sigma import calibrated, inflate, with_scatter
+from sedflux.predict.sigma import Widening
 from sedflux.spectra.arrays import SpectrumArrays, fill_gaps, spectrum_arrays
-from sedflux.spectra.continuum import remove_continuum
-from sedflux.spectra.grids import INPUT_PIXELS, input_grid, optical_mean, rebin_spectra, sed_grid
-from sedflux.spectra.normalise import input_basis
-from sedflux.spectra.resolution import degrade_spectra
+from sedflux.spectra.grids import INPUT_PIXELS, Rebinning, input_grid, optical_mean, sed_grid
+from sedflux.spectra.normalise import input_basis, normalise_spectra
+from sedflux.spectra.resolution import broadening_sigma, lsf_matrix, smooth_spectra
 from sedflux.spectra.spectrum import from_spectrum
 from sedflux.units import LIGHT_KM_S
 
 if TYPE_CHECKING:
     from specutils import Spectrum
 
-__all__ = ["Predictor", "loaded_predictor", "velocity_of"]
+__all__ = ["Predictor", "loaded_predictor", "use_threads", "velocity_of"]
 
+#: Inverse variance of a flux of order one that single precision holds after all scaling.
+_MAX_IVAR = 1e12
 #: S/N a pixel beyond which no training spectrum reaches.
 MAX_SNR = 300.0
-#: Positive excursions beyond this, and five sigma, are no stellar spectrum.
-_SPIKE = 0.5
-#: Where the normalised flux is further from zero than this, the fitted continuum crosses zero.
-_NO_CONTINUUM = 1e4
 #: Wavelengths around the input grid that are worth reading, in Angstrom.
 _NEAR = (3900.0, 7150.0)
-#: Spectra that are worked on at a time: so few that they stay in the processor's cache.
-_CHUNK = 256
+#: Most spectra that are worked on at a time: so few that they stay in the processor's cache.
+_PIECE = 256
+#: Rows of the network's input: the next of these, filled up with nothing.
+_SIZES = (8, 16, 64, 128, _PIECE)
 #: One rebinning operator serves velocities within this step (km/s), a thirtieth of a pixel.
 _VELOCITY_STEP = 2.0
 #: Numbers behind the flags that users see.
 _DIAGNOSTICS = ("snr", "resolving_power", "misfit", "excess", "unusual", "strange", "teff",
                 "logg", "mh")
-#: What the network answers, and the errors made of it.
-_ANSWERS = ("mean", "label_mean", "misfit", "unusual", "excess", "strange", "diagonal", "factor")
+#: What the network answers.
+_ANSWERS = ("mean", "label_mean", "misfit", "unusual", "excess", "strange", "diagonal",
+            "directions")
 #: Models that `loaded_predictor` keeps.
 _KEPT = 4
 
@@ -92,6 +92,7 @@ class Predictor:
         from sedflux.io.download import file_hash
         from sedflux.network.checkpoint import load_network
         from sedflux.network.header import require_entries, require_sizes
+        from sedflux.network.threads import use_one_thread_after_fork
         from sedflux.predict.models import DEFAULT_MODEL, find_model
 
         path = find_model(model)
@@ -105,7 +106,10 @@ class Predictor:
         self.wavelength = sed_grid()
         self._basis = input_basis()
         self._optical_mean = optical_mean(self.wavelength)
-        _use_one_thread_after_fork()
+        templates: Any = self.network.sed_templates
+        self._widening = Widening(self.metadata, self.wavelength,
+                                  self.network.unit_templates().numpy(), templates.numpy())
+        use_one_thread_after_fork()
 
     def predict(self, wavelength: npt.ArrayLike, flux: npt.ArrayLike,
                 ivar: npt.ArrayLike | None = None, *, mask: npt.ArrayLike | None = None,
@@ -183,80 +187,71 @@ class Predictor:
 
     def _predict(self, spectra: SpectrumArrays, resolving_power: Any,
                  radial_velocity: Any) -> SEDPrediction:
-        """Predict spectra that are checked, chunk by chunk."""
+        """Predict spectra that are checked, piece by piece."""
+        from sedflux.network.threads import parallel_map
+
         velocity = check_velocity(radial_velocity, len(spectra))
         sharp, power = check_resolving_power(resolving_power, spectra.wavelength)
         near = fill_gaps(SpectrumArrays(spectra.wavelength, spectra.flux, spectra.ivar, False,
                                         resolving_power=sharp).near(*_NEAR))
-        wavelength, sharp = near.wavelength, np.asarray(near.resolving_power)
+        sigma = broadening_sigma(near.wavelength, near.resolving_power, power)
+        kernel = lsf_matrix(near.wavelength, sigma) if sigma.any() else None
+        # One operator serves all stars within 1 km/s, a seventieth of a pixel: such stars go
+        # together.
+        steps = _VELOCITY_STEP * np.round(velocity / _VELOCITY_STEP)
+        order = np.argsort(steps, kind="stable")
+        pieces = _pieces(len(spectra))
 
-        def work(begin):
-            rows = slice(begin, begin + _CHUNK)
-            piece = degrade_spectra(wavelength, near.flux[rows], near.ivar[rows], sharp, power)
-            piece = self._to_grid(wavelength, *piece, velocity[rows])
-            reasons = unusable_reasons(*piece)
-            return reasons, self._chunk(*piece, power, reasons == "")
+        def work(piece):
+            rows = order[piece]
+            return self._piece(near, rows, kernel, steps[rows], power)
 
-        # Two chunks at a time, because half of the work (numpy's) uses one core only.
-        begins = range(0, len(spectra), _CHUNK)
-        with ThreadPoolExecutor(max_workers=2) as pool:
-            done = list(pool.map(work, begins) if len(begins) > 1 else map(work, begins))
-        refuse_if_none(np.concatenate([reasons for reasons, _ in done]))
-        values = {name: np.concatenate([part[name] for _, part in done]) for name in done[0][1]}
-        prediction = self._assemble(values, velocity, spectra.noise_estimated)
+        with parallel_map(len(pieces)) as each:
+            parts = list(each(work, pieces))
+            back = np.argsort(order)
+            values = {name: np.concatenate([part[name] for part in parts])[back]
+                      for name in parts[0]}
+            refuse_if_none(values.pop("reasons"))
+            prediction = self._assemble(values, velocity, spectra.noise_estimated, pieces, each)
         return prediction[0] if spectra.single else prediction
 
-    def _to_grid(self, wavelength, flux, ivar, velocity):
-        """Into the rest frame and onto the input grid."""
-        # One operator serves all stars within 1 km/s, a seventieth of a pixel.
-        velocity = _VELOCITY_STEP * np.round(velocity / _VELOCITY_STEP)
-        unique = np.unique(velocity)
-        new_flux = np.zeros((len(flux), self._grid.size))
-        new_ivar = np.zeros_like(new_flux)
-        for value in unique:
-            rest = wavelength / (1.0 + value / LIGHT_KM_S)
-            check_coverage(rest, self._grid)
-            rows = velocity == value
-            new_flux[rows], new_ivar[rows] = rebin_spectra(rest, flux[rows], ivar[rows],
-                                                           self._grid)
-        return new_flux, new_ivar
+    def _piece(self, near, rows, kernel, velocity, power):
+        """From some of the spectra to what the network says of them, and why some say nothing."""
+        from sedflux.network.threads import product
 
-    def _normalised(self, flux, ivar, usable):
-        """Normalised flux and inverse variance of a few spectra, and what was masked."""
+        # Pixels become the slow axis: every operator then works on many spectra at a time.
+        # Lines are small differences of large numbers, and stay in double precision.
+        flux = np.asfortranarray(near.flux[rows])
+        ivar = np.asfortranarray(np.minimum(near.ivar[rows], _MAX_IVAR), dtype=np.float32)
+        if kernel is not None:
+            flux, ivar = smooth_spectra(kernel, flux, ivar)
+        flux, ivar = self._to_grid(near.wavelength, flux, ivar, velocity)
+        reasons = unusable_reasons(flux, ivar)
+        usable = reasons == ""
+        normalised, ivar, spikes = normalise_spectra(flux, ivar * usable[:, None], self._basis,
+                                                     product=product)
         good = ivar > 0
-        level = np.array([np.mean(f[g]) if ok else 1.0
-                          for f, g, ok in zip(flux, good, usable, strict=True)])[:, None]
-        flux, ivar = flux / level, ivar * level**2
-        ivar = np.where(usable[:, None], ivar, 0.0)
-        normalised, new_ivar = remove_continuum(flux, ivar, self._basis, tolerance=1e-7)
-        spikes = (normalised > _SPIKE) & (normalised**2 * new_ivar > 25.0)
-        if spikes.any():
-            ivar = np.where(spikes, 0.0, ivar)
-            normalised, new_ivar = remove_continuum(flux, ivar, self._basis, tolerance=1e-7)
-        # A spectrum of noise alone may have no continuum, here and there or anywhere.
-        with np.errstate(invalid="ignore"):
-            none = ~(np.abs(normalised) < _NO_CONTINUUM) | ~np.isfinite(new_ivar)
-        normalised, new_ivar = np.where(none, 0.0, normalised), np.where(none, 0.0, new_ivar)
-        return normalised, new_ivar, spikes.sum(axis=1), usable & ~none.all(axis=1)
-
-    def _chunk(self, flux, ivar, power, usable):
-        """Normalise and predict a few spectra; arrays of what the network says."""
-        normalised, ivar, spikes, usable = self._normalised(flux, ivar, usable)
-        count = np.maximum((ivar > 0).sum(axis=1), 1)
+        count = np.maximum(good.sum(axis=1), 1)
         claimed = np.sqrt(ivar.sum(axis=1) / count)
         # No training spectrum was better: what is called better is limited by other errors.
-        ivar = np.minimum(ivar, MAX_SNR**2)
-        values = self._network_values(normalised, ivar, power)
-        weight = ivar.sum(axis=1) / count
-        values |= {"snr": np.sqrt(weight), "claimed_snr": claimed, "spikes": spikes,
-                   "usable": usable, "good": (ivar > 0).mean(axis=1),
-                   "resolving_power": np.full(len(flux), power)}
-        values["diagonal"], values["factor"] = calibrated(values, self.metadata["calibration"],
-                                                          self.wavelength)
-        if "scatter" in self.metadata:
-            values["diagonal"], values["factor"] = with_scatter(
-                values, self.metadata["scatter"], self.wavelength)
-        return self._guarded(values)
+        ivar = np.minimum(ivar, np.float32(MAX_SNR**2))
+        snr = np.sqrt(ivar.sum(axis=1) / count)
+        return self._guarded(self._network_values(normalised, ivar, power) | {
+            "snr": snr.astype(float), "claimed_snr": claimed.astype(float), "spikes": spikes,
+            "usable": usable & good.any(axis=1), "good": good.mean(axis=1), "reasons": reasons,
+            "resolving_power": np.full(len(rows), power)})
+
+    def _to_grid(self, wavelength, flux, ivar, velocity):
+        """Into the rest frame and onto the input grid; stars of one velocity stand together."""
+        shape = (len(flux), self._grid.size)
+        new_flux, new_ivar = (np.empty(shape, part.dtype, order="F") for part in (flux, ivar))
+        values, begins = np.unique(velocity, return_index=True)
+        for value, begin, end in zip(values, begins, [*begins[1:], len(flux)], strict=True):
+            rest = wavelength / (1.0 + value / LIGHT_KM_S)
+            check_coverage(rest, self._grid)
+            new_flux[begin:end], new_ivar[begin:end] = Rebinning(rest, self._grid)(
+                flux[begin:end], ivar[begin:end])
+        return new_flux, new_ivar
 
     def _network_values(self, normalised, ivar, power):
         """What the network says of a few normalised spectra."""
@@ -265,15 +260,16 @@ class Predictor:
         # The same number of rows in every product makes a star's result independent
         # of its company.
         count = len(normalised)
-        size = next(size for size in (16, 64, _CHUNK) if count <= size)
-        padded = [np.zeros((size, self._grid.size), dtype=np.float32) for _ in range(2)]
+        size = next(size for size in _SIZES if count <= size)
+        padded = [np.zeros((size, self._grid.size), dtype=np.float32, order="F") for _ in range(2)]
         padded[0][:count], padded[1][:count] = normalised, ivar
         with torch.inference_mode():
             output = self.network(*map(torch.from_numpy, padded), torch.full((size,), power))
-            diagonal, factor = self.network.compact_covariance(output)
+            diagonal, directions = self.network.compact_directions(output)
         names = ("mean", "label_mean", "misfit", "unusual", "excess", "strange")
         values = {name: getattr(output, name).numpy()[:count].astype(float) for name in names}
-        return values | {"diagonal": diagonal.numpy()[:count], "factor": factor.numpy()[:count]}
+        return values | {"diagonal": diagonal.numpy()[:count],
+                         "directions": directions.numpy()[:count]}
 
     def _guarded(self, values):
         """The last guard: what is not finite becomes the mean of the training, and is marked."""
@@ -289,22 +285,31 @@ class Predictor:
             values["diagonal"][~finite] = np.exp(self.network.log_variance_start.numpy())
         return values
 
-    def _assemble(self, values, velocity, noise_estimated):
+    def _assemble(self, values, velocity, noise_estimated, pieces, each):
         """One prediction from what the network says, with flags and errors that grow with them."""
+        from sedflux.network.threads import product
+
         limits = self.metadata["domain"]
         bits = domain_flags(values, limits)
         if noise_estimated:
             bits |= flag("noise_estimated").mask
         flux = np.exp(values["mean"])
         flux /= (self._optical_mean @ flux.T).T
-        diagonal, factor = inflate(values, severity_of(bits, values, limits),
-                                   self.network.sed_templates.numpy())
+        diagonal, factor = self._widening.covariance(
+            values, severity_of(bits, values, limits), pieces, each, product)
         labels = unscale_labels(values["label_mean"])
         values |= {"teff": labels[:, 0], "logg": labels[:, 1], "mh": labels[:, 2]}
         return SEDPrediction(
             self.wavelength, flux, diagonal, factor, sentences(bits, limits), self.name,
             self.sha256, {name: values[name] for name in _DIAGNOSTICS}, flag_bits=bits,
             radial_velocity=velocity)
+
+
+def _pieces(size):
+    """Slices of so many spectra, about equally long."""
+    count = -(-size // _PIECE)
+    edges = np.linspace(0, size, count + 1).astype(int)
+    return [slice(begin, end) for begin, end in pairwise(edges)]
 
 
 def velocity_of(spectrum: Spectrum, meta: dict[str, Any], radial_velocity: Any) -> float:
@@ -314,7 +319,7 @@ def velocity_of(spectrum: Spectrum, meta: dict[str, Any], radial_velocity: Any) 
     value = next(value for value in candidates if value is not None)
     try:
         return u.Quantity(value).to_value(u.km / u.s)
-    except (u.UnitConversionError, TypeError, ValueError) as error:
+    except (u.UnitConversionError, TypeError, ValueError, OverflowError) as error:
         raise InputError(
             f"radial_velocity is {value!r}; give a Quantity in km/s, such as -20 * u.km / u.s"
         ) from error
@@ -359,10 +364,14 @@ def _read_once(model: str, path: str, size: int, time: int) -> Predictor:
     return Predictor(model)
 
 
-@lru_cache(maxsize=1)
-def _use_one_thread_after_fork() -> None:
-    """In forked processes torch waits for threads that do not exist there: use one."""
+def use_threads(count: int) -> None:
+    """
+    Let predictions of this process use some threads, such as 1 where every core has a process.
+
+    Parameters
+    ----------
+    count : int
+    """
     import torch
 
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+    torch.set_num_threads(count)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from astropy import units as u
 
 from sedflux.predict.checks import check_reddening
 from sedflux.predict.predictor import Predictor, loaded_predictor
+from sedflux.spectra.reddening import LAW, R_V
 
 if TYPE_CHECKING:
     from specutils import Spectrum
@@ -18,11 +20,14 @@ if TYPE_CHECKING:
 
 __all__ = ["predict_sed", "to_sed"]
 
+#: Cards of the coordinates, and those of input headers that hold them.
+_PLACES = {"RA": ("RA", "RA_TARG", "RA_OBJ"), "DEC": ("DEC", "DEC_TARG", "DEC_OBJ")}
+
 
 def predict_sed(spectrum: Spectrum, *, model: str | os.PathLike[str] | Predictor | None = None,
                 resolving_power: Any = None, radial_velocity: u.Quantity | None = None,
-                reddening: float | tuple[float, float] | None = None,
-                wavelengths: u.Quantity | None = None, medium: str | None = None) -> Spectrum:
+                reddening: Any = None, wavelengths: u.Quantity | None = None,
+                medium: str | None = None) -> Spectrum:
     """
     Predict a star's spectral energy distribution from its spectrum.
 
@@ -45,9 +50,9 @@ def predict_sed(spectrum: Spectrum, *, model: str | os.PathLike[str] | Predictor
     radial_velocity : `~astropy.units.Quantity`, optional
         Velocity to take out, one or (N,); by default
         ``spectrum.meta["radial_velocity"]``, the spectrum's own, or zero.
-    reddening : float or tuple of float, optional
-        E(B-V), or E(B-V) and its error, of the dust that the SED is to be seen
-        through (Gordon et al. 2023, R_V = 3.1).
+    reddening : float, array_like or tuple, optional
+        E(B-V), or a tuple of E(B-V) and its error, of the dust that the SED is to be seen
+        through (Gordon et al. 2023, R_V = 3.1): one for all stars, or arrays (N,).
     wavelengths : `~astropy.units.Quantity`, optional
         Pixel centres over which the SED and its covariance are averaged; by default
         2500-10500 Angstrom at R = 200, two samples a resolution element.
@@ -76,14 +81,18 @@ def predict_sed(spectrum: Spectrum, *, model: str | os.PathLike[str] | Predictor
     >>> sed.flux.shape, sed.uncertainty.uncertainty_type
     ((575,), 'std')
     """
-    dust = None if reddening is None else check_reddening(reddening)
+    shape = np.shape(getattr(spectrum, "data", ()))
+    stars = int(shape[0]) if len(shape) > 1 else None
+    dust = None if reddening is None else check_reddening(reddening, stars)
     prediction = loaded_predictor(model).predict_spectrum(
         spectrum, resolving_power=resolving_power, radial_velocity=radial_velocity, medium=medium)
-    return to_sed(prediction, type(spectrum), reddening=dust, wavelengths=wavelengths)
+    return to_sed(prediction, type(spectrum), reddening=dust, wavelengths=wavelengths,
+                  meta=spectrum.meta)
 
 
 def to_sed(prediction: SEDPrediction, kind: type, *, reddening: tuple[float, float] | None = None,
-           wavelengths: u.Quantity | None = None) -> Spectrum:
+           wavelengths: u.Quantity | None = None, meta: Mapping[str, Any] | None = None
+           ) -> Spectrum:
     """
     A prediction as the spectrum that `predict_sed` gives.
 
@@ -97,16 +106,37 @@ def to_sed(prediction: SEDPrediction, kind: type, *, reddening: tuple[float, flo
         E(B-V) and its error, of the dust to be put on the SED.
     wavelengths : `~astropy.units.Quantity`, optional
         See `predict_sed`.
+    meta : dict, optional
+        Of the input spectrum: name and place of the star.
 
     Returns
     -------
     sed : `~specutils.Spectrum`
     """
     used, velocity = prediction.diagnostics["resolving_power"], prediction.radial_velocity
-    header = {"SEDRPOW": (float(np.ravel(used)[0]), "resolving power of the input, as used"),
-              "SEDRV": (float(np.ravel(velocity)[0]), "[km/s] velocity taken out")}
+    header = {}
+    if prediction.single:
+        header = _star_cards(meta or {}) | {
+            "SEDRPOW": (float(np.ravel(used)[0]), "resolving power of the input, as used"),
+            "SEDRV": (float(np.ravel(velocity)[0]), "[km/s] velocity taken out")}
     if reddening is not None:
         prediction = prediction.reddened(reddening[0], reddening_error=reddening[1])
-        header |= {"SEDEBV": (reddening[0], "[mag] E(B-V) put on the SED"),
-                   "SEDEBVER": (reddening[1], "[mag] its error")}
+        if prediction.single:
+            header |= {"SEDEBV": (reddening[0], "[mag] E(B-V) put on the SED"),
+                       "SEDEBVER": (reddening[1], "[mag] its error"),
+                       "SEDLAW": (LAW, "extinction law"), "SEDRVEXT": (R_V, "R_V of the law")}
     return prediction.to_spectrum(kind, wavelengths=wavelengths, header=header)
+
+
+def _star_cards(meta):
+    """Name and place of the star, from what readers and FITS headers say of it."""
+    header = meta.get("header") or {}
+    cards = {}
+    name = meta.get("object") or header.get("OBJECT") or header.get("DESIG")
+    if isinstance(name, str) and name.isascii() and name.isprintable() and name.strip():
+        cards["OBJECT"] = (name.strip()[:68], "star")
+    for card, keys in _PLACES.items():
+        value = next((header[key] for key in keys if key in header), None)
+        if isinstance(value, (int, float)) and np.isfinite(value):
+            cards[card] = (float(value), "[deg] as in the header of the input")
+    return cards

@@ -1,97 +1,117 @@
 """The last scale of sigma: calibration, scatter between trainings, spectra beyond the domain."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from sedflux.libraries.labels import unscale_labels
 
-__all__ = ["calibrated", "inflate", "with_scatter"]
+__all__ = ["PRIOR_ROWS", "Widening"]
 
 #: Directions of the prior that open when a star is unlike the training.
-_PRIOR_ROWS = 4
+PRIOR_ROWS = 4
 
 
-def calibrated(values, calibration, wavelength):
+class Widening:
     """
-    Covariance with the last scale of sigma, measured by S/N and band.
+    What widens the network's covariance: measured scales, scatter, and the prior.
 
-    Parameters
-    ----------
-    values : dict of str to `~numpy.ndarray`
-        With ``snr`` (N,), ``diagonal`` (N, n) and ``factor`` (N, r, n).
-    calibration : dict
-        From `sedflux.training.refine.measure_calibration`.
-    wavelength : `~numpy.ndarray`, shape (n,)
-
-    Returns
-    -------
-    diagonal : `~numpy.ndarray`, shape (N, n)
-    factor : `~numpy.ndarray`, shape (N, r, n)
-    """
-    table = np.asarray(calibration["scale"])
-    level = np.log(np.maximum(values["snr"], 1.0))
-    nodes = np.log(calibration["snr"])
-    bands = np.stack([np.interp(level, nodes, column) for column in table.T], axis=1)
-    place = np.log(wavelength)
-    centres = np.log(calibration["wavelength"])
-    hats = np.stack([np.interp(place, centres, unit) for unit in np.eye(len(centres))])
-    scale = (bands @ hats).astype(np.float32)
-    return values["diagonal"] * scale**2, values["factor"] * scale[:, None]
-
-
-def with_scatter(values, scatter, wavelength):
-    """
-    Covariance with the scatter between trainings, and scaled to stars left out.
-
-    Parameters
-    ----------
-    values : dict of str to `~numpy.ndarray`
-        With ``label_mean`` (N, 6), ``diagonal`` (N, n) and ``factor`` (N, r, n).
-    scatter : dict
-        From `sedflux.training.calibrate`: ``directions`` (k, n), their ``length`` (m, k) at
-        temperatures ``teff`` (m,), and a ``scale`` at ``wavelength``.
-    wavelength : `~numpy.ndarray`, shape (n,)
-
-    Returns
-    -------
-    diagonal : `~numpy.ndarray`, shape (N, n)
-    factor : `~numpy.ndarray`, shape (N, r + k, n)
-    """
-    place = np.log(unscale_labels(values["label_mean"])[:, 0])
-    nodes = np.log(scatter["teff"])
-    length = np.stack([np.interp(place, nodes, column)
-                       for column in np.transpose(scatter["length"])], axis=1)
-    scale = np.interp(np.log(wavelength), np.log(scatter.get("wavelength", [1.0])),
-                      scatter.get("scale", [1.0])).astype(np.float32)
-    rows = length[:, :, None].astype(np.float32) * np.asarray(scatter["directions"], np.float32)
-    factor = np.concatenate([values["factor"], rows], axis=1)
-    return values["diagonal"] * scale**2, factor * scale
-
-
-def inflate(values, severity, templates):
-    """
-    Covariance of ln(flux), widened for spectra beyond the domain.
-
-    Beyond the limit the predicted sigma grows with the severity, and the leading
+    Beyond the limit of the domain the predicted sigma grows with the severity, and the leading
     directions in which training SEDs differ open towards the prior.
 
     Parameters
     ----------
-    values : dict of str to `~numpy.ndarray`
-        With ``diagonal`` (N, n) and ``factor`` (N, r, n).
-    severity : `~numpy.ndarray`, shape (N,)
-    templates : `~numpy.ndarray`, shape (k, n)
+    metadata : dict
+        Of a model, with ``calibration`` from `sedflux.training.refine.measure_calibration` and,
+        if there is any, ``scatter`` from `sedflux.training.calibrate`: ``directions`` (k, n),
+        their ``length`` (m, k) at temperatures ``teff`` (m,), and a ``scale`` at ``wavelength``.
+    wavelength : `~numpy.ndarray`, shape (n,)
+    units : `~numpy.ndarray`, shape (c, n)
+        Components of ln(SED) that the network's factor is given in.
+    templates : `~numpy.ndarray`, shape (c, n)
         Principal components of ln(SED), each as long as its spread.
-
-    Returns
-    -------
-    diagonal : `~numpy.ndarray`, shape (N, n)
-    factor : `~numpy.ndarray`, shape (N, r, n), or (N, r + 4, n) if any row is beyond
     """
-    growth = np.maximum(severity, 1.0).astype(np.float32)
-    diagonal = values["diagonal"] * growth[:, None] ** 2
-    if not (growth > 1.0).any():
-        return diagonal, values["factor"]
-    prior = templates[:_PRIOR_ROWS]
-    opening = np.clip((growth - 1.0) / 3.0, 0.0, 1.0)
-    rows = opening[:, None, None] * prior
-    return diagonal, np.concatenate([values["factor"] * growth[:, None, None], rows], axis=1)
+
+    def __init__(self, metadata: Mapping[str, Any], wavelength: npt.ArrayLike,
+                 units: np.ndarray, templates: np.ndarray) -> None:
+        place, calibration = np.log(wavelength), metadata["calibration"]
+        scatter = metadata.get("scatter", {})
+        scale = np.interp(place, np.log(scatter.get("wavelength", [1.0])),
+                          scatter.get("scale", [1.0]))
+        centres = np.log(calibration["wavelength"])
+        hats = np.stack([np.interp(place, centres, unit) for unit in np.eye(len(centres))])
+        self._bands = (hats * scale).astype(np.float32)
+        self._levels, self._table = np.log(calibration["snr"]), np.asarray(calibration["scale"])
+        self._nodes = np.log(scatter.get("teff", [1.0]))
+        self._length = np.reshape(scatter.get("length", []), (len(self._nodes), -1))
+        directions = np.reshape(scatter.get("directions", []), (-1, place.size))
+        self._directions = (directions * scale).astype(np.float32)
+        self._units, self._prior = units, templates[:PRIOR_ROWS]
+
+    def covariance(self, values: Mapping[str, np.ndarray], severity: np.ndarray,
+                   pieces: Iterable[slice], each: Callable[..., Any] = map,
+                   product: Callable[..., np.ndarray] = np.matmul) \
+            -> tuple[np.ndarray, np.ndarray]:
+        """
+        Covariance of ln(flux).
+
+        Parameters
+        ----------
+        values : dict of str to `~numpy.ndarray`
+            With ``snr`` (N,), ``label_mean`` (N, 6), ``diagonal`` (N, n) and ``directions``
+            (N, r, c), the rows of the factor in terms of the components.
+        severity : `~numpy.ndarray`, shape (N,)
+            Above one for spectra beyond the domain.
+        pieces : iterable of slice
+            Rows to work on at a time.
+        each : callable, optional
+            `map`, or a like function that works side by side.
+        product : callable, optional
+            Multiplies matrices.
+
+        Returns
+        -------
+        diagonal : `~numpy.ndarray`, shape (N, n)
+        factor : `~numpy.ndarray`, shape (N, r + k, n), or (N, r + k + 4, n) if any is beyond
+        """
+        size = values["diagonal"].shape
+        rank = values["directions"].shape[1] + len(self._directions)
+        rank += len(self._prior) if (severity > 1.0).any() else 0
+        diagonal = np.empty(size, dtype=np.float32)
+        factor = np.empty((size[0], rank, size[-1]), dtype=np.float32)
+
+        def fill(rows):
+            self._fill({name: values[name][rows] for name in
+                        ("snr", "label_mean", "diagonal", "directions")},
+                       severity[rows], diagonal[rows], factor[rows], product)
+
+        list(each(fill, pieces))
+        return diagonal, factor
+
+    def _fill(self, values, severity, diagonal, factor, product):
+        """Write the covariance of a few spectra, each number once."""
+        rank, size = values["directions"].shape[1:]
+        growth = np.maximum(severity, 1.0).astype(np.float32)
+        bands = _columns(np.log(np.maximum(values["snr"], 1.0)), self._levels, self._table)
+        scale = product(bands, self._bands) * growth[:, None]
+        np.multiply(values["diagonal"], scale**2, out=diagonal)
+        own = factor[:, :rank]
+        rows = product(values["directions"].reshape(-1, size), self._units)
+        np.multiply(rows.reshape(own.shape), scale[:, None], out=own)
+        place = np.log(unscale_labels(values["label_mean"])[:, 0])
+        length = _columns(place, self._nodes, self._length) * growth[:, None]
+        beyond = rank + len(self._directions)
+        np.multiply(length[:, :, None], self._directions, out=factor[:, rank:beyond])
+        if factor.shape[1] > beyond:
+            opening = np.clip((growth - 1.0) / 3.0, 0.0, 1.0)
+            np.multiply(opening[:, None, None], self._prior, out=factor[:, beyond:])
+
+
+def _columns(place, nodes, table):
+    """Columns of a table interpolated at places, (N, k)."""
+    found = [np.interp(place, nodes, column) for column in table.T]
+    return np.array(found, dtype=np.float32).reshape(-1, len(place)).T

@@ -101,13 +101,13 @@ def count_arrays(counts: Any, label: str, *, saturation: u.Quantity | None = Non
     """
     from specutils import Spectrum
 
-    if not isinstance(counts, Spectrum) or counts.flux.ndim != 1:
+    if not isinstance(counts, Spectrum) or counts.data.ndim != 1:
         raise InputError(f"{label} must be a specutils.Spectrum of one dimension")
-    unit = count_rate_unit(counts.flux.unit)
-    if unit is None or np.iscomplexobj(counts.flux.value):
+    unit = count_rate_unit(counts.unit)
+    if unit is None or np.iscomplexobj(counts.data):
         raise InputError(
-            f"{label} has the unit {counts.flux.unit.to_string()!r} and the type "
-            f"{counts.flux.dtype}; real numbers of electron / s (or ct / s) a pixel are needed: "
+            f"{label} has the unit {counts.unit.to_string()!r} and the type "
+            f"{counts.data.dtype}; real numbers of electron / s (or ct / s) a pixel are needed: "
             "divide by the exposure time"
         )
     if saturation is not None and (unit == _ADU_RATE) != (saturation.unit == _ADU_RATE):

@@ -31,6 +31,8 @@ from sedflux.units import FLAM, finite_array, photons_per_flux
 
 __all__ = ["FILE_FORMATS", "ResponseCurve", "ResponseRead", "ResponseWrite", "spline_basis"]
 
+#: Cards of a star that its calibrated spectrum keeps.
+_STAR_CARDS = ("OBJECT", "RA", "DEC")
 #: Formats of response files; `sedflux.response.files` registers them.
 FILE_FORMATS = UnifiedIORegistry()
 
@@ -102,7 +104,7 @@ def _checked_format(mode, path, format):
         format = "ecsv" if Path(path).suffix == ".ecsv" else "fits"
     table = FILE_FORMATS.get_formats(ResponseCurve, mode.capitalize())
     known = [name for name in ("fits", "ecsv", "axe", "synphot") if name in set(table["Format"])]
-    if format not in known:
+    if not isinstance(format, str) or format not in known:
         raise InputError(f"format is {format!r}; {', '.join(known)} are allowed")
     return format
 
@@ -372,8 +374,11 @@ class ResponseCurve:
         noise = np.where(usable, variance / scale**2,
                          np.max(variance[usable] / scale[usable] ** 2, initial=0.0))
         covariance = LowRankCovariance(noise, response.factor * flux)
+        cards = {card.keyword: (card.value, card.comment)
+                 for card in getattr((counts.meta or {}).get("header"), "cards", [])
+                 if card.keyword in _STAR_CARDS}
         result = sed_to_spectrum(type(counts), pixels * u.AA, flux, covariance.sigma,
-                                 meta={"covariance": covariance}, header={}, unit=FLAM)
+                                 meta={"covariance": covariance}, header=cards, unit=FLAM)
         result.mask = ~usable
         return result
 

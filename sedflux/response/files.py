@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import warnings
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
@@ -28,6 +27,13 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
+from sedflux.io.checked_fits import (
+    LAYOUT,
+    check_hdus,
+    describe_columns,
+    open_checked,
+    write_checked,
+)
 from sedflux.response.curve import FILE_FORMATS, ResponseCurve
 from sedflux.response.field_terms import FieldTerms
 from sedflux.units import photons_per_flux
@@ -37,6 +43,15 @@ __all__ = ["register_formats"]
 
 #: Version of the layout of ``fits`` and ``ecsv`` files.
 _VERSION = "sedflux-response-1"
+#: Descriptions of the columns of the curve.
+_COLUMNS = {
+    "WAVELENGTH": ("wavelength in vacuum", "em.wl"),
+    "THROUGHPUT": ("electrons per photon that falls on the collecting area", "phys.transmission"),
+    "ERROR": ("standard deviation of THROUGHPUT, statistical", "stat.error"),
+    "TOTAL_ERROR": ("standard deviation with systematic errors", "stat.error"),
+    "GOOD": ("true where enough stars and photons constrain the curve", "meta.code.qual"),
+    "STARS": ("effective number of stars", "meta.number"),
+}
 _FIELD_KEYS = ("position", "detectors", "epoch", "size", "epochs", "degree", "scatter")
 #: Begins the names of the extensions with systematics.
 _SYSTEMATIC = "SYSTEMATIC "
@@ -77,19 +92,20 @@ def _arrays(response):
 def _write_fits(response, path):
     table = fits.BinTableHDU(_curve_table(response), name="RESPONSE")
     primary = fits.PrimaryHDU()
-    primary.header["SEDFLUX"] = (_VERSION, "response curve with covariance")
     primary.header["AREA"] = (response.area.to_value(u.cm**2), "[cm2] collecting area")
     header = fits.BinTableHDU(Table({"JSON": [json.dumps(_header(response))]}), name="HEADER")
+    describe_columns(table, _COLUMNS)
     # FITS has no arrays without values: a factor without rows has no extension.
     images = [fits.ImageHDU(value, name=name) for name, value in _arrays(response).items()
               if value.size]
+    for hdu in images:
+        if hdu.name == "COVARIANCE" or hdu.name.startswith(_SYSTEMATIC):
+            hdu.header["COVOF"] = ("ln(throughput)", "what the covariance is of")
+            hdu.header["COVFORM"] = ("FACTOR^T FACTOR", "how it is rebuilt from this array")
     stars = []
     if response.stars is not None and len(response.stars):
         stars = [fits.BinTableHDU(response.stars, name="STARS")]
-    hdus = [primary, table, header, *stars, *images]
-    for number, hdu in enumerate(hdus[1:]):
-        primary.header[f"NEED{number}"] = (hdu.name, "extension that must be there")
-    fits.HDUList(hdus).writeto(path, checksum=True)
+    write_checked(path, [primary, table, header, *stars, *images], layout=_VERSION, overwrite=True)
 
 
 def _write_ecsv(response, path):
@@ -153,10 +169,7 @@ def _read(path: str, read: Callable[[Path], tuple[Any, ...]]) -> ResponseCurve:
     if not place.is_file():
         raise InputError(f"response file {path!r} does not exist")
     try:
-        with warnings.catch_warnings():
-            # A checksum that fails, or a file that was cut, is only a warning for astropy.
-            warnings.simplefilter("error", AstropyUserWarning)
-            return _response(*read(place))
+        return _response(*read(place))
     except _READ_ERRORS as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(
@@ -166,16 +179,10 @@ def _read(path: str, read: Callable[[Path], tuple[Any, ...]]) -> ResponseCurve:
 
 
 def _read_fits(path):
-    with open(path, "rb") as stream, fits.open(stream, memmap=False, checksum=True) as hdus:
-        if hdus[0].header.get("SEDFLUX") != _VERSION:
-            raise ValueError(f"its format is {hdus[0].header.get('SEDFLUX')!r}")
-        needed = {value for name, value in hdus[0].header.items() if name.startswith("NEED")}
-        missing = needed - {hdu.name for hdu in hdus}
-        if missing:
-            raise ValueError(f"its extension {min(missing)} is missing")
-        for hdu in hdus:
-            if not {"CHECKSUM", "DATASUM"} <= set(hdu.header):
-                raise ValueError(f"its extension {hdu.name} has no checksum")
+    with open_checked(path) as hdus:
+        if hdus[0].header.get(LAYOUT) != _VERSION:
+            raise ValueError(f"its format is {hdus[0].header.get(LAYOUT)!r}")
+        check_hdus(hdus)
         table = Table.read(hdus["RESPONSE"], format="fits")
         header = json.loads(str(hdus["HEADER"].data["JSON"][0]))
         arrays = {hdu.name: np.asarray(hdu.data, dtype=float) for hdu in hdus

@@ -16,10 +16,11 @@ from sedflux.units import positive_number, whole_number
 
 __all__ = ["Options", "excluded_stars", "field_values", "star_names"]
 
-#: Names of `Options` that hold a positive number or None, and those that may be zero.
-_POSITIVE = {"knot_spacing": u.AA, "smoothness": None, "sed_resolving_power": None}
-_NOT_NEGATIVE = {"grey_error": None, "wavelength_error": u.AA, "truth_scale": None,
-                 "min_stars": None}
+#: Unit, least and largest value of the `Options` that hold a number or None, and of those that
+#: hold a number.  Beyond these the equations leave the range of numbers.
+_OPTIONAL = {"smoothness": (None, 1e-6, 1e3), "sed_resolving_power": (None, 1.0, 1e6)}
+_NUMBERS = {"grey_error": (None, 0.0, 10.0), "wavelength_error": (u.AA, 0.0, 1e4),
+            "truth_scale": (None, 0.0, 10.0), "min_stars": (None, 0.0, 1e6)}
 
 
 @dataclass(frozen=True)
@@ -75,19 +76,31 @@ class Options:
 
     def __post_init__(self) -> None:
         checked: dict[str, Any] = {
-            name: positive_number(getattr(self, name), name, unit)
-            for name, unit in _POSITIVE.items() if getattr(self, name) is not None}
-        for name, unit in _NOT_NEGATIVE.items():
-            checked[name] = positive_number(getattr(self, name), name, unit, zero=True)
+            name: _within(getattr(self, name), name, *limits) for name, limits
+            in (_OPTIONAL | _NUMBERS).items()
+            if name in _NUMBERS or getattr(self, name) is not None}
         if not isinstance(self.robust, (bool, np.bool_)):
             raise InputError(f"robust is {self.robust!r}; True and False are allowed")
         if not isinstance(self.covariance, str) or self.covariance not in ("full", "diagonal"):
             raise InputError(f"covariance is {self.covariance!r}; 'full' and 'diagonal' are "
                              "allowed")
+        if self.knot_spacing is not None:
+            # Its limits are those of the number of knots.
+            checked["knot_spacing"] = positive_number(self.knot_spacing, "knot_spacing", u.AA)
         checked["library_error"] = checked_library_error(self.library_error)
         checked["iterations"] = whole_number(self.iterations, "iterations", least=1)
         for name, value in checked.items():
             object.__setattr__(self, name, value)
+
+
+def _within(value: Any, name: str, unit: u.UnitBase | None, least: float,
+            largest: float) -> float:
+    """A number in a unit, between two limits."""
+    number = positive_number(value, name, unit, zero=least == 0)
+    if not least <= number <= largest:
+        raise InputError(f"{name} is {value}; a number from {least:g} to {largest:g} is needed"
+                         + ("" if unit is None else f", in {unit}"))
+    return number
 
 
 def star_names(names: Sequence[Any] | None, number: int) -> list[str]:

@@ -23,7 +23,7 @@ from sedflux.slitless.forward import (
 )
 from sedflux.spectra.grids import integral_matrix, interpolation_matrix, pixel_edges
 from sedflux.spectra.resolution import FWHM_PER_SIGMA, lsf_matrix
-from sedflux.spectra.sed import SEDArrays, from_sed
+from sedflux.spectra.sed import SEDArrays, flux_of, from_sed
 
 if TYPE_CHECKING:
     from specutils import Spectrum
@@ -66,11 +66,11 @@ def _read_star(counts, sed, row, name, options):
     if pixels.size > 1 and np.any(np.diff(pixels) <= 0):
         return "two pixels have the same wavelength"
     try:
+        if not flux_of(sed)[2]:
+            return "its SED is relative; put it on an absolute scale with sedflux.anchor"
         arrays = from_sed(sed)
     except InputError as error:
         raise InputError(f"seds[{row}]: {error}") from error
-    if not arrays.absolute:
-        return "its SED is relative; put it on an absolute scale with sedflux.anchor"
     if pixels.size < MIN_PIXELS:
         return unusable_reason(rate, variance)
     edges = pixel_edges(pixels)

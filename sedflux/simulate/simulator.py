@@ -80,9 +80,7 @@ class Simulator:
         if response is not None and not callable(response):
             raise InputError(f"response is a {type(response).__name__}; a function of wavelength "
                              "and star is needed")
-        if settings is not None and not isinstance(settings, FieldSettings):
-            raise InputError(f"settings is a {type(settings).__name__}; FieldSettings is needed")
-        self.settings = settings or FieldSettings()
+        self.settings = _checked_settings(settings)
         self.predictor = model if isinstance(model, Predictor) else Predictor(model)
         teff, prior = self.settings.teff, self.settings.prior
         self.source: LibraryStars | ModelStars
@@ -112,7 +110,8 @@ class Simulator:
         field : `SimulatedField`
         """
         size = whole_number(size, "size", least=1)
-        if isinstance(detectors, str) or not len(detectors):
+        if isinstance(detectors, (str, bytes)) or np.ndim(detectors) != 1 or not isinstance(
+                detectors, (Sequence, np.ndarray)) or not len(detectors):
             raise InputError(f"detectors is {detectors!r}; a sequence of names is needed, such as "
                              "('1', '2')")
         rng, settings = np.random.default_rng(whole_number(seed, "seed")), self.settings
@@ -237,6 +236,15 @@ def _checked_bands(bands):
     return dict(bands)
 
 
+def _checked_settings(settings):
+    """Settings of a field, the default ones for None."""
+    if settings is None:
+        return FieldSettings()
+    if not isinstance(settings, FieldSettings):
+        raise InputError(f"settings is a {type(settings).__name__}; FieldSettings is needed")
+    return settings
+
+
 def simulate_field(bands: Mapping[str, SlitlessBand], *, size: int, seed: int,
                    settings: FieldSettings | None = None, library: Any = None, model: Any = None,
                    response: Callable[[np.ndarray, Any], np.ndarray] | None = None,
@@ -276,6 +284,6 @@ def simulate_field(bands: Mapping[str, SlitlessBand], *, size: int, seed: int,
     for name in changes:
         if name not in known:
             raise InputError(f"{name!r} is no setting; {', '.join(known)} are allowed")
-    settings = replace(settings or FieldSettings(), **changes)
+    settings = replace(_checked_settings(settings), **changes)
     return Simulator(bands, settings, library=library, model=model, response=response).draw(
         size, seed=seed, detectors=detectors)

@@ -306,7 +306,7 @@ def get_instrument(name: str) -> SlitlessInstrument:
     (2550.0, 4000.0)
     """
     known = _descriptions()
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise InputError(f"instrument {name!r} is unknown; {', '.join(known)} are described.  "
                          "Build your own from sedflux.SlitlessBand")
     one = known[name]

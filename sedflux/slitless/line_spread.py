@@ -18,6 +18,8 @@ __all__ = ["LineSpread", "REACH"]
 
 #: Distance at which a Gaussian is cut, in standard deviations: 6e-7 of the light lies beyond.
 REACH = 5.0
+#: Largest resolving power of a spectrograph.
+_SHARPEST = 1e7
 #: Largest wavelength of a line-spread function of one resolving power, in Angstrom.
 _LONGEST = 1e6
 #: Rows of the operator that sum to less see no light; they stay zero.
@@ -90,8 +92,9 @@ class LineSpread:
         line_spread : `LineSpread`
         """
         power = finite_array(resolving_power, "resolving_power")
-        if power.size == 0 or not np.all(power > 0):
-            raise InputError(f"resolving_power is {resolving_power!r}; it must be positive")
+        if power.size == 0 or not np.all((power >= 1.0) & (power <= _SHARPEST)):
+            raise InputError(f"resolving_power is {resolving_power!r}; it must be positive, from 1 "
+                             f"to {_SHARPEST:g}")
         if wavelength is None:
             if power.size != 1:
                 raise InputError(f"resolving_power has the shape {power.shape}; give one number, "
@@ -120,8 +123,10 @@ class LineSpread:
         -------
         line_spread : `LineSpread`
         """
-        nodes = np.zeros(1) if wavelength is None else wavelength
-        return cls(np.asanyarray(nodes), np.asanyarray(fwhm))
+        nodes = np.zeros(1) if wavelength is None else np.atleast_1d(
+            finite_array(wavelength, "wavelength of a line-spread function", u.AA))
+        return cls(nodes, np.atleast_1d(finite_array(fwhm, "fwhm of a line-spread function",
+                                                     u.AA)))
 
     @classmethod
     def tabulated(cls, wavelength: npt.ArrayLike, offset: npt.ArrayLike,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import warnings
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +13,9 @@ import numpy.typing as npt
 from astropy import units as u
 from astropy.io import fits
 from astropy.table import Column, Table
-from astropy.utils.exceptions import AstropyUserWarning
 
 from sedflux.exceptions import InputError, SedfluxWarning
+from sedflux.io.reading import FITS_ERRORS, strict_fits
 from sedflux.units import finite_array, photons_per_flux, positive_number
 
 if TYPE_CHECKING:
@@ -36,9 +35,6 @@ _SENSITIVITY_ABOVE = 1e3
 _LOWEST = -0.01
 #: Largest throughput: gains that are a little wrong make values above one.
 _HIGHEST = 1.5
-#: What astropy raises for damaged files.
-_READ_ERRORS = (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, EOFError,
-                zlib.error, fits.VerifyError, AstropyUserWarning)
 
 
 @dataclass(frozen=True)
@@ -174,6 +170,8 @@ def read_throughput(path: str | os.PathLike[str], *, area: u.Quantity | None = N
         If the file is missing or damaged, has other columns, or holds values that no
         throughput can have.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise InputError(f"path is {path!r}; the name of a file is needed")
     path = Path(path)
     if not path.is_file():
         raise InputError(f"throughput file {str(path)!r} does not exist; give the path of a table")
@@ -198,26 +196,24 @@ def _read_table(path):
         if path.suffix.lower() in (".fits", ".fit", ".fz", ".gz"):
             return _read_fits(path)
         return Table.read(path, format="ascii.ecsv" if path.suffix == ".ecsv" else "ascii")
-    except _READ_ERRORS as error:
+    except FITS_ERRORS as error:
         if isinstance(error, InputError):
             raise
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(f"{path.name} cannot be read as a table ({reason}); the file may be "
                          "damaged: get it again") from error
 
 
 def _read_fits(path):
     """Read the first table of a FITS file."""
-    with warnings.catch_warnings():
-        # Of a truncated file astropy only warns, and rows would be missing.
-        warnings.filterwarnings("error", message=".*truncated", category=AstropyUserWarning)
-        with fits.open(path, memmap=False) as hdus:
-            table = next((hdu for hdu in hdus if isinstance(hdu, (fits.BinTableHDU,
-                                                                  fits.TableHDU))), None)
-            if table is None:
-                raise InputError(f"{path.name} holds no table; a throughput needs the columns "
-                                 "WAVELENGTH and THROUGHPUT or SENSITIVITY")
-            return _plain_table(table)
+    # Of a truncated file astropy only warns, and leaves it open if it opened it itself.
+    with strict_fits(), open(path, "rb") as stream, fits.open(stream, memmap=False) as hdus:
+        table = next((hdu for hdu in hdus if isinstance(hdu, (fits.BinTableHDU, fits.TableHDU))),
+                     None)
+        if table is None:
+            raise InputError(f"{path.name} holds no table; a throughput needs the columns "
+                             "WAVELENGTH and THROUGHPUT or SENSITIVITY")
+        return _plain_table(table)
 
 
 def _plain_table(hdu):

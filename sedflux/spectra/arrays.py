@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from astropy import units as u
 
 from sedflux.exceptions import InputError
+from sedflux.spectra.flux_units import in_unit, relative_factor
 
 __all__ = ["MIN_PIXELS", "SpectrumArrays", "estimate_variance", "fill_gaps", "real_array",
            "spectrum_arrays"]
@@ -16,6 +18,13 @@ __all__ = ["MIN_PIXELS", "SpectrumArrays", "estimate_variance", "fill_gaps", "re
 MIN_PIXELS = 20
 #: Steps between pixels beyond this many median steps of their neighbours are gaps.
 _GAP = 3.0
+#: Inverse variances of the relative flux that measurements have: below, a pixel says nothing;
+#: what claims to be above is told by a flag, and must not overflow.
+_MIN_IVAR, _MAX_IVAR = 1e-20, 1e200
+#: Spectra that are checked and scaled at a time.
+_BLOCK = 64
+#: Spectra that are checked and scaled at a time.
+_BLOCK = 64
 #: Pixels whose median step tells what is usual nearby.
 _NEIGHBOURS = 21
 
@@ -55,8 +64,9 @@ class SpectrumArrays:
 
     def near(self, low: float, high: float) -> SpectrumArrays:
         """The pixels between two wavelengths (Angstrom); all if two or fewer lie there."""
-        inside = (self.wavelength > low) & (self.wavelength < high)
-        if inside.sum() <= 2 or inside.all():
+        inside = slice(np.searchsorted(self.wavelength, low, side="right"),
+                       np.searchsorted(self.wavelength, high, side="left"))
+        if inside.stop - inside.start <= 2:
             return self
         power = self.resolving_power
         return replace(self, wavelength=self.wavelength[inside], flux=self.flux[:, inside],
@@ -64,7 +74,7 @@ class SpectrumArrays:
                        resolving_power=power[inside] if isinstance(power, np.ndarray) else power)
 
 
-def real_array(value: Any, name: str) -> np.ndarray:
+def real_array(value: Any, name: str, *, masked: bool = False) -> np.ndarray:
     """
     An array of real numbers; what is wrong with anything else.
 
@@ -73,21 +83,25 @@ def real_array(value: Any, name: str) -> np.ndarray:
     value : array_like
     name : str
         What errors call it.
+    masked : bool, optional
+        Whether values may be masked; the mask is dropped.
 
     Returns
     -------
     array : `~numpy.ndarray`
-        Of floating-point numbers; a mask is dropped.
+        Of floating-point numbers.
 
     Raises
     ------
     sedflux.exceptions.InputError
-        If it is text, complex, or of rows that differ in length.
+        If it is text, complex, of True and False, of rows that differ in length, or masked.
     """
     try:
         array = np.asarray(getattr(value, "unmasked", value))
-        if array.dtype.kind not in "fiub":
+        if array.dtype.kind not in "fiu":
             raise TypeError(f"its type is {array.dtype}")
+        if not masked and np.any(getattr(value, "mask", False)):
+            raise TypeError("some are masked")
         return array.astype(float, copy=False)
     except (TypeError, ValueError) as error:
         raise InputError(f"{name} is no array of real numbers ({error}); give numbers in rows of "
@@ -131,7 +145,8 @@ def spectrum_arrays(wavelength: Any, flux: Any, ivar: Any = None, *, mask: Any =
     >>> float(spectra.flux.mean()), round(float(spectra.ivar[0, 0]) ** 0.5)
     (1.0, 200)
     """
-    wavelength, values = real_array(wavelength, "wavelength"), real_array(flux, "flux")
+    wavelength = real_array(in_unit(wavelength, "wavelength", u.AA), "wavelength")
+    values = real_array(flux, "flux", masked=True)
     if values.ndim not in (1, 2) or values.shape[-1:] != wavelength.shape or values.size == 0:
         raise InputError(
             f"wavelength and flux have the shapes {wavelength.shape} and {values.shape}; "
@@ -142,47 +157,117 @@ def spectrum_arrays(wavelength: Any, flux: Any, ivar: Any = None, *, mask: Any =
     if wavelength[0] <= 0:
         raise InputError(f"wavelength reaches down to {wavelength[0]:g}; it must be positive")
     single, rows = values.ndim == 1, np.atleast_2d(values)
-    good = _good_pixels(rows, flux, mask, wavelength.shape)
-    if good.any() and not ((rows > 0) & good).any():
+    unit = getattr(flux, "unit", None)
+    factor = relative_factor(unit, wavelength)
+    marked = _marked_pixels(flux, mask, wavelength.shape, rows.shape)
+    weights, unsure = None, []
+    if ivar is not None:
+        ivar = in_unit(ivar, "ivar", (unit or u.dimensionless_unscaled) ** -2)
+        unsure = _own_mask(ivar, rows.shape)
+        weights = _array_of_ivar(ivar, rows.shape)
+    scaled, new_ivar = _scaled(rows, weights, marked, unsure, None if unit is None else factor)
+    return SpectrumArrays(wavelength, scaled, new_ivar, single, ivar is None, **more)
+
+
+def _scaled(rows: np.ndarray, weights: np.ndarray | None, marked: list[np.ndarray],
+            unsure: list[np.ndarray], factor: np.ndarray | None) \
+        -> tuple[np.ndarray, np.ndarray]:
+    """Flux of order one and its inverse variance, zero in bad pixels, a few spectra at a time."""
+    scaled, new_ivar = np.empty_like(rows), np.empty_like(rows)
+    any_good = any_light = any_weight = False
+    for some in _blocks(len(rows)):
+        good = np.isfinite(rows[some])
+        for marks in marked:
+            good &= ~marks[some]
+        flux = scaled[some]
+        flux[:] = rows[some]
+        np.copyto(flux, 0.0, where=~good)
+        if factor is not None:
+            flux *= factor
+        any_good = any_good or bool(good.any())
+        any_light = any_light or bool((flux > 0).any())
+        # Scaled first, because squares of 1e-17 leave the range of single precision, and sums of
+        # 1e308 that of double precision.
+        count = np.maximum(good.sum(axis=1), 1)[:, None]
+        size = (np.abs(flux) / count).sum(axis=1, keepdims=True)
+        size = np.where(size > 0, size, 1.0)
+        flux /= size
+        if weights is None:
+            variance = estimate_variance(flux, good)
+            np.divide(1.0, variance, out=variance, where=variance > 0)
+            new_ivar[some] = variance
+            continue
+        for marks in unsure:
+            good &= ~marks[some]
+        good &= np.isfinite(weights[some])
+        any_weight = any_weight or bool(good.any())
+        new_ivar[some] = _scaled_ivar(weights[some], size if factor is None else size / factor,
+                                      good)
+    _refuse_nothing(any_good, any_light, weights is None or any_weight)
+    return scaled, new_ivar
+
+
+def _scaled_ivar(ivar: np.ndarray, scale: np.ndarray, good: np.ndarray) -> np.ndarray:
+    """Inverse variance of a flux that is divided by a scale, zero in bad pixels."""
+    ivar = np.where(good, ivar, 0.0)
+    with np.errstate(over="ignore"):
+        # One factor after the other, because zero times infinity is no number.
+        ivar *= scale
+        ivar *= scale
+    np.minimum(ivar, _MAX_IVAR, out=ivar)
+    ivar[ivar < _MIN_IVAR] = 0.0
+    return ivar
+
+
+def _refuse_nothing(good: bool, light: bool, weight: bool) -> None:
+    """Refuse spectra without a good pixel, without light, or without inverse variance."""
+    if not good:
+        raise InputError("flux has no good pixel: all are masked or not finite")
+    if not light:
         raise InputError("flux is zero or negative throughout: there is no star to predict, "
                          "or the sky is over-subtracted")
-    if not good.all():
-        rows = np.where(good, rows, 0.0)
-    # Scaled first, because squares of 1e-17 leave the range of single precision.
-    size = np.abs(rows).sum(axis=1) / np.maximum(good.sum(axis=1), 1)
-    size = np.where(size > 0, size, 1.0)[:, None]
-    rows = rows / size
-    if ivar is None:
-        variance = estimate_variance(rows, good)
-        ivar = np.divide(1.0, variance, out=np.zeros_like(rows), where=variance > 0)
-        return SpectrumArrays(wavelength, rows, ivar, single, True, **more)
-    return SpectrumArrays(wavelength, rows, _checked_ivar(ivar, rows.shape, good) * size**2,
-                          single, **more)
+    if not weight:
+        raise InputError("ivar is not finite, or masked, in every good pixel of flux; give the "
+                         "inverse variance, or leave it out to have the noise estimated")
 
 
-def _good_pixels(rows: np.ndarray, flux: Any, mask: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Pixels that are finite and that neither the mask nor the flux's own mask marks."""
-    good = np.isfinite(rows)
-    own = getattr(flux, "mask", None)
-    if own is not None:
-        good &= ~np.broadcast_to(np.asarray(own) != 0, good.shape)
+def _blocks(size: int) -> list[slice]:
+    """Rows that stay in the processor's cache while they are checked and scaled."""
+    return [slice(begin, begin + _BLOCK) for begin in range(0, size, _BLOCK)]
+
+
+def _marked_pixels(flux: Any, mask: Any, pixels: tuple[int, ...], shape: tuple[int, ...]) \
+        -> list[np.ndarray]:
+    """Pixels that the mask, or the flux's own mask, marks as bad: arrays of bool, (N, n)."""
+    marked = _own_mask(flux, shape)
     if mask is None:
-        return good
-    mask = np.asarray(mask)
-    if mask.shape not in (shape, rows.shape) and np.atleast_2d(mask).shape != rows.shape:
-        raise InputError(f"mask has the shape {mask.shape}, flux has {rows.shape}")
-    return good & ~(mask != 0)
+        return marked
+    try:
+        mask = np.asarray(mask)
+    except ValueError as error:
+        raise InputError(f"mask has rows of different lengths ({error})") from error
+    if mask.dtype.kind not in "biuf":
+        raise InputError(f"mask has the type {mask.dtype}; True and False, or numbers, are needed")
+    if mask.shape not in (pixels, shape) and np.atleast_2d(mask).shape != shape:
+        raise InputError(f"mask has the shape {mask.shape}, flux has {shape}")
+    return [*marked, np.broadcast_to(mask != 0, shape)]
 
 
-def _checked_ivar(ivar: Any, shape: tuple[int, ...], good: np.ndarray) -> np.ndarray:
-    """Inverse variance with zeros in bad pixels."""
-    ivar = np.atleast_2d(real_array(ivar, "ivar"))
+def _own_mask(values: Any, shape: tuple[int, ...]) -> list[np.ndarray]:
+    """The mask of a masked array, or nothing."""
+    own = getattr(values, "mask", None)
+    return [] if own is None else [np.broadcast_to(np.asarray(own) != 0, shape)]
+
+
+def _array_of_ivar(ivar: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Inverse variance (N, n), not negative."""
+    ivar = np.atleast_2d(real_array(ivar, "ivar", masked=True))
     if ivar.shape != shape:
         raise InputError(f"ivar has the shape {ivar.shape}, flux has {shape}")
-    if (ivar < 0).any() or not np.isfinite(ivar[good]).any():
-        raise InputError(f"ivar reaches down to {np.nanmin(ivar):g}; it must not be negative, "
-                         "and finite somewhere (zero marks bad pixels)")
-    return np.where(good & np.isfinite(ivar), ivar, 0.0)
+    if any((ivar[some] < 0).any() for some in _blocks(len(ivar))):
+        raise InputError(f"ivar reaches down to {np.nanmin(ivar):g}; it must not be negative "
+                         "(zero marks bad pixels)")
+    return ivar
 
 
 def estimate_variance(flux: np.ndarray, good: np.ndarray) -> np.ndarray:

@@ -22,14 +22,24 @@ The weights :math:`w = 1 / (1 + \sigma^2 / s_0^2)` with the relative noise
 spectrum of a star does not depend on its noise; they vanish for bad pixels.
 """
 
+from functools import lru_cache
+
 import numpy as np
+from scipy import sparse
 
 __all__ = ["DEGREE", "fit_continuum", "remove_continuum", "smooth_basis"]
 
 #: Degree of the Legendre polynomials.
 DEGREE = 8
 _SOFT_NOISE = 0.2
-_BLOCKS = 27
+#: Blocks of pixels whose means begin the fit, and those of the straight beginning before it.
+_BLOCKS, _START_BLOCKS = 486, 27
+#: Tolerance of the fit to block means, which is a beginning.
+_COARSE_TOLERANCE = 1e-4
+#: Least curvature of a block, as a share of its weight: noise must not turn a step round.
+_LEAST_CURVATURE = 0.1
+#: Inverse variance that is nothing, and can be divided by.
+_NO_IVAR = 1e-30
 #: Longest step of the fit (rms of ln continuum), and limit of ln continuum, whose exponential
 #: can be squared in single precision.
 _LONGEST = 0.7
@@ -59,29 +69,97 @@ def smooth_basis(pixels, *, degree=DEGREE, shapes=()):
     return np.linalg.qr(columns)[0]
 
 
-def _start(flux, good, basis):
+@lru_cache(maxsize=16)
+def _block_sums(pixels, blocks):
+    """Operator that sums pixels in blocks, sparse (blocks, pixels), and the middle of each."""
+    edges = np.linspace(0, pixels, min(blocks, pixels) + 1).astype(int)
+    sums = sparse.csr_matrix((np.ones(pixels, dtype=np.float32), np.arange(pixels), edges))
+    return sums, (edges[1:] + edges[:-1]) // 2
+
+
+@lru_cache(maxsize=4)
+def _pairs(size):
+    """Every pair of columns, the first not after the second."""
+    return np.triu_indices(size)
+
+
+def _products(basis):
+    """Products of every pair of columns, (n, k (k + 1) / 2)."""
+    first, second = _pairs(basis.shape[1])
+    return basis[:, first] * basis[:, second]
+
+
+def _normal_matrices(packed, size):
+    """Symmetric matrices (N, size, size) from sums over `_products`, regular in any case."""
+    first, second = _pairs(size)
+    normal = np.empty((len(packed), size, size))
+    normal[:, first, second] = normal[:, second, first] = packed
+    return normal + 1e-9 * np.eye(size)
+
+
+def _start(total, count, basis, product):
     """Coefficients of a fit of the first three shapes to ln(block means)."""
-    pixels, size = basis.shape
-    edges = np.linspace(0, pixels, _BLOCKS + 1).astype(int)
-    count = np.add.reduceat(good.astype(float), edges[:-1], axis=1)
-    total = np.add.reduceat(np.where(good, flux, 0.0), edges[:-1], axis=1)
+    size, low = basis.shape[1], min(basis.shape[1], 3)
+    sums, middle = _block_sums(len(basis), _START_BLOCKS)
+    total, count = (sums @ total.T).T, (sums @ count.T).T
     overall = total.sum(axis=1) / np.maximum(count.sum(axis=1), 1.0)
     mean = total / np.maximum(count, 1.0)
     # A block without good pixels, or with noise for flux, says nothing.
     weight = np.where((count > 0) & (mean > 0.02 * overall[:, None]), count, 0.0)
     value = np.log(np.where(weight > 0, mean, 1.0))
-    low = min(size, 3)
-    coarse = basis[(edges[1:] + edges[:-1]) // 2, :low]
-    normal = np.einsum("nb,bi,bj->nij", weight, coarse, coarse) + 1e-9 * np.eye(low)
-    right = np.einsum("nb,nb,bi->ni", weight, value, coarse)
-    start = np.zeros((len(flux), size), dtype=flux.dtype)
+    coarse = basis[middle, :low]
+    normal = _normal_matrices(product(weight, _products(coarse)), low)
+    right = product(weight * value, coarse)
+    start = np.zeros((len(total), size))
     start[:, :low] = np.linalg.solve(normal, right[..., None])[..., 0]
     return start
 
 
-def fit_continuum(flux, ivar, basis, *, iterations=25, tolerance=1e-9):
+def _improve(coefficients, flux, variance, count, basis, *, iterations, tolerance, product):
+    """
+    Take Newton steps until those of each spectrum are small.
+
+    The gradient counts every pixel.  Its derivative needs no such care, and is summed over
+    blocks of pixels.  A spectrum that has arrived leaves the work to the others, so that its
+    result does not depend on its company.
+    """
+    pixels, size = basis.shape
+    sums, middle = _block_sums(pixels, _BLOCKS)
+    products = _products(basis[middle])
+    rows, result = np.arange(len(flux)), coefficients.copy()
+    for _ in range(iterations):
+        inverse = _inverse_continuum(result[rows], basis, product)
+        with np.errstate(over="ignore"):
+            share = 1.0 / (1.0 + variance * (inverse * (1.0 / _SOFT_NOISE)) ** 2)
+        weight = count * share
+        residual = weight * np.clip(flux * inverse - 1.0, -2.0, 2.0)
+        least = _LEAST_CURVATURE * (sums @ weight.T)
+        curvature = sums @ (weight + (2.0 * share - 1.0) * residual).T
+        normal = _normal_matrices(product(np.maximum(curvature, least).T, products), size)
+        step = np.linalg.solve(normal, product(residual, basis)[..., None])[..., 0]
+        # Noise at the end of a spectrum can throw a full step far beyond the minimum.
+        length = np.sqrt((step**2).sum(axis=1, keepdims=True) / pixels)
+        step *= np.minimum(1.0, _LONGEST / np.maximum(length, 1e-30))
+        result[rows] += step
+        moving = np.abs(step).max(axis=1) >= tolerance * np.sqrt(pixels)
+        if not moving.any():
+            break
+        if not moving.all():
+            rows, flux, variance, count = (part[moving] for part in (rows, flux, variance, count))
+    return result
+
+
+def _inverse_continuum(coefficients, basis, product):
+    """One over the continuum, (N, n)."""
+    log_inverse = product(-basis, coefficients.T.astype(basis.dtype)).T
+    return np.exp(np.clip(log_inverse, -_LIMIT, _LIMIT, out=log_inverse), out=log_inverse)
+
+
+def fit_continuum(flux, ivar, basis, *, iterations=25, tolerance=1e-9, product=np.matmul):
     """
     Fit the continuum of each spectrum.
+
+    The means of blocks of pixels are fitted first; all pixels then need a step or two.
 
     Parameters
     ----------
@@ -91,42 +169,34 @@ def fit_continuum(flux, ivar, basis, *, iterations=25, tolerance=1e-9):
     basis : `~numpy.ndarray`, shape (n, k)
         From `smooth_basis`.
     iterations : int, optional
-        Limit of scoring steps.
+        Limit of steps.
     tolerance : float, optional
-        Changes of ln(continuum) below this (rms) end the iteration.
+        Steps of ln(continuum) below this (rms) end the iteration.  What then remains is about a
+        thousandth of it for a star, and a tenth for noise.
+    product : callable, optional
+        Multiplies matrices; another library's, perhaps, in threads.
 
     Returns
     -------
     coefficients : `~numpy.ndarray`, shape (N, k)
         Coefficients of the logarithm of the continuum in the basis.
     """
-    pixels, size = basis.shape
-    basis = basis.astype(flux.dtype)
-    first, second = np.triu_indices(size)
-    products = basis[:, first] * basis[:, second]
     good = ivar > 0
-    variance = np.divide(1.0, ivar, out=np.zeros_like(ivar), where=good)
-    coefficients = _start(flux, good, basis)
-    normal = np.empty((len(flux), size, size))
-    for _ in range(iterations):
-        inverse = np.exp(-np.clip(coefficients @ basis.T, -_LIMIT, _LIMIT))
-        weight = good / (1.0 + variance * (inverse / _SOFT_NOISE) ** 2)
-        residual = weight * np.clip(flux * inverse - 1.0, -2.0, 2.0)
-        packed = weight @ products
-        normal[:, first, second] = packed
-        normal[:, second, first] = packed
-        normal += 1e-9 * np.eye(size)
-        step = np.linalg.solve(normal, (residual @ basis)[..., None])[..., 0]
-        # Noise at the end of a spectrum can throw a full step far beyond the minimum.
-        length = np.sqrt((step**2).sum(axis=1, keepdims=True) / pixels)
-        step *= np.minimum(1.0, _LONGEST / np.maximum(length, 1e-30))
-        coefficients = coefficients + step.astype(flux.dtype)
-        if np.abs(step).max(initial=0.0) < tolerance * np.sqrt(pixels):
-            break
-    return coefficients
+    # Pixels are the slow axis: operators then work on many spectra at a time.
+    dtype = ivar.dtype
+    flux, ivar, count = (np.asfortranarray(part, dtype) for part in (flux, ivar, good))
+    variance, basis = count / (ivar + _NO_IVAR), basis.astype(dtype)
+    sums, middle = _block_sums(len(basis), _BLOCKS)
+    totals, counts, variances = ((sums @ part.T).T for part in (flux * count, count, variance))
+    many, coarse = np.maximum(counts, 1.0), basis[middle]
+    start = _start(totals, counts, coarse, product)
+    start = _improve(start, totals / many, variances / many, counts, coarse, product=product,
+                     iterations=iterations, tolerance=max(tolerance, _COARSE_TOLERANCE))
+    return _improve(start, flux, variance, count, basis, product=product, iterations=iterations,
+                    tolerance=tolerance)
 
 
-def remove_continuum(flux, ivar, basis, *, tolerance=1e-9):
+def remove_continuum(flux, ivar, basis, *, tolerance=1e-9, product=np.matmul):
     """
     Continuum-normalised flux minus one, and its inverse variance.
 
@@ -134,10 +204,11 @@ def remove_continuum(flux, ivar, basis, *, tolerance=1e-9):
     ----------
     flux, ivar : `~numpy.ndarray`, shape (N, n)
         Flux and inverse variance on a grid equally spaced in ln(wavelength); bad
-        pixels have ``ivar = 0``.  The flux of each spectrum is of order one.
+        pixels have ``ivar = 0``.  The flux of each spectrum is of order one.  The fit is in
+        the precision of ``ivar``, the result in that of ``flux``.
     basis : `~numpy.ndarray`, shape (n, k)
         From `smooth_basis`.
-    tolerance : float, optional
+    tolerance, product : optional
         See `fit_continuum`.
 
     Returns
@@ -161,9 +232,8 @@ def remove_continuum(flux, ivar, basis, *, tolerance=1e-9):
     >>> bool(np.abs(tilted - reference).max() < 1e-7)
     True
     """
-    coefficients = fit_continuum(flux, ivar, basis, tolerance=tolerance)
-    log_continuum = coefficients @ basis.T.astype(flux.dtype)
-    inverse = np.exp(-np.clip(log_continuum, -_LIMIT, _LIMIT))
-    good = ivar > 0
-    normalised = np.where(good, flux * inverse - 1.0, 0.0)
-    return normalised, np.where(good, ivar / inverse**2, 0.0)
+    coefficients = fit_continuum(flux, ivar, basis, tolerance=tolerance, product=product)
+    inverse = _inverse_continuum(coefficients, basis.astype(flux.dtype), product)
+    normalised = (ivar > 0) * (flux * inverse - 1.0)
+    with np.errstate(over="ignore"):
+        return normalised, ivar / inverse.astype(ivar.dtype) ** 2

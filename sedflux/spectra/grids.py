@@ -13,9 +13,9 @@ ascending order, and name pixel centres.  Two operators cover every need:
 import numpy as np
 from scipy import sparse
 
-__all__ = ["SED_RESOLVING_POWER", "average_matrix", "index_runs", "input_grid", "integral_matrix",
-           "interpolation_matrix", "optical_mean", "pixel_edges", "rebin_matrix", "rebin_spectra",
-           "sed_grid"]
+__all__ = ["SED_RESOLVING_POWER", "Rebinning", "average_matrix", "index_runs", "input_grid",
+           "integral_matrix", "interpolation_matrix", "optical_mean", "pixel_edges",
+           "rebin_matrix", "rebin_spectra", "sed_grid"]
 
 #: Step of the input grid in log10(wavelength): that of LAMOST.
 INPUT_STEP = 1e-4
@@ -100,11 +100,12 @@ def _overlaps(wavelength, new_wavelength):
     edges, new_edges = pixel_edges(wavelength), pixel_edges(new_wavelength)
     first = np.clip(np.searchsorted(edges, new_edges[:-1], side="right") - 1, 0, None)
     last = np.searchsorted(edges, new_edges[1:], side="left")
-    rows, columns = index_runs(first, np.clip(last, first, wavelength.size))
+    last = np.clip(last, first, wavelength.size)
+    rows, columns = index_runs(first, last)
     overlap = np.minimum(new_edges[rows + 1], edges[columns + 1])
     overlap = np.clip(overlap - np.maximum(new_edges[rows], edges[columns]), 0.0, None)
     shape = (new_wavelength.size, wavelength.size)
-    return sparse.csr_matrix((overlap, (rows, columns)), shape=shape)
+    return sparse.csr_matrix((overlap, columns, np.r_[0, np.cumsum(last - first)]), shape=shape)
 
 
 def rebin_matrix(wavelength, new_wavelength):
@@ -140,9 +141,9 @@ def rebin_matrix(wavelength, new_wavelength):
     return sparse.csr_matrix(sparse.diags_array(scale) @ overlap)
 
 
-def rebin_spectra(wavelength, flux, ivar, new_wavelength):
+class Rebinning:
     """
-    Rebin noisy spectra with bad pixels; information is conserved.
+    Operator that rebins noisy spectra with bad pixels; information is conserved.
 
     The flux of an output pixel is the mean over the good part of what it
     covers.  Its inverse variance is the sum of the shares that the input pixels
@@ -155,32 +156,63 @@ def rebin_spectra(wavelength, flux, ivar, new_wavelength):
     ----------
     wavelength : `~numpy.ndarray`, shape (n,)
         Ascending centres of the input pixels.
-    flux, ivar : `~numpy.ndarray`, shape (N, n)
-        Flux and inverse variance; bad pixels have ``ivar = 0`` and finite flux.
     new_wavelength : `~numpy.ndarray`, shape (m,)
         Ascending centres of the output pixels.
+    """
+
+    def __init__(self, wavelength, new_wavelength):
+        overlap = _overlaps(np.asarray(wavelength, float), np.asarray(new_wavelength, float))
+        self._least = 0.5 * np.diff(pixel_edges(new_wavelength))[:, None]
+        width = np.diff(pixel_edges(wavelength))
+        self._overlap = overlap
+        self._share = sparse.csr_matrix(
+            (overlap.data / width[overlap.indices], overlap.indices, overlap.indptr),
+            shape=overlap.shape)
+
+    def __call__(self, flux, ivar):
+        """
+        Rebin spectra.
+
+        Parameters
+        ----------
+        flux, ivar : `~numpy.ndarray`, shape (N, n)
+            Flux and inverse variance; bad pixels have ``ivar = 0`` and finite flux.  Arrays in
+            Fortran order, whose pixels are the slow axis, are fastest.
+
+        Returns
+        -------
+        flux, ivar : `~numpy.ndarray`, shape (N, m)
+            Output pixels whose good coverage is below one half have ``ivar = 0``
+            and zero flux.
+        """
+        good = ivar > 0
+        if good.all():
+            covered = np.asarray(self._overlap.sum(axis=1))
+        else:
+            covered = self._overlap @ good.T.astype(float)
+            flux = flux * good
+        total = self._overlap @ flux.T
+        usable = covered > self._least
+        new_flux = np.divide(total, covered, out=np.zeros_like(total), where=usable)
+        new_ivar = self._share.astype(ivar.dtype, copy=False) @ ivar.T
+        return new_flux.T, (usable * new_ivar).T
+
+
+def rebin_spectra(wavelength, flux, ivar, new_wavelength):
+    """
+    Rebin noisy spectra with bad pixels, see `Rebinning`.
+
+    Parameters
+    ----------
+    wavelength : `~numpy.ndarray`, shape (n,)
+    flux, ivar : `~numpy.ndarray`, shape (N, n)
+    new_wavelength : `~numpy.ndarray`, shape (m,)
 
     Returns
     -------
     flux, ivar : `~numpy.ndarray`, shape (N, m)
-        Output pixels whose good coverage is below one half have ``ivar = 0``
-        and zero flux.
     """
-    overlap = _overlaps(np.asarray(wavelength, float), np.asarray(new_wavelength, float))
-    width, new_width = np.diff(pixel_edges(wavelength)), np.diff(pixel_edges(new_wavelength))
-    good = ivar > 0
-    if good.all():
-        covered = np.broadcast_to(np.asarray(overlap.sum(axis=1)).ravel(),
-                                  (len(flux), new_wavelength.size))
-    else:
-        covered = (overlap @ good.T.astype(flux.dtype)).T
-        flux = np.where(good, flux, 0.0)
-    total = (overlap @ flux.T).T
-    share = sparse.csr_matrix(overlap @ sparse.diags_array(1.0 / width))
-    new_ivar = (share @ ivar.T).T
-    usable = covered > 0.5 * new_width
-    new_flux = np.divide(total, covered, out=np.zeros_like(total), where=usable)
-    return new_flux, np.where(usable, new_ivar, 0.0)
+    return Rebinning(wavelength, new_wavelength)(flux, ivar)
 
 
 def interpolation_matrix(wavelength, position):

@@ -1,13 +1,69 @@
-"""The basis of the continuum on the input grid."""
+"""Normalised spectra on the input grid: flux over continuum, without spikes."""
 
-from sedflux.spectra.continuum import smooth_basis
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from sedflux.spectra.continuum import remove_continuum, smooth_basis
 from sedflux.spectra.grids import input_grid
 from sedflux.spectra.reddening import continuum_shapes
 
-__all__ = ["input_basis"]
+__all__ = ["input_basis", "normalise_spectra"]
+
+#: Positive excursions beyond this, and five sigma, are no stellar spectrum.
+_SPIKE = 0.5
+#: Where the normalised flux is further from zero than this, the fitted continuum crosses zero.
+_NO_CONTINUUM = 1e4
+#: Steps of the continuum that end its fit: what remains is a thousandth of them.
+_TOLERANCE = 1e-4
 
 
 def input_basis():
     """Basis of the continuum on the input grid: polynomials and extinction curves."""
     grid = input_grid()
     return smooth_basis(grid.size, shapes=continuum_shapes(grid))
+
+
+def normalise_spectra(flux: np.ndarray, ivar: np.ndarray, basis: np.ndarray, *,
+                      product: Callable[..., np.ndarray] = np.matmul) \
+        -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """
+    Continuum-normalised flux minus one, without emission lines and cosmic rays.
+
+    Parameters
+    ----------
+    flux, ivar : `~numpy.ndarray`, shape (N, m)
+        On the input grid, in any unit, the flux in double and its inverse variance in single
+        precision (see `remove_continuum`); bad pixels have ``ivar = 0``.  Spectra that cannot be
+        used have no good pixel.
+    basis : `~numpy.ndarray`, shape (m, k)
+        From `input_basis`.
+    product : callable, optional
+        See `~sedflux.spectra.continuum.fit_continuum`.
+
+    Returns
+    -------
+    normalised, ivar : `~numpy.ndarray`, shape (N, m)
+        Zero where the spectrum is bad, has a spike, or has no continuum.
+    spikes : `~numpy.ndarray` of int, shape (N,)
+        Pixels that were left out as spikes.
+    """
+    good = ivar > 0
+    count = good.sum(axis=1)
+    total = (flux * good).sum(axis=1)
+    level = np.where(count > 0, total, 1.0) / np.maximum(count, 1)
+    flux, ivar = flux / level[:, None], ivar * (level[:, None] ** 2).astype(ivar.dtype)
+    normalised, new_ivar = remove_continuum(flux, ivar, basis, tolerance=_TOLERANCE,
+                                            product=product)
+    spikes = (normalised > _SPIKE) & (normalised**2 * new_ivar > 25.0)
+    rows = np.flatnonzero(spikes.any(axis=1))
+    if rows.size:
+        normalised[rows], new_ivar[rows] = remove_continuum(
+            flux[rows], ivar[rows] * ~spikes[rows], basis, tolerance=_TOLERANCE, product=product)
+    # A spectrum of noise alone may have no continuum, here and there or anywhere.
+    none = ~(np.abs(normalised) < _NO_CONTINUUM) | ~np.isfinite(new_ivar)
+    if none.any():
+        normalised, new_ivar = np.where(none, 0.0, normalised), np.where(none, 0.0, new_ivar)
+    return normalised, new_ivar, spikes.sum(axis=1)

@@ -7,16 +7,20 @@ the covariance, because it moves the whole SED together.
 """
 
 import numpy as np
+from astropy import units as u
 
+from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
+from sedflux.units import finite_array, plain_number
 
-__all__ = ["LAWS", "continuum_shapes", "extinction_curve", "redden"]
+__all__ = ["LAW", "LAWS", "R_V", "continuum_shapes", "extinction_curve", "redden"]
 
-#: Extinction laws that are known by name.
+#: Default extinction law and R_V, and all laws that are known by name.
+LAW, R_V = "G23", 3.1
 LAWS = ("G23", "F99", "F19", "F04", "CCM89", "O94", "M14")
 
 
-def extinction_curve(wavelength, *, law="G23", r_v=3.1):
+def extinction_curve(wavelength, *, law=LAW, r_v=R_V):
     """
     Change of ln(flux) for a unit of E(B-V): ``-0.4 ln(10) k(lambda)``.
 
@@ -44,16 +48,20 @@ def extinction_curve(wavelength, *, law="G23", r_v=3.1):
     >>> [round(float(value), 2) for value in extinction_curve([3000.0, 5500.0])]
     [-5.34, -2.85]
     """
-    from astropy import units as u
     from dust_extinction import parameter_averages
 
-    if law not in LAWS:
+    if not isinstance(law, str) or law not in LAWS:
         raise InputError(f"law {law!r} is not known; choose one of {', '.join(LAWS)}")
+    wavelength, r_v = finite_array(wavelength, "wavelength", u.AA), plain_number(r_v, "r_v")
     try:
         model = getattr(parameter_averages, law)(Rv=r_v)
     except ValueError as error:
         raise InputError(f"r_v = {r_v!r} is outside the range of law {law}: {error}") from error
-    ratio = model(np.asarray(wavelength, dtype=float) * u.AA)
+    low, high = (1e4 / edge for edge in model.x_range[::-1])
+    if wavelength.size and (wavelength.min() < low or wavelength.max() > high):
+        raise InputError(f"wavelength reaches from {wavelength.min():g} to {wavelength.max():g} "
+                         f"Angstrom; law {law} covers {low:.0f} to {high:.0f}")
+    ratio = model(wavelength * u.AA)
     return -0.4 * np.log(10.0) * r_v * np.asarray(ratio)
 
 
@@ -93,10 +101,16 @@ def redden(wavelength, log_flux, covariance, reddening, *, reddening_error=0.0, 
     covariance : `~sedflux.covariance.LowRankCovariance`
         With one more column for the error of E(B-V).
     """
-    if not all(np.isfinite(value) and value >= 0 for value in (reddening, reddening_error)):
-        raise InputError(
-            f"reddening E(B-V) = {reddening!r} +- {reddening_error!r} must be finite and not "
-            "negative"
-        )
+    reddening = plain_number(reddening, "reddening", u.mag)
+    reddening_error = plain_number(reddening_error, "reddening_error", u.mag)
+    if reddening < 0 or reddening_error < 0:
+        raise InputError(f"reddening E(B-V) = {reddening} +- {reddening_error} must be finite and "
+                         "not negative")
+    if not isinstance(covariance, LowRankCovariance):
+        raise InputError(f"covariance is a {type(covariance).__name__}; LowRankCovariance is "
+                         "needed")
+    log_flux = finite_array(log_flux, "log_flux")
     curve = extinction_curve(wavelength, law=law, r_v=r_v)
+    if log_flux.shape[-1:] != curve.shape:
+        raise InputError(f"log_flux has the shape {log_flux.shape}, wavelength {curve.shape}")
     return log_flux + reddening * curve, covariance.with_direction(reddening_error * curve)

@@ -2,12 +2,11 @@
 
 import numpy as np
 from scipy import sparse
-from scipy.interpolate import make_interp_spline
 
 from sedflux.spectra.grids import index_runs, pixel_edges
 
 __all__ = ["FWHM_PER_SIGMA", "broadening_sigma", "degrade_spectra", "lsf_matrix",
-           "recovery_matrix"]
+           "recovery_matrix", "smooth_spectra"]
 
 #: Full width at half maximum of a Gaussian of unit standard deviation.
 FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))
@@ -119,6 +118,9 @@ def recovery_matrix(wavelength, resolving_power, position, *, iterations=32, poi
     -------
     matrix : `~scipy.sparse.csr_matrix`, shape (m, n)
     """
+    # Slow to import, and of no use to predictions.
+    from scipy.interpolate import make_interp_spline
+
     x = np.log(np.asarray(wavelength, dtype=float))
     between = np.interp(np.arange(points * (x.size - 1) + 1) / points, np.arange(x.size), x)
     spline = make_interp_spline(x, np.eye(x.size), k=3)
@@ -160,12 +162,28 @@ def degrade_spectra(wavelength, flux, ivar, resolving_power, new_resolving_power
     flux, ivar : `~numpy.ndarray`, shape (N, n)
     """
     sigma = broadening_sigma(wavelength, resolving_power, new_resolving_power)
-    if not np.any(sigma > 0):
+    if not sigma.any():
         return flux, ivar
-    kernel = lsf_matrix(wavelength, sigma)
-    good = (ivar > 0).astype(float)
-    weight = (kernel @ good.T).T
-    smooth = (kernel @ np.where(good > 0, flux, 0.0).T).T
-    usable = (good > 0) & (weight > 0.5)
+    return smooth_spectra(lsf_matrix(wavelength, sigma), flux, ivar)
+
+
+def smooth_spectra(kernel, flux, ivar):
+    """
+    Smooth noisy spectra with bad pixels, see `degrade_spectra`.
+
+    Parameters
+    ----------
+    kernel : sparse matrix, shape (n, n)
+        From `lsf_matrix`.
+    flux, ivar : `~numpy.ndarray`, shape (N, n)
+
+    Returns
+    -------
+    flux, ivar : `~numpy.ndarray`, shape (N, n)
+    """
+    good = ivar > 0
+    weight = (kernel @ good.T.astype(flux.dtype)).T
+    smooth = (kernel @ (flux * good).T).T
+    usable = good & (weight > 0.5)
     new_flux = np.divide(smooth, weight, out=np.zeros_like(smooth), where=usable)
-    return new_flux, np.where(usable, (kernel @ ivar.T).T, 0.0)
+    return new_flux, usable * (kernel.astype(ivar.dtype, copy=False) @ ivar.T).T

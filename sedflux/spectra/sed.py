@@ -4,8 +4,10 @@ SEDs as arrays, with errors that follow the spectrum.
 An SED carries the covariance of ln(flux) on the wavelengths on which it was made
 (`RelativeErrors`).  Scaling an SED, changing its units, cutting or reversing it leaves
 these errors as they are: wavelengths find their rows.  Whatever changes the ratio of
-uncertainty and flux (smoothing, adding, resampling) also breaks the covariance, so that this
-ratio is compared before every use.
+uncertainty and flux (smoothing, adding) also breaks the covariance, so that this ratio is
+compared before every use.  Resampling drops the covariance.  A spectrum without one is refused:
+errors that are taken as independent where they are not would be far too small in a band.
+`with_covariance` attaches a covariance to a spectrum of other origin.
 """
 
 from __future__ import annotations
@@ -19,20 +21,26 @@ from astropy import units as u
 
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
-from sedflux.spectra.spectrum import flux_variance, vacuum_angstrom
-from sedflux.units import FLAM
+from sedflux.spectra.spectrum import copy_with_sigma, flux_variance, vacuum_angstrom
+from sedflux.units import FLAM, finite_array
 
 if TYPE_CHECKING:
     from specutils import Spectrum
 
-__all__ = ["RelativeErrors", "SEDArrays", "covariance_of", "from_sed", "parts_of"]
+__all__ = ["RelativeErrors", "SEDArrays", "covariance_of", "flux_of", "from_sed", "parts_of",
+           "with_covariance"]
 
-#: Relative differences of wavelengths, and of sigma / flux, that do not matter (files hold
-#: single precision).
-_SAME_WAVELENGTH, _SAME_SIGMA = 1e-8, 1e-3
+#: Relative difference of wavelengths that does not matter.
+_SAME_WAVELENGTH = 1e-8
+#: Relative difference of sigma / flux that rounding explains, in units of the precision of the
+#: spectrum's numbers.
+_ROUNDINGS = 1000.0
+_OTHER_WAYS = ("predict it again with wavelengths=..., or attach the right covariance with "
+               "sedflux.with_covariance")
 _STALE = ("; the spectrum was changed by an operation that its covariance cannot follow, such as "
-          "smoothing, adding or resampling: predict it again with wavelengths=..., or delete "
-          "meta['sedflux'] to take the uncertainty as independent from pixel to pixel")
+          f"smoothing, adding or resampling: {_OTHER_WAYS}")
+_NONE = ("sed has no covariance; sedflux.predict_sed and sedflux.anchor give one, and files that "
+         f"sedflux wrote hold it.  Resampling drops it: {_OTHER_WAYS}")
 
 
 @dataclass(frozen=True)
@@ -145,13 +153,71 @@ def covariance_of(sed: Spectrum) -> LowRankCovariance | tuple[LowRankCovariance,
     notes = (sed.meta or {}).get("sedflux", {})
     if "errors" not in notes and isinstance(notes.get("covariance"), LowRankCovariance):
         # Of a calibrated spectrum, whose flux may be zero or negative.
-        _check_absolute(notes["covariance"], variance, flux.size)
+        _check_absolute(notes["covariance"], variance, flux.size, _precision(sed))
         return notes["covariance"]
     variance = None if variance is None else np.atleast_2d(variance)
     found = tuple(
         _errors(sed, wavelength, row, None if variance is None else variance[index], index)
         .covariance.scaled(row) for index, row in enumerate(flux))
     return found[0] if sed.flux.ndim == 1 else found
+
+
+def with_covariance(spectrum: Spectrum,
+                    covariance: LowRankCovariance | np.ndarray | None = None) -> Spectrum:
+    """
+    Attach a covariance to a spectrum that sedflux did not make.
+
+    Photometry, anchoring and response fits need to know how the errors of an SED belong
+    together.  Use this for SEDs of other origin, such as measured standard stars, and for
+    SEDs that you resampled or combined.
+
+    Parameters
+    ----------
+    spectrum : `~specutils.Spectrum`
+        One-dimensional, of positive flux.
+    covariance : `~sedflux.LowRankCovariance` or array_like, shape (n, n), optional
+        Covariance of the flux at the spectrum's wavelengths, in their order, in the square
+        of its unit.  By default the spectrum's uncertainty counts as independent from pixel to
+        pixel, and a spectrum without uncertainty as exact.
+
+    Returns
+    -------
+    spectrum : type of ``spectrum``
+        A copy; its uncertainty is the square root of the covariance's diagonal.
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If the shapes differ, the flux is not positive, or the covariance is none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy import units as u
+    >>> from specutils import Spectrum
+    >>> from sedflux import covariance_of, with_covariance
+    >>> star = Spectrum(spectral_axis=[5000, 5010] * u.AA, flux=[1.0, 2.0] * u.Jy)
+    >>> star = with_covariance(star, [[0.01, 0.02], [0.02, 0.04]])
+    >>> covariance_of(star).sigma.round(3)
+    array([0.1, 0.2])
+    """
+    _check_sed(spectrum, dimensions=(1,))
+    flux = np.asarray(spectrum.flux.value, dtype=float)
+    _check_positive(flux)
+    if covariance is None:
+        variance = flux_variance(spectrum)
+        found = _independent(np.zeros_like(flux) if variance is None else variance)
+    elif isinstance(covariance, LowRankCovariance):
+        found = covariance
+    else:
+        found = _low_rank(finite_array(covariance, "covariance"), flux.size)
+    if len(found) != flux.size:
+        raise InputError(f"covariance is one of {len(found)} values; the spectrum has {flux.size}")
+    errors = RelativeErrors(vacuum_angstrom(spectrum, "vacuum"), found.scaled(1.0 / flux))
+    meta = dict(spectrum.meta or {})
+    notes = {name: value for name, value in meta.get("sedflux", {}).items()
+             if name not in ("covariance", "parts")}
+    return copy_with_sigma(spectrum, found.sigma, meta | {"sedflux": notes | {"errors": errors}})
 
 
 def parts_of(sed: Spectrum) -> dict[str, np.ndarray]:
@@ -167,36 +233,37 @@ def parts_of(sed: Spectrum) -> dict[str, np.ndarray]:
     -------
     parts : dict of str to `~numpy.ndarray`, shape (n,)
     """
-    notes = (sed.meta or {}).get("sedflux", {})
-    if not isinstance(notes.get("errors"), RelativeErrors):
-        return {name: np.asarray(part, dtype=float)
-                for name, part in notes.get("parts", {}).items()}
-    return dict(notes["errors"].at(vacuum_angstrom(sed, "vacuum")).parts)
+    errors = (sed.meta or {}).get("sedflux", {}).get("errors")
+    if not isinstance(errors, RelativeErrors):
+        return {}
+    return dict(errors.at(vacuum_angstrom(sed, "vacuum")).parts)
 
 
-def from_sed(sed: Spectrum) -> SEDArrays:
+def flux_of(sed: Spectrum) -> tuple[np.ndarray, np.ndarray, bool]:
     """
-    Arrays of one SED, such as `sedflux.predict_sed` gives.
+    Wavelength and flux of one SED, without its errors.
 
     Parameters
     ----------
     sed : `~specutils.Spectrum`
-        One-dimensional, with the covariance that it was made with; without one, its
-        uncertainty counts as independent from sample to sample.
+        One-dimensional.
 
     Returns
     -------
-    arrays : `SEDArrays`
+    wavelength : `~numpy.ndarray`, shape (n,)
+        Vacuum wavelength in Angstrom, in the order of the spectrum.
+    flux : `~numpy.ndarray`, shape (n,)
+        F_lambda in erg/s/cm2/Angstrom, or relative.
+    absolute : bool
+        Whether the flux is in erg/s/cm2/Angstrom.
 
     Raises
     ------
     sedflux.exceptions.InputError
-        If it is no single spectrum of positive, finite flux, or its covariance no longer
-        belongs to it.
+        If it is no single spectrum of positive, finite flux.
     """
     _check_sed(sed, dimensions=(1,))
     wavelength = vacuum_angstrom(sed, "vacuum")
-    order = np.argsort(wavelength)
     absolute = sed.flux.unit != u.dimensionless_unscaled
     flux = np.asarray(sed.flux.value, dtype=float)
     if absolute and sed.flux.unit != FLAM:
@@ -207,35 +274,71 @@ def from_sed(sed: Spectrum) -> SEDArrays:
                 f"sed has the flux unit {sed.flux.unit.to_string()!r}; it must be a flux density "
                 "or dimensionless (relative)"
             ) from error
-    if not np.isfinite(flux).all() or (flux <= 0).any():
-        raise InputError("sed must have positive and finite flux at every wavelength")
-    notes = (sed.meta or {}).get("sedflux", {})
-    variance = flux_variance(sed)
-    if not notes.get("errors") and "covariance" not in notes:
-        errors = _independent(wavelength, sed.flux.value, variance)
-    else:
-        errors = _errors(sed, wavelength, np.asarray(sed.flux.value, float), variance, 0)
+    _check_positive(flux)
+    return wavelength, flux, absolute
+
+
+def from_sed(sed: Spectrum) -> SEDArrays:
+    """
+    Arrays of one SED, such as `sedflux.predict_sed` gives.
+
+    Parameters
+    ----------
+    sed : `~specutils.Spectrum`
+        One-dimensional, with the covariance that it was made with, or one from
+        `with_covariance`.
+
+    Returns
+    -------
+    arrays : `SEDArrays`
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If it is no single spectrum of positive, finite flux, has no covariance, or one that no
+        longer belongs to it.
+    """
+    wavelength, flux, absolute = flux_of(sed)
+    order = np.argsort(wavelength)
+    errors = _errors(sed, wavelength, np.asarray(sed.flux.value, float), flux_variance(sed), 0)
     errors = errors.take(order)
     return SEDArrays(wavelength[order], flux[order], errors.covariance, absolute, errors.parts,
-                     notes.get("resolving_power"))
+                     (sed.meta or {}).get("sedflux", {}).get("resolving_power"))
 
 
 def _check_sed(sed: Any, *, dimensions: tuple[int, ...]) -> None:
     from specutils import Spectrum
 
+    if isinstance(sed, Spectrum) and not isinstance(sed.unit, u.UnitBase):
+        raise InputError(f"sed has the unit {sed.unit}; it must be a flux density, or relative "
+                         "without unit")
     if not isinstance(sed, Spectrum) or sed.flux.ndim not in dimensions:
         raise InputError("sed must be one specutils.Spectrum of one dimension; "
                          "take the rows of several one by one")
 
 
-def _independent(wavelength: np.ndarray, flux: np.ndarray, variance: np.ndarray | None) \
-        -> RelativeErrors:
-    """Errors without correlation; none where the spectrum has no uncertainty."""
-    variance = np.zeros_like(wavelength) if variance is None else variance
+def _check_positive(flux: np.ndarray) -> None:
+    if not np.isfinite(flux).all() or (flux <= 0).any():
+        raise InputError("sed must have positive and finite flux at every wavelength")
+
+
+def _independent(variance: np.ndarray) -> LowRankCovariance:
+    """Errors without correlation."""
     if not np.isfinite(variance).all():
         raise InputError("sed has an uncertainty that is negative or not finite")
-    return RelativeErrors(wavelength, LowRankCovariance(
-        variance / np.asarray(flux, float) ** 2, np.zeros((0, wavelength.size))))
+    return LowRankCovariance(variance, np.zeros((0, variance.size)))
+
+
+def _low_rank(matrix: np.ndarray, size: int) -> LowRankCovariance:
+    """A dense covariance, by its eigenvectors."""
+    if matrix.shape != (size, size) or not np.allclose(matrix, matrix.T, rtol=1e-6, atol=0.0):
+        raise InputError(f"covariance has the shape {matrix.shape}; a symmetric matrix of shape "
+                         f"({size}, {size}) is needed")
+    values, vectors = np.linalg.eigh(matrix)
+    if values[0] < -_SAME_WAVELENGTH * max(values[-1], 0.0):
+        raise InputError("covariance has negative eigenvalues; it is no covariance")
+    keep = values > 0
+    return LowRankCovariance(np.zeros(size), (vectors[:, keep] * np.sqrt(values[keep])).T)
 
 
 def _errors(sed: Spectrum, wavelength: np.ndarray, flux: np.ndarray,
@@ -249,28 +352,38 @@ def _errors(sed: Spectrum, wavelength: np.ndarray, flux: np.ndarray,
             candidates = [candidates[row], *candidates]
         for candidate in candidates:
             found = candidate.at(wavelength)
-            if _agrees(found.covariance.sigma, flux, variance):
+            if _agrees(found.covariance.sigma, flux, variance, _precision(sed)):
                 return found
         raise InputError("sed has an uncertainty that its covariance does not give" + _STALE)
     if isinstance(covariance, tuple):
         covariance = covariance[row] if row < len(covariance) else None
     if not isinstance(covariance, LowRankCovariance):
-        raise InputError("sed has no covariance; sedflux.predict_sed and sedflux.anchor give one, "
-                         "and files that they wrote hold it")
-    _check_absolute(covariance, variance, flux.size)
-    return RelativeErrors(wavelength, covariance.scaled(1.0 / flux), notes.get("parts", {}))
+        raise InputError(_NONE)
+    _check_absolute(covariance, variance, flux.size, _precision(sed))
+    return RelativeErrors(wavelength, covariance.scaled(1.0 / flux))
 
 
-def _check_absolute(covariance: LowRankCovariance, variance: np.ndarray | None, size: int) -> None:
+def _precision(sed: Spectrum) -> float:
+    """Relative difference of sigma / flux that rounding explains."""
+    kinds = [np.asarray(sed.flux.value).dtype]
+    if sed.uncertainty is not None:
+        kinds.append(np.asarray(sed.uncertainty.array).dtype)
+    return _ROUNDINGS * max(np.finfo(kind if kind.kind == "f" else float).eps for kind in kinds)
+
+
+def _check_absolute(covariance: LowRankCovariance, variance: np.ndarray | None, size: int,
+                    precision: float) -> None:
     """Refuse a covariance of the flux that another flux or sigma was given."""
     if len(covariance) != size or (
             variance is not None
-            and not np.allclose(covariance.variance, variance, rtol=2 * _SAME_SIGMA, atol=0.0)):
+            and not np.allclose(covariance.variance, variance, rtol=2 * precision, atol=0.0)):
         raise InputError("sed has an uncertainty that its covariance does not give" + _STALE)
 
 
-def _agrees(sigma: np.ndarray, flux: np.ndarray, variance: np.ndarray | None) -> bool:
+def _agrees(sigma: np.ndarray, flux: np.ndarray, variance: np.ndarray | None,
+            precision: float) -> bool:
     """Whether sigma of ln(flux) is that of the spectrum."""
     if variance is None:
-        return False
-    return bool(np.allclose(np.sqrt(variance), sigma * np.abs(flux), rtol=_SAME_SIGMA, atol=0.0))
+        # Without errors there is no uncertainty to compare.
+        return not sigma.any()
+    return bool(np.allclose(np.sqrt(variance), sigma * np.abs(flux), rtol=precision, atol=0.0))

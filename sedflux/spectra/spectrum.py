@@ -14,18 +14,13 @@ from astropy.nddata import InverseVariance, StdDevUncertainty, VarianceUncertain
 
 from sedflux.exceptions import InputError
 from sedflux.spectra.arrays import MIN_PIXELS, SpectrumArrays, spectrum_arrays
-from sedflux.units import FLAM
+from sedflux.spectra.flux_units import flux_factor, unit_error
 
 if TYPE_CHECKING:
     from specutils import Spectrum
 
-__all__ = ["air_to_vacuum", "flux_variance", "from_spectrum", "sed_to_spectrum",
+__all__ = ["air_to_vacuum", "copy_with_sigma", "flux_variance", "from_spectrum", "sed_to_spectrum",
            "vacuum_angstrom"]
-
-#: Units of detected light, which stand for F_lambda up to a smooth curve.
-_COUNTS = (u.ct, u.electron, u.photon, u.adu, u.DN)
-#: What counts may be given per, or times.
-_PER = ("time", "length", "area", "solid angle", "dimensionless")
 
 
 def air_to_vacuum(wavelength: npt.ArrayLike) -> np.ndarray:
@@ -78,39 +73,9 @@ def vacuum_angstrom(spectrum: Spectrum, medium: str) -> np.ndarray:
     wavelength = axis.to_value(u.AA, equivalencies=u.spectral())
     if not np.isfinite(wavelength).all() or (wavelength <= 0).any():
         raise InputError("spectral axis has values that are not finite and positive wavelengths")
-    if medium not in ("vacuum", "air"):
+    if not isinstance(medium, str) or medium not in ("vacuum", "air"):
         raise InputError(f"medium is {medium!r}; it must be 'vacuum' or 'air'")
     return air_to_vacuum(wavelength) if medium == "air" else wavelength
-
-
-def _to_f_lambda(unit: u.UnitBase, wavelength: np.ndarray) -> np.ndarray:
-    """Factor from a flux unit to F_lambda, up to a constant, at each wavelength."""
-    density = u.spectral_density(wavelength * u.AA)
-    if isinstance(unit, u.UnitBase):
-        for wanted in (FLAM, FLAM / u.sr, FLAM * u.cm**2):
-            try:
-                return (1.0 * unit).to_value(wanted, density)
-            except u.UnitConversionError:
-                pass
-        if _is_counts(unit):
-            # Shapes are not trusted anyway.
-            return np.ones_like(wavelength)
-    raise InputError(
-        f"flux has the unit {unit.to_string()!r}; a flux density, a surface brightness, counts "
-        "or a relative flux without unit are allowed: convert it, such as magnitudes with "
-        ".to(u.Jy)"
-    )
-
-
-def _is_counts(unit: u.UnitBase) -> bool:
-    """Whether a unit is that of counts, per whatever, or none at all."""
-    counted = 0
-    for base, power in zip(unit.bases, unit.powers, strict=True):
-        if base in _COUNTS and power == 1:
-            counted += 1
-        elif base != u.pix and base.physical_type not in _PER:
-            return False
-    return counted == 1 or unit.physical_type == "dimensionless"
 
 
 def flux_variance(spectrum: Spectrum) -> np.ndarray | None:
@@ -158,6 +123,9 @@ def _check_kind(spectrum: Any) -> None:
             f"spectrum is a {type(spectrum).__name__}; give a specutils.Spectrum "
             "(for plain arrays use sedflux.Predictor.predict)"
         )
+    if not isinstance(spectrum.unit, u.UnitBase):
+        # specutils takes magnitudes, and fails when their flux is asked for.
+        raise unit_error(spectrum.unit)
     if spectrum.flux.ndim not in (1, 2):
         raise InputError(
             f"spectrum has {spectrum.flux.ndim} dimensions, of shape {spectrum.flux.shape}; "
@@ -209,8 +177,9 @@ def from_spectrum(spectrum: Spectrum, *, medium: str | None = None,
     """
     _check_kind(spectrum)
     meta = dict(spectrum.meta or {})
-    wavelength = vacuum_angstrom(spectrum, medium or meta.get("medium", "vacuum"))
-    factor = _to_f_lambda(spectrum.flux.unit, wavelength)
+    medium = meta.get("medium", "vacuum") if medium is None else medium
+    wavelength = vacuum_angstrom(spectrum, medium)
+    factor = flux_factor(spectrum.flux.unit, wavelength)
     relative = factor / np.median(factor)
     flux = np.atleast_2d(np.array(spectrum.flux.value, dtype=float))
     good = np.isfinite(flux)
@@ -288,3 +257,25 @@ def sed_to_spectrum(kind: type, wavelength: u.Quantity, flux: np.ndarray, sigma:
         return kind(spectral_axis=wavelength, flux=flux * unit,
                     uncertainty=StdDevUncertainty(sigma * unit),
                     meta={"sedflux": dict(meta), "header": cards})
+
+
+def copy_with_sigma(spectrum: Spectrum, sigma: np.ndarray, meta: Mapping[str, Any]) -> Any:
+    """
+    Copy a spectrum with another uncertainty and other meta data.
+
+    Parameters
+    ----------
+    spectrum : `~specutils.Spectrum`
+    sigma : `~numpy.ndarray`, shape of the flux
+        Standard deviation, in the unit of the flux.
+    meta : dict
+
+    Returns
+    -------
+    spectrum : type of ``spectrum``
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*Spectrum1D.*")
+        return type(spectrum)(
+            spectral_axis=spectrum.spectral_axis, flux=spectrum.flux.copy(), mask=spectrum.mask,
+            uncertainty=StdDevUncertainty(sigma * spectrum.flux.unit), meta=dict(meta))

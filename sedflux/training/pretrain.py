@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from sedflux.exceptions import WeightsError
 from sedflux.network.architecture import build
 from sedflux.network.config import Config
 from sedflux.training.loss import mean_loss
@@ -160,7 +161,7 @@ def _average_into(average, network, decay):
 
 def _save(path, step, network, average, optimizer):
     """Write everything that a resumed run needs; tensors only, never pickled."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     tensors = {}
     for prefix, module in (("network.", network), ("average.", average)):
@@ -169,17 +170,32 @@ def _save(path, step, network, average, optimizer):
     for index, state in optimizer.state_dict()["state"].items():
         for name in ("step", "exp_avg", "exp_avg_sq"):
             tensors[f"optimizer.{index}.{name}"] = state[name].contiguous()
-    write_whole(path, lambda temporary: save_file(tensors, temporary,
-                                                  metadata={"step": str(step)}))
+    # Written by Python, whose errors of a full disk write_whole knows.
+    content = save(tensors, metadata={"step": str(step)})
+    write_whole(path, lambda temporary: temporary.write_bytes(content))
 
 
 def _resume(path, network, average, optimizer):
     """Read a checkpoint back into place; the step to go on from."""
+    from safetensors import SafetensorError
+
+    try:
+        return _read_checkpoint(path, network, average, optimizer)
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise WeightsError(f"checkpoint {str(path)!r} is damaged, or of another configuration "
+                           f"({reason[0][:200]}); delete it to begin again") from error
+
+
+def _read_checkpoint(path, network, average, optimizer):
+    """Read tensors and step of a checkpoint."""
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as stream:
         step = int(stream.metadata()["step"])
         tensors = {name: stream.get_tensor(name) for name in list(stream.keys())}
+    if step < 0 or not all(torch.isfinite(value).all() for value in tensors.values()):
+        raise ValueError("a number is not finite, or the step is negative")
     for prefix, module in (("network.", network), ("average.", average)):
         module.load_state_dict({name.removeprefix(prefix): value
                                 for name, value in tensors.items() if name.startswith(prefix)})

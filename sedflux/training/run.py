@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from sedflux.emulator.principal import kernels_from_lists, kernels_to_lists
+from sedflux.exceptions import InputError
 from sedflux.libraries.library import read_library, split_models
 from sedflux.network.config import Config
 from sedflux.training.examples import ExampleGenerator
@@ -100,11 +101,20 @@ def finish(network, engine, schedule, folder, *, name, origin):
     return path
 
 
+def _stored_kernels(path):
+    """Kernels of an earlier start."""
+    try:
+        return kernels_from_lists(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError, LookupError) as error:
+        raise InputError(f"kernels {str(path)!r} are damaged ({error}); delete the file to have "
+                         "them fitted again") from error
+
+
 def _engine(library, folder, prior):
     """The engine, with the kernels of an earlier start if there are any."""
     training, _ = split_models(read_library(library))
     stored = folder / "kernels.json"
-    kernels = kernels_from_lists(json.loads(stored.read_text())) if stored.exists() else None
+    kernels = _stored_kernels(stored) if stored.exists() else None
     engine = ExampleGenerator(training, kernels=kernels, prior=prior)
     text = json.dumps(kernels_to_lists(engine.emulator.kernels))
     write_whole(stored, lambda temporary: temporary.write_text(text))

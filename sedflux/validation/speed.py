@@ -1,39 +1,71 @@
-"""Spectra per second, from plain arrays to flux and covariance."""
+"""Spectra per second, from plain arrays to flux and covariance, and what bounds them."""
 
 from __future__ import annotations
 
 import logging
+import os
+import platform
+import resource
+import subprocess
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import product
+from typing import Any
 
 import numpy as np
 from astropy.table import Table
 
+from sedflux._version import __version__
 from sedflux.demo import demo_arrays
 
-__all__ = ["benchmark"]
+__all__ = ["benchmark", "describe_machine", "measure_cold_start", "measure_limits",
+           "measure_peers"]
+
+#: S/N a pixel of the spectra, and their velocities' spread in km/s.
+_SNR, _VELOCITIES = 50.0, 60.0
+#: Spectra that other ways are timed with.
+_PEER_BATCH = 64
+#: What is started to measure a cold start.
+_COLD = {
+    "import sedflux": ["-c", "import sedflux"],
+    "sedflux --version": ["-m", "sedflux", "--version"],
+    "sedflux predict --demo": ["-m", "sedflux", "predict", "--demo"],
+}
 
 _log = logging.getLogger(__name__)
 
 
 def benchmark(model: str | None = None, batches: Sequence[int] = (1, 64, 4096), *,
+              threads: Sequence[int] = (), velocities: Sequence[str] = ("one",),
               seconds: float = 3.0) -> Table:
     """
     Time the whole prediction: normalisation, rebinning, network, covariance.
+
+    Every spectrum is the demo star on LAMOST's pixels with noise; a tenth has an emission line
+    and is flagged.
 
     Parameters
     ----------
     model : str, optional
     batches : sequence of int, optional
         Numbers of spectra that are predicted at once.
+    threads : sequence of int, optional
+        Numbers of threads; torch's own by default.
+    velocities : sequence of {'one', 'each'}, optional
+        One velocity for all, or each star its own.
     seconds : float, optional
         Least time of each measurement.
 
     Returns
     -------
     table : `~astropy.table.Table`
-        One row per batch: ``batch``, ``rate`` (spectra per second).  ``meta`` holds
-        ``threads`` and ``start``: seconds to load the model and predict one spectrum.
+        One row per batch, number of threads and kind of velocities: ``way``, ``batch``,
+        ``threads``, ``velocities`` and ``rate`` (spectra per second).  ``meta`` holds ``start``:
+        seconds to load the model and predict one spectrum, and ``memory``: the most memory that
+        the process held, in GB.
     """
     import torch
 
@@ -41,21 +73,132 @@ def benchmark(model: str | None = None, batches: Sequence[int] = (1, 64, 4096), 
 
     begin = time.perf_counter()
     predictor = Predictor(model)
+    predictor.predict(*_spectra(1)[:3])
+    start = time.perf_counter() - begin
+    rows = []
+    for count, size, kind in product(threads or [torch.get_num_threads()], batches, velocities):
+        *spectra, velocity = _spectra(size)
+        work = partial(predictor.predict, *spectra,
+                       radial_velocity=velocity if kind == "each" else 0.0)
+        with _torch_threads(count):
+            rate = size / _time(work, seconds)
+        rows.append({"way": "sedflux", "batch": size, "threads": count, "velocities": kind,
+                     "rate": rate})
+        _log.info("%d spectra at once, %d threads: %.1f a second", size, count, rate)
+    return Table(rows, meta={"start": start, "memory": _memory()})
+
+
+def measure_peers(model: str | None = None, *, seconds: float = 3.0) -> Table:
+    """
+    Time other ways: specutils' operations, and a search among templates.
+
+    Parameters
+    ----------
+    model : str, optional
+        Whose reference stars are the templates.
+    seconds : float, optional
+
+    Returns
+    -------
+    table : `~astropy.table.Table`
+        With the columns of `benchmark`.
+    """
+    import torch
+
+    from sedflux.predict.predictor import Predictor
+    from sedflux.spectra.grids import input_grid
+    from sedflux.validation.peers import search_templates, specutils_chain
+
+    wavelength, flux, _, _ = _spectra(_PEER_BATCH)
+    predictor, grid = Predictor(model), input_grid()
+    normalised = np.zeros((_PEER_BATCH, grid.size))
+    few = flux[:2]
+    ways: dict[str, tuple[int, Callable[[], Any]]] = {
+        "specutils chain": (len(few), lambda: specutils_chain(wavelength, few)),
+        "chi2 search": (_PEER_BATCH, lambda: search_templates(
+            predictor, normalised, np.full_like(normalised, _SNR**2)))}
+    return Table([{"way": way, "batch": size, "threads": torch.get_num_threads(),
+                   "velocities": "one", "rate": size / _time(work, seconds)}
+                  for way, (size, work) in ways.items()])
+
+
+def measure_limits(seconds: float = 1.0) -> dict[str, float]:
+    """
+    What the machine can do: products of matrices, and bytes to and from memory.
+
+    Returns
+    -------
+    limits : dict of str to float
+        ``GFLOP/s`` in single precision on all threads, and ``GB/s`` of a copy on one.
+    """
+    import torch
+
+    size, copied = 2048, 32 * 2**20
+    left, right = torch.rand(size, size), torch.rand(size, size)
+    source, target = np.ones(copied), np.empty(copied)
+    return {"GFLOP/s": 2e-9 * size**3 / _time(lambda: left @ right, seconds),
+            "GB/s": 16e-9 * copied / _time(lambda: np.copyto(target, source), seconds)}
+
+
+def measure_cold_start(seconds: float = 3.0) -> dict[str, float]:
+    """Seconds from the start of Python to the end for a few commands, the shortest found."""
+    found = {}
+    for name, arguments in _COLD.items():
+        times: list[float] = []
+        while not times or sum(times) < seconds:
+            begin = time.perf_counter()
+            subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+            times.append(time.perf_counter() - begin)
+        found[name] = min(times)
+    return found
+
+
+def describe_machine() -> dict[str, Any]:
+    """The machine and the versions that a measurement belongs to."""
+    import torch
+
+    return {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(),
+            "load": os.getloadavg()[0], "system": platform.platform(),
+            "python": platform.python_version(), "numpy": np.__version__,
+            "torch": str(torch.__version__), "sedflux": __version__}
+
+
+def _spectra(size):
+    """Wavelength, flux and inverse variance (N, n) of spectra, and their velocities in km/s."""
     wavelength, flux = demo_arrays()
-    # The demo star on LAMOST pixels.
     grid = 10 ** np.arange(3.5911, 3.8513, 1e-4)
     flux = np.interp(grid, wavelength, flux)
-    predictor.predict(grid, flux, (50.0 / flux) ** 2)
-    start = time.perf_counter() - begin
     rng = np.random.default_rng(0)
-    rows = []
-    for size in batches:
-        noisy = flux * (1.0 + 0.02 * rng.standard_normal((size, grid.size)))
-        ivar = np.broadcast_to((50.0 / flux) ** 2, noisy.shape)
-        rounds, begin = 0, time.perf_counter()
-        while rounds == 0 or time.perf_counter() - begin < seconds:
-            covariances = predictor.predict(grid, noisy, ivar).covariance
-            rounds += len(covariances) // size
-        rows.append({"batch": size, "rate": rounds * size / (time.perf_counter() - begin)})
-        _log.info("batch of %d spectra: %.1f spectra/s", size, rows[-1]["rate"])
-    return Table(rows, meta={"threads": torch.get_num_threads(), "start": start})
+    noisy = flux * (1.0 + rng.standard_normal((size, grid.size)) / _SNR)
+    noisy[9::10] *= 1.0 + 4.0 * np.exp(-0.5 * ((grid - 6564.6) / 4.0) ** 2)
+    ivar = np.repeat((_SNR / flux)[None] ** 2, size, axis=0)
+    return grid, noisy, ivar, rng.normal(0.0, _VELOCITIES, size)
+
+
+def _time(work, seconds):
+    """Seconds that one call takes, the mean over at least so many seconds."""
+    work()
+    rounds, begin = 0, time.perf_counter()
+    while rounds == 0 or time.perf_counter() - begin < seconds:
+        work()
+        rounds += 1
+    return (time.perf_counter() - begin) / rounds
+
+
+def _memory():
+    """Most memory that this process held, in GB."""
+    unit = 1.0 if sys.platform == "darwin" else 1024.0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+
+
+@contextmanager
+def _torch_threads(count):
+    """So many threads of torch, for a while."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

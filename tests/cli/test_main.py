@@ -1,13 +1,17 @@
 """The command line, on packaged stars and the toy library."""
 
+import json
+
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.table import Table
 
-from sedflux import __version__
+from sedflux import __version__, covariance_of
 from sedflux.cli.main import main
 from sedflux.demo import demo_path
 from sedflux.io.sed import read_sed
+from sedflux.spectra.sed import parts_of
 
 
 def test_predict_demo_with_figure(tmp_path, capsys):
@@ -77,6 +81,24 @@ def test_benchmark(capsys, monkeypatch):
     assert [line.split()[3] for line in lines[1:]] == ["spectra/s"] * 2
 
 
+def test_benchmark_of_everything(tmp_path, capsys):
+    table, results = tmp_path / "speed.ecsv", tmp_path / "speed.json"
+    command = ["benchmark", "--batches", "2", "--threads", "1", "2", "--seconds", "0.01", "--all",
+               "--output", str(table), "--json", str(results)]
+    assert main(command) == 0
+    told = capsys.readouterr().out
+    assert "GFLOP/s" in told
+    written, rows = json.loads(results.read_text()), Table.read(table)
+    assert [row["way"] for row in written["rows"]] == list(rows["way"])
+    assert list(rows["threads"][:4]) == [1, 1, 2, 2]
+    assert list(rows["velocities"][:2]) == ["one", "each"]
+    assert (rows["rate"] > 0).all()
+    assert min(written["limits"].values()) > 0
+    assert written["cold_start"]["import sedflux"] < written["cold_start"]["sedflux predict --demo"]
+    assert main(command) == 2
+    assert "--overwrite" in capsys.readouterr().err
+
+
 def test_predict_of_garbage(tmp_path, capsys):
     path = tmp_path / "garbage.fits"
     path.write_bytes(np.random.default_rng(0).bytes(5000))
@@ -93,8 +115,8 @@ def test_an_sed_for_a_response_curve(tmp_path):
                  str(tmp_path / "band.txt"), "--output", str(target)]) == 0
     sed = read_sed(target)
     assert sed.flux.unit.is_equivalent("erg / (s cm2 Angstrom)")
-    assert set(sed.meta["sedflux"]["parts"]) == {"reddening", "anchor"}
-    assert (sed.meta["sedflux"]["covariance"].sigma / sed.flux.value).min() > 0.015
+    assert set(parts_of(sed)) == {"reddening", "anchor"}
+    assert (covariance_of(sed).sigma / sed.flux.value).min() > 0.015
 
 
 def test_several_seds_go_to_a_folder(tmp_path, capsys):

@@ -10,7 +10,7 @@ from astropy.utils.exceptions import AstropyDeprecationWarning
 from numpy.testing import assert_allclose
 from specutils import Spectrum
 
-from sedflux import predict_sed, register_readers
+from sedflux import covariance_of, predict_sed, register_readers
 from sedflux.spectra.grids import input_grid
 from sedflux.spectra.reddening import extinction_curve
 
@@ -97,7 +97,7 @@ def test_two_dimensions_equal_one(predictor, star, reference):
     result = predict_sed(both, model=predictor)
     assert result.flux.shape == (2, 575)
     assert_allclose(result.flux.value[1], reference, rtol=1e-6)
-    assert len(result.meta["sedflux"]["covariance"]) == 2
+    assert len(covariance_of(result)) == 2
 
 
 def test_fits_round_trip(predictor, star, tmp_path):
@@ -115,7 +115,7 @@ def test_fits_round_trip(predictor, star, tmp_path):
 
 def test_sigma_squared_is_the_diagonal(predictor, star):
     sed = predict_sed(build(*star), model=predictor)
-    dense = sed.meta["sedflux"]["covariance"].to_dense()
+    dense = covariance_of(sed).to_dense()
     assert_allclose(np.diag(dense), sed.uncertainty.array**2, rtol=1e-12)
 
 
@@ -124,3 +124,39 @@ def test_input_on_the_models_own_grid(predictor, star, reference):
     grid = input_grid()
     own = flux_of(predictor, build(grid, np.interp(grid, wavelength, flux)))
     assert np.abs(own / reference - 1.0).max() < 0.03
+
+
+def test_own_velocities_in_a_batch(predictor, star, rng):
+    """Stars are sorted by velocity and worked on in pieces: each finds its own place again."""
+    wavelength, flux = star
+    size = 600
+    velocity = rng.normal(0.0, 80.0, size)
+    batch = flux * (1.0 + 0.05 * rng.standard_normal((size, flux.size)))
+    ivar = np.full_like(batch, 400.0)
+    batch[7] *= 1.0 + 4.0 * np.exp(-0.5 * ((wavelength - 6564.6) / 4.0) ** 2)
+    together = predictor.predict(wavelength, batch, ivar, radial_velocity=velocity)
+    assert together.flags[7]
+    for row in (0, 7, 300, 599):
+        alone = predictor.predict(wavelength, batch[row], ivar[row], radial_velocity=velocity[row])
+        assert_allclose(together.flux[row], alone.flux, rtol=1e-6)
+        assert_allclose(together.sigma[row], alone.sigma, rtol=1e-5)
+        assert together.flag_bits[row] == alone.flag_bits
+        assert together.radial_velocity[row] == velocity[row]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_change_nothing(predictor, star, rng, threads):
+    import torch
+
+    wavelength, flux = star
+    batch = flux * (1.0 + 0.05 * rng.standard_normal((300, flux.size)))
+    ivar = np.full_like(batch, 400.0)
+    before = torch.get_num_threads()
+    reference = predictor.predict(wavelength, batch, ivar)
+    torch.set_num_threads(threads)
+    try:
+        again = predictor.predict(wavelength, batch, ivar)
+    finally:
+        torch.set_num_threads(before)
+    assert_allclose(again.flux, reference.flux, rtol=1e-6)
+    assert_allclose(again.sigma, reference.sigma, rtol=1e-5)

@@ -354,3 +354,25 @@ def test_unknown_demo():
         for name in ("sun", "", 5, "sun_miles"):
             with pytest.raises(InputError, match=r"demo star .* is unknown; choose one of bd17"):
                 unknown(name)
+
+
+def test_errors_of_packed_files_name_them(tmp_path):
+    """specutils hands on an open file, whose name is not what it prints."""
+    path = tmp_path / "spec-1.fits"
+    write_table(path)
+    with fits.open(path) as hdus:
+        columns = [one for one in hdus[1].columns if one.name != "FLUX"]
+        text = fits.Column("FLUX", "3A", array=["abc"])
+        hdus[1] = fits.BinTableHDU.from_columns([*columns, text], name="COADD")
+        hdus.writeto(tmp_path / "spec-1.fits.gz")
+    with pytest.raises(InputError, match=r"spec-1\.fits\.gz"):
+        read_spectrum(tmp_path / "spec-1.fits.gz")
+
+
+@pytest.mark.parametrize("share", [0.2, 0.6, 0.95])
+def test_truncated_spectra_are_refused_not_warned_of(share, tmp_path):
+    path = tmp_path / "miles_star.fits"
+    write_miles(path, np.ones((1, 4300), dtype=np.float32))
+    path.write_bytes(path.read_bytes()[:int(share * path.stat().st_size)])
+    with pytest.raises(InputError, match=r"miles_star\.fits"):
+        read_miles(path)

@@ -177,3 +177,14 @@ def test_libraries_without_labels_say_so(toy_library):
         stars.labels  # noqa: B018
     with pytest.raises(InputError, match="lacks the columns INDEX"):
         split_models(stars)
+
+
+def test_truncated_libraries_are_refused(tmp_path, toy_library):
+    """astropy only warns, and reads what is left as zeros."""
+    path = tmp_path / "library.fits"
+    write_library(path, toy_library)
+    content = path.read_bytes()
+    for size in (len(content) - 2880, len(content) // 2, 5760, 100):
+        path.write_bytes(content[:size])
+        with pytest.raises(InputError, match=r"library\.fits"):
+            read_library(path)

@@ -1,9 +1,25 @@
-"""Flags by what the network says, without a network."""
+"""Flags by what the network says, without a network; and their table in the documentation."""
+
+import re
+from pathlib import Path
 
 import numpy as np
 
 from sedflux.libraries.labels import scale_labels
-from sedflux.predict.flags import domain_flags, flag_names
+from sedflux.predict.flags import FLAGS, domain_flags, flag_names
+
+PAGE = Path(__file__).parents[2] / "docs" / "data_model.rst"
+
+
+def test_names_and_bits_are_unique():
+    assert len({one.bit for one in FLAGS}) == len({one.name for one in FLAGS}) == len(FLAGS)
+
+
+def test_the_documentation_lists_every_flag():
+    rows = re.findall(r"^(\d+) +``(\w+)`` ", PAGE.read_text(), flags=re.MULTILINE)
+    assert [(int(bit), name) for bit, name in rows] == [
+        (one.bit, one.name) for one in sorted(FLAGS, key=lambda one: one.bit)]
+
 
 LIMITS = {"teff": (4500.0, 10250.0), "excess": 0.05, "unusual": 4.0, "strange": 4.0}
 

@@ -11,7 +11,7 @@ from astropy.nddata import StdDevUncertainty
 from numpy.testing import assert_allclose
 from specutils import Spectrum
 
-from sedflux import InputError, LowRankCovariance, Predictor, predict_sed
+from sedflux import InputError, LowRankCovariance, Predictor, covariance_of, predict_sed
 from sedflux.demo import demo_spectrum
 from sedflux.predict.flags import FLAGS, flag, flag_names
 
@@ -27,8 +27,8 @@ def test_default_output(sed):
     notes = sed.meta["sedflux"]
     assert notes["model"] == "uara.stars1"
     assert len(notes["sha256"]) == 64
-    assert isinstance(notes["covariance"], LowRankCovariance)
-    assert_allclose(notes["covariance"].sigma, sed.uncertainty.array)
+    assert isinstance(covariance_of(sed), LowRankCovariance)
+    assert_allclose(covariance_of(sed).sigma, sed.uncertainty.array)
 
 
 def test_a_solar_twin_looks_like_the_sun(sed):
@@ -95,13 +95,28 @@ def test_wavelengths_rebin_flux_and_covariance(predictor, spectrum):
     centres = np.arange(3000.0, 9000.0, 100.0) * u.AA
     coarse = predict_sed(spectrum, model=predictor, wavelengths=centres)
     fine = predict_sed(spectrum, model=predictor)
-    covariance = coarse.meta["sedflux"]["covariance"]
+    covariance = covariance_of(coarse)
     assert_allclose(np.sqrt(np.diag(covariance.to_dense())), coarse.uncertainty.array, rtol=1e-10)
     expected = np.interp(5000.0, fine.spectral_axis.value, fine.flux.value)
     assert_allclose(np.interp(5000.0, centres.value, coarse.flux.value), expected, rtol=0.02)
     reverse = predict_sed(spectrum, model=predictor, wavelengths=centres[::-1].to(u.um))
     assert_allclose(reverse.flux.value, coarse.flux.value[::-1])
     assert reverse.spectral_axis.unit == u.um
+
+
+def test_reddening_of_many_stars_equals_that_of_each(predictor, star):
+    """Also where one of them has no dust, or an E(B-V) without error."""
+    wavelength, flux = star
+    many = predictor.predict(wavelength, np.stack([flux] * 3), np.full((3, flux.size), 1e4))
+    dusty = many.reddened([0.0, 0.3, 0.2], reddening_error=[0.0, 0.02, 0.0])
+    for row, (ebv, error) in enumerate([(0.0, 0.0), (0.3, 0.02), (0.2, 0.0)]):
+        alone = many[row].reddened(ebv, reddening_error=error)
+        assert_allclose(dusty.flux[row], alone.flux, rtol=1e-12)
+        assert_allclose(dusty.sigma[row], alone.sigma, rtol=1e-6)
+        assert_allclose(dusty[row].parts["reddening"], alone.parts["reddening"], atol=1e-15)
+    for wrong in ([0.1, 0.2], -0.1, np.nan, "much"):
+        with pytest.raises(InputError, match="reddening"):
+            many.reddened(wrong)
 
 
 def test_reddening(predictor, spectrum):
@@ -247,6 +262,8 @@ def test_integers_do_not_overflow(predictor, star):
     ({"reddening": -0.1}, "not negative"),
     ({"reddening": (0.1, 0.1, 0.1)}, "reddening is"),
     ({"radial_velocity": 3 * u.AA}, "Quantity in km/s"),
+    ({"radial_velocity": 10**400}, "Quantity in km/s"),
+    ({"medium": np.array([])}, "medium is"),
     ({"resolving_power": 100.0}, "500 or more"),
 ])
 def test_bad_options_say_what_to_do(predictor, spectrum, change, message):
@@ -270,6 +287,23 @@ def test_stars_behind_different_dust(star):
         assert_allclose(both[row].parts["reddening"], one.parts["reddening"])
     with pytest.raises(InputError, match="one number or 2"):
         many.reddened([0.1, 0.2, 0.3])
+
+
+def test_dust_of_several_stars_is_that_of_each(predictor, star):
+    """Two numbers for two stars are not E(B-V) and its error."""
+    wavelength, flux = star
+    both = Spectrum(spectral_axis=wavelength * u.AA, flux=np.stack([flux, flux]) * u.ct)
+    one = Spectrum(spectral_axis=wavelength * u.AA, flux=flux * u.ct)
+    for dust, each in (([0.1, 0.2], [0.1, 0.2]), (([0.1, 0.2], 0.03), [(0.1, 0.03), (0.2, 0.03)]),
+                       (0.3, [0.3, 0.3]), ((0.1, 0.2), [(0.1, 0.2)] * 2)):
+        seds = predict_sed(both, model=predictor, reddening=dust)
+        for row, value in enumerate(each):
+            alone = predict_sed(one, model=predictor, reddening=value)
+            assert_allclose(seds.flux[row].value, alone.flux.value, rtol=1e-5)
+            assert_allclose(seds.uncertainty.array[row], alone.uncertainty.array, rtol=1e-5)
+    for wrong in ([0.1, 0.2, 0.3], ([0.1] * 3, 0.1), "dusty"):
+        with pytest.raises(InputError, match="reddening"):
+            predict_sed(both, model=predictor, reddening=wrong)
 
 
 def test_noise_alone_gives_finite_errors_and_flags(predictor, star):
@@ -343,7 +377,7 @@ def test_units_of_arrays(predictor, star):
         predictor.predict(wavelength, flux, ivar, radial_velocity=50 * u.m)
 
 
-@pytest.mark.parametrize("unit", ["m", "K", "kg", "mag", "dB"])
+@pytest.mark.parametrize("unit", ["m", "K", "kg", "mag", "dB", "mag(AB)"])
 def test_flux_in_other_units_is_refused(predictor, star, unit):
     wavelength, flux = star
     with pytest.raises(InputError, match="flux has the unit"):
@@ -372,7 +406,8 @@ def test_errors_that_cannot_be_right(predictor, star):
     assert "implausible_snr" in flag_names(proud.flag_bits)
 
 
-@pytest.mark.parametrize("reddening", [300.0, (0.1, 1e300), "dusty", np.nan])
+@pytest.mark.parametrize("reddening", [300.0, (0.1, 1e300), "dusty", np.nan, True, 0.1 * u.m,
+                                       (0.1, "b"), np.ma.masked, {}])
 def test_reddening_that_cannot_be(predictor, spectrum, reddening):
     with pytest.raises(InputError, match="reddening"):
         predict_sed(spectrum, model=predictor, reddening=reddening)

@@ -14,6 +14,7 @@ from sedflux import (
     InputError,
     LineSpread,
     LowRankCovariance,
+    covariance_of,
     fit_response,
     to_source_spectrum,
 )
@@ -298,7 +299,7 @@ def test_calibrating_another_object(rng):
     expected = np.interp(PIXELS, GRID, other)
     assert result.flux.unit == FLAM
     assert_allclose(result.flux.value[good], expected[good], rtol=0.08)
-    covariance = result.meta["sedflux"]["covariance"]
+    covariance = covariance_of(result)
     assert_allclose(result.uncertainty.array**2, covariance.variance)
     assert (result.uncertainty.array / expected)[good].min() > 0.05
     # Errors of the response are common to neighbouring pixels.

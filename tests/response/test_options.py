@@ -232,3 +232,12 @@ def test_wrong_arguments_of_a_response_are_refused(responses):
         ResponseCurve.from_throughput(response.to_synphot(), area=5)
     with pytest.raises(InputError, match="path is 5"):
         response.write(5)
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("smoothness", 1e300), ("smoothness", 1e-300), ("grey_error", 1e300),
+    ("wavelength_error", 1e300), ("truth_scale", 1e300), ("min_stars", 1e300),
+    ("sed_resolving_power", 1e-300), ("sed_resolving_power", 1e300)])
+def test_numbers_that_leave_the_range_of_the_equations_are_refused(name, value):
+    with pytest.raises(InputError, match=f"{name} is .*; a number from"):
+        Options(**{name: value})

@@ -14,6 +14,7 @@ from specutils import Spectrum
 from sedflux import (
     InputError,
     LowRankCovariance,
+    covariance_of,
     fit_response,
     fit_responses,
     get_instrument,
@@ -105,7 +106,7 @@ def test_files_are_read_by_specutils(simulator, tmp_path):
     truth = Table.read(tmp_path / "truth.ecsv")
     assert_allclose(truth["magnitude"], field.truth["magnitude"])
     sed = read_sed(tmp_path / "seds" / "star0001.fits")
-    assert isinstance(sed.meta["sedflux"]["covariance"], LowRankCovariance)
+    assert isinstance(covariance_of(sed), LowRankCovariance)
 
 
 def test_stars_of_a_library(toy_library):
@@ -225,6 +226,10 @@ def test_the_faintest_and_brightest_stars_have_finite_counts():
     ({"seed": 0.5}, "seed is 0.5"),
     ({"detectors": "12"}, "detectors is '12'"),
     ({"detectors": ()}, "detectors"),
+    ({"detectors": None}, "detectors is None"),
+    ({"detectors": 3}, "detectors is 3"),
+    ({"detectors": 3 * u.m}, "detectors is"),
+    ({"size": True}, "size is True"),
 ])
 def test_impossible_sizes_and_seeds_are_refused(simulator, options, message):
     with pytest.raises(InputError, match=message):
@@ -315,3 +320,9 @@ def test_a_star_without_counts_in_a_band_is_left_out_of_its_fit():
     assert field.names[2] not in set(found.stars["name"])
     one = fit_response([field.counts["GV"][0]], [field.seds[0]], band=BANDS["GV"])
     assert one.good.any()
+
+
+@pytest.mark.parametrize("settings", [0, {}, "x", {"snr": 5}, [1]])
+def test_settings_are_of_their_type(settings):
+    with pytest.raises(InputError, match="settings is a"):
+        simulate_field(BANDS, size=1, seed=1, settings=settings)

@@ -182,3 +182,15 @@ def test_line_spread_functions_take_units():
 def test_impossible_input_is_refused(make, message):
     with pytest.raises(InputError, match=message):
         make()
+
+
+@pytest.mark.parametrize("power", [1e-300, 0.5, 1e300, -1.0])
+def test_resolving_powers_of_no_spectrograph_are_refused(power):
+    with pytest.raises(InputError, match="resolving_power"):
+        LineSpread.from_resolving_power(power)
+
+
+@pytest.mark.parametrize("value", [[[1.0], [2.0, 3.0]], "x", {}, None, 5 * u.kg])
+def test_widths_are_numbers(value):
+    with pytest.raises(InputError, match="fwhm"):
+        LineSpread.from_fwhm(value)

@@ -260,3 +260,15 @@ def test_every_number_has_an_origin(name):
     assert {"area_cm2", "size", "noise", "range", "dispersion"} <= known
     assert known & {"fwhm", "resolving_power"}
     assert {band.detector_size for band in instrument.bands.values()} == {instrument.size}
+
+
+@pytest.mark.parametrize("name", [["csst"], {}, 5, None])
+def test_names_of_instruments_are_text(name):
+    with pytest.raises(InputError, match="instrument"):
+        get_instrument(name)
+
+
+@pytest.mark.parametrize("path", [5, None, [], object()])
+def test_paths_of_throughputs_are_paths(path):
+    with pytest.raises(InputError, match="path is"):
+        read_throughput(path)

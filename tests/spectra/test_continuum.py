@@ -86,3 +86,23 @@ def test_alone_or_in_a_batch(basis, a_star):
     alone = np.vstack([remove_continuum(row[None], w[None], basis)[0]
                        for row, w in zip(batch, ivar, strict=True)])
     assert_allclose(together, alone, atol=1e-7)
+
+
+def test_difficult_company_changes_nothing(basis, a_star, rng):
+    """Noise without a star needs many steps; the star beside it takes its own."""
+    batch = np.vstack([a_star, rng.standard_normal((20, 2430))])
+    ivar = np.vstack([np.full_like(a_star, 1e4), np.ones((20, 2430))])
+    together = remove_continuum(batch, ivar, basis, tolerance=1e-4)[0][0]
+    alone = remove_continuum(batch[:1], ivar[:1], basis, tolerance=1e-4)[0][0]
+    assert_allclose(together, alone, atol=1e-9)
+
+
+def test_weights_in_single_precision_keep_the_flux_in_double(basis, a_star, rng):
+    noisy = a_star + 0.02 * rng.standard_normal((10, 2430))
+    ivar = np.full_like(noisy, 2500.0)
+    reference, weight = remove_continuum(noisy, ivar, basis)
+    single, single_weight = remove_continuum(noisy, ivar.astype(np.float32), basis, tolerance=1e-5)
+    assert single.dtype == float
+    assert single_weight.dtype == np.float32
+    assert_allclose(single, reference, atol=1e-7)
+    assert_allclose(single_weight, weight, rtol=1e-6)

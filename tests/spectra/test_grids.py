@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from sedflux.spectra.grids import (
+    Rebinning,
     average_matrix,
     input_grid,
     pixel_edges,
@@ -104,3 +105,17 @@ def test_average_equals_the_integral_of_the_interpolant():
                        wavelength[(wavelength > low) & (wavelength < high)])
         assert_allclose(row, np.trapezoid(np.interp(x, wavelength, value), x) / (high - low),
                         rtol=1e-6)
+
+
+def test_one_operator_rebins_many(rng):
+    wavelength = np.cumsum(rng.uniform(0.5, 1.5, 400)) + 4000.0
+    new = np.arange(4020.0, 4350.0, 1.7)
+    flux, ivar = rng.uniform(0.5, 1.5, (9, 400)), rng.uniform(1.0, 2.0, (9, 400))
+    ivar[:, 100:104] = 0.0
+    operator = Rebinning(wavelength, new)
+    together = operator(np.asfortranarray(flux), np.asfortranarray(ivar, dtype=np.float32))
+    assert together[1].dtype == np.float32
+    for row in range(9):
+        alone = rebin_spectra(wavelength, flux[row:row + 1], ivar[row:row + 1], new)
+        assert_allclose(together[0][row], alone[0][0], rtol=1e-12)
+        assert_allclose(together[1][row], alone[1][0], rtol=1e-6)

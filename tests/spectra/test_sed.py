@@ -3,13 +3,27 @@
 import numpy as np
 import pytest
 from astropy import units as u
+from astropy.nddata import StdDevUncertainty
 from numpy.testing import assert_allclose
 from specutils import SpectralRegion, Spectrum
-from specutils.manipulation import box_smooth, extract_region
+from specutils.manipulation import (
+    FluxConservingResampler,
+    LinearInterpolatedResampler,
+    SplineInterpolatedResampler,
+    box_smooth,
+    extract_region,
+)
 from synphot import SpectralElement
 from synphot.models import Box1D
 
-from sedflux import InputError, covariance_of, predict_sed, synthetic_photometry
+from sedflux import (
+    InputError,
+    LowRankCovariance,
+    covariance_of,
+    predict_sed,
+    synthetic_photometry,
+    with_covariance,
+)
 from sedflux.io.sed import read_sed, write_sed
 from sedflux.spectra.sed import from_sed
 from sedflux.units import FLAM
@@ -91,3 +105,50 @@ def test_a_changed_sed_is_written_with_its_own_covariance(sed, tmp_path):
 def test_a_spectrum_without_covariance_is_told(spectrum):
     with pytest.raises(InputError, match="has no covariance"):
         covariance_of(spectrum)
+
+
+def test_a_resampled_sed_is_refused(sed):
+    """specutils drops the covariance: errors would count as independent, or be none at all."""
+    grid = np.linspace(4000.0, 8000.0, 300) * u.AA
+    for resampler in (FluxConservingResampler(), LinearInterpolatedResampler(),
+                      SplineInterpolatedResampler()):
+        resampled = resampler(sed, grid)
+        for use in (from_sed, covariance_of, lambda one: synthetic_photometry(one, BANDS)):
+            with pytest.raises(InputError, match="has no covariance"):
+                use(resampled)
+
+
+def test_a_small_change_is_found(sed):
+    """Smoothing that moves the flux by 1e-6 is no longer the SED of this covariance."""
+    changed = Spectrum(spectral_axis=sed.spectral_axis, flux=sed.flux * (1.0 + 1e-6),
+                       uncertainty=sed.uncertainty, meta=sed.meta)
+    with pytest.raises(InputError, match="its covariance does not give"):
+        covariance_of(changed)
+
+
+def test_single_precision_is_no_change(sed):
+    changed = Spectrum(spectral_axis=sed.spectral_axis, flux=sed.flux.astype("f4"), meta=sed.meta,
+                       uncertainty=StdDevUncertainty(sed.uncertainty.array.astype("f4")))
+    assert_allclose(covariance_of(changed).sigma, sed.uncertainty.array, rtol=1e-6)
+
+
+def test_a_covariance_is_attached():
+    """A star of other origin: dense, low rank, independent errors, or none."""
+    wavelength, flux = np.linspace(4000.0, 7000.0, 40), np.linspace(1.0, 2.0, 40)
+    factor = np.stack([0.1 * flux, 0.05 * np.sin(wavelength / 300.0)])
+    dense = np.diag(0.01 * flux) ** 2 + factor.T @ factor
+    bare = Spectrum(spectral_axis=wavelength * u.AA, flux=flux * FLAM)
+    star = with_covariance(bare, dense)
+    assert_allclose(covariance_of(star).to_dense(), dense, atol=1e-15)
+    assert_allclose(covariance_of(3.0 * star).to_dense(), 9.0 * dense, atol=1e-14)
+    low_rank = LowRankCovariance((0.01 * flux) ** 2, factor)
+    assert_allclose(covariance_of(with_covariance(bare, low_rank)).to_dense(), dense, atol=1e-15)
+    assert not covariance_of(with_covariance(bare)).sigma.any()
+    noisy = Spectrum(spectral_axis=wavelength * u.AA, flux=flux * FLAM,
+                     uncertainty=StdDevUncertainty(0.2 * flux))
+    assert_allclose(covariance_of(with_covariance(noisy)).to_dense(), np.diag(0.2 * flux) ** 2)
+    for wrong, message in ((np.eye(39), "shape"), (-np.eye(40), "negative eigenvalues"),
+                           (LowRankCovariance(np.ones(3), np.zeros((0, 3))), "3 values"),
+                           (np.full((40, 40), np.nan), "covariance")):
+        with pytest.raises(InputError, match=message):
+            with_covariance(bare, wrong)

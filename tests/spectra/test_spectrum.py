@@ -12,7 +12,7 @@ from specutils import Spectrum
 
 from sedflux.exceptions import InputError
 from sedflux.spectra.arrays import estimate_variance
-from sedflux.spectra.sed import from_sed
+from sedflux.spectra.sed import from_sed, with_covariance
 from sedflux.spectra.spectrum import air_to_vacuum, from_spectrum
 
 WAVELENGTH = np.linspace(4000.0, 7000.0, 300)
@@ -114,7 +114,10 @@ def test_sed_needs_positive_flux_and_a_flux_density():
         from_sed(build(flux=(FLUX - 1.0) * u.Jy))
     with pytest.raises(InputError, match="flux unit"):
         from_sed(build())
-    arrays = from_sed(build(flux=FLUX * u.Unit("erg/(s cm2 AA)"),
-                            uncertainty=StdDevUncertainty(0.1 * FLUX)))
+    measured = build(flux=FLUX * u.Unit("erg/(s cm2 AA)"),
+                     uncertainty=StdDevUncertainty(0.1 * FLUX))
+    with pytest.raises(InputError, match="has no covariance"):
+        from_sed(measured)
+    arrays = from_sed(with_covariance(measured))
     assert arrays.absolute
     assert_allclose(arrays.relative_covariance.sigma, 0.1)

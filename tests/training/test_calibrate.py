@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from sedflux import Predictor
 from sedflux.exceptions import InputError
 from sedflux.libraries.labels import scale_labels
-from sedflux.predict.sigma import with_scatter
+from sedflux.predict.sigma import Widening
 from sedflux.training.calibrate import calibrate_models, measure_scale, measure_scatter
 
 
@@ -21,9 +21,12 @@ def test_scatter_of_trainings_is_found_by_temperature(rng):
     scatter = measure_scatter(log_sed, teff)
     labels = np.zeros((2, 6))
     labels[:, 0] = 5000.0, 9500.0
-    values = {"label_mean": scale_labels(labels), "diagonal": np.zeros((2, 80), np.float32),
-              "factor": np.zeros((2, 0, 80), np.float32)}
-    _, factor = with_scatter(values, scatter, wavelength)
+    values = {"label_mean": scale_labels(labels), "snr": np.full(2, 50.0),
+              "diagonal": np.zeros((2, 80)), "directions": np.zeros((2, 0, 3))}
+    calibration = {"snr": [50.0], "wavelength": [5000.0], "scale": [[1.0]]}
+    widening = Widening({"calibration": calibration, "scatter": scatter}, wavelength,
+                        np.zeros((3, 80)), np.zeros((3, 80)))
+    _, factor = widening.covariance(values, np.zeros(2), [slice(2)])
     sigma = np.sqrt((factor**2).sum(axis=1))
     assert_allclose(sigma[0], 0.05 * np.abs(shape), rtol=0.12, atol=5e-4)
     assert_allclose(sigma[1], 0.01 * np.abs(shape), rtol=0.15, atol=5e-4)

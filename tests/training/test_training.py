@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
-from sedflux import Predictor
+from sedflux import InputError, Predictor, WeightsError
 from sedflux.emulator.gaussian_process import Kernel
 from sedflux.libraries.inputs import library_inputs, library_seds
 from sedflux.network.config import Config
@@ -186,6 +186,36 @@ def test_interrupted_training_resumes_from_its_checkpoint(engine, tmp_path, monk
     assert [entry["step"] for entry in history] == [8]
     for one, other in zip(whole.parameters(), resumed.parameters(), strict=True):
         assert_allclose(one.detach(), other.detach(), atol=1e-6)
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "other", "nan"])
+def test_damaged_checkpoints_are_told(engine, tmp_path, damage):
+    from safetensors.torch import load_file, save_file
+
+    options = {"config": SMALL, "workers": 0, "progress": False}
+    schedule = Schedule(steps=2, batch=64, block=256)
+    pretrain(engine, schedule, tmp_path, **options)
+    path = next(tmp_path.glob("*.safetensors"))
+    content, tensors = path.read_bytes(), load_file(path)
+    if damage == "nan":
+        tensors["network.sed_mean"] = tensors["network.sed_mean"] * np.nan
+        save_file(tensors, path, metadata={"step": "2"})
+    elif damage == "other":
+        tensors.pop("network.sed_mean")
+        save_file(tensors, path, metadata={"step": "2"})
+    else:
+        path.write_bytes(content[:len(content) // 2] if damage == "cut" else b"")
+    with pytest.raises(WeightsError, match=r"checkpoint .* delete it to begin again"):
+        pretrain(engine, Schedule(steps=4, batch=64, block=256), tmp_path, **options)
+
+
+def test_damaged_kernels_are_told(tmp_path):
+    from sedflux.training.run import _stored_kernels
+
+    for content in ("", "{}", "[[1, 2]]", "[[NaN]]", '"x"', "null"):
+        (tmp_path / "kernels.json").write_text(content)
+        with pytest.raises(InputError, match=r"kernels\.json' are damaged"):
+            _stored_kernels(tmp_path / "kernels.json")
 
 
 def test_exported_model_predicts(trained, engine, tmp_path, star):

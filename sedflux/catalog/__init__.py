@@ -1,0 +1,15 @@
+"""
+Predictions for millions of spectra: sources, shards that land exactly once, and results.
+
+This room needs the packages of the extra ``catalog``.
+"""
+
+from importlib.util import find_spec
+
+from sedflux.exceptions import MissingExtraError
+
+_NEEDED = ("dask", "distributed", "pyarrow", "zarr")
+
+if _missing := [name for name in _NEEDED if find_spec(name) is None]:
+    raise MissingExtraError(f"catalogues need {', '.join(_missing)}; install them with: "
+                            "python -m pip install 'sedflux[catalog]'")

@@ -1,0 +1,276 @@
+"""
+The folder of a catalogue: what it holds, which shards have landed, and who writes.
+
+``catalog.json`` says what the catalogue is of, and ``inputs.parquet`` lists the spectra.
+``spectra.zarr`` has the arrays, one chunk per shard; ``parts`` has the tables of the shards, and
+``landed`` one note with checksums for each shard that is complete.  ``table.parquet`` joins the
+parts at the end.  A shard has landed when its note is there: the note is written last and whole.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import io
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import zarr
+from astropy.table import Table
+
+from sedflux.catalog.shard import ARRAYS, Shard
+from sedflux.exceptions import InputError, WriteError
+from sedflux.writing import write_whole
+
+__all__ = ["Destination"]
+
+_LAYOUT = "sedflux-catalog-1"
+#: Units of the columns of the table.
+_UNITS = {"ra": "deg", "dec": "deg", "radial_velocity": "km / s", "teff": "K", "reddening": "mag",
+          "reddening_error": "mag"}
+#: Begins the notes from which astropy knows how long the texts of a column are.
+_LENGTH = "table::len::"
+#: Entries of catalog.json that a resumed run must have in common.
+_SAME = ("model", "sha256", "shard_size", "rank", "inputs_sha256", "wavelength_sha256")
+
+
+class Destination:
+    """
+    The folder of a catalogue.
+
+    Parameters
+    ----------
+    path : path-like
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path).expanduser().absolute()
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """
+        What the catalogue is of.
+
+        Raises
+        ------
+        sedflux.exceptions.InputError
+            If the folder holds no catalogue, or one of another layout.
+        """
+        try:
+            facts = json.loads((self.path / "catalog.json").read_text())
+        except (OSError, ValueError) as error:
+            raise InputError(f"{str(self.path)!r} is no catalogue of sedflux "
+                             f"({type(error).__name__})") from error
+        if not isinstance(facts, dict) or facts.get("layout") != _LAYOUT:
+            raise InputError(f"{str(self.path)!r} is no catalogue of the layout {_LAYOUT!r}")
+        return facts
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """
+        Keep other runs away; the system frees the lock when the process ends, however it ends.
+
+        Raises
+        ------
+        sedflux.exceptions.InputError
+            If another run writes this catalogue.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with open(self.path / ".lock", "w") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise InputError(f"another run writes {str(self.path)!r}; wait for it, or choose "
+                                 "another destination") from error
+            yield
+
+    def start(self, rows: Table, facts: Mapping[str, Any]) -> None:
+        """
+        Begin a catalogue, or check that the one that is there is the same.
+
+        Parameters
+        ----------
+        rows : `~astropy.table.Table`
+            From `~sedflux.catalog.sources.read_source`.
+        facts : dict
+            ``model``, ``sha256``, ``wavelength``, ``shard_size``, ``rank`` and ``version``.
+
+        Raises
+        ------
+        sedflux.exceptions.InputError
+            If the folder holds other files, or a catalogue of another source, model or options.
+        """
+        inputs = _parquet(rows, facts["shard_size"])
+        wavelength = np.asarray(facts["wavelength"], dtype="<f8")
+        facts = {"layout": _LAYOUT, **facts, "wavelength": wavelength.tolist(),
+                 "stars": len(rows), "inputs_sha256": _digest(rows),
+                 "wavelength_sha256": hashlib.sha256(wavelength.tobytes()).hexdigest()}
+        if (self.path / "catalog.json").exists():
+            self._check_same(facts)
+            return
+        others = [path.name for path in self.path.iterdir() if path.name != ".lock"]
+        if others:
+            raise InputError(f"{str(self.path)!r} is not empty (it holds {sorted(others)[0]!r}); "
+                             "choose a new folder")
+        for folder in ("parts", "landed"):
+            (self.path / folder).mkdir()
+        _make_arrays(self.path, facts)
+        write_whole(self.path / "inputs.parquet", lambda path: path.write_bytes(inputs))
+        text = json.dumps(facts, indent=1)
+        write_whole(self.path / "catalog.json", lambda path: path.write_text(text))
+
+    def _check_same(self, facts):
+        known = self.facts
+        for name in _SAME:
+            if known.get(name) != facts[name]:
+                what = {"inputs_sha256": "source (its spectra or their options)"}.get(name, name)
+                raise InputError(
+                    f"{str(self.path)!r} was begun with another {what}: {known.get(name)!r} "
+                    f"instead of {facts[name]!r}; choose another destination, or the same "
+                    "source and options")
+
+    def shard_count(self) -> int:
+        """Number of shards."""
+        facts = self.facts
+        return -(-facts["stars"] // facts["shard_size"])
+
+    def rows(self, number: int) -> Table:
+        """The rows of the source that belong to a shard."""
+        inputs = pyarrow.parquet.ParquetFile(self.path / "inputs.parquet")
+        columns = inputs.read_row_group(number).to_pydict()
+        return Table({name: np.asarray(values) for name, values in columns.items()})
+
+    def has_landed(self, number: int) -> bool:
+        """Whether a shard is complete."""
+        return self._note(number).exists()
+
+    def _note(self, number):
+        return self.path / "landed" / f"{number:07d}.json"
+
+    def part(self, number: int) -> Path:
+        """Path of the table of a shard."""
+        return self.path / "parts" / f"{number:07d}.parquet"
+
+    def land(self, number: int, shard: Shard) -> None:
+        """
+        Write a shard: its arrays, its table, and then its note.
+
+        Raises
+        ------
+        sedflux.exceptions.WriteError
+            If the disk is full or the folder cannot be written; the shard has not landed.
+        """
+        size = self.facts["shard_size"]
+        group = zarr.open_group(os.fspath(self.path / "spectra.zarr"), mode="r+")
+        begin, hashes = number * size, {}
+        try:
+            for name, kind in ARRAYS.items():
+                values = shard.arrays[name].astype(kind)
+                group[name][begin:begin + len(values)] = values
+                hashes[name] = hashlib.sha256(values.tobytes()).hexdigest()
+            for path in (self.path / "spectra.zarr").glob(f"*/c/{number}/**/*"):
+                if path.is_file():
+                    with open(path, "rb") as stream:
+                        os.fsync(stream.fileno())
+        except OSError as error:
+            raise WriteError(f"shard {number} of {str(self.path)!r} cannot be written "
+                             f"({error.strerror or error}); free space and start again") from error
+        table = _parquet(shard.table, size)
+        write_whole(self.part(number), lambda path: path.write_bytes(table))
+        hashes["table"] = hashlib.sha256(table).hexdigest()
+        note = {"predicted": int(shard.table["predicted"].sum()),
+                "flagged": int((shard.table["flag_bits"] > 0).sum()),
+                "failed": int((~shard.table["predicted"]).sum()), "sha256": hashes}
+        write_whole(self._note(number), lambda path: path.write_text(json.dumps(note)))
+
+    def notes(self) -> dict[int, dict[str, Any]]:
+        """What is noted of the shards that have landed, by their numbers."""
+        return {int(path.stem): json.loads(path.read_text())
+                for path in sorted((self.path / "landed").glob("*.json"))}
+
+    def finish(self) -> Path:
+        """Join the tables of all shards into ``table.parquet``; its path."""
+        target = self.path / "table.parquet"
+
+        def write(temporary):
+            parts = [self.part(number) for number in range(self.shard_count())]
+            schema = _joint_schema([pyarrow.parquet.read_schema(part) for part in parts])
+            with pyarrow.parquet.ParquetWriter(temporary, schema) as writer:
+                for part in parts:
+                    writer.write_table(pyarrow.parquet.read_table(part).cast(schema))
+
+        if not target.exists():
+            write_whole(target, write)
+        return target
+
+    def verify(self) -> list[int]:
+        """Numbers of the shards whose files do not have the checksums of their notes."""
+        group = zarr.open_group(os.fspath(self.path / "spectra.zarr"), mode="r")
+        size, wrong = self.facts["shard_size"], []
+        for number, note in self.notes().items():
+            rows = slice(number * size, min((number + 1) * size, self.facts["stars"]))
+            found = {name: hashlib.sha256(group[name][rows].tobytes()).hexdigest()
+                     for name in ARRAYS}
+            found["table"] = hashlib.sha256(self.part(number).read_bytes()).hexdigest() \
+                if self.part(number).exists() else ""
+            if found != note["sha256"]:
+                wrong.append(number)
+        return wrong
+
+
+def _make_arrays(path, facts):
+    """Arrays with one chunk per shard; rows that are not predicted are NaN."""
+    samples, stars = len(facts["wavelength"]), facts["stars"]
+    group = zarr.open_group(os.fspath(path / "spectra.zarr"), mode="w")
+    group.attrs.update({
+        "model": facts["model"], "sha256": facts["sha256"], "layout": _LAYOUT,
+        "covariance": "of ln(flux): diag(diagonal) + factor^T factor; sigma is of flux"})
+    for name, kind in ARRAYS.items():
+        tail = (facts["rank"], samples) if name == "factor" else (samples,)
+        group.create_array(name, shape=(stars, *tail), chunks=(facts["shard_size"], *tail),
+                           dtype=kind, fill_value=np.nan)
+    group.create_array("wavelength", data=np.asarray(facts["wavelength"]))
+    group["wavelength"].attrs["unit"] = "Angstrom"
+
+
+def _parquet(table, rows):
+    """A table as the bytes of a Parquet file, with units in the fields' metadata."""
+    columns = {name: pyarrow.array(table[name].tolist() if table[name].dtype.kind in "OU"
+                                   else np.asarray(table[name])) for name in table.colnames}
+    fields = [pyarrow.field(name, column.type,
+                            metadata={"unit": _UNITS[name]} if name in _UNITS else None)
+              for name, column in columns.items()]
+    lengths = {f"{_LENGTH}{name}": str(max(map(len, table[name]), default=1) or 1)
+               for name in table.colnames if table[name].dtype.kind in "OU"}
+    stream = io.BytesIO()
+    pyarrow.parquet.write_table(
+        pyarrow.table(columns, schema=pyarrow.schema(fields, metadata=lengths)), stream,
+        row_group_size=rows)
+    return stream.getvalue()
+
+
+def _joint_schema(schemas):
+    """The schema of all parts together: texts are as long as the longest of them."""
+    lengths = {}
+    for schema in schemas:
+        for name, value in (schema.metadata or {}).items():
+            lengths[name] = max(lengths.get(name, b"1"), value, key=int)
+    return schemas[0].with_metadata(lengths)
+
+
+def _digest(rows):
+    """SHA-256 of the content of a source's table."""
+    content = hashlib.sha256()
+    for name in rows.colnames:
+        values = rows[name]
+        content.update(name.encode())
+        content.update("\0".join(map(str, values)).encode() if values.dtype.kind in "OU"
+                       else np.asarray(values, dtype="<f8").tobytes())
+    return content.hexdigest()

@@ -1,0 +1,208 @@
+"""Predict a catalogue: shards go to this process, to local processes, or to a Dask cluster."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sedflux._version import __version__
+from sedflux.catalog.destination import Destination
+from sedflux.catalog.shard import predict_rows
+from sedflux.catalog.sources import read_source
+from sedflux.exceptions import SedfluxError, WriteError
+from sedflux.predict.predictor import loaded_predictor, use_threads
+from sedflux.predict.sigma import PRIOR_ROWS
+from sedflux.units import whole_number
+
+__all__ = ["predict_catalog", "predict_shard"]
+
+_log = logging.getLogger(__name__)
+#: Shards per worker that wait or run at a time: more would fill the scheduler's memory.
+_WAITING = 3
+#: Attempts at a shard whose workers die.
+_ATTEMPTS = 20
+
+
+def predict_catalog(source: Any, destination: str | os.PathLike[str], *,
+                    model: str | os.PathLike[str] | None = None, client: Any = None,
+                    workers: int | None = None, shard_size: int = 512,
+                    progress: bool | None = None) -> dict[str, Any]:
+    """
+    Predict the SEDs of very many spectra into a folder.
+
+    An interrupted run is resumed by the same call: only shards that have not landed are
+    predicted.  A file that cannot be used ends in the column ``error`` and stops nothing.
+
+    Parameters
+    ----------
+    source : path-like, sequence of path-like or `~astropy.table.Table`
+        See `sedflux.catalog.sources.read_source`: a folder, a pattern, files, a table of files, or
+        arrays.
+    destination : path-like
+        Folder of the catalogue; `sedflux.SEDCatalog` reads it.
+    model : str or path-like, optional
+        The packaged default if not given.
+    client : `distributed.Client`, optional
+        Of a Dask cluster whose workers see source and destination under the same paths.
+    workers : int, optional
+        Local processes if there is no client; 1 works in this process.  One per core by default.
+    shard_size : int, optional
+        Spectra that are read, predicted and written together.
+    progress : bool, optional
+        Whether to draw a progress bar; by default if the standard error is a terminal.
+
+    Returns
+    -------
+    summary : dict
+        Numbers of spectra ``predicted``, ``flagged`` and ``failed``, and ``shards`` that this run
+        predicted.
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If the source or the destination cannot be used, the catalogue there is of another source,
+        model or options, or another run writes it.
+    sedflux.exceptions.WriteError
+        If the disk is full; shards that have landed stay.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sedflux import SEDCatalog, predict_catalog
+    >>> from sedflux.demo import demo_path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     summary = predict_catalog([demo_path("16cygb_miles")], f"{folder}/catalog", workers=1)
+    ...     teff = SEDCatalog(f"{folder}/catalog").table["teff"][0]
+    >>> summary["predicted"], bool(5500 < teff < 6100)
+    (1, True)
+    """
+    shard_size = whole_number(shard_size, "shard_size", least=1)
+    rows = read_source(source)
+    predictor = loaded_predictor(model)
+    place = Destination(destination)
+    with place.locked():
+        place.start(rows, {
+            "model": predictor.name, "sha256": predictor.sha256, "version": __version__,
+            "wavelength": predictor.wavelength, "teff": list(predictor.metadata["domain"]["teff"]),
+            "shard_size": min(shard_size, len(rows)),
+            "rank": _rank(predictor) + ("reddening" in rows.colnames)})
+        missing = [number for number in range(place.shard_count())
+                   if not place.has_landed(number)]
+        _log.info("%d spectra in %d shards, %d of them to predict", len(rows),
+                  place.shard_count(), len(missing))
+        shown = sys.stderr.isatty() if progress is None else progress
+        with _bar(len(rows), shown) as advance:
+            advance(len(rows) - sum(min(shard_size, len(rows) - number * shard_size)
+                                    for number in missing))
+            for size in _work(place, missing, model, client, workers):
+                advance(size)
+        place.finish()
+    notes = place.notes().values()
+    return {name: sum(note[name] for note in notes) for name in (
+        "predicted", "flagged", "failed")} | {"shards": len(missing)}
+
+
+def _rank(predictor):
+    """Most rows that the factor of a prediction may have."""
+    scatter = predictor.metadata.get("scatter", {})
+    return predictor.network.config.rank + len(scatter.get("directions", ())) + PRIOR_ROWS
+
+
+def predict_shard(path: str, number: int, model: str | os.PathLike[str] | None) -> int:
+    """
+    Predict one shard of a catalogue that was begun, where a worker runs.
+
+    Parameters
+    ----------
+    path : str
+        Of the catalogue.
+    number : int
+    model : str or path-like, optional
+
+    Returns
+    -------
+    size : int
+        Number of spectra.
+    """
+    place = Destination(path)
+    rows = place.rows(number)
+    if not place.has_landed(number):
+        shard = predict_rows(loaded_predictor(model), rows, rank=place.facts["rank"])
+        place.land(number, shard)
+    return len(rows)
+
+
+def _predict_alone(path, number, model):
+    """`predict_shard` with one thread: there are as many workers as cores."""
+    use_threads(1)
+    return predict_shard(path, number, model)
+
+
+def _work(place, missing, model, client, workers) -> Iterator[int]:
+    """Predict shards where that is asked for; the number of spectra of each as it lands."""
+    path = os.fspath(place.path)
+    if client is None:
+        workers = os.cpu_count() or 1 if workers is None else whole_number(
+            workers, "workers", least=1)
+        if min(workers, len(missing)) <= 1:
+            for number in missing:
+                yield predict_shard(path, number, model)
+            return
+        with _local_client(min(workers, len(missing))) as local:
+            yield from _distribute(local, path, missing, model)
+    else:
+        yield from _distribute(client, path, missing, model)
+
+
+@contextmanager
+def _local_client(workers):
+    from distributed import Client, LocalCluster
+
+    with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None,
+                      silence_logs=logging.ERROR) as cluster, Client(cluster) as client:
+        yield client
+
+
+def _distribute(client, path, missing, model) -> Iterator[int]:
+    """Keep a few shards per worker under way; try those again whose workers died."""
+    from distributed import KilledWorker, as_completed
+
+    waiting, attempts = list(reversed(missing)), dict.fromkeys(missing, 0)
+    running = as_completed([])
+    shards: dict[str, int] = {}
+
+    def submit():
+        while waiting and len(shards) < _WAITING * max(len(client.scheduler_info()["workers"]), 1):
+            number = waiting.pop()
+            attempts[number] += 1
+            future = client.submit(_predict_alone, path, number, model, pure=False)
+            shards[future.key] = number
+            running.add(future)
+
+    submit()
+    for future in running:
+        number = shards.pop(future.key)
+        try:
+            yield future.result()
+        except KilledWorker as error:
+            if attempts[number] >= _ATTEMPTS:
+                raise WriteError(f"the workers of shard {number} died {_ATTEMPTS} times: is their "
+                                 "memory too small? Use a smaller shard_size") from error
+            waiting.append(number)
+        except SedfluxError:
+            client.cancel(list(running.futures))
+            raise
+        submit()
+
+
+@contextmanager
+def _bar(total, shown):
+    """A function that advances the progress bar."""
+    from tqdm import tqdm
+
+    with tqdm(total=total, unit="star", unit_scale=True, disable=not shown) as bar:
+        yield bar.update

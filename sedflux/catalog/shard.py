@@ -1,0 +1,118 @@
+"""Predict the spectra of one shard: every row comes out once, predicted or with a reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from astropy.table import Table
+
+from sedflux.catalog.spectra import read_stars
+from sedflux.exceptions import InputError
+from sedflux.predict.flags import FLAGS
+from sedflux.predict.many import predict_groups
+from sedflux.predict.predictor import Predictor
+
+__all__ = ["ARRAYS", "Shard", "predict_rows"]
+
+#: Arrays of a catalogue, and the type in which they are stored.
+ARRAYS = {"flux": "f4", "sigma": "f4", "diagonal": "f4", "factor": "f2"}
+#: Numbers of the table that are the prediction's diagnostics.
+DIAGNOSTICS = ("snr", "resolving_power", "teff", "logg", "mh", "misfit", "excess", "unusual",
+               "strange")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """
+    Predictions of the rows of one shard.
+
+    Attributes
+    ----------
+    arrays : dict of str to `~numpy.ndarray`
+        ``flux``, ``sigma`` and ``diagonal`` (N, n), ``factor`` (N, r, n); NaN in rows that failed.
+    table : `~astropy.table.Table`
+        One row per spectrum.
+    """
+
+    arrays: dict[str, np.ndarray]
+    table: Table
+
+
+def predict_rows(predictor: Predictor, rows: Table, *, rank: int) -> Shard:
+    """
+    Predict some rows of a source.
+
+    Parameters
+    ----------
+    predictor : `~sedflux.Predictor`
+    rows : `~astropy.table.Table`
+        From `~sedflux.catalog.sources.read_source`.
+    rank : int
+        Rows of the factor that are kept; missing ones are zero.
+
+    Returns
+    -------
+    shard : `Shard`
+    """
+    shard = _empty_shard(rows, predictor.wavelength.size, rank)
+    entries, errors = read_stars(rows)
+    for numbers, found in predict_groups([entry.star for entry in entries], predictor):
+        members = [entries[number] for number in numbers]
+        if isinstance(found, InputError):
+            errors[members[0].row] = " ".join(str(found).split())
+        else:
+            _fill(shard, members, _reddened(found, members, rows))
+    for row, message in errors.items():
+        shard.table["error"][row] = message
+    return shard
+
+
+def _reddened(prediction, members, rows):
+    """Behind the dust that the source gives; stars without a value stay intrinsic."""
+    if "reddening" not in rows.colnames:
+        return prediction
+    places = [entry.row for entry in members]
+    values = [np.nan_to_num(np.asarray(rows[name], dtype=float)[places])
+              if name in rows.colnames else np.zeros(len(places))
+              for name in ("reddening", "reddening_error")]
+    return prediction.reddened(values[0], reddening_error=values[1])
+
+
+def _empty_shard(rows, samples, rank):
+    size = len(rows)
+    arrays = {name: np.full((size, samples), np.nan) for name in ("flux", "sigma", "diagonal")}
+    arrays["factor"] = np.full((size, rank, samples), np.nan)
+    table = Table({"identifier": np.asarray(rows["identifier"], dtype=str),
+                   "path": np.asarray(rows["path"], dtype=str)})
+    for name in ("ra", "dec", "radial_velocity", *DIAGNOSTICS):
+        table[name] = np.full(size, np.nan)
+    for name in ("reddening", "reddening_error"):
+        if name in rows.colnames:
+            table[name] = np.asarray(rows[name], dtype=float)
+    table["predicted"] = np.zeros(size, dtype=bool)
+    table["flag_bits"] = np.zeros(size, dtype=np.int32)
+    for one in FLAGS:
+        table[f"flag_{one.name}"] = np.zeros(size, dtype=bool)
+    table["error"] = np.full(size, "", dtype=object)
+    return Shard(arrays, table)
+
+
+def _fill(shard, members, prediction):
+    """Put predictions into the rows of their stars."""
+    places = np.array([entry.row for entry in members])
+    flux, factor = prediction.flux, prediction.factor
+    shard.arrays["flux"][places] = flux
+    shard.arrays["sigma"][places] = prediction.sigma
+    shard.arrays["diagonal"][places] = prediction.diagonal
+    shard.arrays["factor"][places] = 0.0
+    shard.arrays["factor"][places, : factor.shape[1]] = factor
+    table = shard.table
+    for name in DIAGNOSTICS:
+        table[name][places] = prediction.diagnostics[name]
+    table["ra"][places], table["dec"][places] = np.array([entry.place for entry in members]).T
+    table["radial_velocity"][places] = prediction.radial_velocity
+    table["predicted"][places] = True
+    table["flag_bits"][places] = prediction.flag_bits
+    for one in FLAGS:
+        table[f"flag_{one.name}"][places] = (np.asarray(prediction.flag_bits) & one.mask) > 0

@@ -1,0 +1,187 @@
+"""
+What a catalogue is predicted from: files, tables of files, or arrays on one grid.
+
+A source is a table with one row per spectrum, in a fixed order.  The table is written once, at
+the start of a run; workers read their rows of it.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.table import Table
+
+from sedflux.exceptions import InputError
+
+__all__ = ["OPTIONS", "open_arrays", "read_source"]
+
+#: Optional columns of a table of files, with the unit that bare numbers have.
+OPTIONS = {"radial_velocity": "km/s", "resolving_power": "", "reddening": "mag",
+           "reddening_error": "mag"}
+#: Endings of tables of files, and of arrays.
+_TABLES = (".ecsv", ".csv", ".fits", ".fit", ".parquet", ".vot")
+_ARRAYS = (".npz", ".zarr")
+
+
+def read_source(source: str | os.PathLike[str] | Sequence[Any] | Table) -> Table:
+    """
+    List the spectra of a source.
+
+    Parameters
+    ----------
+    source : path-like, sequence of path-like or `~astropy.table.Table`
+        A folder (with its subfolders), a pattern such as ``"dr9/*/*.fits.gz"``, a list of files; a
+        table, or a file of one, with the column ``path`` and optionally ``identifier``,
+        ``radial_velocity`` (km/s), ``resolving_power``, ``reddening`` and ``reddening_error``
+        (mag); or arrays on one grid, ``.npz`` or ``.zarr`` with ``wavelength`` (n,), ``flux`` and
+        ``ivar`` (N, n) and optionally ``identifier`` and those columns (N,).
+
+    Returns
+    -------
+    rows : `~astropy.table.Table`
+        Columns ``identifier`` (unique), ``path`` and those of the options that are given; for
+        arrays ``path`` is that of the arrays and ``row`` the row in them.
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If the source does not exist, is empty, lacks a column, or identifiers repeat.
+    """
+    if isinstance(source, Table):
+        rows = _from_table(source)
+    elif isinstance(source, (str, os.PathLike)):
+        rows = _from_path(Path(source).expanduser(), os.fspath(source))
+    elif isinstance(source, Iterable):
+        rows = _from_files([Path(name).expanduser() for name in source])
+    else:
+        raise InputError(f"source is a {type(source).__name__}; give a folder, a pattern, files, a "
+                         "table of files, or a file of arrays")
+    if not len(rows):
+        raise InputError(f"source {source!r} holds no spectra")
+    names, counts = np.unique(np.asarray(rows["identifier"], dtype=str), return_counts=True)
+    if counts.max() > 1:
+        name = str(names[counts.argmax()])
+        raise InputError(f"identifier {name!r} occurs {counts.max()} times; each spectrum needs "
+                         "its own")
+    return rows
+
+
+def _from_path(path, name):
+    if path.suffix in _ARRAYS and path.exists():
+        return _from_arrays(path)
+    if path.is_dir():
+        return _from_files(_files_below(path), base=path)
+    if glob.has_magic(name) and not path.exists():
+        return _from_files(sorted(Path(found) for found in glob.glob(os.fspath(path),
+                                                                     recursive=True)))
+    if path.is_file() and path.suffix in _TABLES:
+        return _from_table(_read_table(path))
+    raise InputError(f"source {name!r} is no folder, pattern that fits a file, table of files "
+                     f"({', '.join(_TABLES)}), or file of arrays ({', '.join(_ARRAYS)})")
+
+
+def _files_below(folder):
+    """All files but hidden ones, in the order of their names; links to folders are not followed."""
+    found = []
+    for place, folders, files in os.walk(folder, followlinks=False):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [Path(place, name) for name in sorted(files) if not name.startswith(".")]
+    return found
+
+
+def _from_files(paths, base=None):
+    """One row per file, called by its name, or by its path in the folder where names repeat."""
+    names = [path.name.split(".fit")[0] for path in paths]
+    if len(set(names)) < len(names):
+        names = [os.fspath(path.relative_to(base)) if base else os.fspath(path) for path in paths]
+    return Table({"identifier": np.array(names, dtype=str),
+                  "path": np.array([os.fspath(path.absolute()) for path in paths], dtype=str)})
+
+
+def _read_table(path):
+    try:
+        if path.suffix == ".parquet":
+            import pyarrow.parquet
+
+            return Table(pyarrow.parquet.read_table(path).to_pydict())
+        return Table.read(path)
+    except Exception as error:  # readers of tables raise errors of any type
+        raise InputError(f"table {str(path)!r} cannot be read ({type(error).__name__}: "
+                         f"{error})") from error
+
+
+def _from_table(table):
+    if "path" not in table.colnames:
+        raise InputError(f"table of spectra has the columns {', '.join(table.colnames)}; it needs "
+                         "'path'")
+    rows = _from_files([Path(str(path)).expanduser() for path in table["path"]])
+    if "identifier" in table.colnames:
+        rows["identifier"] = np.array([str(name) for name in table["identifier"]], dtype=str)
+    for name, unit in OPTIONS.items():
+        if name in table.colnames:
+            rows[name] = _plain_column(table[name], unit, name)
+    return rows
+
+
+def _plain_column(column, unit, name):
+    """Numbers in a unit; NaN where a value is masked: that spectrum has the default."""
+    try:
+        values = np.ma.asarray(column.filled(np.nan) if hasattr(column, "filled") else column)
+        values = np.asarray(values, dtype=float)
+        given = getattr(column, "unit", None)
+        return values if given is None or not unit else (values * given).to_value(unit)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"column {name} is no column of numbers in {unit or 'no unit'} "
+                         f"({error})") from error
+
+
+def open_arrays(path: str | os.PathLike[str]) -> Any:
+    """
+    Open a file of arrays: a mapping of names to arrays that are read when they are indexed.
+
+    Parameters
+    ----------
+    path : path-like
+        ``.npz``, or a folder ``.zarr``.
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If it cannot be opened.
+    """
+    try:
+        if Path(path).suffix == ".npz":
+            return np.load(path, allow_pickle=False)
+        import zarr
+
+        return zarr.open_group(os.fspath(path), mode="r")
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"arrays {str(path)!r} cannot be read ({type(error).__name__}: "
+                         f"{error})") from error
+
+
+def _from_arrays(path):
+    arrays = open_arrays(path)
+    missing = {"wavelength", "flux", "ivar"} - set(arrays.keys())
+    if missing:
+        raise InputError(f"arrays {str(path)!r} lack {', '.join(sorted(missing))}")
+    shape = arrays["flux"].shape
+    if len(shape) != 2 or arrays["ivar"].shape != shape \
+            or arrays["wavelength"].shape != shape[1:]:
+        raise InputError(f"arrays {str(path)!r} have the shapes {arrays['wavelength'].shape}, "
+                         f"{shape}, {arrays['ivar'].shape}; wavelength (n,), flux and ivar "
+                         "(N, n) are needed")
+    rows = Table({"identifier": np.arange(shape[0]).astype(str),
+                  "path": np.full(shape[0], os.fspath(path.absolute())),
+                  "row": np.arange(shape[0])})
+    if "identifier" in arrays:
+        rows["identifier"] = np.asarray(arrays["identifier"][:]).astype(str)
+    for name in OPTIONS:
+        if name in arrays:
+            rows[name] = np.asarray(arrays[name][:], dtype=float)
+    return rows

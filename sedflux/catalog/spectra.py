@@ -1,0 +1,120 @@
+"""Read the spectra of a shard."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from astropy import units as u
+from astropy.io import fits
+from astropy.table import Table
+from astropy.utils.exceptions import AstropyUserWarning
+
+from sedflux.catalog.sources import open_arrays
+from sedflux.exceptions import InputError, SedfluxError
+from sedflux.io.lamost import is_lamost, lamost_arrays
+from sedflux.io.registry import read_spectrum
+from sedflux.predict.checks import RESOLVING_POWER, check_velocity
+from sedflux.predict.many import Star
+from sedflux.spectra.arrays import spectrum_arrays
+from sedflux.spectra.spectrum import from_spectrum
+
+__all__ = ["Entry", "read_stars"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """
+    A row of the source whose spectrum was read.
+
+    Attributes
+    ----------
+    row : int
+        In the shard.
+    star : `~sedflux.predict.many.Star`
+    place : tuple of float
+        Right ascension and declination in degrees; NaN if not known.
+    """
+
+    row: int
+    star: Star
+    place: tuple[float, float]
+
+
+def read_stars(rows: Table) -> tuple[list[Entry], dict[int, str]]:
+    """
+    Read the spectra of some rows of a source.
+
+    Parameters
+    ----------
+    rows : `~astropy.table.Table`
+        From `~sedflux.catalog.sources.read_source`.
+
+    Returns
+    -------
+    entries : list of `Entry`
+    errors : dict of int to str
+        Why the other rows cannot be read.
+    """
+    entries, errors = [], {}
+    arrays = open_arrays(rows["path"][0]) if "row" in rows.colnames else None
+    for number in range(len(rows)):
+        options = {name: rows[name][number] for name in rows.colnames}
+        try:
+            with warnings.catch_warnings():
+                # astropy only warns of files that were cut.
+                warnings.simplefilter("error", AstropyUserWarning)
+                entries.append(_read_entry(number, options, arrays))
+        except SedfluxError as error:
+            errors[number] = " ".join(str(error).split())
+        except Exception as error:  # whatever a damaged file does, the others go on
+            errors[number] = " ".join(f"{type(error).__name__}: {error}".split())
+    return entries, errors
+
+
+def _read_entry(number, options, arrays):
+    if arrays is not None:
+        row = int(options["row"])
+        spectra = spectrum_arrays(arrays["wavelength"][:], arrays["flux"][row],
+                                  arrays["ivar"][row])
+        velocity = 0.0
+    else:
+        spectra, velocity = _read_file(Path(options["path"]))
+    power = spectra.resolving_power
+    given = float(options.get("resolving_power", np.nan))
+    power = given if np.isfinite(given) else RESOLVING_POWER if power is None else power
+    given = float(options.get("radial_velocity", np.nan))
+    velocity = given if np.isfinite(given) else velocity
+    check_velocity(velocity, 1)
+    header = spectra.meta.get("header", {})
+    return Entry(number, Star(spectra, power, velocity),
+                 (_degrees(header, "RA"), _degrees(header, "DEC")))
+
+
+def _degrees(header, name):
+    value = header.get(name)
+    return float(value) if isinstance(value, (int, float)) and np.isfinite(value) else np.nan
+
+
+def _read_file(path):
+    """Arrays and velocity of a file; LAMOST files, which come in millions, by a short way."""
+    if path.name.endswith((".fits", ".fits.gz", ".fit", ".fit.gz")) and path.is_file():
+        content = path.read_bytes()
+        if content[:2] == b"\x1f\x8b":
+            content = gzip.decompress(content)
+        with fits.open(io.BytesIO(content), memmap=False) as hdus:
+            if is_lamost(hdus[0].header):
+                wavelength, flux, ivar, mask, meta = lamost_arrays(hdus, path)
+                spectra = spectrum_arrays(wavelength, flux, ivar, mask=mask, meta=meta,
+                                          resolving_power=meta["resolving_power"])
+                return spectra, meta["radial_velocity"].to_value(u.km / u.s)
+    spectrum = read_spectrum(path)
+    spectra = from_spectrum(spectrum)
+    if len(spectra) != 1:
+        raise InputError(f"{path} holds {len(spectra)} spectra; give files of one each")
+    velocity = spectra.meta.get("radial_velocity", 0.0 * u.km / u.s)
+    return spectra, u.Quantity(velocity, u.km / u.s).value

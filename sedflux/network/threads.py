@@ -1,0 +1,71 @@
+"""Work on many spectra in pieces, with as many threads as torch may use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+
+__all__ = ["parallel_map", "product", "use_one_thread_after_fork"]
+
+
+@contextmanager
+def parallel_map(pieces: int) -> Iterator[Callable[..., Any]]:
+    """
+    `map` whose calls run side by side, each on one core.
+
+    Parameters
+    ----------
+    pieces : int
+        Calls to expect.  A single one runs by itself.
+
+    Yields
+    ------
+    map : callable
+
+    Notes
+    -----
+    Many small operations share cores badly: two threads that each work on a piece are faster
+    than one piece at a time on two cores.  So torch keeps to one thread meanwhile.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        if min(threads, pieces) < 2:
+            yield map
+        else:
+            with ThreadPoolExecutor(max_workers=min(threads, pieces)) as pool:
+                yield pool.map
+    finally:
+        torch.set_num_threads(threads)
+
+
+def product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """
+    Matrix product that keeps to one thread within `parallel_map`.
+
+    The library behind numpy's starts threads of its own, which then wait for one another.
+
+    Parameters
+    ----------
+    left : `~numpy.ndarray`, shape (m, k)
+    right : `~numpy.ndarray`, shape (k, n)
+
+    Returns
+    -------
+    product : `~numpy.ndarray`, shape (m, n)
+    """
+    return (torch.from_numpy(left) @ torch.from_numpy(right)).numpy()
+
+
+@lru_cache(maxsize=1)
+def use_one_thread_after_fork() -> None:
+    """In forked processes torch waits for threads that do not exist there: use one."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))

@@ -1,0 +1,255 @@
+"""Catalogues: each spectrum comes out once, as `predict_sed` gives it, or with a reason."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+import zarr
+from astropy import units as u
+from astropy.table import Table
+from numpy.testing import assert_allclose
+from synphot import SpectralElement
+from synphot.models import Box1D
+
+from sedflux import InputError, SEDCatalog, predict_catalog, predict_sed, synthetic_photometry
+from sedflux.catalog import run
+from sedflux.catalog.destination import Destination
+from sedflux.cli.main import main
+from sedflux.exceptions import WriteError
+from sedflux.io.registry import read_spectrum
+from sedflux.predict.flags import FLAGS
+
+BANDS = {"g": SpectralElement(Box1D, x_0=4700, width=1000),
+         "r": SpectralElement(Box1D, x_0=6200, width=1000),
+         "u": SpectralElement(Box1D, x_0=3500, width=500)}
+
+
+@pytest.fixture(scope="module")
+def catalog(survey, tmp_path_factory):
+    path = tmp_path_factory.mktemp("catalog") / "out"
+    summary = predict_catalog(survey, path, workers=1, shard_size=4)
+    assert summary == {"predicted": 10, "flagged": summary["flagged"], "failed": 0, "shards": 3}
+    return SEDCatalog(path)
+
+
+def checksums(path):
+    return {number: note["sha256"] for number, note in Destination(path).notes().items()}
+
+
+def test_stars_are_those_of_predict_sed(catalog):
+    table = catalog.table
+    assert len(set(table["identifier"])) == 10
+    for row in (0, 7, 9):
+        alone = predict_sed(read_spectrum(table["path"][row]))
+        found = catalog[table["identifier"][row]]
+        assert_allclose(found.flux.value, alone.flux.value, rtol=1e-5)
+        assert_allclose(found.uncertainty.array, alone.uncertainty.array, rtol=2e-3)
+        assert found.meta["sedflux"]["flags"] == alone.meta["sedflux"]["flags"]
+        assert_allclose(table["teff"][row], alone.meta["sedflux"]["diagnostics"]["teff"], rtol=1e-4)
+        assert_allclose(table["radial_velocity"][row], alone.meta["header"]["SEDRV"], atol=1e-3)
+    assert table["teff"].unit == u.K
+    assert set(table["ra"]) == {10.0 + seed for seed in range(10)}
+
+
+def test_files_are_read_without_sedflux(catalog):
+    table = pyarrow.parquet.read_table(catalog.path / "table.parquet")
+    assert table.num_rows == 10
+    assert {f"flag_{one.name}" for one in FLAGS} < set(table.column_names)
+    assert len(Table.read(catalog.path / "table.parquet")) == 10
+    group = zarr.open_group(str(catalog.path / "spectra.zarr"), mode="r")
+    sigma = group["flux"][3] * np.sqrt(
+        group["diagonal"][3] + (group["factor"][3].astype(float) ** 2).sum(axis=0))
+    assert_allclose(group["sigma"][3], sigma, rtol=2e-3)
+    assert group["wavelength"].attrs["unit"] == "Angstrom"
+
+
+def test_selections(catalog):
+    good = catalog.select(flags="none")
+    assert set(good.table["flag_bits"]) == {0}
+    low = catalog.select(flag_low_snr=True)
+    assert list(low.table["identifier"]) == ["spec-007"]
+    assert len(catalog.select(snr=(20.0, None))) == 9
+    assert len(good.select(identifier=["spec-001", "spec-007"])) == 1
+    assert len(catalog.select(flags="low_snr")) == len(good) + len(low.select(flags="low_snr"))
+    assert sum(len(part) for part in good.chunks()) == len(list(good.spectra())) == len(good)
+    for bad, message in (({"colour": 1}, "column 'colour' is unknown"),
+                         ({"snr": (1, 2, 3)}, "least and the largest"),
+                         ({"flags": "green"}, "flag 'green' is unknown")):
+        with pytest.raises(InputError, match=message):
+            catalog.select(**bad)
+    with pytest.raises(InputError, match="not among the 9"):
+        catalog.select(snr=(20.0, None))["spec-007"]
+
+
+def test_photometry_of_all_stars(catalog):
+    table = catalog.photometry(BANDS)
+    name = table["identifier"][2]
+    photometry = synthetic_photometry(catalog[name], BANDS)
+    for band in ("r", "u"):
+        colour, error = photometry.color("g", band)
+        assert_allclose(table[f"g-{band}"][2].value, colour.value, rtol=1e-6)
+        assert_allclose(table[f"g-{band}_error"][2].value, error.value, rtol=1e-6)
+    with pytest.raises(InputError, match="holds one band"):
+        catalog.photometry({"g": BANDS["g"]})
+
+
+def test_a_pile_with_bad_files(survey, write_lamost, tmp_path):
+    pile = tmp_path / "pile"
+    pile.mkdir()
+    good = write_lamost(pile / "good.fits", 1)
+    content = good.read_bytes()
+    (pile / "truncated.fits").write_bytes(content[: len(content) // 2])
+    (pile / "empty.fits").touch()
+    (pile / "text.fits").write_text("SIMPLE is what this is not")
+    (pile / "image.jpg").write_bytes(b"\xff\xd8\xff" + bytes(100))
+    (pile / "packed.fits.gz").write_bytes(b"\x1f\x8b" + bytes(50))
+    (pile / "loop.fits").symlink_to(pile / "loop.fits")
+    write_lamost(pile / "fast.fits", 2, redshift=0.2)
+    from astropy.io import fits
+
+    with fits.open(good) as hdus:
+        hdus[0].data[0] = np.nan
+        hdus.writeto(pile / "nan.fits")
+    fits.PrimaryHDU(np.ones((50, 60))).writeto(pile / "picture.fits")
+    summary = predict_catalog(pile, tmp_path / "out", workers=1)
+    table = SEDCatalog(tmp_path / "out").table
+    assert summary["predicted"] == 1
+    assert summary["failed"] == 9 == (table["error"] != "").sum()
+    row = table[table["identifier"] == "good"][0]
+    assert row["predicted"]
+    reasons = {row["identifier"]: row["error"] for row in table if not row["predicted"]}
+    assert "velocity" in reasons["fast"]
+    assert all(len(reason) > 10 and "\n" not in reason for reason in reasons.values())
+    flux = zarr.open_group(str(tmp_path / "out" / "spectra.zarr"), mode="r")["flux"][:]
+    assert np.isfinite(flux).all(axis=1).sum() == 1
+    alone = predict_sed(read_spectrum(good))
+    assert_allclose(SEDCatalog(tmp_path / "out")["good"].flux.value, alone.flux.value, rtol=1e-5)
+    with pytest.raises(InputError, match="could not be predicted"):
+        SEDCatalog(tmp_path / "out")["nan"]
+
+
+def test_arrays_with_dust(star, predictor, tmp_path):
+    wavelength, flux = star
+    ivar = np.full((3, flux.size), 2500.0) / flux**2
+    np.savez(tmp_path / "stars.npz", wavelength=wavelength, flux=np.stack([flux] * 3), ivar=ivar,
+             radial_velocity=[0.0, 30.0, -20.0], reddening=[0.0, 0.2, np.nan],
+             reddening_error=[0.0, 0.02, np.nan])
+    predict_catalog(tmp_path / "stars.npz", tmp_path / "out", workers=1)
+    catalog = SEDCatalog(tmp_path / "out")
+    alone = predictor.predict(wavelength, flux, ivar[0], radial_velocity=30.0).reddened(
+        0.2, reddening_error=0.02)
+    found = catalog["1"]
+    assert_allclose(found.flux.value, alone.flux, rtol=1e-5)
+    assert_allclose(found.uncertainty.array, alone.sigma, rtol=2e-3)
+    clean = predictor.predict(wavelength, flux, ivar[0], radial_velocity=-20.0)
+    assert_allclose(catalog["2"].flux.value, clean.flux, rtol=1e-5)
+
+
+def test_an_interrupted_run_is_resumed(survey, catalog, tmp_path, monkeypatch):
+    """Stopped after one shard by a full disk: the rest follows, and all is as undisturbed."""
+    land = Destination.land
+
+    def full(self, number, shard):
+        if number == 1:
+            raise WriteError("no space left")
+        land(self, number, shard)
+
+    monkeypatch.setattr(Destination, "land", full)
+    with pytest.raises(WriteError, match="no space"):
+        predict_catalog(survey, tmp_path / "out", workers=1, shard_size=4)
+    with pytest.raises(InputError, match="1 of 3 shards have landed"):
+        SEDCatalog(tmp_path / "out")
+    monkeypatch.undo()
+    assert predict_catalog(survey, tmp_path / "out", workers=1, shard_size=4)["shards"] == 2
+    assert checksums(tmp_path / "out") == checksums(catalog.path)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")
+              if path.is_file() and path.name != ".lock"}
+    assert predict_catalog(survey, tmp_path / "out", workers=1, shard_size=4)["shards"] == 0
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_other_options_and_other_runs_are_refused(survey, tmp_path):
+    predict_catalog(survey, tmp_path / "out", workers=1, shard_size=4)
+    for change, message in (({"model": "uara.synthetic2"}, "another model"),
+                            ({"shard_size": 5}, "another shard_size")):
+        with pytest.raises(InputError, match=message):
+            predict_catalog(survey, tmp_path / "out", **({"workers": 1, "shard_size": 4} | change))
+    with pytest.raises(InputError, match="another source"):
+        predict_catalog(survey / "plate0", tmp_path / "out", workers=1, shard_size=4)
+    with Destination(tmp_path / "out").locked(), pytest.raises(InputError, match="another run"):
+        predict_catalog(survey, tmp_path / "out", workers=1, shard_size=4)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").touch()
+    with pytest.raises(InputError, match="is not empty"):
+        predict_catalog(survey, tmp_path / "full", workers=1)
+    with pytest.raises(InputError, match="no catalogue"):
+        SEDCatalog(tmp_path / "full")
+    with pytest.raises(InputError, match="shard_size"):
+        predict_catalog(survey, tmp_path / "new", shard_size=0)
+
+
+def test_damage_is_found(survey, tmp_path):
+    predict_catalog(survey / "plate0", tmp_path / "out", workers=1, shard_size=2)
+    catalog = SEDCatalog(tmp_path / "out")
+    catalog.verify()
+    zarr.open_group(str(tmp_path / "out" / "spectra.zarr"), mode="r+")["flux"][3, 5] = 1.5
+    with pytest.raises(InputError, match=r"shards \[1\]"):
+        catalog.verify()
+
+
+def test_workers_that_are_killed_lose_nothing(survey, catalog, tmp_path, monkeypatch):
+    """SIGKILL of workers of a real cluster: every spectrum comes out once, as undisturbed."""
+    from distributed import Client, LocalCluster
+
+    killed = []
+
+    @contextmanager
+    def killing_bar(total, shown):
+        """Kill a worker whenever a shard has landed, twice."""
+        def advance(size):
+            if size and len(killed) < 2:
+                killed.append(next(iter(client.run(os.getpid).values())))
+                os.kill(killed[-1], signal.SIGKILL)
+        yield advance
+
+    monkeypatch.setattr(run, "_bar", killing_bar)
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None,
+                      silence_logs=50) as cluster, Client(cluster) as client:
+        summary = predict_catalog(survey, tmp_path / "out", client=client, shard_size=4)
+    assert len(killed) == 2
+    assert summary["predicted"] == 10
+    assert checksums(tmp_path / "out") == checksums(catalog.path)
+
+
+def test_a_killed_run_is_resumed_from_the_shell(survey, catalog, tmp_path):
+    command = [sys.executable, "-m", "sedflux", "catalog", str(survey), str(tmp_path / "out"),
+               "--workers", "1", "--shard-size", "4", "-q"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    note = tmp_path / "out" / "landed"
+    while process.poll() is None and not (note.exists() and any(note.glob("*.json"))):
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    finished = subprocess.run([*command, "--verify"], capture_output=True, text=True, check=True)
+    assert finished.stdout.startswith("10 predicted")
+    assert checksums(tmp_path / "out") == checksums(catalog.path)
+
+
+def test_the_shell_names_what_failed(write_lamost, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    write_lamost(tmp_path / "in" / "good.fits", 3)
+    (tmp_path / "in" / "bad.fits").write_text("bad")
+    assert main(["catalog", str(tmp_path / "in"), str(tmp_path / "out"), "--workers", "1"]) == 0
+    shown = capsys.readouterr().out
+    assert "1 predicted" in shown
+    assert "  bad: " in shown
+    assert main(["catalog", "nowhere", str(tmp_path / "out")]) == 2
+    assert json.loads((Path(tmp_path) / "out" / "catalog.json").read_text())["stars"] == 2

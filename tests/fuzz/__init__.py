@@ -1,0 +1,1 @@
+"""Hostile inputs: a small suite for every test run, and `python -m tests.fuzz` for long ones."""

@@ -1,0 +1,23 @@
+"""Hypothesis strategies: which changes of good inputs, in which order, with which numbers."""
+
+from hypothesis import strategies as st
+
+from . import arrays, files, options, spectra
+from .judge import Case
+
+__all__ = ["TARGETS", "cases", "run"]
+
+#: Modules that make the inputs of a target and judge what comes out.
+TARGETS = {"arrays": arrays, "spectra": spectra, "options": options, "files": files}
+
+
+def cases(target):
+    """Cases of a target: up to four changes, and a seed."""
+    names = st.sampled_from(sorted(TARGETS[target].CHANGES))
+    return st.builds(Case, st.just(target), st.lists(names, max_size=4).map(tuple),
+                     st.integers(0, 2**31 - 1))
+
+
+def run(case):
+    """Make the input of a case, and judge what comes out."""
+    return TARGETS[case.target].run(case)

@@ -1,0 +1,56 @@
+"""Inputs that once passed, or ended in a traceback, and are refused by name."""
+
+import warnings
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.io import fits
+from specutils import Spectrum
+
+from sedflux import InputError, covariance_of, predict_sed
+from sedflux.demo import demo_spectrum
+from sedflux.io.registry import read_spectrum
+from sedflux.io.sed import write_sed
+
+from .arrays import base
+
+
+@pytest.mark.parametrize("value", ["x", None, [0.1, 0.2], 1j, True, 300.0, 0.1 * u.m])
+@pytest.mark.parametrize("name", ["reddening", "reddening_error"])
+def test_reddening_of_predictions(name, value):
+    with pytest.raises(InputError, match="reddening"):
+        base()[4].reddened(**({"reddening": 0.1} | {name: value}))
+
+
+@pytest.mark.parametrize("row", ["x", None, 5.5])
+def test_rows_of_predictions(row):
+    wavelength, flux, ivar, predictor, _ = base()
+    both = predictor.predict(wavelength, np.stack([flux, flux]), np.stack([ivar, ivar]))
+    with pytest.raises(InputError, match="row"):
+        both[row]
+
+
+def test_number_of_output_pixels():
+    """More pixels than 100,000 fill the memory with the rows of the covariance."""
+    with pytest.raises(InputError, match="wavelengths"):
+        predict_sed(demo_spectrum(), model=base()[3],
+                    wavelengths=np.linspace(2500.0, 10500.0, 100_001) * u.AA)
+
+
+def test_magnitudes_are_no_sed():
+    magnitudes = Spectrum(spectral_axis=np.linspace(3000, 9000, 50) * u.AA,
+                          flux=np.full(50, 12.0) * u.ABmag)
+    with pytest.raises(InputError, match="unit"):
+        covariance_of(magnitudes)
+
+
+@pytest.mark.parametrize("lost", ["DIAGONAL", "FACTOR"])
+def test_seds_without_an_extension(lost, tmp_path):
+    sed = predict_sed(demo_spectrum(), model=base()[3])
+    write_sed(sed, tmp_path / "sed.fits")
+    with fits.open(tmp_path / "sed.fits") as hdus, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fits.HDUList([hdu for hdu in hdus if hdu.name != lost]).writeto(tmp_path / "cut.fits")
+    with pytest.raises(InputError, match=r"cut\.fits"):
+        read_spectrum(tmp_path / "cut.fits")
