@@ -94,7 +94,7 @@ STARS = "empty.fits empty.fits empty.fits"
     ("fetch-library bosz2024 x.fits --folder out", "belong to calspec and ngsl"),
     ("fetch-library bosz2024 --folder out -o old.fits", "add --overwrite"),
     ("fetch-library bosz2024 --folder out --overwrite", "no effect without --output"),
-    ("benchmark --response 3 --batches 1", "leave them out"),
+    ("benchmark --response 3 --batches 1", "--response has no --batches"),
     ("benchmark --model no.such", "unknown"),
 ])
 def test_what_cannot_be_is_told_in_one_line(here, arguments, message, capsys):

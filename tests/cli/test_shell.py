@@ -139,7 +139,7 @@ def test_completion_scripts_know_every_command(shell, capsys):
     pytest.importorskip("shtab")
     assert main(["completion", shell]) == 0
     script = capsys.readouterr().out
-    for word in ("fetch-library", "finetune", "--reddening-error", "--not-robust"):
+    for word in ("fetch-library", "finetune", "reddening-error", "not-robust"):
         assert word in script
     assert "{predict." not in script
 
