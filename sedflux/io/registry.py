@@ -88,6 +88,10 @@ def read_spectrum(path: str | os.PathLike[str]) -> Spectrum:
     place = _regular_file(path)
     register_readers()
     try:
+        # Asked first, because the thirty formats of specutils open the file one after the other.
+        for identify, read in READERS.values():
+            if identify("read", str(place)):
+                return read(str(place))
         return Spectrum.read(place)
     except InputError:
         raise
