@@ -22,7 +22,7 @@ __all__ = ["FITS_ERRORS", "check_wavelengths", "file_name", "first_line", "heade
 
 #: What astropy raises on files that are no FITS, damaged, or in another layout.
 FITS_ERRORS = (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError,
-               ArithmeticError, zlib.error, fits.VerifyError, AstropyUserWarning)
+               ArithmeticError, AssertionError, zlib.error, fits.VerifyError, AstropyUserWarning)
 #: Characters of a foreign error message that are shown.
 _SHOWN = 200
 

@@ -130,7 +130,8 @@ def to_sed(prediction: SEDPrediction, kind: type, *, reddening: tuple[float, flo
 
 def _star_cards(meta):
     """Name and place of the star, from what readers and FITS headers say of it."""
-    header = meta.get("header") or {}
+    header = meta.get("header")
+    header = header if hasattr(header, "get") else {}
     cards = {}
     name = meta.get("object") or header.get("OBJECT") or header.get("DESIG")
     if isinstance(name, str) and name.isascii() and name.isprintable() and name.strip():

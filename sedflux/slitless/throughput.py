@@ -181,6 +181,10 @@ def read_throughput(path: str | os.PathLike[str], *, area: u.Quantity | None = N
                               path)
     value = _numbers(columns["value"], path)
     error = None if columns["error"] is None else _numbers(columns["error"], path)
+    if wavelength.min(initial=1.0) <= 0:
+        raise InputError(f"{path.name} has wavelengths from {wavelength.min():g} to "
+                         f"{wavelength.max():g} Angstrom, which no throughput has; correct the "
+                         "column or its unit")
     if value.max(initial=0.0) > _SENSITIVITY_ABOVE:
         if area is None:
             raise InputError(f"{path.name} holds a sensitivity (up to {value.max():.2g}); "

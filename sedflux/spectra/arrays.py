@@ -163,8 +163,8 @@ def spectrum_arrays(wavelength: Any, flux: Any, ivar: Any = None, *, mask: Any =
     weights, unsure = None, []
     if ivar is not None:
         ivar = in_unit(ivar, "ivar", (unit or u.dimensionless_unscaled) ** -2)
-        unsure = _own_mask(ivar, rows.shape)
         weights = _array_of_ivar(ivar, rows.shape)
+        unsure = _own_mask(ivar, rows.shape)
     scaled, new_ivar = _scaled(rows, weights, marked, unsure, None if unit is None else factor)
     return SpectrumArrays(wavelength, scaled, new_ivar, single, ivar is None, **more)
 

@@ -53,6 +53,7 @@ def test_pixels_do_not_reach_into_gaps():
     ({"wavelength": WAVELENGTH * u.kg}, "wavelength has the unit 'kg'"),
     ({"wavelength": np.ma.masked_greater(WAVELENGTH, 5000.0)}, "wavelength .* masked"),
     ({"ivar": np.ones(301) / u.Jy}, "ivar has the unit"),
+    ({"ivar": np.ma.masked_all(4)}, "ivar has the shape"),
     ({"ivar": np.full(301, np.nan)}, "ivar is not finite"),
     ({"ivar": np.full(301, -1.0)}, "ivar reaches down to -1"),
     ({"mask": np.full(301, "a")}, "mask has the type"),
