@@ -45,7 +45,10 @@ _HOMES = {
     "with_covariance": "spectra.sed",
 }
 
-__all__ = ["__version__", *sorted(_HOMES)]
+#: Names that need an extra, and so are no part of ``from sedflux import *``.
+_EXTRAS = ("SEDCatalog", "predict_catalog")
+
+__all__ = ["__version__", *sorted(set(_HOMES) - set(_EXTRAS))]
 
 
 def __getattr__(name):
@@ -55,4 +58,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_EXTRAS})

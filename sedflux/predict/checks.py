@@ -158,8 +158,9 @@ def check_reddening(reddening: Any, stars: int | None = None) -> tuple[Any, Any]
         10 mag.
     """
     pair = reddening if isinstance(reddening, tuple) else (reddening, 0.0)
-    if stars is None and not isinstance(reddening, tuple) and np.shape(reddening) == (2,):
-        pair = tuple(reddening)
+    if stars is None and isinstance(reddening, (list, np.ndarray)) and \
+            getattr(reddening, "ndim", 1) == 1:
+        pair = tuple(reddening) if len(reddening) != 1 else (reddening[0], 0.0)
     if len(pair) != 2:
         raise InputError(f"reddening is {reddening!r}; {_REDDENING}")
     value, error = (_extinction(part, reddening, stars) for part in pair)

@@ -190,7 +190,9 @@ def read_throughput(path: str | os.PathLike[str], *, area: u.Quantity | None = N
             raise InputError(f"{path.name} holds a sensitivity (up to {value.max():.2g}); "
                              "give the collecting area to turn it into a throughput")
         scale = collecting_area(area) * photons_per_flux(wavelength)
-        value, error = value / scale, None if error is None else error / scale
+        with np.errstate(over="ignore"):
+            # What is not finite then is refused below.
+            value, error = value / scale, None if error is None else error / scale
     return _checked(wavelength, value, error, path.name)
 
 

@@ -154,6 +154,8 @@ def spectrum_arrays(wavelength: Any, flux: Any, ivar: Any = None, *, mask: Any =
         )
     if not np.isfinite(wavelength).all() or (np.diff(wavelength) <= 0).any():
         raise InputError("wavelength must be finite and ascend; sort it, and flux with it")
+    if wavelength.size < 2:
+        raise InputError("wavelength has one pixel; a spectrum has more")
     if wavelength[0] <= 0:
         raise InputError(f"wavelength reaches down to {wavelength[0]:g}; it must be positive")
     single, rows = values.ndim == 1, np.atleast_2d(values)
