@@ -154,7 +154,7 @@ class SEDCatalog:
 
     def _prediction(self, places: slice) -> SEDPrediction:
         rows = self.rows[places]
-        group = zarr.open_group(os.fspath(self.path / "spectra.zarr"), mode="r")
+        group: Any = zarr.open_group(os.fspath(self.path / "spectra.zarr"), mode="r")
         arrays = {name: np.asarray(group[name].get_orthogonal_selection((rows,)), dtype=float)
                   for name in ("flux", "diagonal", "factor")}
         part = SEDCatalog(self.path, rows)

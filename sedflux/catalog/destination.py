@@ -168,7 +168,7 @@ class Destination:
             If the disk is full or the folder cannot be written; the shard has not landed.
         """
         size = self.facts["shard_size"]
-        group = zarr.open_group(os.fspath(self.path / "spectra.zarr"), mode="r+")
+        group: Any = zarr.open_group(os.fspath(self.path / "spectra.zarr"), mode="r+")
         begin, hashes = number * size, {}
         try:
             for name, kind in ARRAYS.items():
@@ -212,7 +212,7 @@ class Destination:
 
     def verify(self) -> list[int]:
         """Numbers of the shards whose files do not have the checksums of their notes."""
-        group = zarr.open_group(os.fspath(self.path / "spectra.zarr"), mode="r")
+        group: Any = zarr.open_group(os.fspath(self.path / "spectra.zarr"), mode="r")
         size, wrong = self.facts["shard_size"], []
         for number, note in self.notes().items():
             rows = slice(number * size, min((number + 1) * size, self.facts["stars"]))
