@@ -38,7 +38,9 @@ def test_defaults_have_one_home():
 def test_the_shell_has_the_defaults_of_python(capsys):
     with pytest.raises(SystemExit):
         main(["response", "fit", "--help"])
-    assert f"relative (default: {Options.grey_error})" in " ".join(capsys.readouterr().out.split())
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"aperture losses (default: {Options.grey_error:g})" in shown
+    assert f"zero points (default: {Options.wavelength_error:g})" in shown
 
 
 def test_units_of_wavelengths(stars, band):
