@@ -105,7 +105,8 @@ def _start(total, count, basis, product):
     overall = total.sum(axis=1) / np.maximum(count.sum(axis=1), 1.0)
     mean = total / np.maximum(count, 1.0)
     # A block without good pixels, or with noise for flux, says nothing.
-    weight = np.where((count > 0) & (mean > 0.02 * overall[:, None]), count, 0.0)
+    light = mean > np.maximum(0.02 * overall[:, None], 0.0)
+    weight = np.where((count > 0) & light, count, 0.0)
     value = np.log(np.where(weight > 0, mean, 1.0))
     coarse = basis[middle, :low]
     normal = _normal_matrices(product(weight, _products(coarse)), low)
