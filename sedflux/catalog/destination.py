@@ -37,6 +37,8 @@ _UNITS = {"ra": "deg", "dec": "deg", "radial_velocity": "km / s", "teff": "K", "
           "reddening_error": "mag"}
 #: Begins the notes from which astropy knows how long the texts of a column are.
 _LENGTH = "table::len::"
+#: What a catalogue holds before its catalog.json.
+_BEGUN = ("parts", "landed", "spectra.zarr", "inputs.parquet")
 #: Entries of catalog.json that a resumed run must have in common.
 _SAME = ("model", "sha256", "shard_size", "rank", "inputs_sha256", "wavelength_sha256")
 
@@ -115,12 +117,14 @@ class Destination:
         if (self.path / "catalog.json").exists():
             self._check_same(facts)
             return
-        others = [path.name for path in self.path.iterdir() if path.name != ".lock"]
+        # A run that was killed before catalog.json was written leaves some of these.
+        others = [path.name for path in self.path.iterdir()
+                  if path.name not in _BEGUN and not path.name.startswith(".")]
         if others:
             raise InputError(f"{str(self.path)!r} is not empty (it holds {sorted(others)[0]!r}); "
                              "choose a new folder")
         for folder in ("parts", "landed"):
-            (self.path / folder).mkdir()
+            (self.path / folder).mkdir(exist_ok=True)
         _make_arrays(self.path, facts)
         write_whole(self.path / "inputs.parquet", lambda path: path.write_bytes(inputs))
         text = json.dumps(facts, indent=1)
@@ -192,8 +196,8 @@ class Destination:
 
     def notes(self) -> dict[int, dict[str, Any]]:
         """What is noted of the shards that have landed, by their numbers."""
-        return {int(path.stem): json.loads(path.read_text())
-                for path in sorted((self.path / "landed").glob("*.json"))}
+        return {number: json.loads(self._note(number).read_text())
+                for number in range(self.shard_count()) if self.has_landed(number)}
 
     def finish(self) -> Path:
         """Join the tables of all shards into ``table.parquet``; its path."""

@@ -176,6 +176,17 @@ def test_an_interrupted_run_is_resumed(survey, catalog, tmp_path, monkeypatch):
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
+def test_what_a_killed_writer_leaves_is_no_obstacle(survey, catalog, tmp_path):
+    """Killed before catalog.json is there, and while the note of a shard is written."""
+    for name in ("parts", "landed", "spectra.zarr"):
+        (tmp_path / "out" / name).mkdir(parents=True)
+    (tmp_path / "out" / ".1f2e.catalog.json").write_text("{")
+    (tmp_path / "out" / "landed" / ".1f2e.0000001.json").write_text("{")
+    assert predict_catalog(survey, tmp_path / "out", workers=1, shard_size=4)["predicted"] == 10
+    SEDCatalog(tmp_path / "out").verify()
+    assert checksums(tmp_path / "out") == checksums(catalog.path)
+
+
 def test_other_options_and_other_runs_are_refused(survey, tmp_path):
     predict_catalog(survey, tmp_path / "out", workers=1, shard_size=4)
     for change, message in (({"model": "uara.synthetic2"}, "another model"),
