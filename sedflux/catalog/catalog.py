@@ -14,6 +14,7 @@ from astropy import units as u
 from astropy.table import QTable, Table
 
 from sedflux.catalog.destination import Destination
+from sedflux.catalog.shard import DIAGNOSTICS
 from sedflux.exceptions import InputError
 from sedflux.photometry import band_rows
 from sedflux.predict.flags import flag, sentences
@@ -158,14 +159,12 @@ class SEDCatalog:
         arrays = {name: np.asarray(group[name].get_orthogonal_selection((rows,)), dtype=float)
                   for name in ("flux", "diagonal", "factor")}
         part = SEDCatalog(self.path, rows)
-        names = ("snr", "resolving_power", "misfit", "excess", "unusual", "strange", "teff", "logg",
-                 "mh")
-        table = part.columns("flag_bits", "radial_velocity", *names)
+        table = part.columns("flag_bits", "radial_velocity", *DIAGNOSTICS)
         bits = np.asarray(table["flag_bits"])
         return SEDPrediction(
             self.wavelength, arrays["flux"], arrays["diagonal"], arrays["factor"],
             sentences(bits, {"teff": self.facts["teff"]}), self.facts["model"],
-            self.facts["sha256"], {name: np.asarray(table[name]) for name in names},
+            self.facts["sha256"], {name: np.asarray(table[name]) for name in DIAGNOSTICS},
             flag_bits=bits, radial_velocity=np.asarray(table["radial_velocity"]))
 
     @cached_property

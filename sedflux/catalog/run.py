@@ -14,7 +14,7 @@ from sedflux.catalog.destination import Destination
 from sedflux.catalog.shard import predict_rows
 from sedflux.catalog.sources import read_source
 from sedflux.exceptions import SedfluxError, WriteError
-from sedflux.predict.predictor import loaded_predictor, use_threads
+from sedflux.predict.predictor import loaded_predictor
 from sedflux.predict.sigma import PRIOR_ROWS
 from sedflux.units import whole_number
 
@@ -96,8 +96,7 @@ def predict_catalog(source: Any, destination: str | os.PathLike[str], *,
                   place.shard_count(), len(missing))
         shown = sys.stderr.isatty() if progress is None else progress
         with _bar(len(rows), shown) as advance:
-            advance(len(rows) - sum(min(shard_size, len(rows) - number * shard_size)
-                                    for number in missing))
+            advance(sum(note["predicted"] + note["failed"] for note in place.notes().values()))
             for size in _work(place, missing, model, client, workers):
                 advance(size)
         place.finish()
@@ -138,6 +137,8 @@ def predict_shard(path: str, number: int, model: str | os.PathLike[str] | None) 
 
 def _predict_alone(path, number, model):
     """`predict_shard` with one thread: there are as many workers as cores."""
+    from sedflux.network.threads import use_threads
+
     use_threads(1)
     return predict_shard(path, number, model)
 

@@ -13,7 +13,7 @@ from sedflux.predict.flags import FLAGS
 from sedflux.predict.many import predict_groups
 from sedflux.predict.predictor import Predictor
 
-__all__ = ["ARRAYS", "Shard", "predict_rows"]
+__all__ = ["ARRAYS", "DIAGNOSTICS", "Shard", "predict_rows"]
 
 #: Arrays of a catalogue, and the type in which they are stored.
 ARRAYS = {"flux": "f4", "sigma": "f4", "diagonal": "f4", "factor": "f2"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +15,13 @@ from astropy.table import Table
 from astropy.utils.exceptions import AstropyUserWarning
 
 from sedflux.catalog.sources import open_arrays
-from sedflux.exceptions import InputError, SedfluxError
+from sedflux.exceptions import SedfluxError
 from sedflux.io.lamost import is_lamost, lamost_arrays
 from sedflux.io.registry import read_spectrum
 from sedflux.predict.checks import RESOLVING_POWER, check_velocity
-from sedflux.predict.many import Star
+from sedflux.predict.many import Star, star_of
+from sedflux.predict.sed import star_place
 from sedflux.spectra.arrays import spectrum_arrays
-from sedflux.spectra.spectrum import from_spectrum
 
 __all__ = ["Entry", "read_stars"]
 
@@ -79,29 +79,20 @@ def read_stars(rows: Table) -> tuple[list[Entry], dict[int, str]]:
 def _read_entry(number, options, arrays):
     if arrays is not None:
         row = int(options["row"])
-        spectra = spectrum_arrays(arrays["wavelength"][:], arrays["flux"][row],
-                                  arrays["ivar"][row])
-        velocity = 0.0
+        star = Star(spectrum_arrays(arrays["wavelength"][:], arrays["flux"][row],
+                                    arrays["ivar"][row]), RESOLVING_POWER, 0.0)
     else:
-        spectra, velocity = _read_file(Path(options["path"]))
-    power = spectra.resolving_power
-    given = float(options.get("resolving_power", np.nan))
-    power = given if np.isfinite(given) else RESOLVING_POWER if power is None else power
-    given = float(options.get("radial_velocity", np.nan))
-    velocity = given if np.isfinite(given) else velocity
-    check_velocity(velocity, 1)
-    header = spectra.meta.get("header", {})
-    return Entry(number, Star(spectra, power, velocity),
-                 (_degrees(header, "RA"), _degrees(header, "DEC")))
-
-
-def _degrees(header, name):
-    value = header.get(name)
-    return float(value) if isinstance(value, (int, float)) and np.isfinite(value) else np.nan
+        star = _read_file(Path(options["path"]))
+    given = {name: float(options[name]) for name in ("resolving_power", "radial_velocity")
+             if np.isfinite(options.get(name, np.nan))}
+    star = replace(star, **given)
+    check_velocity(star.radial_velocity, 1)
+    place = star_place(star.spectrum.meta.get("header", {}))
+    return Entry(number, star, (place.get("RA", np.nan), place.get("DEC", np.nan)))
 
 
 def _read_file(path):
-    """Arrays and velocity of a file; LAMOST files, which come in millions, by a short way."""
+    """The star of a file; LAMOST files, which come in millions, by a short way."""
     if path.name.endswith((".fits", ".fits.gz", ".fit", ".fit.gz")) and path.is_file():
         content = path.read_bytes()
         if content[:2] == b"\x1f\x8b":
@@ -109,12 +100,7 @@ def _read_file(path):
         with fits.open(io.BytesIO(content), memmap=False) as hdus:
             if is_lamost(hdus[0].header):
                 wavelength, flux, ivar, mask, meta = lamost_arrays(hdus, path)
-                spectra = spectrum_arrays(wavelength, flux, ivar, mask=mask, meta=meta,
-                                          resolving_power=meta["resolving_power"])
-                return spectra, meta["radial_velocity"].to_value(u.km / u.s)
-    spectrum = read_spectrum(path)
-    spectra = from_spectrum(spectrum)
-    if len(spectra) != 1:
-        raise InputError(f"{path} holds {len(spectra)} spectra; give files of one each")
-    velocity = spectra.meta.get("radial_velocity", 0.0 * u.km / u.s)
-    return spectra, u.Quantity(velocity, u.km / u.s).value
+                spectrum = spectrum_arrays(wavelength, flux, ivar, mask=mask, meta=meta)
+                return Star(spectrum, meta["resolving_power"],
+                            meta["radial_velocity"].to_value(u.km / u.s))
+    return star_of(read_spectrum(path))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["parallel_map", "product", "use_one_thread_after_fork"]
+__all__ = ["parallel_map", "product", "use_one_thread_after_fork", "use_threads"]
 
 
 @contextmanager
@@ -62,6 +62,17 @@ def product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     product : `~numpy.ndarray`, shape (m, n)
     """
     return (torch.from_numpy(left) @ torch.from_numpy(right)).numpy()
+
+
+def use_threads(count: int) -> None:
+    """
+    Let predictions of this process use some threads, such as 1 where every core has a process.
+
+    Parameters
+    ----------
+    count : int
+    """
+    torch.set_num_threads(count)
 
 
 @lru_cache(maxsize=1)

@@ -20,7 +20,7 @@ from sedflux.spectra.spectrum import from_spectrum
 if TYPE_CHECKING:
     from specutils import Spectrum
 
-__all__ = ["Star", "predict_groups", "predict_many"]
+__all__ = ["Star", "predict_groups", "predict_many", "star_of"]
 
 #: Step in log10(wavelength) of the pixels of LAMOST and SDSS, and how far from whole steps a
 #: wavelength may be: rounding moves it by less.
@@ -112,7 +112,7 @@ def predict_many(spectra: Sequence[Spectrum], predictor: Predictor, *,
     stars, places = [], []
     for place, spectrum in enumerate(spectra):
         try:
-            stars.append(_star(spectrum, radial_velocity, options))
+            stars.append(star_of(spectrum, radial_velocity=radial_velocity, **options))
             places.append(place)
         except InputError as error:
             results[place] = error
@@ -122,7 +122,26 @@ def predict_many(spectra: Sequence[Spectrum], predictor: Predictor, *,
     return results
 
 
-def _star(spectrum: Spectrum, radial_velocity: u.Quantity | None, options: dict[str, Any]) -> Star:
+def star_of(spectrum: Spectrum, *, radial_velocity: u.Quantity | None = None, **options: Any
+            ) -> Star:
+    """
+    One star as `predict_groups` takes it.
+
+    Parameters
+    ----------
+    spectrum : `~specutils.Spectrum`
+    radial_velocity, **options
+        See `predict_many`.
+
+    Returns
+    -------
+    star : `Star`
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If the spectrum cannot be used, or holds several stars.
+    """
     arrays = from_spectrum(spectrum, **options)
     if len(arrays) != 1:
         raise InputError(f"spectrum holds {len(arrays)} stars; give one star a file")

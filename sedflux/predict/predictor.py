@@ -39,7 +39,7 @@ from sedflux.units import LIGHT_KM_S
 if TYPE_CHECKING:
     from specutils import Spectrum
 
-__all__ = ["Predictor", "loaded_predictor", "use_threads", "velocity_of"]
+__all__ = ["Predictor", "loaded_predictor", "velocity_of"]
 
 #: Inverse variance of a flux of order one that single precision holds after all scaling.
 _MAX_IVAR = 1e12
@@ -362,16 +362,3 @@ def loaded_predictor(model: str | os.PathLike[str] | Predictor | None = None) ->
 def _read_once(model: str, path: str, size: int, time: int) -> Predictor:
     """Read a model; another size or time of its file is another model."""
     return Predictor(model)
-
-
-def use_threads(count: int) -> None:
-    """
-    Let predictions of this process use some threads, such as 1 where every core has a process.
-
-    Parameters
-    ----------
-    count : int
-    """
-    import torch
-
-    torch.set_num_threads(count)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sedflux.predict.prediction import SEDPrediction
 
-__all__ = ["predict_sed", "to_sed"]
+__all__ = ["predict_sed", "star_place", "to_sed"]
 
 #: Cards of the coordinates, and those of input headers that hold them.
 _PLACES = {"RA": ("RA", "RA_TARG", "RA_OBJ"), "DEC": ("DEC", "DEC_TARG", "DEC_OBJ")}
@@ -136,8 +136,27 @@ def _star_cards(meta):
     name = meta.get("object") or header.get("OBJECT") or header.get("DESIG")
     if isinstance(name, str) and name.isascii() and name.isprintable() and name.strip():
         cards["OBJECT"] = (name.strip()[:68], "star")
+    return cards | {card: (value, "[deg] as in the header of the input")
+                    for card, value in star_place(header).items()}
+
+
+def star_place(header: Mapping[str, Any]) -> dict[str, float]:
+    """
+    Coordinates of a star from the header of its spectrum.
+
+    Parameters
+    ----------
+    header : mapping
+        Such as a FITS header.
+
+    Returns
+    -------
+    place : dict of str to float
+        ``RA`` and ``DEC`` in degrees, if the header has them as numbers.
+    """
+    place = {}
     for card, keys in _PLACES.items():
         value = next((header[key] for key in keys if key in header), None)
         if isinstance(value, (int, float)) and np.isfinite(value):
-            cards[card] = (float(value), "[deg] as in the header of the input")
-    return cards
+            place[card] = float(value)
+    return place
