@@ -20,7 +20,7 @@ from sedflux.covariance import LowRankCovariance, positive_part
 from sedflux.exceptions import InputError
 from sedflux.spectra.grids import interpolation_matrix
 from sedflux.spectra.sed import RelativeErrors, flux_of, from_sed
-from sedflux.spectra.spectrum import sed_to_spectrum
+from sedflux.spectra.spectrum import header_cards, sed_to_spectrum
 from sedflux.units import FLAM, PHOTON_ENERGY, plain_number, positive_number
 
 __all__ = ["SyntheticPhotometry", "anchor", "band_rows", "synthetic_photometry",
@@ -351,12 +351,11 @@ def anchor(sed: Any, magnitude: u.Quantity, bandpass: Any, *,
     parts["anchor"] = np.full(len(flux), error / _MAG_PER_LN)
     meta = dict((sed.meta or {}).get("sedflux", {})) | {
         "errors": RelativeErrors(arrays.wavelength, relative, parts)}
-    cards = {card.keyword: (card.value, card.comment)
-             for card in getattr(sed.meta.get("header"), "cards", [])}
-    cards |= {"SEDNORM": ("magnitude", "the flux is absolute, by SEDMAG in SEDBAND"),
-              "SEDMAG": (brightness, "[mag] AB magnitude that fixes the scale"),
-              "SEDMAGER": (error, "[mag] its error"),
-              "SEDBAND": (name[:60], "its band"),
-              "SEDPIVOT": (pivot, "[Angstrom] pivot wavelength of the band")}
+    cards = header_cards(sed) | {
+        "SEDNORM": ("magnitude", "the flux is absolute, by SEDMAG in SEDBAND"),
+        "SEDMAG": (brightness, "[mag] AB magnitude that fixes the scale"),
+        "SEDMAGER": (error, "[mag] its error"),
+        "SEDBAND": (name[:60], "its band"),
+        "SEDPIVOT": (pivot, "[Angstrom] pivot wavelength of the band")}
     return sed_to_spectrum(type(sed), arrays.wavelength * u.AA, flux, absolute.sigma,
                            meta=meta, header=cards, unit=FLAM)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,11 +11,11 @@ import numpy as np
 from astropy import units as u
 from astropy.io import fits
 from astropy.table import Table
-from astropy.utils.exceptions import AstropyUserWarning
 
 from sedflux.catalog.sources import open_arrays
 from sedflux.exceptions import SedfluxError
 from sedflux.io.lamost import is_lamost, lamost_arrays
+from sedflux.io.reading import strict_fits
 from sedflux.io.registry import read_spectrum
 from sedflux.predict.checks import RESOLVING_POWER, check_velocity
 from sedflux.predict.many import Star, star_of
@@ -61,13 +60,11 @@ def read_stars(rows: Table) -> tuple[list[Entry], dict[int, str]]:
         Why the other rows cannot be read.
     """
     entries, errors = [], {}
-    arrays = open_arrays(rows["path"][0]) if "row" in rows.colnames else None
+    arrays = _read_arrays(rows) if "row" in rows.colnames else None
     for number in range(len(rows)):
         options = {name: rows[name][number] for name in rows.colnames}
         try:
-            with warnings.catch_warnings():
-                # astropy only warns of files that were cut.
-                warnings.simplefilter("error", AstropyUserWarning)
+            with strict_fits():
                 entries.append(_read_entry(number, options, arrays))
         except SedfluxError as error:
             errors[number] = " ".join(str(error).split())
@@ -76,11 +73,18 @@ def read_stars(rows: Table) -> tuple[list[Entry], dict[int, str]]:
     return entries, errors
 
 
+def _read_arrays(rows):
+    """Wavelength, and flux and inverse variance of the rows: each file of arrays is read once."""
+    arrays = open_arrays(rows["path"][0])
+    # The rows of a shard follow one another.
+    block = slice(int(rows["row"][0]), int(rows["row"][-1]) + 1)
+    return arrays["wavelength"][:], arrays["flux"][block], arrays["ivar"][block]
+
+
 def _read_entry(number, options, arrays):
     if arrays is not None:
-        row = int(options["row"])
-        star = Star(spectrum_arrays(arrays["wavelength"][:], arrays["flux"][row],
-                                    arrays["ivar"][row]), RESOLVING_POWER, 0.0)
+        wavelength, flux, ivar = arrays
+        star = Star(spectrum_arrays(wavelength, flux[number], ivar[number]), RESOLVING_POWER, 0.0)
     else:
         star = _read_file(Path(options["path"]))
     given = {name: float(options[name]) for name in ("resolving_power", "radial_velocity")

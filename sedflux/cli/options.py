@@ -112,23 +112,22 @@ def whole_number(least: int) -> Callable[[str], int]:
 
 def number(text: str) -> float:
     """Type of an option that takes a finite number."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"{text!r} is not allowed; give a finite number")
-    return value
+    return _number(text, -math.inf, "a finite number")
 
 
 def positive_number(text: str) -> float:
     """Type of an option that takes a positive, finite number."""
+    return _number(text, 0.0, "a positive number")
+
+
+def _number(text, least, wanted):
+    """A number above a limit and below infinity."""
     try:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not allowed; give a positive number")
+    if not least < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not allowed; give {wanted}")
     return value
 
 

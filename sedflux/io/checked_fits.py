@@ -12,6 +12,7 @@ from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
 
 from sedflux._version import __version__
+from sedflux.io.reading import file_stream
 from sedflux.writing import write_whole
 
 __all__ = ["LAYOUT", "check_hdus", "describe_columns", "open_checked", "write_checked"]
@@ -97,13 +98,9 @@ def open_checked(path: str | os.PathLike[str]) -> Iterator[fits.HDUList]:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("error", AstropyUserWarning)
-        if isinstance(path, (str, os.PathLike)):
-            with open(path, "rb") as stream, \
-                    fits.open(stream, memmap=False, checksum=True) as hdus:
-                yield hdus
-        else:
-            with fits.open(path, memmap=False, checksum=True) as hdus:
-                yield hdus
+        with file_stream(path) as stream, \
+                fits.open(stream, memmap=False, checksum=True) as hdus:
+            yield hdus
 
 
 def check_hdus(hdus: fits.HDUList) -> None:

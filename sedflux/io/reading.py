@@ -17,8 +17,8 @@ from astropy.utils.exceptions import AstropyUserWarning
 from sedflux.exceptions import InputError
 from sedflux.units import plain_number
 
-__all__ = ["FITS_ERRORS", "check_wavelengths", "file_name", "first_line", "header_number",
-           "open_fits", "strict_fits"]
+__all__ = ["FITS_ERRORS", "check_wavelengths", "file_name", "file_stream", "first_line",
+           "header_number", "open_fits", "strict_fits"]
 
 #: What astropy raises on files that are no FITS, damaged, or in another layout.
 FITS_ERRORS = (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError,
@@ -57,7 +57,7 @@ def open_fits(path: str | os.PathLike[str], kind: str) -> Iterator[fits.HDUList]
     """
     try:
         # astropy leaves files open that it opens itself and cannot read.
-        with strict_fits(), _stream(path) as stream, fits.open(stream, memmap=False) as hdus:
+        with strict_fits(), file_stream(path) as stream, fits.open(stream, memmap=False) as hdus:
             yield hdus
     except InputError:
         raise
@@ -73,7 +73,7 @@ def file_name(path: Any) -> str:
     return str(path if isinstance(path, (str, os.PathLike)) else getattr(path, "name", path))
 
 
-def _stream(path: Any) -> Any:
+def file_stream(path: Any) -> Any:
     """An open file, which closes with its context if it is opened here."""
     return open(path, "rb") if isinstance(path, (str, os.PathLike)) else nullcontext(path)
 

@@ -17,7 +17,7 @@ from sedflux.io.sed import identify_sed, read_sed, write_spectrum
 if TYPE_CHECKING:
     from specutils import Spectrum
 
-__all__ = ["READERS", "read_spectrum", "register_formats", "register_readers"]
+__all__ = ["READERS", "read_spectrum", "register_readers"]
 
 #: Name of each format, and the functions that recognise and read it.
 READERS = {
@@ -33,6 +33,7 @@ SED_FORMAT = "sedflux SED"
 _PRIORITY = 30
 
 
+@cache
 def register_readers() -> None:
     """
     Make `specutils.Spectrum` know the formats of sedflux.
@@ -50,12 +51,6 @@ def register_readers() -> None:
     >>> Spectrum.read(demo_path("16cygb_miles")).meta["object"]
     '16 Cyg B (HD 186427)'
     """
-    register_formats()
-
-
-@cache
-def register_formats() -> None:
-    """Register readers and the writer of SEDs once; see `register_readers`."""
     from specutils import Spectrum
     from specutils.io.registers import custom_writer, data_loader
 

@@ -17,7 +17,6 @@ from astropy.io import fits
 from astropy.io.fits.verify import VerifyError
 from astropy.nddata import StdDevUncertainty
 from astropy.table import QTable, Table
-from astropy.utils.exceptions import AstropyUserWarning
 
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError, SedfluxError
@@ -68,7 +67,6 @@ _DIAGNOSTICS = {
     "logg": ("", "log10 of the surface gravity in cm/s2"),
     "mh": ("", "log10 of the metallicity relative to the Sun"),
 }
-_READ_ERRORS = (*FITS_ERRORS, ArithmeticError, VerifyError, AstropyUserWarning)
 
 
 def identify_sed(origin: str, path: Any, *args: Any, **kwargs: Any) -> bool:
@@ -264,7 +262,7 @@ def read_sed(path: str | os.PathLike[str], **kwargs: Any) -> Spectrum:
         raise InputError(f"SED file {str(path)!r} does not exist") from error
     except SedfluxError:
         raise
-    except _READ_ERRORS as error:
+    except FITS_ERRORS as error:
         raise InputError(f"{file_name(path)} is no SED file of sedflux, or damaged "
                          f"({first_line(error)}); write it again") from error
 

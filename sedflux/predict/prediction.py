@@ -14,7 +14,7 @@ from astropy.utils.decorators import deprecated_renamed_argument
 
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
-from sedflux.io.registry import register_formats
+from sedflux.io.registry import register_readers
 from sedflux.predict.checks import check_reddening
 from sedflux.predict.flags import flag_names
 from sedflux.spectra.grids import SED_RESOLVING_POWER, average_matrix, optical_mean
@@ -215,7 +215,7 @@ class SEDPrediction:
         if wavelengths is not None:
             flux, errors, axis = self._averaged(wavelengths)
         # ``spectrum.write`` then writes the covariance, too.
-        register_formats()
+        register_readers()
         rows = zip(np.atleast_2d(flux), errors, strict=True)
         sigma = np.stack([one.covariance.scaled(row).sigma for row, one in rows])
         if self.single:

@@ -26,7 +26,7 @@ from sedflux.response.counts import count_arrays
 from sedflux.response.field_terms import FieldTerms
 from sedflux.response.problem import LinearProblem
 from sedflux.spectra.grids import interpolation_matrix, pixel_edges
-from sedflux.spectra.spectrum import sed_to_spectrum
+from sedflux.spectra.spectrum import header_cards, sed_to_spectrum
 from sedflux.units import FLAM, finite_array, photons_per_flux
 
 __all__ = ["FILE_FORMATS", "ResponseCurve", "ResponseRead", "ResponseWrite", "spline_basis"]
@@ -374,9 +374,7 @@ class ResponseCurve:
         noise = np.where(usable, variance / scale**2,
                          np.max(variance[usable] / scale[usable] ** 2, initial=0.0))
         covariance = LowRankCovariance(noise, response.factor * flux)
-        cards = {card.keyword: (card.value, card.comment)
-                 for card in getattr((counts.meta or {}).get("header"), "cards", [])
-                 if card.keyword in _STAR_CARDS}
+        cards = {name: card for name, card in header_cards(counts).items() if name in _STAR_CARDS}
         result = sed_to_spectrum(type(counts), pixels * u.AA, flux, covariance.sigma,
                                  meta={"covariance": covariance}, header=cards, unit=FLAM)
         result.mask = ~usable

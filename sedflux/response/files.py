@@ -20,10 +20,8 @@ import numpy as np
 import yaml
 from astropy import units as u
 from astropy.io import fits
-from astropy.io.fits.verify import VerifyError
 from astropy.io.registry import IORegistryError
 from astropy.table import Table
-from astropy.utils.exceptions import AstropyUserWarning
 
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
@@ -34,6 +32,7 @@ from sedflux.io.checked_fits import (
     open_checked,
     write_checked,
 )
+from sedflux.io.reading import FITS_ERRORS
 from sedflux.response.curve import FILE_FORMATS, ResponseCurve
 from sedflux.response.field_terms import FieldTerms
 from sedflux.units import photons_per_flux
@@ -56,8 +55,7 @@ _FIELD_KEYS = ("position", "detectors", "epoch", "size", "epochs", "degree", "sc
 #: Begins the names of the extensions with systematics.
 _SYSTEMATIC = "SYSTEMATIC "
 #: What reading a damaged file may raise.
-_READ_ERRORS = (OSError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError,
-                EOFError, VerifyError, IORegistryError, AstropyUserWarning, yaml.YAMLError)
+_READ_ERRORS = (*FITS_ERRORS, LookupError, IORegistryError, yaml.YAMLError)
 
 
 def _curve_table(response):

@@ -19,8 +19,8 @@ from sedflux.spectra.flux_units import flux_factor, unit_error
 if TYPE_CHECKING:
     from specutils import Spectrum
 
-__all__ = ["air_to_vacuum", "copy_with_sigma", "flux_variance", "from_spectrum", "sed_to_spectrum",
-           "vacuum_angstrom"]
+__all__ = ["air_to_vacuum", "copy_with_sigma", "flux_variance", "from_spectrum", "header_cards",
+           "sed_to_spectrum", "vacuum_angstrom"]
 
 
 def air_to_vacuum(wavelength: npt.ArrayLike) -> np.ndarray:
@@ -257,6 +257,23 @@ def sed_to_spectrum(kind: type, wavelength: u.Quantity, flux: np.ndarray, sigma:
         return kind(spectral_axis=wavelength, flux=flux * unit,
                     uncertainty=StdDevUncertainty(sigma * unit),
                     meta={"sedflux": dict(meta), "header": cards})
+
+
+def header_cards(spectrum: Spectrum) -> dict[str, tuple[Any, str]]:
+    """
+    Values and comments of the cards of ``meta["header"]``, by keyword.
+
+    Parameters
+    ----------
+    spectrum : `~specutils.Spectrum`
+
+    Returns
+    -------
+    cards : dict of str to tuple
+        Empty without a FITS header.
+    """
+    header = (spectrum.meta or {}).get("header")
+    return {card.keyword: (card.value, card.comment) for card in getattr(header, "cards", [])}
 
 
 def copy_with_sigma(spectrum: Spectrum, sigma: np.ndarray, meta: Mapping[str, Any]) -> Any:
