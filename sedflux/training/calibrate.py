@@ -41,6 +41,7 @@ _RANGE, _NEAR = (0.6, 2.5), 0.3
 _BETTER = 2.0
 #: S/N a pixel to which noise is added, beside the spectra as they are.
 _NOISY = 20.0
+#: Temperatures (K) of the stars whose predictions measure the scatter and the scales.
 _TEFF = (4200.0, 10250.0)
 #: Bands (by their red end, Angstrom) in which U-B has a say.
 _REDDEST_OF_U = 4000.0

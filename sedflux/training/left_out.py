@@ -7,9 +7,10 @@ from scipy.optimize import minimize_scalar
 
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
+from sedflux.io.miles import MILES_FWHM
 from sedflux.spectra.grids import optical_mean
 from sedflux.spectra.reddening import extinction_curve
-from sedflux.training.stars import FOLDS, MILES_FWHM, RealStars, fold_of, miles_inputs
+from sedflux.training.stars import FOLDS, RealStars, fold_of, miles_inputs
 
 __all__ = ["LeftOut", "fit_reddening", "predict_left_out", "predictions_by_fold",
            "stis_error"]

@@ -13,14 +13,15 @@ from itertools import pairwise
 import numpy as np
 import torch
 
+from sedflux.spectra.bands import BANDS, band_rows
+from sedflux.spectra.grids import sed_grid
 from sedflux.training.loss import covariance_loss, label_loss, score_loss
 from sedflux.training.pool import as_tensors
 
 __all__ = ["fit_covariance", "measure_calibration"]
 
-#: Edges in S/N, and centres in wavelength (Angstrom), of the last scale of sigma.
+#: Edges in S/N of the last scale of sigma, which is measured in the bands of the tables.
 SNR_EDGES = (5.0, 8.0, 14.0, 28.0, 56.0, 110.0, 300.0)
-BANDS = ((2500.0, 3000.0), (3000.0, 4000.0), (4000.0, 7000.0), (7000.0, 10500.0))
 
 
 def _compute(network, engine, examples, rng):
@@ -107,11 +108,9 @@ def measure_calibration(network, engine, *, examples=24576, seed=1):
         ``snr`` (k,), ``wavelength`` (4,) and ``scale`` (k, 4), as
         `sedflux.predict.sigma.Widening` takes them.
     """
-    from sedflux.spectra.grids import sed_grid
-
     rng = np.random.default_rng([seed, 2**31 + 2])
     features, bounded, log_sed, _, level = _compute(network, engine, examples, rng)
-    grid = sed_grid()
+    bands = band_rows(sed_grid()).values()
     pulls = []
     with torch.no_grad():
         for rows in torch.arange(len(features)).split(1024):
@@ -123,7 +122,6 @@ def measure_calibration(network, engine, *, examples=24576, seed=1):
     scale = []
     for low, high in pairwise(SNR_EDGES):
         inside = (level >= low) & (level < high)
-        scale.append([float(np.sqrt(square[inside][:, (grid >= a) & (grid < b)].mean()))
-                      for a, b in BANDS])
+        scale.append([float(np.sqrt(square[inside][:, band].mean())) for band in bands])
     return {"snr": [float(np.sqrt(a * b)) for a, b in pairwise(SNR_EDGES)],
-            "wavelength": [float(np.sqrt(a * b)) for a, b in BANDS], "scale": scale}
+            "wavelength": [float(np.sqrt(a * b)) for a, b in BANDS.values()], "scale": scale}

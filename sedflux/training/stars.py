@@ -15,6 +15,8 @@ import numpy as np
 from astropy.io import fits
 from astropy.table import Table
 
+from sedflux.io.calspec import stis_fwhm
+from sedflux.io.miles import MILES_FWHM
 from sedflux.libraries.library import read_library
 from sedflux.spectra.continuum import remove_continuum
 from sedflux.spectra.grids import input_grid, optical_mean, rebin_spectra, sed_grid
@@ -28,11 +30,10 @@ __all__ = ["FOLDS", "GRAVITY_EDGE", "RealStars", "fold_of", "inner_fold", "miles
 #: Groups of stars of which each is left out once.
 FOLDS = 4
 _FOLD_SEED, _INNER_SEED = "sedflux folds 1", "sedflux inner folds 1"
-#: FWHM of MILES in Angstrom, and the S/N a pixel that its spectra are taken to have.
-MILES_FWHM, MILES_SNR = 2.5, 150.0
+#: S/N a pixel that MILES and STIS spectra are taken to have.
+MILES_SNR = 150.0
 #: Resolving power to which MILES and STIS spectra are brought as inputs.
 MILES_POWER, STIS_POWER = 1600.0, 500.0
-_STIS_RESOLVING_POWER = ((5700.0, 700.0), (np.inf, 550.0))
 _MILES_SED = (3600.0, 7340.0)
 #: Errors of published labels: TEFF (K), LOGG, MH, ALPHA, CARBON, VMICRO (km/s).
 LABEL_ERRORS = np.array([100.0, 0.25, 0.12, 0.1, 0.1, 0.4])
@@ -164,7 +165,7 @@ def stis_sed(stis, row):
     flux = stis.flux[row].astype(float)
     good = np.isfinite(flux) & (flux > 0)
     wavelength, flux = stis.wavelength[good], flux[good]
-    kernel = lsf_matrix(wavelength, broadening_sigma(grid, _stis_power(grid), 200.0),
+    kernel = lsf_matrix(wavelength, broadening_sigma(grid, grid / stis_fwhm(grid), 200.0),
                         new_wavelength=grid)
     smooth = kernel @ flux
     near = np.searchsorted(wavelength, grid)
@@ -172,11 +173,6 @@ def stis_sed(stis, row):
     smooth = smooth / (optical_mean(grid) @ smooth)
     known = (grid > wavelength[0]) & (grid < wavelength[-1]) & (gap < 30.0)
     return np.where(known, smooth, np.nan)
-
-
-def _stis_power(wavelength):
-    return np.select([wavelength < edge for edge, _ in _STIS_RESOLVING_POWER],
-                     [value for _, value in _STIS_RESOLVING_POWER])
 
 
 def read_passbands(path):
@@ -259,7 +255,7 @@ def stis_arrays(stis, rows):
     good = np.isfinite(flux) & (flux > 0)
     ivar = (MILES_SNR / np.where(good, flux, 1.0)) ** 2
     wavelength = stis.wavelength[keep]
-    return wavelength, np.where(good, flux, 0.0), ivar, ~good, _stis_power(wavelength)
+    return wavelength, np.where(good, flux, 0.0), ivar, ~good, wavelength / stis_fwhm(wavelength)
 
 
 def _stis_inputs(stis, rows):
