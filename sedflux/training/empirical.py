@@ -51,7 +51,8 @@ from sedflux.training.sed_truths import (
 from sedflux.training.smoothness import choose_smoothness
 from sedflux.training.stars import MILES_POWER, STIS_POWER, RealStars, inner_fold
 
-__all__ = ["PlacedStars", "correct_seds", "fit_correction", "place_stars"]
+__all__ = ["PlacedStars", "correct_seds", "fit_correction", "place_stars",
+           "with_network_labels"]
 
 _log = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ def _class_scatter(truths, rows, coefficients, members):
     return star_scatter(chosen, rows[inside], coefficients)
 
 
-def fit_correction(library, kernels, stars, passbands, johnson=None, *, network=None):
+def fit_correction(library, kernels, stars, passbands, johnson=None):
     """
     Measure what real stars add to a synthetic library.
 
@@ -117,16 +118,13 @@ def fit_correction(library, kernels, stars, passbands, johnson=None, *, network=
         From `sedflux.training.stars.read_passbands`.
     johnson : dict, optional
         From `sedflux.training.johnson.johnson_weights`.
-    network : `torch.nn.Module`, optional
-        Trained on this library with corrected lines, from the same stars: its labels replace
-        those of label fits.
 
     Returns
     -------
     correction : `Correction`
     """
     fitter = LabelFit(library, kernels, resolving_power=MILES_POWER)
-    placed = place_stars(library, kernels, fitter, stars, network=network)
+    placed = place_stars(library, kernels, fitter, stars)
     return correct_seds(fitter, placed, passbands, johnson)
 
 
@@ -151,13 +149,13 @@ class PlacedStars:
     residuals: np.ndarray
 
 
-def place_stars(library, kernels, fitter, stars, *, network=None):
+def place_stars(library, kernels, fitter, stars):
     """
     The correction of lines, and the labels that the lines of each star then give.
 
     Parameters
     ----------
-    library, kernels, stars, network
+    library, kernels, stars
         See `fit_correction`.
     fitter : `~sedflux.emulator.labelfit.LabelFit`
         At the resolving power of the sharp spectra.
@@ -170,17 +168,35 @@ def place_stars(library, kernels, fitter, stars, *, network=None):
     sharp, coarse = stars.take(stars.source == "MILES"), stars.take(stars.source != "MILES")
     lines, _, residuals = fit_lines(fitter, sharp, low, high)
     better = lines_alone(lines, sharp.labels, residuals).correct(library)
-    if network is None:
-        corrected = LabelFit(better, kernels, resolving_power=MILES_POWER)
-        labels = line_labels(corrected, sharp.normalised, low, high)
-    else:
-        labels = np.clip(network_labels(network, sharp), low, high)
+    corrected = LabelFit(better, kernels, resolving_power=MILES_POWER)
+    labels = line_labels(corrected, sharp.normalised, low, high)
     if not len(coarse):
         return PlacedStars(sharp, labels, lines, residuals)
     fitted, kept = _coarse_labels(better, kernels, coarse)
     rows = np.r_[np.flatnonzero(stars.source == "MILES"),
                  np.flatnonzero(stars.source != "MILES")[kept]]
     return PlacedStars(stars.take(rows), np.vstack([labels, fitted[kept]]), lines, residuals)
+
+
+def with_network_labels(placed, network, library):
+    """
+    The same stars at the labels that a network gives those with sharp spectra.
+
+    Parameters
+    ----------
+    placed : `PlacedStars`
+    network : `torch.nn.Module`
+        Trained on the library with these corrected lines, from the same stars.
+    library : `~sedflux.libraries.SpectralLibrary`
+
+    Returns
+    -------
+    placed : `PlacedStars`
+    """
+    low, high = library.labels.min(axis=0), library.labels.max(axis=0)
+    sharp, labels = placed.stars.source == "MILES", placed.labels.copy()
+    labels[sharp] = np.clip(network_labels(network, placed.stars.take(sharp)), low, high)
+    return replace(placed, labels=labels)
 
 
 def lines_alone(lines, labels, residuals):
