@@ -5,6 +5,10 @@ Every effect hits some of the training spectra, in random strength, and most spe
 the network learns to look elsewhere for what an effect has spoilt.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+
 import numpy as np
 
 from sedflux.spectra.grids import input_grid
@@ -35,7 +39,8 @@ _CLEAN = 0.4
 _EMISSION = 1.5
 
 
-def survey_effects(flux, resolving_power, rng):
+def survey_effects(flux: np.ndarray, resolving_power: np.ndarray, rng: np.random.Generator
+                   ) -> np.ndarray:
     """
     Spoil some spectra as surveys do.
 
@@ -68,7 +73,8 @@ def _line(grid, centre, fwhm, power):
     return profile / (sigma * np.sqrt(2.0 * np.pi))
 
 
-def dim_by_dust(wavelength, flux, power, *, ebv, shift=1.0, scatter=None):
+def dim_by_dust(wavelength: np.ndarray, flux: np.ndarray, power: float, *, ebv: float,
+                shift: float = 1.0, scatter: np.ndarray | None = None) -> np.ndarray:
     """
     Diffuse interstellar bands and Na D.
 
@@ -99,35 +105,41 @@ def dim_by_dust(wavelength, flux, power, *, ebv, shift=1.0, scatter=None):
     return flux * np.exp(-depth)
 
 
-def add_light(wavelength, flux, *, share, slope=0.0):
+def add_light(wavelength: np.ndarray, flux: np.ndarray, *, share: float, slope: float = 0.0
+              ) -> np.ndarray:
     """Light added, or sky over-subtracted: a share of the mean flux, with a relative slope."""
     tilt = 1.0 + slope * np.linspace(-1.0, 1.0, wavelength.size)
     return flux + share * flux.mean() * tilt
 
 
-def ripple(wavelength, flux, *, period, height, phase=0.0, envelope=1.0):
+def ripple(wavelength: np.ndarray, flux: np.ndarray, *, period: float, height: float,
+           phase: float = 0.0, envelope: float | np.ndarray = 1.0) -> np.ndarray:
     """A wave with a period in Angstrom and a relative height."""
     wave = np.sin(2.0 * np.pi * (wavelength / period + phase))
     return flux * (1.0 + height * envelope * wave)
 
 
-def step(wavelength, flux, *, centre, height, width):
+def step(wavelength: np.ndarray, flux: np.ndarray, *, centre: float, height: float, width: float
+         ) -> np.ndarray:
     """A relative step at a wavelength, as wide as told (Angstrom): arms that do not fit."""
     return flux * (1.0 + height / (1.0 + np.exp(-(wavelength - centre) / width)))
 
 
-def dip(wavelength, flux, *, centre, depth, width):
+def dip(wavelength: np.ndarray, flux: np.ndarray, *, centre: float, depth: float, width: float
+        ) -> np.ndarray:
     """A flat-bottomed dip of a relative depth, with its half width in Angstrom."""
     return flux * (1.0 - depth * np.exp(-(((wavelength - centre) / width) ** 4)))
 
 
-def add_emission(wavelength, flux, power, *, width):
+def add_emission(wavelength: np.ndarray, flux: np.ndarray, power: float, *, width: float
+                 ) -> np.ndarray:
     """Emission in the Balmer lines; the equivalent width of H alpha is in Angstrom."""
     return flux * (1.0 + sum(width * share * _line(wavelength, centre, 1.5, power)
                              for centre, share in _BALMER))
 
 
-def add_sky(wavelength, flux, power, *, levels, shift=1.0):
+def add_sky(wavelength: np.ndarray, flux: np.ndarray, power: float, *,
+            levels: Mapping[float, float], shift: float = 1.0) -> np.ndarray:
     """Residuals of sky lines: a level (Angstrom of the mean flux) for each that has one."""
     return flux + flux.mean() * sum(level * _line(wavelength, centre * shift, 0.0, power)
                                     for centre, level in levels.items())

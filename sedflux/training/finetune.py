@@ -1,18 +1,21 @@
 """
 From models to stars: training on a library that real stars have corrected.
 
-Few stars and many parameters: rather than the network's weights, the stars correct the
-library (`sedflux.training.empirical`, smooth terms a wavelength), and the network is
-trained on as many examples of it as before, with the stars' scatter drawn into lines and
-SEDs.  Where no star exists, the models stand.
+The stars are too few to train the weights of a network.  Instead they correct the library
+(`sedflux.training.empirical`), by terms that are smooth in the labels.  The network is then
+trained on as many examples of the corrected library as before, with the scatter of the stars
+added to lines and SEDs.  The models stay as they are where there is no star.
 
 The correction of SEDs must hold at the labels that the network gives.  So a first, short
 training takes the labels of label fits and gives its own; the second, from new weights, takes
 these; the third goes on from the second and takes its labels, which then hardly move.
 """
 
+from __future__ import annotations
+
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -26,14 +29,18 @@ from sedflux.network.header import require_entries
 from sedflux.training.empirical import correct_seds, place_stars, with_network_labels
 from sedflux.training.examples import ExampleGenerator
 from sedflux.training.johnson import johnson_weights
-from sedflux.training.pretrain import Schedule, pretrain
+from sedflux.training.pretrain import pretrain
 from sedflux.training.run import finish
+from sedflux.training.schedule import Schedule
 from sedflux.training.stars import MILES_POWER, read_passbands, read_stars
+
+if TYPE_CHECKING:
+    from sedflux.training.types import PathLike
 
 __all__ = ["finetune", "training_stages"]
 
 
-def training_stages(steps, *, seed=1, learning_rate=1e-3):
+def training_stages(steps: int, *, seed: int = 1, learning_rate: float = 1e-3) -> list[Schedule]:
     """
     Schedules of the three trainings.
 
@@ -47,7 +54,7 @@ def training_stages(steps, *, seed=1, learning_rate=1e-3):
 
     Returns
     -------
-    stages : list of `~sedflux.training.pretrain.Schedule`
+    stages : list of `~sedflux.training.schedule.Schedule`
     """
     main = Schedule(steps=steps, seed=seed, learning_rate=learning_rate, pool=40, reuse=6)
     return [replace(main, steps=max(steps // 2, 1)), main,
@@ -55,9 +62,12 @@ def training_stages(steps, *, seed=1, learning_rate=1e-3):
                     learning_rate=0.3 * learning_rate, pool=16, reuse=8)]
 
 
-def finetune(library, miles, stis, photometry, folder, *, start, name="uara.custom_stars",
-             leave_out=None, steps=4000, seed=1, workers=1, learning_rate=1e-3, warm=True,
-             share=1.0, prior="flat", johnson=None, claim=None, effects=False):
+def finetune(library: PathLike, miles: PathLike, stis: PathLike, photometry: PathLike,
+             folder: PathLike, *, start: PathLike, name: str = "uara.custom_stars",
+             leave_out: int | None = None, steps: int = 4000, seed: int = 1, workers: int = 1,
+             learning_rate: float = 1e-3, warm: bool = True, share: float = 1.0,
+             prior: str = "flat", johnson: PathLike | None = None,
+             claim: tuple[float, float] | None = None, effects: bool = False) -> Path:
     """
     Fine-tune a pretrained model on real stars and write it, with its log.
 

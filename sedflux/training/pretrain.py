@@ -1,9 +1,11 @@
 """Training on simulated stars: reproducible, resumable, logged."""
 
+from __future__ import annotations
+
 import csv
 import time
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,7 +17,12 @@ from sedflux.network.architecture import build
 from sedflux.network.config import Config
 from sedflux.training.loss import mean_loss
 from sedflux.training.pool import Batch, Pool, summarise_examples
+from sedflux.training.schedule import Schedule
 from sedflux.writing import write_whole
+
+if TYPE_CHECKING:
+    from sedflux.training.examples import ExampleGenerator
+    from sedflux.training.types import Network, PathLike
 
 __all__ = ["Schedule", "prepare_network", "pretrain"]
 
@@ -27,63 +34,8 @@ _VALIDATION = 8192
 _TEMPLATE_EXAMPLES = 12288
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """
-    How long and how to train.
-
-    Attributes
-    ----------
-    steps : int
-        Optimiser steps.
-    batch : int
-        Examples a step.
-    block : int
-        Examples that the engine makes at once.
-    pool : int
-        Blocks among which a step draws its examples.
-    reuse : int
-        How often each example is drawn on average.
-    learning_rate : float
-        Peak of the cosine schedule.
-    seed : int
-        Fixes every example and every initial weight.
-    average : float
-        Decay of the exponential average of the weights, which is what is kept.
-    patience : int
-        Checks of the validation loss, one every 500 steps, without improvement after
-        which the training stops.
-    diagonal : bool
-        Use the plain diagonal loss.
-    """
-
-    steps: int = 24000
-    batch: int = 512
-    block: int = 4096
-    pool: int = 64
-    reuse: int = 4
-    learning_rate: float = 1.5e-3
-    seed: int = 1
-    average: float = 0.999
-    patience: int = 12
-    diagonal: bool = False
-
-    @property
-    def steps_per_block(self):
-        """Steps between renewals of a block."""
-        return max(1, self.reuse * self.block // self.batch)
-
-    def sized(self, examples):
-        """As many examples as are needed, or in proportion to a trial run of few steps."""
-        return min(examples, 1024 + 64 * self.steps)
-
-    @property
-    def blocks(self):
-        """Blocks that the pool holds: fewer in a trial run, which sees few examples."""
-        return max(1, min(self.pool, self.steps * self.batch // self.block))
-
-
-def prepare_network(engine, config, *, seed, examples=_TEMPLATE_EXAMPLES):
+def prepare_network(engine: ExampleGenerator, config: Config, *, seed: int,
+                    examples: int = _TEMPLATE_EXAMPLES) -> Network:
     """
     A network whose templates are the principal components of simulated stars.
 
@@ -257,7 +209,9 @@ def _move(batch, device):
     return Batch.from_tensors([value.to(device) for value in batch.tensors()])
 
 
-def pretrain(engine, schedule, folder, *, config=None, start=None, workers=1, progress=True):
+def pretrain(engine: ExampleGenerator, schedule: Schedule, folder: PathLike, *,
+             config: Config | None = None, start: Network | None = None, workers: int = 1,
+             progress: bool = True) -> tuple[Network, list[dict[str, float]]]:
     """
     Train a network on simulated stars.
 
@@ -291,7 +245,7 @@ def pretrain(engine, schedule, folder, *, config=None, start=None, workers=1, pr
     if start is None:
         start = prepare_network(engine, config or Config(), seed=schedule.seed,
                                 examples=schedule.sized(_TEMPLATE_EXAMPLES))
-    # Examples are made by processes of their own, on the processor.
+    # Other processes make the examples, on the CPU.
     validation = summarise_examples(start, engine.examples(
         schedule.sized(_VALIDATION), np.random.default_rng([schedule.seed, 2**31 + 7])))
     device = _device()

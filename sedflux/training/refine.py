@@ -1,14 +1,16 @@
 """
-The second stage: the covariance alone, on features of the finished network.
+The second stage of training: the covariance alone, with the means held fixed.
 
-While means improve, their errors shrink and change shape, and the covariance lags
-behind.  When they stand still, the features of some ten thousand fresh stars are
-computed once, and the covariance's heads are trained on them to convergence by the
-full likelihood.  Then a last scale of sigma, by band and S/N, is measured on stars
-that neither stage saw.
+While the means are trained, their errors shrink and change shape faster than the covariance
+follows.  So afterwards the features of some ten thousand fresh stars are computed once, and
+the heads of the covariance are trained on them to convergence by the full likelihood.  Then
+a last scale of sigma, by band and S/N, is measured on stars that neither stage saw.
 """
 
+from __future__ import annotations
+
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,6 +19,10 @@ from sedflux.spectra.bands import BANDS, band_rows
 from sedflux.spectra.grids import sed_grid
 from sedflux.training.loss import covariance_loss, label_loss, score_loss
 from sedflux.training.pool import as_tensors
+
+if TYPE_CHECKING:
+    from sedflux.training.examples import ExampleGenerator
+    from sedflux.training.types import Network
 
 __all__ = ["fit_covariance", "measure_calibration"]
 
@@ -41,8 +47,9 @@ def _compute(network, engine, examples, rng):
     return [torch.cat(values) for values in zip(*found, strict=True)]
 
 
-def fit_covariance(network, engine, *, examples=40960, steps=1800, batch=512,
-                   learning_rate=2e-3, seed=1):
+def fit_covariance(network: Network, engine: ExampleGenerator, *, examples: int = 40960,
+                   steps: int = 1800, batch: int = 512, learning_rate: float = 2e-3,
+                   seed: int = 1) -> list[float]:
     """
     Train the heads of the covariance; the means stay as they are.
 
@@ -91,7 +98,8 @@ def fit_covariance(network, engine, *, examples=40960, steps=1800, batch=512,
     return history
 
 
-def measure_calibration(network, engine, *, examples=24576, seed=1):
+def measure_calibration(network: Network, engine: ExampleGenerator, *, examples: int = 24576,
+                        seed: int = 1) -> dict[str, list]:
     """
     Ratio of true to predicted errors, by S/N and band, on fresh stars.
 

@@ -8,8 +8,11 @@ R = 500 where MILES has no spectrum; and photometry of NGSL spectra.  Stars are 
 name, and their names alone decide in which fold they are left out.
 """
 
+from __future__ import annotations
+
 import hashlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.io import fits
@@ -23,6 +26,10 @@ from sedflux.spectra.grids import input_grid, optical_mean, rebin_spectra, sed_g
 from sedflux.spectra.normalise import input_basis
 from sedflux.spectra.resolution import broadening_sigma, degrade_spectra, lsf_matrix
 from sedflux.training.johnson import read_johnson
+
+if TYPE_CHECKING:
+    from sedflux.libraries.library import SpectralLibrary
+    from sedflux.training.types import Passbands, PathLike
 
 __all__ = ["FOLDS", "GRAVITY_EDGE", "RealStars", "fold_of", "inner_fold", "miles_inputs",
            "read_passbands", "read_stars", "stis_arrays", "stis_sed"]
@@ -90,24 +97,24 @@ class RealStars:
     johnson: np.ndarray
     johnson_error: np.ndarray
     dust: np.ndarray
-    johnson_zero: tuple = (0.0, 0.0)
+    johnson_zero: tuple[float, float] = (0.0, 0.0)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.name)
 
-    def take(self, rows):
+    def take(self, rows: Any) -> RealStars:
         """Some of the stars: a mask or indices."""
         arrays = {name: getattr(self, name)[rows] for name in self.__dataclass_fields__
                   if name != "johnson_zero"}
         return RealStars(**arrays, johnson_zero=self.johnson_zero)
 
     @property
-    def fold(self):
+    def fold(self) -> np.ndarray:
         """Fold of each star, shape (N,)."""
         return np.array([fold_of(name) for name in self.name])
 
 
-def fold_of(name):
+def fold_of(name: str) -> int:
     """
     Fold in which a star is left out, from its name alone.
 
@@ -129,7 +136,7 @@ def fold_of(name):
     return _hashed(_FOLD_SEED, name)
 
 
-def inner_fold(name):
+def inner_fold(name: str) -> int:
     """
     Fold of a star, 0 to 3, for choices within a training; independent of `fold_of`.
     """
@@ -141,7 +148,7 @@ def _hashed(seed, name):
     return int(digest, 16) % FOLDS
 
 
-def miles_inputs(miles, rows):
+def miles_inputs(miles: SpectralLibrary, rows: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     MILES spectra, which are in the rest frame and vacuum, as arrays.
 
@@ -159,7 +166,7 @@ def miles_inputs(miles, rows):
     return miles.wavelength[keep], flux, ivar
 
 
-def stis_sed(stis, row):
+def stis_sed(stis: SpectralLibrary, row: int) -> np.ndarray:
     """STIS flux of one star at R = 200 relative to 4000-7000 A; NaN where it has none."""
     grid = sed_grid()
     flux = stis.flux[row].astype(float)
@@ -175,7 +182,7 @@ def stis_sed(stis, row):
     return np.where(known, smooth, np.nan)
 
 
-def read_passbands(path):
+def read_passbands(path: PathLike) -> Passbands:
     """Throughputs of a photometry file: wavelength (Angstrom) and value, by band."""
     with fits.open(path) as hdus:
         return {hdu.name: (np.asarray(hdu.data["WAVELENGTH"], float),
@@ -248,7 +255,7 @@ def _stis_only(stis):
     return rows, np.array(labels), np.array(errors)
 
 
-def stis_arrays(stis, rows):
+def stis_arrays(stis: SpectralLibrary, rows: Any) -> tuple[np.ndarray, ...]:
     """Wavelength, flux, ivar, mask and resolving power of STIS spectra, as predict takes them."""
     keep = (stis.wavelength > 3900.0) & (stis.wavelength < 7150.0)
     flux = stis.flux[rows][..., keep].astype(float)
@@ -274,7 +281,8 @@ def _johnson_arrays(path, names):
             np.where(known, johnson.errors[rows], np.nan), dust[rows], johnson.zero)
 
 
-def read_stars(miles, stis, photometry, johnson=None):
+def read_stars(miles: PathLike, stis: PathLike, photometry: PathLike,
+               johnson: PathLike | None = None) -> RealStars:
     """
     Read all real stars within the range of the synthetic library.
 
