@@ -2,7 +2,8 @@
 Corrections of a synthetic library, and the scatter of stars about it.
 
 Both corrections, of lines and of SEDs, are smooth in (5040 K / TEFF, LOGG, MH) and vanish where
-no star is near (`sedflux.training.label_features`); `sedflux.training.empirical` measures them.
+no star is near (`sedflux.training.label_features`).  `sedflux.training.star_correction` measures
+them.
 """
 
 from __future__ import annotations

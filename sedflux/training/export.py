@@ -10,8 +10,8 @@ import torch
 
 from sedflux.emulator.principal import kernels_to_lists
 from sedflux.network.checkpoint import save_network
+from sedflux.training.covariance_stage import measure_calibration
 from sedflux.training.pool import as_tensors
-from sedflux.training.refine import measure_calibration
 from sedflux.training.stars import GRAVITY_EDGE
 
 if TYPE_CHECKING:

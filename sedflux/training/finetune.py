@@ -2,7 +2,7 @@
 From models to stars: training on a library that real stars have corrected.
 
 The stars are too few to train the weights of a network.  Instead they correct the library
-(`sedflux.training.empirical`), by terms that are smooth in the labels.  The network is then
+(`sedflux.training.star_correction`), by terms that are smooth in the labels.  The network is then
 trained on as many examples of the corrected library as before, with the scatter of the stars
 added to lines and SEDs.  The models stay as they are where there is no star.
 
@@ -26,12 +26,12 @@ from sedflux.io.download import file_hash
 from sedflux.libraries.library import read_library, split_models
 from sedflux.network.checkpoint import load_network
 from sedflux.network.header import require_entries
-from sedflux.training.empirical import correct_seds, place_stars, with_network_labels
 from sedflux.training.examples import ExampleGenerator
 from sedflux.training.johnson import johnson_weights
 from sedflux.training.pretrain import pretrain
 from sedflux.training.run import finish
 from sedflux.training.schedule import Schedule
+from sedflux.training.star_correction import correct_seds, place_stars, with_network_labels
 from sedflux.training.stars import MILES_POWER, read_passbands, read_stars
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ from sedflux.emulator.principal import kernels_from_lists, kernels_to_lists
 from sedflux.exceptions import InputError
 from sedflux.libraries.library import read_library, split_models
 from sedflux.network.config import Config
+from sedflux.training.covariance_stage import fit_covariance
 from sedflux.training.examples import ExampleGenerator
 from sedflux.training.export import export_model
 from sedflux.training.pretrain import pretrain
-from sedflux.training.refine import fit_covariance
 from sedflux.training.schedule import Schedule
 from sedflux.writing import write_whole
 

@@ -1,7 +1,7 @@
 """
 Real stars for training: spectra with lines, and what is known of their SEDs.
 
-Three sources, each with its own error model (`sedflux.training.empirical` weighs them):
+Three sources, each with its own error model (`sedflux.training.star_correction` weighs them):
 MILES, R = 2000 spectra with published labels, whose own fluxes (3600-7300 Angstrom) appear
 dereddened; HST/STIS, complete SEDs with the reddening of each star, taken as input too at
 R = 500 where MILES has no spectrum; and photometry of NGSL spectra.  Stars are told apart by

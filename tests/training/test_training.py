@@ -19,10 +19,10 @@ from sedflux.training.augment import (
     random_curves,
     random_noise,
 )
+from sedflux.training.covariance_stage import fit_covariance, measure_calibration
 from sedflux.training.examples import ExampleGenerator
 from sedflux.training.export import export_model
 from sedflux.training.pretrain import Schedule, pretrain
-from sedflux.training.refine import fit_covariance, measure_calibration
 
 SMALL = Config(components=16, sed_components=8, width=32, blocks=1, groups=8, channels=(4,),
                rank=4, knots=6)
