@@ -19,8 +19,8 @@ from astropy import units as u
 from sedflux.covariance import LowRankCovariance, positive_part
 from sedflux.exceptions import InputError
 from sedflux.spectra.grids import interpolation_matrix
-from sedflux.spectra.sed import RelativeErrors, flux_of, from_sed
-from sedflux.spectra.spectrum import header_cards, sed_to_spectrum
+from sedflux.spectra.sed import RelativeErrors, flux_of, from_sed, notes_of
+from sedflux.spectra.spectrum import sed_to_spectrum
 from sedflux.units import FLAM, PHOTON_ENERGY, plain_number, positive_number
 
 __all__ = ["SyntheticPhotometry", "anchor", "band_rows", "synthetic_photometry",
@@ -349,9 +349,9 @@ def anchor(sed: Any, magnitude: u.Quantity, bandpass: Any, *,
     # What is known of the origin of errors, relative to the band that fixes the scale.
     parts = {name: direction - share @ direction for name, direction in arrays.parts.items()}
     parts["anchor"] = np.full(len(flux), error / _MAG_PER_LN)
-    meta = dict((sed.meta or {}).get("sedflux", {})) | {
-        "errors": RelativeErrors(arrays.wavelength, relative, parts)}
-    cards = header_cards(sed) | {
+    notes, cards = notes_of(sed)
+    meta = notes | {"errors": RelativeErrors(arrays.wavelength, relative, parts)}
+    cards |= {
         "SEDNORM": ("magnitude", "the flux is absolute, by SEDMAG in SEDBAND"),
         "SEDMAG": (brightness, "[mag] AB magnitude that fixes the scale"),
         "SEDMAGER": (error, "[mag] its error"),

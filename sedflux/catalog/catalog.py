@@ -161,11 +161,14 @@ class SEDCatalog:
         part = SEDCatalog(self.path, rows)
         table = part.columns("flag_bits", "radial_velocity", *DIAGNOSTICS)
         bits = np.asarray(table["flag_bits"])
+        # Stars of the source without E(B-V) are intrinsic.
+        dust = {name: np.nan_to_num(np.asarray(part.columns(name)[name]))
+                for name in ("reddening", "reddening_error") if name in self._columns}
         return SEDPrediction(
             self.wavelength, arrays["flux"], arrays["diagonal"], arrays["factor"],
             sentences(bits, {"teff": self.facts["teff"]}), self.facts["model"],
             self.facts["sha256"], {name: np.asarray(table[name]) for name in DIAGNOSTICS},
-            flag_bits=bits, radial_velocity=np.asarray(table["radial_velocity"]))
+            flag_bits=bits, radial_velocity=np.asarray(table["radial_velocity"]), **dust)
 
     @cached_property
     def _places(self) -> dict[str, int]:
@@ -180,13 +183,18 @@ class SEDCatalog:
         if not self.columns("predicted")["predicted"][place]:
             reason = self.columns("error")["error"][place]
             raise InputError(f"star {identifier!r} could not be predicted: {reason}")
-        return self._prediction(slice(place, place + 1))[0].to_spectrum()
+        return next(SEDCatalog(self.path, self.rows[place:place + 1]).spectra())
 
     def spectra(self) -> Iterator[Any]:
         """The SEDs of the selected stars, one by one, such as for `sedflux.anchor`."""
+        table = self.columns("identifier", "ra", "dec")
+        cards = ({"OBJECT": (str(name)[:68], "star")} | {
+            card: (float(place), "[deg] as in the source")
+            for card, place in (("RA", ra), ("DEC", dec)) if np.isfinite(place)}
+            for name, ra, dec in zip(*(table[column] for column in table.colnames), strict=True))
         for prediction in self.chunks():
             for row in range(len(prediction)):
-                yield prediction[row].to_spectrum()
+                yield prediction[row].to_spectrum(header=next(cards))
 
     def photometry(self, bandpasses: Any) -> QTable:
         """

@@ -28,7 +28,7 @@ from sedflux.io.checked_fits import (
     write_checked,
 )
 from sedflux.io.reading import FITS_ERRORS, file_name, first_line
-from sedflux.spectra.sed import RelativeErrors, covariance_of, parts_of
+from sedflux.spectra.sed import RelativeErrors, covariance_of, notes_of, parts_of
 from sedflux.spectra.spectrum import flux_variance, vacuum_angstrom
 
 if TYPE_CHECKING:
@@ -150,20 +150,24 @@ def write_sed(sed: Spectrum, path: str | os.PathLike[str], *, overwrite: bool = 
     if getattr(getattr(sed, "flux", None), "ndim", 0) != 1:
         raise InputError("sed must be one specutils.Spectrum of one dimension; give one SED, and "
                          "write the rows of several one by one")
-    notes = (sed.meta or {}).get("sedflux", {})
+    notes, cards = notes_of(sed)
     try:
-        hdus = [_primary(sed, notes), _table(sed), *_covariance_hdus(sed), *_note_hdus(notes)]
+        hdus = [_primary(sed, notes, cards), _table(sed), *_covariance_hdus(sed, notes),
+                *_note_hdus(notes)]
     except (u.UnitsError, VerifyError) as error:
         raise InputError(f"sed cannot be written as FITS ({first_line(error)}); convert its "
                          "units to some that FITS knows") from error
     write_checked(path, hdus, layout=_VERSION, overwrite=overwrite)
 
 
-def _primary(sed, notes):
+def _primary(sed, notes, cards):
     """The cards of the spectrum, without those that describe the file that they came from."""
     header = fits.Header()
     for card in getattr((sed.meta or {}).get("header"), "cards", []):
         header.append(card)
+    for name, card in cards.items():
+        if name not in header:
+            header[name] = card
     header.strip()
     for name in ("CHECKSUM", "DATASUM", "EXTNAME"):
         header.remove(name, ignore_missing=True)
@@ -194,11 +198,11 @@ def _table(sed):
     return hdu
 
 
-def _covariance_hdus(sed):
+def _covariance_hdus(sed, notes):
     """Covariance and directions of known origin; of ln(flux) where the flux allows it."""
     covariance, kind, unit = covariance_of(sed), _OF_FLUX, sed.flux.unit
-    if "errors" in sed.meta["sedflux"]:
-        covariance = sed.meta["sedflux"]["errors"].at(vacuum_angstrom(sed, "vacuum")).covariance
+    if "errors" in notes:
+        covariance = notes["errors"].at(vacuum_angstrom(sed, "vacuum")).covariance
         kind, unit = _OF_LN_FLUX, u.dimensionless_unscaled
     hdus = [fits.ImageHDU(covariance.diagonal, name="DIAGONAL")]
     if covariance.rank:
