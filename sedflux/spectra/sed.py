@@ -272,9 +272,11 @@ def flux_of(sed: Spectrum) -> tuple[np.ndarray, np.ndarray, bool]:
     """
     _check_sed(sed, dimensions=(1,))
     wavelength = vacuum_angstrom(sed, "vacuum")
-    absolute = sed.flux.unit != u.dimensionless_unscaled
-    flux = np.asarray(sed.flux.value, dtype=float)
-    if absolute and sed.flux.unit != FLAM:
+    unit = sed.unit
+    known = unit == FLAM
+    absolute = known or unit != u.dimensionless_unscaled
+    flux = np.asarray(sed.data, dtype=float)
+    if absolute and not known:
         try:
             flux = sed.flux.to_value(FLAM, u.spectral_density(wavelength * u.AA))
         except u.UnitConversionError as error:
@@ -308,7 +310,7 @@ def from_sed(sed: Spectrum) -> SEDArrays:
     """
     wavelength, flux, absolute = flux_of(sed)
     order = np.argsort(wavelength)
-    errors = _errors(sed, wavelength, np.asarray(sed.flux.value, float), flux_variance(sed), 0)
+    errors = _errors(sed, wavelength, np.asarray(sed.data, float), flux_variance(sed), 0)
     errors = errors.take(order)
     return SEDArrays(wavelength[order], flux[order], errors.covariance, absolute, errors.parts,
                      (sed.meta or {}).get("sedflux", {}).get("resolving_power"))
@@ -320,7 +322,7 @@ def _check_sed(sed: Any, *, dimensions: tuple[int, ...]) -> None:
     if isinstance(sed, Spectrum) and not isinstance(sed.unit, u.UnitBase):
         raise InputError(f"sed has the unit {sed.unit}; it must be a flux density, or relative "
                          "without unit")
-    if not isinstance(sed, Spectrum) or sed.flux.ndim not in dimensions:
+    if not isinstance(sed, Spectrum) or sed.data.ndim not in dimensions:
         raise InputError("sed must be one specutils.Spectrum of one dimension; "
                          "take the rows of several one by one")
 
