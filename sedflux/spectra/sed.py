@@ -64,6 +64,9 @@ class RelativeErrors:
 
     def take(self, rows: np.ndarray) -> RelativeErrors:
         """Errors at some of the wavelengths."""
+        if np.array_equal(rows, np.arange(self.wavelength.size)):
+            # Covariances are large: stars of one catalogue share those that nothing changes.
+            return self
         return RelativeErrors(self.wavelength[rows], self.covariance.take(rows),
                               {name: part[rows] for name, part in self.parts.items()})
 
@@ -76,6 +79,8 @@ class RelativeErrors:
         sedflux.exceptions.InputError
             If one of them is not.
         """
+        if np.array_equal(wavelength, self.wavelength):
+            return self
         order = np.argsort(self.wavelength)
         known = self.wavelength[order]
         place = np.clip(np.searchsorted(known, wavelength), 1, known.size - 1)
@@ -264,9 +269,11 @@ def flux_of(sed: Spectrum) -> tuple[np.ndarray, np.ndarray, bool]:
     """
     _check_sed(sed, dimensions=(1,))
     wavelength = vacuum_angstrom(sed, "vacuum")
-    absolute = sed.flux.unit != u.dimensionless_unscaled
-    flux = np.asarray(sed.flux.value, dtype=float)
-    if absolute and sed.flux.unit != FLAM:
+    unit = sed.unit
+    known = unit == FLAM
+    absolute = known or unit != u.dimensionless_unscaled
+    flux = np.asarray(sed.data, dtype=float)
+    if absolute and not known:
         try:
             flux = sed.flux.to_value(FLAM, u.spectral_density(wavelength * u.AA))
         except u.UnitConversionError as error:
@@ -300,7 +307,7 @@ def from_sed(sed: Spectrum) -> SEDArrays:
     """
     wavelength, flux, absolute = flux_of(sed)
     order = np.argsort(wavelength)
-    errors = _errors(sed, wavelength, np.asarray(sed.flux.value, float), flux_variance(sed), 0)
+    errors = _errors(sed, wavelength, np.asarray(sed.data, float), flux_variance(sed), 0)
     errors = errors.take(order)
     return SEDArrays(wavelength[order], flux[order], errors.covariance, absolute, errors.parts,
                      (sed.meta or {}).get("sedflux", {}).get("resolving_power"))
@@ -312,7 +319,7 @@ def _check_sed(sed: Any, *, dimensions: tuple[int, ...]) -> None:
     if isinstance(sed, Spectrum) and not isinstance(sed.unit, u.UnitBase):
         raise InputError(f"sed has the unit {sed.unit}; it must be a flux density, or relative "
                          "without unit")
-    if not isinstance(sed, Spectrum) or sed.flux.ndim not in dimensions:
+    if not isinstance(sed, Spectrum) or sed.data.ndim not in dimensions:
         raise InputError("sed must be one specutils.Spectrum of one dimension; "
                          "take the rows of several one by one")
 
@@ -348,7 +355,7 @@ def _errors(sed: Spectrum, wavelength: np.ndarray, flux: np.ndarray,
     errors, covariance = notes.get("errors"), notes.get("covariance")
     if errors is not None:
         candidates = [errors] if isinstance(errors, RelativeErrors) else list(errors)
-        if sed.flux.ndim == 2 and row < len(candidates):
+        if sed.data.ndim == 2 and row < len(candidates):
             candidates = [candidates[row], *candidates]
         for candidate in candidates:
             found = candidate.at(wavelength)
@@ -365,7 +372,7 @@ def _errors(sed: Spectrum, wavelength: np.ndarray, flux: np.ndarray,
 
 def _precision(sed: Spectrum) -> float:
     """Relative difference of sigma / flux that rounding explains."""
-    kinds = [np.asarray(sed.flux.value).dtype]
+    kinds = [np.asarray(sed.data).dtype]
     if sed.uncertainty is not None:
         kinds.append(np.asarray(sed.uncertainty.array).dtype)
     return _ROUNDINGS * max(np.finfo(kind if kind.kind == "f" else float).eps for kind in kinds)
