@@ -43,7 +43,8 @@ _BEGUN = ("parts", "landed", "spectra.zarr", "inputs.parquet")
 #: Entries of catalog.json that a resumed run must have in common.
 _SAME = ("model", "sha256", "shard_size", "rank", "inputs_sha256", "wavelength_sha256")
 
-
+#: Samples and rows of the factor beyond which no SED goes.
+_MOST_SAMPLES, _MOST_ROWS = 100_000, 10_000
 #: Entries of catalog.json and what they must be.
 _FACTS: dict[str, Callable[[Any], bool]] = {
     "stars": lambda value: type(value) is int and value >= 1,
@@ -55,8 +56,6 @@ _FACTS: dict[str, Callable[[Any], bool]] = {
     "wavelength": lambda value: (np.ndim(value) == 1 and 2 <= len(value) <= _MOST_SAMPLES
                                  and np.isfinite(value).all() and value[0] > 0
                                  and (np.diff(value) > 0).all())}
-#: Samples and rows of the factor beyond which no SED goes.
-_MOST_SAMPLES, _MOST_ROWS = 100_000, 10_000
 
 
 @contextmanager
