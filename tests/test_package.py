@@ -53,6 +53,7 @@ LAYERS = (
     ("io", "photometry", "network"),
     ("libraries", "slitless", "demo"),
     ("emulator", "predict", "response"),
+    ("conditioning",),
     ("catalog", "simulate"),
     ("training",),
     ("validation",),
