@@ -124,7 +124,7 @@ def predictions_by_fold(predictors: Sequence[Predictor], miles: SpectralLibrary,
             many = predictor.predict(wavelength, flux[inside], ivar[inside],
                                      resolving_power=wavelength / MILES_FWHM)
             for place, row in enumerate(inside):
-                found[row] = many[place]
+                found[int(row)] = many[place]
     return [found[row] for row in range(len(folds))]
 
 
