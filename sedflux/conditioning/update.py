@@ -18,12 +18,15 @@ import numpy as np
 from sedflux.conditioning.bands import MAG_PER_LN, BandRows
 from sedflux.conditioning.dust import MOST_REDDENING, Dust
 
-__all__ = ["Nodes", "Sample", "Solution", "Stars", "linearised", "search", "settle", "solve"]
+__all__ = ["Nodes", "Sample", "Solution", "Stars", "linearised", "quadrature", "search", "settle",
+           "solve"]
 
 #: Steps of Newton's method: to the most likely E(B-V), and at each node.
 _SEARCHES, _SETTLES = 6, 2
 #: Range of E(B-V) while it is searched (mag).
 _SEARCHED = (-2.0, 12.0)
+#: Standard deviations of E(B-V) that the nodes reach to either side.
+_REACH = 7.0
 
 
 @dataclass(frozen=True)
@@ -288,7 +291,7 @@ def quadrature(mean: np.ndarray, error: np.ndarray, count: int
     -------
     ebv, weights : `~numpy.ndarray`, shape (N, count)
     """
-    reach = 6.0 * error
+    reach = _REACH * error
     high = mean + np.where(mean > 0, reach, np.hypot(mean, reach))
     low, high = np.clip(mean - reach, 0.0, MOST_REDDENING), np.clip(high, 1e-9, MOST_REDDENING)
     low = np.minimum(low, 0.9 * high)
