@@ -131,39 +131,44 @@ def independent(stars: Stars, bands: BandRows, changes: list) -> np.ndarray:
 
 
 def linearised(stars: Stars, bands: BandRows, dust: Dust, nodes: Nodes,
-               own_rows: np.ndarray | None = None) -> tuple[Sample, np.ndarray]:
+               own_rows: np.ndarray, *, renew: bool = False) -> tuple[Sample, np.ndarray]:
     """
     Linearise the magnitudes at what nodes say of the SED.
+
+    Parameters
+    ----------
+    stars, bands, dust, nodes
+    own_rows : `~numpy.ndarray`, shape (N, b, n)
+        Changes of the magnitudes with independent errors, for which ``nodes.own`` was found.
+    renew : bool, optional
+        Take these changes anew, at the first node.
 
     Returns
     -------
     sample : `Sample`
     own_rows : `~numpy.ndarray`, shape (N, b, n)
-        Changes of the magnitudes with independent errors; those that are given, or of the first
-        node.
     """
     r = stars.factor.shape[1]
+    own = nodes.own @ (own_rows * stars.diagonal[:, None])
     strength = nodes.common[..., r:] * nodes.ebv[..., None]
     log_flux = (stars.log_flux[:, None] + nodes.ebv[..., None] * dust.curve
                 + nodes.common[..., :r] @ stars.factor + strength * dust.slope
-                + nodes.scale[..., None])
-    if own_rows is not None:
-        log_flux += nodes.own @ (own_rows * stars.diagonal[:, None])
+                + nodes.scale[..., None] + own)
     value, changes = light(stars, bands, log_flux)
-    if own_rows is None:
+    if renew:
         own_rows = independent(stars, bands, changes)
     known = stars.known[:, None]
     common = np.empty((*value.shape, r + 1))
-    along = np.empty(value.shape)
+    along, moved = np.empty(value.shape), np.empty(value.shape)
     for index, place in enumerate(bands.places):
         common[..., index, :r] = changes[index] @ np.swapaxes(stars.factor[..., place], 1, 2)
         common[..., index, r] = (changes[index] @ dust.slope[place]) * nodes.ebv
         along[..., index] = changes[index] @ dust.curve[place]
+        moved[..., index] = (changes[index] * own[..., place]).sum(axis=-1)
     common, along = common * known[..., None], along * known
     spread = (own_rows * stars.diagonal[:, None]) @ np.swapaxes(own_rows, 1, 2)
     grey = -MAG_PER_LN * known
-    moved = (common @ nodes.common[..., None])[..., 0] + grey * nodes.scale[..., None]
-    moved += (spread[:, None] @ nodes.own[..., None])[..., 0]
+    moved += (common @ nodes.common[..., None])[..., 0] + grey * nodes.scale[..., None]
     residual = np.where(known, stars.magnitudes[:, None] - value + moved, 0.0)
     errors = np.where(stars.known, stars.variance, 1.0)
     noise = spread + errors[..., None] * np.eye(len(bands))
@@ -236,8 +241,9 @@ def search(stars: Stars, bands: BandRows, dust: Dust
     own_rows : `~numpy.ndarray`, shape (N, b, n)
     """
     nodes = _start(stars, dust, np.maximum(dust.mean, 0.0)[:, None])
+    own_rows = np.zeros((*stars.magnitudes.shape, stars.log_flux.shape[1]))
     for step in range(_SEARCHES):
-        sample, own_rows = linearised(stars, bands, dust, nodes)
+        sample, own_rows = linearised(stars, bands, dust, nodes, own_rows, renew=True)
         away = (nodes.ebv - dust.mean[:, None])[..., None]
         residual = sample.residual + sample.dust * away
         column = sample.dust * dust.error[:, None, None]
