@@ -2,7 +2,7 @@
 Accuracy of SEDs given lines and photometry, on real stars left out.
 
 Magnitudes in the red condition predictions from R = 2000 spectra; magnitudes in the blue, and
-HST/STIS below 4000 Angstrom, say what that is worth.  Before and after differ in the magnitudes
+HST/STIS SEDs, say what that is worth.  Before and after differ in the magnitudes
 alone: "before" has one of them for the scale, and the same knowledge of the dust.
 """
 
@@ -25,16 +25,23 @@ from sedflux.training.left_out import LeftOut
 
 __all__ = ["conditioned_stis_table", "conditioned_table"]
 
-#: Bands of the photometry that condition, the one that sets the scale first, and their errors.
-_RED, _MAGNITUDE_ERROR = ("SWIFT_V", "SDSS_R", "SDSS_I", "SDSS_Z"), 0.02
-#: Bands that are taken from STIS SEDs, and their errors.
-_GRIZ, _STIS_ERROR = ("SDSS_R", "CSP_G", "SDSS_I", "SDSS_Z"), 0.01
+#: Mean wavelength (Angstrom) above which a measured band conditions, and errors (mag).
+_RED_EDGE, _MAGNITUDE_ERROR = 5000.0, 0.02
+#: The same for magnitudes that are taken from STIS SEDs.
+_STIS_EDGE, _STIS_ERROR = 4500.0, 0.01
 #: Error of a known E(B-V), and what is taken for an unknown one (mag).
 _KNOWN_ERROR, _UNKNOWN = 0.025, (0.03, 0.05)
 
 
 def _elements(passbands: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, Any]:
     return {name: Throughput(*curve).to_synphot() for name, curve in passbands.items()}
+
+
+def _redder(passbands: Mapping[str, tuple[np.ndarray, np.ndarray]], edge: float) -> list[str]:
+    """Names of the bands beyond a mean wavelength, the bluest first."""
+    mean = {name: float(np.average(wavelength, weights=value))
+            for name, (wavelength, value) in passbands.items()}
+    return sorted((name for name in mean if mean[name] > edge), key=lambda name: mean[name])
 
 
 def _score(difference: np.ndarray, sigma: np.ndarray) -> dict[str, float]:
@@ -65,22 +72,23 @@ def conditioned_table(left_out: LeftOut,
         one of E(B-V) minus the published values.
     """
     names, bands = list(passbands), _elements(passbands)
-    red = [names.index(name) for name in _RED]
-    blue = [name for name in names if name not in _RED]
+    red = _redder(passbands, _RED_EDGE)
+    blue = [name for name in names if name not in red]
     known = np.isfinite(left_out.stars.magnitudes).all(axis=1)
     left_out = left_out.take(known)
     found: dict[tuple[str, str], list] = {}
     dust = []
     for part, magnitudes, ebv in zip(left_out.predictions, left_out.stars.magnitudes,
                                      left_out.stars.ebv, strict=True):
-        given = {names[index]: (magnitudes[index], _MAGNITUDE_ERROR) for index in red}
+        given = {name: (magnitudes[names.index(name)], _MAGNITUDE_ERROR) for name in red}
         prior = (max(float(ebv), 0.0), _KNOWN_ERROR) if np.isfinite(ebv) else _UNKNOWN
         free = condition(part, given, bands)
         if np.isfinite(ebv):
             dust.append((free.reddening - ebv, np.hypot(free.reddening_error, _KNOWN_ERROR)))
         after = condition(part, given, bands, reddening=prior)
-        before = condition(part, {_RED[0]: given[_RED[0]]}, bands, reddening=prior)
-        for treatment, one in (("V", before), ("V r i z", after), ("V r i z, dust free", free)):
+        before = condition(part, {red[0]: given[red[0]]}, bands, reddening=prior)
+        for treatment, one in (("one", before), ("all red", after),
+                               ("all red, dust unknown", free)):
             synthetic = synthetic_photometry(one.to_spectrum(), {name: bands[name]
                                                                  for name in blue})
             for name, value, sigma in zip(blue, synthetic.value.value, synthetic.sigma.value,
@@ -89,7 +97,9 @@ def conditioned_table(left_out: LeftOut,
                     (value - magnitudes[names.index(name)], np.hypot(sigma, _MAGNITUDE_ERROR)))
     rows = [{"quantity": name, "given": treatment} | _score(*np.array(pairs).T)
             for (name, treatment), pairs in found.items()]
-    rows += [{"quantity": "E(B-V)", "given": "V r i z"} | _score(*np.array(dust).T)] if dust else []
+    if dust:
+        rows.append({"quantity": "E(B-V)", "given": "all red, dust unknown"}
+                    | _score(*np.array(dust).T))
     return Table(rows)
 
 
@@ -108,7 +118,8 @@ def conditioned_stis_table(left_out: LeftOut,
     table : `~astropy.table.Table`
         One row a band and treatment; errors are means over the band of ln(predicted / measured).
     """
-    bands = {name: curve for name, curve in _elements(passbands).items() if name in _GRIZ}
+    chosen = _redder(passbands, _STIS_EDGE)
+    bands = _elements({name: passbands[name] for name in chosen})
     grid = sed_grid()
     complete = np.isfinite(left_out.stars.stis_sed[:, (grid > 2600) & (grid < 10000)]).all(axis=1)
     left_out = left_out.take(complete)
@@ -121,9 +132,9 @@ def conditioned_stis_table(left_out: LeftOut,
         given = {name: (value + _STIS_ERROR * rng.standard_normal(), _STIS_ERROR)
                  for name, value in zip(names, exact, strict=True)}
         after = condition(part, given, bands)
-        before = condition(part, {_GRIZ[0]: given[_GRIZ[0]]}, bands,
+        before = condition(part, {chosen[0]: given[chosen[0]]}, bands,
                            reddening=(float(after.reddening), float(after.reddening_error)))
-        for treatment, one in (("r", before), ("g r i z", after)):
+        for treatment, one in (("one", before), ("all", after)):
             for band, inside in band_rows(grid, BANDS).items():
                 inside = inside & np.isfinite(log_flux)
                 mean = np.where(inside, 1.0 / inside.sum(), 0.0)
