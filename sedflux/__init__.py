@@ -36,6 +36,7 @@ _HOMES = {
     "get_instrument": "slitless.instrument",
     "list_instruments": "slitless.instrument",
     "list_models": "predict.models",
+    "photometric_offsets": "conditioning.offsets",
     "plan_calibration": "simulate.planning",
     "predict_catalog": "catalog.run",
     "predict_sed": "predict.sed",

@@ -69,6 +69,11 @@ class Writer:
         if arguments.reddening is not None:
             self.dust = check_reddening((arguments.reddening, arguments.reddening_error or 0.0))
         self.band = _bandpass(arguments)
+        self.photometry = None
+        if arguments.photometry is not None:
+            from sedflux.cli.photometry import read_photometry
+
+            self.photometry = read_photometry(arguments.photometry, arguments.bandpasses)
         self.caveat = predictor.metadata.get("caveat")
 
     def write(self, job: Job, spectrum: Any, prediction: SEDPrediction) -> dict[str, Any]:
@@ -88,12 +93,14 @@ class Writer:
             See `sedflux.cli.report.star_record`, with ``output`` and ``figure``.
         """
         seen = prediction
-        if self.dust is not None:
+        if self.dust is not None and self.photometry is None:
             seen = prediction.reddened(self.dust[0], reddening_error=self.dust[1])
         measured = report.measured_sed(spectrum, seen)
         record = report.star_record(job.spectrum, spectrum, seen, measured)
         if job.sed is not None:
-            write_sed(self._sed(spectrum, prediction), job.sed, overwrite=True)
+            sed = self._sed(job, spectrum, prediction)
+            write_sed(sed, job.sed, overwrite=True)
+            record |= _conditioned(sed)
         if job.figure is not None:
             from sedflux.plotting import plot_prediction
 
@@ -104,10 +111,13 @@ class Writer:
         return record | {"output": None if job.sed is None else str(job.sed),
                          "figure": None if job.figure is None else str(job.figure)}
 
-    def _sed(self, spectrum, prediction):
-        """The SED with its covariance, scaled to a magnitude if one is given."""
+    def _sed(self, job, spectrum, prediction):
+        """The SED with its covariance, on the scale of magnitudes if some are given."""
         from sedflux.photometry import anchor
 
+        if self.photometry is not None:
+            sed = to_sed(prediction, type(spectrum), meta=spectrum.meta)
+            return self.photometry.condition(sed, job.spectrum, self.dust)
         sed = to_sed(prediction, type(spectrum), reddening=self.dust, meta=spectrum.meta)
         if self.band is None:
             return sed
@@ -124,6 +134,11 @@ class Writer:
             yield report.short_report(record)
             return
         yield from report.report(record, self.caveat)
+        if "photometry" in record:
+            found = record["photometry"]
+            yield (f"E(B-V) {found['reddening']:.3f} +- {found['reddening_error']:.3f}, chi2 "
+                   f"{found['chi2']:.1f} of {found['dof']} degrees of freedom, pulls "
+                   + ", ".join(f"{band} {pull:+.1f}" for band, pull in found["pulls"].items()))
         for path in (record["output"], record["figure"]):
             if path is not None:
                 yield f"wrote {path}"
@@ -136,6 +151,17 @@ class Writer:
         """The JSON document."""
         return report.json_document(records, failed, {
             "name": self.predictor.name, "sha256": self.predictor.sha256, "caveat": self.caveat})
+
+
+def _conditioned(sed):
+    """What magnitudes said, for the record of a star; empty without magnitudes."""
+    found = sed.meta["sedflux"].get("photometry")
+    if found is None:
+        return {}
+    numbers = {name: float(getattr(found, name))
+               for name in ("reddening", "reddening_error", "chi2", "p_value")}
+    pulls = {band: float(pull) for band, pull in zip(found.bands, found.pulls, strict=True)}
+    return {"photometry": numbers | {"dof": int(found.dof), "pulls": pulls}}
 
 
 def _bandpass(arguments):

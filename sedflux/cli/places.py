@@ -37,8 +37,8 @@ def plan(files: Sequence[str], arguments: argparse.Namespace) -> list[Job]:
     files : sequence of str
         Spectra.
     arguments : `argparse.Namespace`
-        With ``output``, ``plot``, ``table``, ``overwrite``, ``bandpass``, ``model`` and
-        ``spectra``.
+        With ``output``, ``plot``, ``table``, ``overwrite``, ``bandpass``, ``photometry``,
+        ``model`` and ``spectra``.
 
     Returns
     -------
@@ -63,7 +63,8 @@ def plan(files: Sequence[str], arguments: argparse.Namespace) -> list[Job]:
 
         check_figure_name(figures[0] or "")
     written = [path for path in (*seds, *figures, table) if path is not None]
-    inputs = [*files, *(path for path in (arguments.bandpass, arguments.model) if path)]
+    inputs = [*files, *(path for path in (arguments.bandpass, arguments.photometry, arguments.model)
+                       if path)]
     check_new_files(written, overwrite=arguments.overwrite, inputs=inputs)
     for path in (seds[0], figures[0]):
         if path is not None:

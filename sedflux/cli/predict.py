@@ -31,6 +31,7 @@ __all__ = ["add_parser", "run"]
 #: Options that have no effect without another one.
 _PARTNERS = {"magnitude": ("output",), "bandpass": ("magnitude",),
              "magnitude_error": ("magnitude",), "reddening_error": ("reddening",),
+             "photometry": ("output",), "bandpasses": ("photometry",),
              "overwrite": ("output", "plot", "table")}
 #: Spectra that are in memory at a time.
 _BATCH = 16
@@ -61,6 +62,11 @@ def add_parser(commands: Any) -> None:
                       help="scale the written SED of one star to this magnitude")
     star.add_argument("--magnitude-error", type=number, metavar="MAG", help="(default: 0)")
     star.add_argument("--bandpass", metavar="FILE", help="throughput of the magnitude's band")
+    star.add_argument("--photometry", metavar="TABLE",
+                      help="condition the written SEDs on the magnitudes of this table (columns "
+                      "star, g, g_error ...), in AB; --reddening is then what is known before")
+    star.add_argument("--bandpasses", nargs="+", metavar="BAND=FILE",
+                      help="throughputs of its bands")
     output = parser.add_argument_group("output")
     output.add_argument("-o", "--output", metavar="PLACE", help="write the SED with its "
                         "covariance to a file NAME.fits; several SEDs to a folder")
@@ -80,6 +86,11 @@ def run(arguments: argparse.Namespace) -> int:
     refuse_unused(arguments, _PARTNERS)
     if arguments.magnitude is not None and arguments.bandpass is None:
         raise InputError("--magnitude needs --bandpass FILE, the throughput of its band")
+    if arguments.photometry is not None:
+        if arguments.bandpasses is None:
+            raise InputError("--photometry needs --bandpasses BAND=FILE, throughputs of its bands")
+        if arguments.magnitude is not None:
+            raise InputError("--magnitude and --photometry both set the scale; give one of them")
     files = _files(arguments)
     if len(files) > 1 and arguments.magnitude is not None:
         raise InputError(f"--magnitude belongs to one star, {len(files)} spectra are given; run "

@@ -23,13 +23,13 @@ __all__ = ["add_parser", "run"]
 _STUDIES = ("synthetic", "stars", "foreign", "effects", "model_count", "continuum", "response")
 #: Options that have no effect without another one.
 _PARTNERS = {"folds": ("stars", "effects"), "compare": ("stars",), "snr": ("stars", "effects"),
-             "johnson": ("stars",),
+             "johnson": ("stars",), "conditioned": ("stars",),
              "star_count": ("stars",), "throughput": ("response",), "closure": ("response",),
              "field_size": ("response",), "realisations": ("synthetic", "response"),
              "no_baselines": ("synthetic",)}
 #: Studies that have no part in one of responses.
 _NOT_WITH_RESPONSE = ("foreign", "effects", "model_count", "continuum", "star_count", "snr",
-                      "no_baselines")
+                      "conditioned", "no_baselines")
 
 
 def add_parser(commands: Any) -> None:
@@ -61,6 +61,8 @@ def _add_seds(group):
                        help="real stars")
     group.add_argument("--johnson", metavar="FITS",
                        help="with --stars: Johnson colours of the stars")
+    group.add_argument("--conditioned", action="store_true", help="with --stars: SEDs given lines "
+                       "and magnitudes")
     group.add_argument("--snr", type=positive_number, help="add noise to the stars' spectra")
     group.add_argument("--foreign", nargs=2, metavar=("STIS", "MILES"),
                        help="objects of other kinds: how many are flagged")
@@ -138,7 +140,7 @@ def _models(arguments, folder):
     if arguments.stars:
         yield studies.stars(*arguments.stars, folder, models=_left_out(arguments),
                             compare=arguments.compare, snr=arguments.snr,
-                            johnson=arguments.johnson)
+                            johnson=arguments.johnson, conditioned=arguments.conditioned)
     if arguments.foreign:
         yield studies.foreign(*arguments.foreign, folder, model=arguments.model)
     if arguments.effects:

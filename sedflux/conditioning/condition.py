@@ -93,12 +93,14 @@ def condition(sed: Any, photometry: Any, bandpasses: Any, *, reddening: Any = No
     (True, 'erg / (Angstrom s cm2)')
     """
     many = isinstance(sed, SEDPrediction)
+    if not isinstance(intrinsic, (bool, np.bool_)):
+        raise InputError(f"intrinsic is {intrinsic!r}; True or False is needed")
     wavelength, relative, count = _facts(sed)
     magnitudes = as_magnitudes(photometry, system=system, stars=count)
     bands = find_bands(wavelength, magnitudes.bands, magnitudes.systems, bandpasses, area=area,
                        vega=vega)
-    dust = dust_prior(wavelength, count, reddening=reddening, law=law, r_v=r_v,
-                      r_v_error=r_v_error)
+    dust = dust_prior(wavelength, count if many and not sed.single else None,
+                      reddening=reddening, law=law, r_v=r_v, r_v_error=r_v_error)
     _check_information(magnitudes, dust, relative)
     _check_no_dust(sed, dust)
     zero = zero_point_errors(zero_point_error, bands.names)

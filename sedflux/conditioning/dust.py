@@ -55,7 +55,7 @@ class Dust:
         return Dust(self.mean[rows], self.error[rows], self.flat, self.curve, self.slope)
 
 
-def dust_prior(wavelength: np.ndarray, stars: int, *, reddening: Any = None, law: str = LAW,
+def dust_prior(wavelength: np.ndarray, stars: int | None, *, reddening: Any = None, law: str = LAW,
                r_v: float = R_V, r_v_error: float = 0.0) -> Dust:
     """
     Prior of the dust.
@@ -64,8 +64,8 @@ def dust_prior(wavelength: np.ndarray, stars: int, *, reddening: Any = None, law
     ----------
     wavelength : `~numpy.ndarray`, shape (n,)
         Vacuum, in Angstrom.
-    stars : int
-        Number of stars N.
+    stars : int or None
+        Number of stars N; None for a single one.
     reddening : float, tuple or None
         E(B-V), or E(B-V) and its error, of all stars or of each; None if nothing is known.
     law, r_v : optional
@@ -84,9 +84,9 @@ def dust_prior(wavelength: np.ndarray, stars: int, *, reddening: Any = None, law
         near = [extinction_curve(wavelength, law=law, r_v=r_v + step) for step in (_STEP, -_STEP)]
         slope = spread * (near[0] - near[1]) / (2.0 * _STEP)
     if reddening is None:
-        return Dust(np.zeros(stars), np.full(stars, _WIDE), True, curve, slope)
-    mean, error = (np.array(np.broadcast_to(value, (stars,)), dtype=float)
-                   for value in check_reddening(reddening, None if stars == 1 else stars))
+        return Dust(np.zeros(stars or 1), np.full(stars or 1, _WIDE), True, curve, slope)
+    mean, error = (np.array(np.broadcast_to(value, (stars or 1,)), dtype=float)
+                   for value in check_reddening(reddening, stars))
     if error.any() and not error.all():
         raise InputError("reddening has an error of zero for some stars and not for others; "
                          "condition them apart, or give small errors")

@@ -11,6 +11,7 @@ from astropy import units as u
 from astropy.table import Table
 
 from sedflux.exceptions import InputError
+from sedflux.units import positive_number
 
 __all__ = ["Magnitudes", "as_magnitudes", "zero_point_errors"]
 
@@ -75,15 +76,14 @@ def as_magnitudes(photometry: Any, *, system: str = "AB", stars: int = 1) -> Mag
     sedflux.exceptions.InputError
         If a value cannot be used: the message names the band and, of many stars, the row.
     """
-    if system not in ("AB", "ST", "Vega"):
+    if not isinstance(system, str) or system not in ("AB", "ST", "Vega"):
         raise InputError(f"system is {system!r}; AB, ST and Vega are allowed")
     pairs = _table_pairs(photometry) if isinstance(photometry, Table) else photometry
-    if not isinstance(pairs, Mapping) or not pairs:
-        raise InputError(f"photometry is a {type(photometry).__name__} of {len(pairs or ())} "
-                         "bands; give a mapping of band to magnitude and error, or a table with "
-                         "columns such as g and g_error" if hasattr(pairs, "__len__") else
-                         f"photometry is {photometry!r}; give a mapping of band to magnitude and "
-                         "error, or a table")
+    if not isinstance(pairs, Mapping):
+        raise InputError(f"photometry is {photometry!r}; give a mapping of band to magnitude and "
+                         "error, or a table with columns such as g and g_error")
+    if not pairs:
+        raise InputError("photometry is of 0 bands; give one magnitude or more")
     found = [_band(str(name), pair, system, stars) for name, pair in pairs.items()]
     value, error = (np.stack([one[part] for one in found], axis=1) for part in (0, 1))
     empty = np.flatnonzero(~np.isfinite(value).any(axis=1))
@@ -196,8 +196,6 @@ def zero_point_errors(errors: Any, bands: tuple[str, ...]) -> np.ndarray:
     -------
     errors : `~numpy.ndarray`, shape (b,)
     """
-    from sedflux.units import positive_number
-
     if errors is None:
         return np.zeros(len(bands))
     if not isinstance(errors, Mapping):

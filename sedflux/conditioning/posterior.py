@@ -23,7 +23,7 @@ from sedflux.conditioning.update import (
 __all__ = ["Posterior", "update"]
 
 #: Nodes of E(B-V).
-_NODES = 24
+_NODES = 28
 #: Weight of a direction, relative to the strongest, below which rounding made it.
 _ROUNDING = 1e-13
 

@@ -18,12 +18,15 @@ import numpy as np
 from sedflux.conditioning.bands import MAG_PER_LN, BandRows
 from sedflux.conditioning.dust import MOST_REDDENING, Dust
 
-__all__ = ["Nodes", "Sample", "Solution", "Stars", "linearised", "search", "settle", "solve"]
+__all__ = ["Nodes", "Sample", "Solution", "Stars", "linearised", "quadrature", "search", "settle",
+           "solve"]
 
 #: Steps of Newton's method: to the most likely E(B-V), and at each node.
 _SEARCHES, _SETTLES = 6, 2
 #: Range of E(B-V) while it is searched (mag).
 _SEARCHED = (-2.0, 12.0)
+#: Standard deviations of E(B-V) that the nodes reach to either side.
+_REACH = 7.0
 
 
 @dataclass(frozen=True)
@@ -128,39 +131,44 @@ def independent(stars: Stars, bands: BandRows, changes: list) -> np.ndarray:
 
 
 def linearised(stars: Stars, bands: BandRows, dust: Dust, nodes: Nodes,
-               own_rows: np.ndarray | None = None) -> tuple[Sample, np.ndarray]:
+               own_rows: np.ndarray, *, renew: bool = False) -> tuple[Sample, np.ndarray]:
     """
     Linearise the magnitudes at what nodes say of the SED.
+
+    Parameters
+    ----------
+    stars, bands, dust, nodes
+    own_rows : `~numpy.ndarray`, shape (N, b, n)
+        Changes of the magnitudes with independent errors, for which ``nodes.own`` was found.
+    renew : bool, optional
+        Take these changes anew, at the first node.
 
     Returns
     -------
     sample : `Sample`
     own_rows : `~numpy.ndarray`, shape (N, b, n)
-        Changes of the magnitudes with independent errors; those that are given, or of the first
-        node.
     """
     r = stars.factor.shape[1]
+    own = nodes.own @ (own_rows * stars.diagonal[:, None])
     strength = nodes.common[..., r:] * nodes.ebv[..., None]
     log_flux = (stars.log_flux[:, None] + nodes.ebv[..., None] * dust.curve
                 + nodes.common[..., :r] @ stars.factor + strength * dust.slope
-                + nodes.scale[..., None])
-    if own_rows is not None:
-        log_flux += nodes.own @ (own_rows * stars.diagonal[:, None])
+                + nodes.scale[..., None] + own)
     value, changes = light(stars, bands, log_flux)
-    if own_rows is None:
+    if renew:
         own_rows = independent(stars, bands, changes)
     known = stars.known[:, None]
     common = np.empty((*value.shape, r + 1))
-    along = np.empty(value.shape)
+    along, moved = np.empty(value.shape), np.empty(value.shape)
     for index, place in enumerate(bands.places):
         common[..., index, :r] = changes[index] @ np.swapaxes(stars.factor[..., place], 1, 2)
         common[..., index, r] = (changes[index] @ dust.slope[place]) * nodes.ebv
         along[..., index] = changes[index] @ dust.curve[place]
+        moved[..., index] = (changes[index] * own[..., place]).sum(axis=-1)
     common, along = common * known[..., None], along * known
     spread = (own_rows * stars.diagonal[:, None]) @ np.swapaxes(own_rows, 1, 2)
     grey = -MAG_PER_LN * known
-    moved = (common @ nodes.common[..., None])[..., 0] + grey * nodes.scale[..., None]
-    moved += (spread[:, None] @ nodes.own[..., None])[..., 0]
+    moved += (common @ nodes.common[..., None])[..., 0] + grey * nodes.scale[..., None]
     residual = np.where(known, stars.magnitudes[:, None] - value + moved, 0.0)
     errors = np.where(stars.known, stars.variance, 1.0)
     noise = spread + errors[..., None] * np.eye(len(bands))
@@ -233,8 +241,9 @@ def search(stars: Stars, bands: BandRows, dust: Dust
     own_rows : `~numpy.ndarray`, shape (N, b, n)
     """
     nodes = _start(stars, dust, np.maximum(dust.mean, 0.0)[:, None])
+    own_rows = np.zeros((*stars.magnitudes.shape, stars.log_flux.shape[1]))
     for step in range(_SEARCHES):
-        sample, own_rows = linearised(stars, bands, dust, nodes)
+        sample, own_rows = linearised(stars, bands, dust, nodes, own_rows, renew=True)
         away = (nodes.ebv - dust.mean[:, None])[..., None]
         residual = sample.residual + sample.dust * away
         column = sample.dust * dust.error[:, None, None]
@@ -288,7 +297,7 @@ def quadrature(mean: np.ndarray, error: np.ndarray, count: int
     -------
     ebv, weights : `~numpy.ndarray`, shape (N, count)
     """
-    reach = 6.0 * error
+    reach = _REACH * error
     high = mean + np.where(mean > 0, reach, np.hypot(mean, reach))
     low, high = np.clip(mean - reach, 0.0, MOST_REDDENING), np.clip(high, 1e-9, MOST_REDDENING)
     low = np.minimum(low, 0.9 * high)

@@ -16,6 +16,7 @@ from sedflux.training.johnson import johnson_weights, read_johnson
 from sedflux.training.left_out import predict_left_out
 from sedflux.training.stars import read_passbands, read_stars
 from sedflux.validation import figures
+from sedflux.validation.conditioned import conditioned_stis_table, conditioned_table
 from sedflux.validation.continuum_study import continuum_table
 from sedflux.validation.effects import effects_table
 from sedflux.validation.foreign import foreign_table
@@ -97,7 +98,7 @@ def _left_out_models(models):
 
 def stars(stis: PathLike, miles: PathLike, photometry: PathLike, folder: Path, *,
           models: Sequence[str] = (), compare: str | None = None, snr: float | None = None,
-          johnson: PathLike | None = None) -> dict[Path, Table]:
+          johnson: PathLike | None = None, conditioned: bool = False) -> dict[Path, Table]:
     """
     Accuracy on real stars.
 
@@ -117,6 +118,8 @@ def stars(stis: PathLike, miles: PathLike, photometry: PathLike, folder: Path, *
         Add noise to the spectra for this S/N per pixel.
     johnson : path-like, optional
         Johnson colours of the stars.
+    conditioned : bool, optional
+        Also condition on magnitudes: ``conditioned.ecsv`` and ``conditioned_stis.ecsv``.
 
     Returns
     -------
@@ -138,6 +141,10 @@ def stars(stis: PathLike, miles: PathLike, photometry: PathLike, folder: Path, *
     figures.plot_stars(folder / "stars.png", by_wavelength)
     figures.plot_miles(folder / "miles.png", by_cell)
     more = {} if johnson is None else _johnson(sets, library, johnson, folder, snr)
+    if conditioned:
+        left_out = predict_left_out(sets[0][1], library, real, snr=snr)
+        more |= {"conditioned": conditioned_table(left_out, passbands),
+                 "conditioned_stis": conditioned_stis_table(left_out, passbands)}
     return write_tables(folder, {name: vstack(parts) for name, parts in found.items()}
                         | {"star_cells": _star_cells(sets[0][1], library, real)} | more)
 

@@ -187,6 +187,10 @@ def here(tmp_path, monkeypatch):
     ("a.fits --magnitude-error 0.1", "no effect without --magnitude"),
     ("a.fits --reddening-error 0.1", "no effect without --reddening"),
     ("x a.fits --magnitude 15 --bandpass band.txt -o seds", "belongs to one star"),
+    ("a.fits --photometry t.ecsv --bandpasses g=g.ecsv", "no effect without --output"),
+    ("a.fits --photometry t.ecsv -o o.fits", "needs --bandpasses BAND=FILE"),
+    ("a.fits --bandpasses g=g.ecsv", "no effect without --photometry"),
+    ("a.fits --photometry no.ecsv --bandpasses g=g.ecsv -o o.fits", "there is no such file"),
     ("a.fits --radial-velocity 1e9", "is the unit right"),
     ("a.fits --reddening -1", "not negative"),
 ])
@@ -221,3 +225,29 @@ def test_a_pipe_among_spectra_fails_alone(here, capsys):
     assert main(["predict", "a.fits", "pipe.fits", "--overwrite", "-o", "seds"]) == 1
     assert "pipe.fits: spectrum" in capsys.readouterr().err
     assert read_spectrum(here / "seds" / "a.fits").flux.size == 575
+
+
+def test_photometry_sets_scale_and_dust(stars, tmp_path, capsys):
+    """Magnitudes of stars by name; the one without fails alone."""
+    from astropy import units as u
+
+    grid = np.arange(4500.0, 5510.0, 10.0)
+    for name, shift in (("g", 0.0), ("r", 1500.0)):
+        open_at = (grid > 4520.0) & (grid < 5480.0)
+        Table({"wavelength": (grid + shift) * u.AA, "throughput": 0.5 * open_at}).write(
+            tmp_path / f"{name}.ecsv")
+    Table({"star": ["a", "b.1"], "g": [6.6, 6.7], "g_error": [0.02, 0.02], "r": [6.1, 6.2],
+           "r_error": [0.02, 0.02]}).write(tmp_path / "magnitudes.ecsv")
+    assert main(["predict", str(stars), "--photometry", str(tmp_path / "magnitudes.ecsv"),
+                 "--bandpasses", f"g={tmp_path / 'g.ecsv'}", f"r={tmp_path / 'r.ecsv'}",
+                 "--reddening", "0.02", "--reddening-error", "0.02",
+                 "-o", str(tmp_path / "seds"), "--json"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert "rows of the star 'c'" in document["failed"][0]["reason"]
+    first = document["stars"][0]
+    assert first["photometry"]["dof"] == 1
+    assert set(first["photometry"]["pulls"]) == {"g", "r"}
+    one, two = (read_sed(tmp_path / "seds" / f"{name}.fits") for name in ("a", "b.1"))
+    assert one.flux.unit.is_equivalent(u.Unit("erg / (s cm2 Angstrom)"))
+    assert_allclose((one.flux / two.flux).value, 10**0.04, rtol=1e-9)
+    assert one.meta["header"]["SEDEBV"] == first["photometry"]["reddening"]

@@ -85,6 +85,11 @@ def _cases():
         "anchor": (sedflux.anchor, {"sed": a["sed"], "magnitude": 12 * u.ABmag,
                                     "bandpass": a["box"], "magnitude_error": 0.01 * u.mag},
                    check_sed),
+        "magnitudes": (sedflux.condition, {
+            "sed": a["sed"], "photometry": {"box": (12.0, 0.02)}, "bandpasses": {"box": a["box"]},
+            "reddening": (0.1, 0.05), "r_v": 3.1, "r_v_error": 0.1, "law": "G23",
+            "zero_point_error": {"box": 0.01}, "system": "AB", "vega": None, "area": None,
+            "intrinsic": False, "workers": 1}, check_sed),
         "source": (sedflux.to_source_spectrum, {"sed": a["sed"]}, _nothing),
         "covariance_of": (sedflux.covariance_of, {"sed": a["sed"]},
                           lambda found: numbers_of(found.sigma, "sigma", positive=True)),
@@ -154,7 +159,7 @@ CHANGES = ("photometry", "counts", "anchor", "source", "covariance_of", "predict
            "extinction", "redden", "covariance", "propagate", "sample", "condition", "options",
            "fit", "fits", "evaluate", "calibrate", "settings", "simulate", "throughput",
            "read_throughput", "spread_power", "spread_fwhm", "field_terms", "instrument", "plan",
-           "from_throughput", "read_response")
+           "from_throughput", "read_response", "magnitudes")
 #: Other words by which errors call an argument.
 _WORDS = {"bandpasses": "bandpass", "wavelength": "wavelength", "counts": "counts",
           "path": "response file", "spectrum": "spectrum", "model": "model", "sed": "sed",

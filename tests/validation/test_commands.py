@@ -36,7 +36,12 @@ def test_tables_and_figures_of_stars(toy_models, star_files, tmp_path):
     paths = [str(star_files[name]) for name in ("stis", "miles", "photometry")]
     assert main(["validate", "--stars", *paths, "--folds", *[str(toy_models[1])] * 4,
                  "--compare", str(toy_models[0]), "--johnson", str(star_files["johnson"]),
-                 "--output", str(tmp_path)]) == 0
+                 "--conditioned", "--output", str(tmp_path)]) == 0
+    conditioned = Table.read(tmp_path / "conditioned.ecsv")
+    assert set(conditioned["quantity"]) == {"BLUE", "E(B-V)"}
+    assert (conditioned["pull_rms"] > 0).all()
+    seds = Table.read(tmp_path / "conditioned_stis.ecsv")
+    assert set(seds["given"]) == {"one", "all"}
     stars = Table.read(tmp_path / "stars.ecsv")
     assert set(stars["model"]) == {"left out", "uara.one"}
     assert set(stars["E(B-V)"]) == {"none", "fitted"}

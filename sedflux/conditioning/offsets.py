@@ -1,0 +1,121 @@
+"""Zero points of a survey from many stars: which band disagrees with the lines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from astropy import units as u
+from astropy.table import QTable
+
+from sedflux.conditioning.bands import find_bands
+from sedflux.conditioning.condition import star_arrays
+from sedflux.conditioning.dust import dust_prior
+from sedflux.conditioning.magnitudes import as_magnitudes
+from sedflux.conditioning.update import Sample, search, solve
+from sedflux.exceptions import InputError
+from sedflux.predict.prediction import SEDPrediction
+from sedflux.spectra.reddening import LAW, R_V
+from sedflux.units import positive_number
+
+__all__ = ["photometric_offsets"]
+
+#: Degrees of freedom of Student's t, by which discrepant stars lose their weight.
+_TAILS = 4.0
+#: Steps of the weights, and the change of an offset (mag) that ends them.
+_STEPS, _ENOUGH = 100, 1e-7
+#: Stars that are worked on at a time.
+_CHUNK = 64
+
+
+def photometric_offsets(seds: SEDPrediction, photometry: Any, bandpasses: Any, *,
+                        reddening: Any = None, width: float = 0.1, r_v: float = R_V,
+                        r_v_error: float = 0.0, law: str = LAW, system: str = "AB",
+                        vega: Any = None, area: u.Quantity | None = None) -> QTable:
+    """
+    Offsets of the zero points of bands, from the SEDs that the lines of many stars predict.
+
+    Each star's scale is free, so that offsets are relative to their mean over the bands.  Stars
+    that fit badly (variables, wrong matches) lose their weight, as with errors that follow
+    Student's t.  Errors that all SEDs share, such as those of the model, enter the offsets.
+
+    Parameters
+    ----------
+    seds : `~sedflux.SEDPrediction`
+        Of N stars.
+    photometry, bandpasses, reddening, r_v, r_v_error, law, system, vega, area
+        As for `sedflux.condition`.  Without a prior of the dust, an offset that looks like dust
+        cannot be told from it, and gets a large error.
+    width : float, optional
+        Standard deviation of the prior of the offsets, in mag.
+
+    Returns
+    -------
+    table : `~astropy.table.QTable`
+        One row a band: ``band``, ``offset`` (measured minus predicted, in mag: subtract it from the
+        magnitudes), ``error``, ``stars`` (number with this band), and ``pull``, which is offset
+        over error.  ``meta["covariance"]`` is the covariance in mag2 (b, b), ``meta["weights"]``
+        the weights of the stars (N,).
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If there are fewer than two bands or stars, or something cannot be used.
+    """
+    if not isinstance(seds, SEDPrediction) or seds.single:
+        raise InputError(f"seds is a {type(seds).__name__}; predictions of several stars are "
+                         "needed, as an SEDPrediction with an axis for stars")
+    magnitudes = as_magnitudes(photometry, system=system, stars=len(seds))
+    bands = find_bands(seds.wavelength, magnitudes.bands, magnitudes.systems, bandpasses,
+                       area=area, vega=vega)
+    if len(bands) < 2:
+        raise InputError("photometry has one band; offsets are relative to the mean of the bands, "
+                         "and two or more are needed")
+    width = positive_number(width, "width", u.mag)
+    dust = dust_prior(seds.wavelength, len(seds), reddening=reddening, law=law, r_v=r_v,
+                      r_v_error=r_v_error)
+    stars = star_arrays(seds, magnitudes, np.zeros(len(bands)))
+    parts = []
+    for begin in range(0, len(seds), _CHUNK):
+        rows = slice(begin, begin + _CHUNK)
+        few, prior = stars.take(rows), dust.take(rows)
+        parts.append(_evidence(few, prior, search(few, bands, prior)[2]))
+    information, residual = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
+    offset, covariance, weights = _robust(information, residual, stars.known, width)
+    error = np.sqrt(np.clip(np.diag(covariance), 0.0, None))
+    return QTable(
+        {"band": list(bands.names), "offset": offset * u.mag, "error": error * u.mag,
+         "stars": stars.known.sum(axis=0),
+         "pull": np.divide(offset, error, out=np.zeros_like(offset), where=error > 0)},
+        meta={"covariance": covariance, "weights": weights})
+
+
+def _evidence(stars, dust, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+    """Inverse covariance (N, b, b) of the residuals (N, b), scale and dust projected out."""
+    column = sample.dust * dust.error[:, None, None]
+    solution = solve(sample, relative=stars.relative, column=column)
+    return solution.information[:, 0], sample.residual[:, 0]
+
+
+def _robust(information: np.ndarray, residual: np.ndarray, known: np.ndarray, width: float
+            ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Offsets (b,) relative to their mean, their covariance, and weights of the stars (N,)."""
+    count = known.shape[1]
+    free = np.maximum(known.sum(axis=1) - 1, 1)
+    offset, prior = np.zeros(count), np.eye(count) / width**2
+    for _ in range(_STEPS):
+        left = np.where(known, residual - offset, 0.0)
+        score = (information @ left[..., None])[..., 0]
+        chi2 = (left * score).sum(axis=1)
+        weights = (_TAILS + free) / (_TAILS + chi2)
+        total = np.einsum("s,sij->ij", weights, information) + prior
+        step = np.linalg.solve(total, weights @ score - prior @ offset)
+        offset = offset + step
+        if np.abs(step).max() < _ENOUGH:
+            break
+    # The spread of the stars' own scores, which knows of errors that are larger than they claim.
+    scatter = np.einsum("s,si,sj->ij", weights**2, score, score) + prior
+    inverse = np.linalg.inv(total)
+    contrast = np.eye(count) - 1.0 / count
+    covariance = contrast @ inverse @ scatter @ inverse @ contrast
+    return contrast @ offset, covariance, weights
