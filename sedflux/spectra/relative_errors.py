@@ -13,7 +13,8 @@ import numpy as np
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
 
-__all__ = ["NO_COVARIANCE", "RelativeErrors", "check_absolute", "find_errors", "precision_of"]
+__all__ = ["NO_COVARIANCE", "RelativeErrors", "check_absolute", "checked_notes",
+           "find_errors", "precision_of"]
 
 #: Relative difference of wavelengths that does not matter.
 _SAME_WAVELENGTH = 1e-8
@@ -50,6 +51,9 @@ class RelativeErrors:
 
     def take(self, rows: np.ndarray) -> RelativeErrors:
         """Errors at some of the wavelengths."""
+        if np.array_equal(rows, np.arange(self.wavelength.size)):
+            # Covariances are large: stars of one catalogue share those that nothing changes.
+            return self
         return RelativeErrors(self.wavelength[rows], self.covariance.take(rows),
                               {name: part[rows] for name, part in self.parts.items()})
 
@@ -62,6 +66,8 @@ class RelativeErrors:
         sedflux.exceptions.InputError
             If one of them is not.
         """
+        if np.array_equal(wavelength, self.wavelength):
+            return self
         order = np.argsort(self.wavelength)
         known = self.wavelength[order]
         place = np.clip(np.searchsorted(known, wavelength), 1, known.size - 1)
@@ -69,6 +75,33 @@ class RelativeErrors:
         if (np.abs(known[place] - wavelength) > _SAME_WAVELENGTH * wavelength).any():
             raise InputError("sed has wavelengths that its covariance does not know" + _STALE)
         return self.take(order[place])
+
+
+def checked_notes(sed: Any) -> dict[str, Any]:
+    """
+    ``meta["sedflux"]`` of a spectrum.
+
+    Parameters
+    ----------
+    sed : `~specutils.Spectrum`
+
+    Returns
+    -------
+    notes : dict
+        Empty if there is none.
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If it is no dictionary, or its errors are none.
+    """
+    notes = (sed.meta or {}).get("sedflux", {})
+    errors = notes.get("errors") if isinstance(notes, dict) else notes
+    several = errors if isinstance(errors, (tuple, list)) else [errors]
+    if not isinstance(notes, dict) or not all(
+            one is None or isinstance(one, RelativeErrors) for one in several):
+        raise InputError(f"sed has no covariance: its meta['sedflux'] was replaced; {_OTHER_WAYS}")
+    return notes
 
 
 def find_errors(sed: Any, wavelength: np.ndarray, flux: np.ndarray,
@@ -95,18 +128,18 @@ def find_errors(sed: Any, wavelength: np.ndarray, flux: np.ndarray,
     sedflux.exceptions.InputError
         If no star has the errors of the SED.
     """
-    errors = sed.meta["sedflux"]["errors"]
+    errors = checked_notes(sed)["errors"]
     errors = [errors] if isinstance(errors, RelativeErrors) else errors
     for number in sorted(range(len(errors)), key=lambda number: number != row):
         found = errors[number].at(wavelength)
-        if _agrees(found.covariance.sigma, flux, variance, precision_of(sed)):
+        if _agrees(found.covariance, flux, variance, precision_of(sed)):
             return number, found
     raise InputError("sed has an uncertainty that its covariance does not give" + _STALE)
 
 
 def precision_of(sed: Any) -> float:
     """Relative difference of sigma / flux that rounding explains."""
-    kinds = [np.asarray(sed.flux.value).dtype]
+    kinds = [np.asarray(sed.data).dtype]
     if sed.uncertainty is not None:
         kinds.append(np.asarray(sed.uncertainty.array).dtype)
     return _ROUNDINGS * max(np.finfo(kind if kind.kind == "f" else float).eps for kind in kinds)
@@ -121,10 +154,14 @@ def check_absolute(covariance: LowRankCovariance, variance: np.ndarray | None, s
         raise InputError("sed has an uncertainty that its covariance does not give" + _STALE)
 
 
-def _agrees(sigma: np.ndarray, flux: np.ndarray, variance: np.ndarray | None,
+def _agrees(covariance: LowRankCovariance, flux: np.ndarray, variance: np.ndarray | None,
             precision: float) -> bool:
     """Whether sigma of ln(flux) is that of the spectrum."""
+    sigma = covariance.sigma
     if variance is None:
         # Without errors there is no uncertainty to compare.
         return not sigma.any()
-    return bool(np.allclose(np.sqrt(variance), sigma * np.abs(flux), rtol=precision, atol=0.0))
+    # Where nearly all is removed, rounding of what it was is left.
+    removed = np.sqrt((covariance.removed**2).sum(axis=0))
+    near = np.abs(np.sqrt(variance) - sigma * np.abs(flux))
+    return bool((near <= precision * (np.sqrt(variance) + removed * np.abs(flux))).all())
