@@ -13,7 +13,7 @@ import zarr
 from astropy import units as u
 from astropy.table import QTable, Table
 
-from sedflux.catalog.destination import Destination
+from sedflux.catalog.destination import Destination, undamaged
 from sedflux.catalog.shard import DIAGNOSTICS
 from sedflux.exceptions import InputError
 from sedflux.photometry import band_rows
@@ -25,6 +25,9 @@ __all__ = ["SEDCatalog"]
 #: Stars that are read at a time.
 _CHUNK = 512
 _MAG_PER_LN = 2.5 / np.log(10.0)
+#: Columns of every table.
+_NEEDED = {"identifier", "path", "ra", "dec", "radial_velocity", "predicted", "flag_bits", "error",
+           *DIAGNOSTICS}
 
 
 class SEDCatalog:
@@ -79,7 +82,14 @@ class SEDCatalog:
 
     @cached_property
     def _columns(self) -> list[str]:
-        return pyarrow.parquet.read_schema(self.path / "table.parquet").names
+        with undamaged(self.path, "table.parquet"):
+            found = pyarrow.parquet.ParquetFile(self.path / "table.parquet")
+            if found.metadata.num_rows != self.facts["stars"]:
+                raise ValueError(f"it has {found.metadata.num_rows} of {self.facts['stars']} rows")
+            names = found.schema_arrow.names
+            if missing := _NEEDED - set(names):
+                raise ValueError(f"it lacks the column {min(missing)}")
+        return names
 
     @cached_property
     def table(self) -> Table:
@@ -102,14 +112,15 @@ class SEDCatalog:
             if name not in self._columns:
                 raise InputError(f"column {name!r} is unknown; choose from "
                                  f"{', '.join(self._columns)}")
-        found = pyarrow.parquet.read_table(self.path / "table.parquet", columns=list(names))
-        table = Table()
-        for name in names:
-            values = found.column(name).to_numpy()[self.rows]
-            table[name] = values.astype(str) if values.dtype.kind == "O" else values
-            unit = (found.schema.field(name).metadata or {}).get(b"unit")
-            if unit:
-                table[name].unit = u.Unit(unit.decode())
+        with undamaged(self.path, "table.parquet"):
+            found = pyarrow.parquet.read_table(self.path / "table.parquet", columns=list(names))
+            table = Table()
+            for name in names:
+                values = found.column(name).to_numpy()[self.rows]
+                table[name] = values.astype(str) if values.dtype.kind == "O" else values
+                unit = (found.schema.field(name).metadata or {}).get(b"unit")
+                if unit:
+                    table[name].unit = u.Unit(unit.decode())
         return table
 
     def select(self, *, flags: str | None = None, **limits: Any) -> SEDCatalog:
@@ -155,11 +166,10 @@ class SEDCatalog:
 
     def _prediction(self, places: slice) -> SEDPrediction:
         rows = self.rows[places]
-        group: Any = zarr.open_group(os.fspath(self.path / "spectra.zarr"), mode="r")
-        arrays = {name: np.asarray(group[name].get_orthogonal_selection((rows,)), dtype=float)
-                  for name in ("flux", "diagonal", "factor")}
         part = SEDCatalog(self.path, rows)
-        table = part.columns("flag_bits", "radial_velocity", *DIAGNOSTICS)
+        table = part.columns("predicted", "flag_bits", "radial_velocity", *DIAGNOSTICS)
+        with undamaged(self.path, "spectra.zarr"):
+            arrays = self._arrays(rows, np.asarray(table["predicted"], dtype=bool))
         bits = np.asarray(table["flag_bits"])
         # Stars of the source without E(B-V) are intrinsic.
         dust = {name: np.nan_to_num(np.asarray(part.columns(name)[name]))
@@ -169,6 +179,21 @@ class SEDCatalog:
             sentences(bits, {"teff": self.facts["teff"]}), self.facts["model"],
             self.facts["sha256"], {name: np.asarray(table[name]) for name in DIAGNOSTICS},
             flag_bits=bits, radial_velocity=np.asarray(table["radial_velocity"]), **dust)
+
+    def _arrays(self, rows, predicted):
+        """Flux, diagonal and factor of some stars; all finite where there is a prediction."""
+        group: Any = zarr.open_group(os.fspath(self.path / "spectra.zarr"), mode="r")
+        samples, found = self.wavelength.size, {}
+        for name, shape in (("flux", (samples,)), ("diagonal", (samples,)),
+                            ("factor", (self.facts["rank"], samples))):
+            if group[name].shape != (self.facts["stars"], *shape):
+                raise ValueError(f"{name} has the shape {group[name].shape}")
+            found[name] = np.asarray(group[name].get_orthogonal_selection((rows,)), dtype=float)
+            if not np.isfinite(found[name][predicted]).all():
+                raise ValueError(f"{name} is not finite")
+        if not (found["flux"][predicted] > 0).all() or (found["diagonal"][predicted] < 0).any():
+            raise ValueError("flux or diagonal has values that are not positive")
+        return found
 
     @cached_property
     def _places(self) -> dict[str, int]:
