@@ -117,8 +117,8 @@ def count_arrays(counts: Any, label: str, *, saturation: u.Quantity | None = Non
         pixels, variance = vacuum_angstrom(counts, "vacuum"), flux_variance(counts)
     except InputError as error:
         raise InputError(f"{label}: {error}") from error
-    scale = counts.flux.unit.to(unit)
-    rate = np.asarray(counts.flux.value, dtype=float) * scale
+    scale = counts.unit.to(unit)
+    rate = np.asarray(counts.data, dtype=float) * scale
     if variance is None:
         level = np.abs(rate[np.isfinite(rate)]).max(initial=0.0)
         variance = np.full(rate.shape, (_ASSUMED_NOISE * level) ** 2)

@@ -104,8 +104,7 @@ class ResponseFit:
         self.robust = RobustWeights.ones(stars.rate.size, len(stars))
         self.roughness_weight = np.ones(model.k - 2)
         self._noise = stars.noise_models()
-        self._fixed_factor, self._diagonal = self._fixed_errors()
-        self._factor = self._fixed_factor
+        self._factor, self._diagonal = self._errors()
 
     def run(self, start: ResponseFit | None = None) -> ResponseCurve:
         """
@@ -161,7 +160,8 @@ class ResponseFit:
     def _start(self):
         """Spline through the median over stars of the ratio of counts and photons."""
         stars, model = self.stars, self.model
-        expected = stars.expected(stars.density(np.ones(stars.fine.size)))
+        ones = np.ones(stars.fine.size)
+        expected = np.concatenate([rate for *_, rate in stars.rates(lambda rows: ones)])
         weight = expected**2 / stars.variance
         summed, ratio = stars.to_nodes(weight, weight * stars.rate / np.maximum(expected, 1e-300))
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -183,27 +183,33 @@ class ResponseFit:
     def _linearise(self):
         """Expected counts and their variances; the factor follows the present response."""
         stars, (a, b) = self.stars, self._noise
-        density = stars.density(self.model.throughput(self.coefficients))
-        expected = stars.expected(density)
+        expected = np.empty_like(stars.rate)
+        shifted = self.options.wavelength_error > 0
+        for rows, pixels, density, rate in stars.rates(
+                lambda rows: self.model.throughput(self.coefficients, rows)):
+            expected[pixels] = rate
+            if shifted:
+                self._factor[rows, -1] = self._shift_errors(density)
         # Variances from noisy counts favour pixels with low counts, which would bias the
         # response; variances from the expected counts do not.
         variance = np.where(np.isfinite(a[stars.star]),
                             a[stars.star] + b[stars.star] * expected, stars.variance)
-        self._factor = self._fixed_factor
-        if self.options.wavelength_error > 0:
-            self._factor = _with_row(self._factor, self._shift_errors(density))
         return expected, np.maximum(variance, _MIN_VARIANCE * stars.variance)
 
-    def _fixed_errors(self):
-        """Factor and diagonal of the errors that do not depend on the response."""
-        stars, factor, diagonal = self.stars, self.stars.factor, self.stars.diagonal
-        if self.options.covariance == "diagonal":
-            diagonal = diagonal + (factor.astype(float) ** 2).sum(axis=1)
+    def _errors(self):
+        """Factor and diagonal; rows of zeros wait for the errors that follow the response."""
+        stars, options = self.stars, self.options
+        factor, diagonal = stars.factor, stars.diagonal
+        if options.covariance == "diagonal":
+            diagonal = diagonal + np.square(factor, dtype=float).sum(axis=1)
             factor = factor[:, :0]
-        if self.options.grey_error > 0:
-            factor = _with_row(factor, np.full((len(stars), stars.nodes.size),
-                                               self.options.grey_error))
-        return factor, diagonal
+        rank = factor.shape[1]
+        more = (options.grey_error > 0) + (options.wavelength_error > 0)
+        whole = np.zeros((len(stars), rank + more, stars.nodes.size), dtype=np.float32)
+        whole[:, :rank] = factor
+        if options.grey_error > 0:
+            whole[:, rank] = options.grey_error
+        return whole, diagonal
 
     def _shift_errors(self, density):
         """Relative errors at the nodes from the wavelength zero points, (N, g)."""
@@ -279,7 +285,3 @@ class ResponseFit:
             pull=self._pulls(state, residual - found.residual), coefficients=self.coefficients,
             smoothness=smoothness)
 
-
-def _with_row(factor, row):
-    """A factor (N, r, g) with one more row, (N, g)."""
-    return np.concatenate([factor, row[:, None].astype(np.float32)], axis=1)

@@ -62,20 +62,22 @@ class ResponseModel:
         """Number of spline coefficients."""
         return self.spline.shape[1]
 
-    def throughput(self, coefficients: np.ndarray) -> np.ndarray:
+    def throughput(self, coefficients: np.ndarray, rows: slice = slice(None)) -> np.ndarray:
         """
         Throughput on the fine grid.
 
         Parameters
         ----------
         coefficients : `~numpy.ndarray`, shape (n,)
+        rows : slice, optional
+            Of stars; all if not given.
 
         Returns
         -------
         throughput : `~numpy.ndarray`, shape (m,), or (N, m) with field terms
         """
         base = self.fine_spline @ coefficients[: self.k]
-        terms = self.design.terms
+        terms = self.design.terms[rows]
         if terms.shape[1]:
             shape = coefficients[self.k:].reshape(terms.shape[1], -1)
             base = base + terms @ (shape @ self.fine_term_basis.T)

@@ -251,7 +251,9 @@ def star_information(factor: np.ndarray, weight: np.ndarray, diagonal: np.ndarra
     information : `~numpy.ndarray`, shape (N, g)
     """
     noise = np.divide(1.0, weight, out=np.full_like(weight, np.inf), where=weight > 0) + diagonal
-    common = np.square(factor, dtype=float).sum(axis=1) * inflation[:, None]
+    common = np.concatenate([
+        np.square(factor[begin:begin + STARS_AT_A_TIME], dtype=float).sum(axis=1)
+        for begin in range(0, len(factor), STARS_AT_A_TIME)]) * inflation[:, None]
     with np.errstate(invalid="ignore"):
         return np.where(np.isfinite(inflation)[:, None] & (weight > 0), 1.0 / (noise + common), 0.0)
 

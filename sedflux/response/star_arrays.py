@@ -3,12 +3,13 @@ All stars of a fit as arrays.
 
 One fine grid serves the forward model of all stars, and the pixels of all stars form one list.
 What is smooth (the spline, the errors of SEDs) is sampled at *nodes*, half a resolution element
-apart, to which the pixels are reduced.  Time and memory grow with the number of stars.
+apart, to which the pixels are reduced.  Time and memory grow in proportion to the number of stars:
+what needs the fine grid is done for a few stars at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -106,49 +107,52 @@ class StarArrays:
             self.factor[chosen], self.diagonal[chosen],
             {name: value[chosen] for name, value in self.parts.items()})
 
-    def density(self, throughput: np.ndarray) -> np.ndarray:
+    def blocks(self) -> Iterator[tuple[slice, slice]]:
         """
-        Count rate per Angstrom on the fine grid, through the line-spread function.
+        Stars a few at a time, so that their arrays on the fine grid stay in the processor's cache.
+
+        Yields
+        ------
+        rows : slice
+            Of stars.
+        pixels : slice
+            Of their pixels.
+        """
+        for begin in range(0, len(self), STARS_AT_A_TIME):
+            end = min(begin + STARS_AT_A_TIME, len(self))
+            yield slice(begin, end), slice(*np.searchsorted(self.star, (begin, end)))
+
+    def rates(self, throughput: Callable[[slice], np.ndarray]
+              ) -> Iterator[tuple[slice, slice, np.ndarray, np.ndarray]]:
+        """
+        Expected counts through a response, for a few stars at a time.
 
         Parameters
         ----------
-        throughput : `~numpy.ndarray`, shape (m,) or (N, m)
+        throughput : callable
+            Throughput on the fine grid, shape (m,) or (K, m), for a slice of K stars.
 
-        Returns
-        -------
-        density : `~numpy.ndarray`, shape (N, m)
+        Yields
+        ------
+        rows, pixels : slice
+            From `blocks`.
+        density : `~numpy.ndarray`, shape (K, m)
+            Count rate per Angstrom on the fine grid, through the line-spread function.
+        rate : `~numpy.ndarray`, shape (k,)
+            Count rates of the pixels, with the second order.
         """
-        density = np.empty_like(self.photons)
-        throughput = np.broadcast_to(throughput, density.shape)
-        # A few stars at a time fit into the processor's cache, and each star's row stays in
-        # one piece.
-        for begin in range(0, len(density), STARS_AT_A_TIME):
-            rows = slice(begin, begin + STARS_AT_A_TIME)
-            passed = self.area * throughput[rows] * self.photons[rows]
-            density[rows] = passed if self.blur is None else (self.blur @ passed.T).T
-        return density
-
-    def expected(self, density: np.ndarray) -> np.ndarray:
-        """
-        Count rates of the pixels, with the second order.
-
-        Parameters
-        ----------
-        density : `~numpy.ndarray`, shape (N, m)
-            From `density`.
-
-        Returns
-        -------
-        rate : `~numpy.ndarray`, shape (p,)
-        """
-        begin, index, weight = self.collect.indptr, self.collect.indices, self.collect.data
-        terms = weight * density[self._star_of_entry, index]
-        return np.add.reduceat(terms, begin[:-1]) + self.second
-
-    @cached_property
-    def _star_of_entry(self):
-        """Star of every entry of `collect`."""
-        return np.repeat(self.star, np.diff(self.collect.indptr))
+        begin = self.collect.indptr
+        for rows, pixels in self.blocks():
+            density = self.area * throughput(rows) * self.photons[rows]
+            if self.blur is not None:
+                # Each star's row stays in one piece of memory.
+                density = np.ascontiguousarray((self.blur @ density.T).T)
+            first, last = begin[pixels.start], begin[pixels.stop]
+            entries = np.diff(begin[pixels.start:pixels.stop + 1])
+            star = np.repeat(self.star[pixels] - rows.start, entries)
+            terms = self.collect.data[first:last] * density[star, self.collect.indices[first:last]]
+            rate = np.add.reduceat(terms, begin[pixels] - first)
+            yield rows, pixels, density, rate + self.second[pixels]
 
     def to_nodes(self, *values: np.ndarray) -> list[np.ndarray]:
         """

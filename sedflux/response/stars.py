@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
+from scipy import sparse
 
 from sedflux.exceptions import InputError
 from sedflux.response.counts import MIN_PIXELS, count_arrays, unusable_reason
@@ -154,7 +155,7 @@ def _assemble(found, rejected, area, line_spread, second_order):
     nodes = np.linspace(low, high, max(int(np.ceil((high - low) / step)), _MIN_INTERVALS) + 1)
     photons, factor, diagonal, parts = _sed_arrays(found, fine, nodes, line_spread)
     flat = {name: np.concatenate([getattr(star, name) for star in found])
-            for name in ("pixels", "low", "high", "rate", "variance")}
+            for name in ("pixels", "rate", "variance")}
     star = np.repeat(np.arange(len(found)), [one.pixels.size for one in found])
     second = np.zeros(star.size)
     if second_order is not None:
@@ -163,8 +164,16 @@ def _assemble(found, rejected, area, line_spread, second_order):
     return StarArrays([one.name for one in found], rejected,
                       np.array([one.row for one in found]), area, fine, blur, photons, star,
                       flat["pixels"], flat["rate"], flat["variance"], second,
-                      integral_matrix(fine, flat["low"], flat["high"]), nodes, factor, diagonal,
-                      parts)
+                      _pixel_integrals(found, fine), nodes, factor, diagonal, parts)
+
+
+def _pixel_integrals(found, fine):
+    """Integrals over the good pixels of all stars, sparse (p, m), made for a few at a time."""
+    blocks = [found[begin:begin + STARS_AT_A_TIME]
+              for begin in range(0, len(found), STARS_AT_A_TIME)]
+    return sparse.vstack([
+        integral_matrix(fine, *(np.concatenate([getattr(star, name) for star in block])
+                                for name in ("low", "high"))) for block in blocks], format="csr")
 
 
 def _grids(found, low, high, pixel, line_spread):
@@ -196,14 +205,18 @@ def _sed_arrays(found, fine, nodes, line_spread):
     parts = {}
     for (_, power), rows in groups.items():
         wavelength = found[rows[0]].sed.wavelength
-        photons[rows] = (sed_operator(wavelength, fine, sed_resolving_power=power)
-                         @ np.stack([found[row].sed.flux for row in rows]).T).T
+        operator = sed_operator(wavelength, fine, sed_resolving_power=power)
         smooth = _node_operator(wavelength, nodes, line_spread)
         # Nodes that are closer than the samples of the SED share its independent errors.
         repeated = np.maximum(np.interp(nodes, wavelength, np.gradient(wavelength))
                               / np.gradient(nodes), 1.0)
-        for row in rows:
-            _errors_at_nodes(found[row], row, smooth, factor, diagonal, parts)
+        for begin in range(0, len(rows), STARS_AT_A_TIME):
+            block = rows[begin:begin + STARS_AT_A_TIME]
+            flux = np.stack([found[row].sed.flux for row in block])
+            photons[block] = (operator @ flux.T).T
+            level = (smooth @ flux.T).T
+            _errors_at_nodes(found, block, smooth, level, factor=factor, diagonal=diagonal,
+                             parts=parts)
         diagonal[rows] *= repeated
     return photons, *_compressed(factor, diagonal), parts
 
@@ -217,31 +230,35 @@ def _node_operator(wavelength, nodes, line_spread):
                       new_wavelength=inside)
 
 
-def _errors_at_nodes(star, row, smooth, factor, diagonal, parts):
-    """Fill in the relative errors of one star's SED at the nodes."""
-    flux, covariance = star.sed.flux, star.sed.relative_covariance
-    level = smooth @ flux
-    factor[row, : covariance.rank] = ((smooth @ (covariance.factor * flux).T)
-                                      / level[:, None]).T
-    diagonal[row] = (smooth.power(2) @ (covariance.diagonal * flux**2)) / level**2
-    for name, direction in star.sed.parts.items():
-        if name not in parts:
-            parts[name] = np.zeros_like(diagonal)
-        parts[name][row] = (smooth @ (np.asarray(direction) * flux)) / level
+def _errors_at_nodes(found, rows, smooth, level, *, factor, diagonal, parts):
+    """Fill in the relative errors of some stars' SEDs at the nodes, (N, g)."""
+    square = smooth.power(2)
+    for row, here in zip(rows, level, strict=True):
+        flux, covariance = found[row].sed.flux, found[row].sed.relative_covariance
+        factor[row, : covariance.rank] = (smooth @ (covariance.factor * flux).T).T / here
+        diagonal[row] = (square @ (covariance.diagonal * flux**2)) / here**2
+        for name, direction in found[row].sed.parts.items():
+            if name not in parts:
+                parts[name] = np.zeros_like(diagonal)
+            parts[name][row] = (smooth @ (np.asarray(direction) * flux)) / here
 
 
 def _compressed(factor, diagonal):
     """A factor with fewer rows: within one band, errors of an SED have few directions."""
-    found = np.zeros_like(factor)
-    for begin in range(0, len(factor), STARS_AT_A_TIME):
-        rows = slice(begin, begin + STARS_AT_A_TIME)
+    found, rest = np.zeros_like(factor), np.zeros(factor.shape[:2])
+    blocks = [slice(begin, begin + STARS_AT_A_TIME)
+              for begin in range(0, len(factor), STARS_AT_A_TIME)]
+    for rows in blocks:
         # The factors U and Q^T U give the same covariance; the last rows of Q^T U are small.
         _, vector = np.linalg.eigh(factor[rows] @ factor[rows].transpose(0, 2, 1))
         found[rows] = (vector.transpose(0, 2, 1) @ factor[rows])[:, ::-1]
-    square = found.astype(float) ** 2
-    rest = np.quantile(square[:, ::-1].cumsum(axis=1)[:, ::-1].max(axis=2), 0.9, axis=0)
-    keep = int((rest > _NEGLIGIBLE_ERROR**2).sum())
-    return found[:, :keep], diagonal + square[:, keep:].sum(axis=1)
+        square = found[rows].astype(float) ** 2
+        rest[rows] = square[:, ::-1].cumsum(axis=1)[:, ::-1].max(axis=2)
+    keep = int((np.quantile(rest, 0.9, axis=0) > _NEGLIGIBLE_ERROR**2).sum())
+    diagonal = diagonal.copy()
+    for rows in blocks:
+        diagonal[rows] += np.square(found[rows, keep:], dtype=float).sum(axis=1)
+    return found[:, :keep].copy(), diagonal
 
 
 def _second_order_rate(star, area, line_spread, second_order):

@@ -1,8 +1,10 @@
 """Wavelength bands of the accuracy tables."""
 
+from collections.abc import Mapping
 
+import numpy as np
 
-__all__ = ["BANDS", "SLITLESS_BANDS", "band_rows"]
+__all__ = ["BANDS", "band_rows"]
 
 #: Bands of the tables, in Angstrom.
 BANDS = {
@@ -11,10 +13,9 @@ BANDS = {
     "4000-7000": (4000.0, 7000.0),
     "7000-10500": (7000.0, 10500.0),
 }
-#: First orders of CSST's gratings, as far as SEDs reach.
-SLITLESS_BANDS = {"GU": (2550.0, 4000.0), "GV": (4000.0, 6200.0), "GI": (6200.0, 10000.0)}
 
 
-def band_rows(wavelength, bands=BANDS):
+def band_rows(wavelength: np.ndarray, bands: Mapping[str, tuple[float, float]] = BANDS
+              ) -> dict[str, np.ndarray]:
     """Which wavelengths each band holds: dict of name to bool array."""
     return {name: (wavelength >= low) & (wavelength < high) for name, (low, high) in bands.items()}

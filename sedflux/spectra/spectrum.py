@@ -64,13 +64,15 @@ def vacuum_angstrom(spectrum: Spectrum, medium: str) -> np.ndarray:
     wavelength : `~numpy.ndarray`, shape (n,)
     """
     axis = u.Quantity(spectrum.spectral_axis)
-    if axis.unit.physical_type not in ("length", "frequency", "energy", "wavenumber"):
+    if axis.unit is not u.AA and axis.unit.physical_type not in (
+            "length", "frequency", "energy", "wavenumber"):
         raise InputError(
             f"spectral axis has the unit {axis.unit.to_string()!r}; sedflux needs a wavelength, "
             "frequency, energy or wavenumber, such as Angstrom (pixels or velocities must "
             "be calibrated first)"
         )
-    wavelength = axis.to_value(u.AA, equivalencies=u.spectral())
+    wavelength = axis.value if axis.unit is u.AA else axis.to_value(
+        u.AA, equivalencies=u.spectral())
     if not np.isfinite(wavelength).all() or (wavelength <= 0).any():
         raise InputError("spectral axis has values that are not finite and positive wavelengths")
     if not isinstance(medium, str) or medium not in ("vacuum", "air"):
@@ -106,6 +108,10 @@ def flux_variance(spectrum: Spectrum) -> np.ndarray | None:
         )
     negative = np.asarray(uncertainty.array) < 0
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        if isinstance(uncertainty, StdDevUncertainty) and uncertainty.unit is not None \
+                and uncertainty.unit == spectrum.unit:
+            # Astropy comes to the same by twenty operations on units.
+            return np.where(negative, np.nan, np.asarray(uncertainty.array) ** 2)
         variance = uncertainty.represent_as(VarianceUncertainty).quantity
         if variance.unit == u.dimensionless_unscaled:
             values = variance.value

@@ -129,8 +129,8 @@ def anchored(sed, dense, number):
 
 def resampled(sed, dense, number):
     dense.broken = True
-    in_angstrom = sed.with_spectral_axis_unit(u.AA)
-    return FluxConservingResampler()(in_angstrom, np.linspace(4100.0, 6900.0, 200) * u.AA)
+    grid = (np.linspace(4100.0, 6900.0, 200) * u.AA).to(sed.spectral_axis.unit)
+    return FluxConservingResampler()(sed, grid)
 
 
 def smoothed(sed, dense, number):
