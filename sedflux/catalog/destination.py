@@ -83,46 +83,6 @@ def undamaged(path: str | os.PathLike[str], what: str) -> Iterator[None]:
                          f"({first_line(error)}); predict the catalogue again") from error
 
 
-#: Samples and rows of the factor beyond which no SED goes.
-_MOST_SAMPLES, _MOST_ROWS = 100_000, 10_000
-#: Entries of catalog.json and what they must be.
-_FACTS: dict[str, Callable[[Any], bool]] = {
-    "stars": lambda value: type(value) is int and value >= 1,
-    "shard_size": lambda value: type(value) is int and value >= 1,
-    "rank": lambda value: type(value) is int and 0 <= value <= _MOST_ROWS,
-    "model": lambda value: isinstance(value, str),
-    "sha256": lambda value: isinstance(value, str),
-    "teff": lambda value: np.shape(value) == (2,) and np.isfinite(value).all(),
-    "wavelength": lambda value: (np.ndim(value) == 1 and 2 <= len(value) <= _MOST_SAMPLES
-                                 and np.isfinite(value).all() and value[0] > 0
-                                 and (np.diff(value) > 0).all())}
-
-
-@contextmanager
-def undamaged(path: str | os.PathLike[str], what: str) -> Iterator[None]:
-    """
-    Turn whatever readers raise on a damaged file of a catalogue into an error that names it.
-
-    Parameters
-    ----------
-    path : path-like
-        Of the catalogue.
-    what : str
-        The file in it.
-
-    Raises
-    ------
-    sedflux.exceptions.InputError
-    """
-    try:
-        yield
-    except SedfluxError:
-        raise
-    except Exception as error:  # readers of Parquet and Zarr raise errors of any type
-        raise InputError(f"{what} of the catalogue {os.fspath(path)!r} is missing or damaged "
-                         f"({first_line(error)}); predict the catalogue again") from error
-
-
 class Destination:
     """
     The folder of a catalogue.
