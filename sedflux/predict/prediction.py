@@ -124,7 +124,13 @@ class SEDPrediction:
         """
         if self.single:
             raise InputError("this prediction is of one star and has no rows")
-        rows = np.asarray(rows)
+        try:
+            rows = np.arange(len(self))[np.asarray(rows)]
+            if rows.ndim != 1:
+                raise IndexError(f"they have {rows.ndim} dimensions")
+        except (IndexError, TypeError, ValueError) as error:
+            raise InputError(f"rows of a prediction of {len(self)} stars cannot be "
+                             f"{str(rows)[:60]!r} ({error}); give a list of numbers") from error
         return replace(
             self, flux=self.flux[rows], diagonal=self.diagonal[rows], factor=self.factor[rows],
             flags=tuple(self.flags[row] for row in rows),
@@ -232,8 +238,13 @@ class SEDPrediction:
         -------
         spectrum : `~specutils.Spectrum`
         """
-        if kind is None:
-            from specutils import Spectrum as kind
+        from specutils import Spectrum
+
+        kind = Spectrum if kind is None else kind
+        if not isinstance(kind, type) or not issubclass(kind, Spectrum):
+            raise InputError(f"kind is {str(kind)[:60]!r}; give specutils.Spectrum or a subclass")
+        if not isinstance(header, (Mapping, type(None))):
+            raise InputError(f"header is {str(header)[:60]!r}; give a dictionary of cards")
         flux, errors, axis = self.flux, self._errors(), self.wavelength * u.AA
         if wavelengths is not None:
             flux, errors, axis = self._averaged(wavelengths)

@@ -13,7 +13,8 @@ import numpy as np
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
 
-__all__ = ["NO_COVARIANCE", "RelativeErrors", "check_absolute", "find_errors", "precision_of"]
+__all__ = ["NO_COVARIANCE", "RelativeErrors", "check_absolute", "checked_notes",
+           "find_errors", "precision_of"]
 
 #: Relative difference of wavelengths that does not matter.
 _SAME_WAVELENGTH = 1e-8
@@ -76,6 +77,33 @@ class RelativeErrors:
         return self.take(order[place])
 
 
+def checked_notes(sed: Any) -> dict[str, Any]:
+    """
+    ``meta["sedflux"]`` of a spectrum.
+
+    Parameters
+    ----------
+    sed : `~specutils.Spectrum`
+
+    Returns
+    -------
+    notes : dict
+        Empty if there is none.
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If it is no dictionary, or its errors are none.
+    """
+    notes = (sed.meta or {}).get("sedflux", {})
+    errors = notes.get("errors") if isinstance(notes, dict) else notes
+    several = errors if isinstance(errors, (tuple, list)) else [errors]
+    if not isinstance(notes, dict) or not all(
+            one is None or isinstance(one, RelativeErrors) for one in several):
+        raise InputError(f"sed has no covariance: its meta['sedflux'] was replaced; {_OTHER_WAYS}")
+    return notes
+
+
 def find_errors(sed: Any, wavelength: np.ndarray, flux: np.ndarray,
                 variance: np.ndarray | None, row: int) -> tuple[int, RelativeErrors]:
     """
@@ -100,7 +128,7 @@ def find_errors(sed: Any, wavelength: np.ndarray, flux: np.ndarray,
     sedflux.exceptions.InputError
         If no star has the errors of the SED.
     """
-    errors = sed.meta["sedflux"]["errors"]
+    errors = checked_notes(sed)["errors"]
     errors = [errors] if isinstance(errors, RelativeErrors) else errors
     for number in sorted(range(len(errors)), key=lambda number: number != row):
         found = errors[number].at(wavelength)

@@ -25,6 +25,7 @@ from sedflux.spectra.relative_errors import (
     NO_COVARIANCE,
     RelativeErrors,
     check_absolute,
+    checked_notes,
     find_errors,
     precision_of,
 )
@@ -112,7 +113,7 @@ def covariance_of(sed: Spectrum) -> LowRankCovariance | tuple[LowRankCovariance,
     wavelength = vacuum_angstrom(sed, "vacuum")
     flux = np.atleast_2d(sed.flux.value)
     variance = flux_variance(sed)
-    notes = (sed.meta or {}).get("sedflux", {})
+    notes = checked_notes(sed)
     if "errors" not in notes and isinstance(notes.get("covariance"), LowRankCovariance):
         # Of a calibrated spectrum, whose flux may be zero or negative.
         check_absolute(notes["covariance"], variance, flux.size, precision_of(sed))
@@ -187,7 +188,8 @@ def _known_notes(spectrum):
     try:
         return notes_of(spectrum)[0]
     except InputError:
-        notes = spectrum.meta["sedflux"]
+        notes = (spectrum.meta or {}).get("sedflux", {})
+        notes = notes if isinstance(notes, dict) else {}
         return {name: notes[name] for name in ("model", "sha256", "resolving_power")
                 if name in notes}
 
@@ -232,7 +234,7 @@ def notes_of(sed: Spectrum) -> tuple[dict[str, Any], dict[str, tuple[Any, str]]]
     sedflux.exceptions.InputError
         If no star of the spectrum that it was taken from has its errors.
     """
-    notes, cards = dict((sed.meta or {}).get("sedflux", {})), header_cards(sed)
+    notes, cards = dict(checked_notes(sed)), header_cards(sed)
     errors = notes.get("errors")
     if errors is None or isinstance(errors, RelativeErrors):
         return notes, cards
@@ -313,7 +315,7 @@ def from_sed(sed: Spectrum) -> SEDArrays:
     errors = _errors(sed, wavelength, np.asarray(sed.data, float), flux_variance(sed), 0)
     errors = errors.take(order)
     return SEDArrays(wavelength[order], flux[order], errors.covariance, absolute, errors.parts,
-                     (sed.meta or {}).get("sedflux", {}).get("resolving_power"))
+                     checked_notes(sed).get("resolving_power"))
 
 
 def _check_sed(sed: Any, *, dimensions: tuple[int, ...]) -> None:
@@ -354,7 +356,7 @@ def _low_rank(matrix: np.ndarray, size: int) -> LowRankCovariance:
 def _errors(sed: Spectrum, wavelength: np.ndarray, flux: np.ndarray,
             variance: np.ndarray | None, row: int) -> RelativeErrors:
     """Errors of one SED at its present wavelengths, if they are still its own."""
-    notes = (sed.meta or {}).get("sedflux", {})
+    notes = checked_notes(sed)
     covariance = notes.get("covariance")
     if notes.get("errors") is not None:
         return find_errors(sed, wavelength, flux, variance, row)[1]

@@ -256,7 +256,11 @@ def sed_to_spectrum(kind: type, wavelength: u.Quantity, flux: np.ndarray, sigma:
     unit = u.dimensionless_unscaled if unit is None else unit
     cards = fits.Header()
     for name, value in header.items():
-        cards[name] = value
+        try:
+            cards[name] = value
+        except (ValueError, TypeError, AttributeError) as error:
+            raise InputError(f"header has {str(value)[:60]!r} for the card {str(name)[:60]!r}, "
+                             "which FITS cannot hold; give text or a number") from error
     with warnings.catch_warnings():
         # The user's own class may be the deprecated one: saying so is not ours to do.
         warnings.filterwarnings("ignore", message=".*Spectrum1D.*")
