@@ -11,6 +11,7 @@ from sedflux._version import __version__
 
 # Where each public name lives: nothing is loaded before it is asked for (PEP 562).
 _HOMES = {
+    "ConditionedSEDs": "conditioning.result",
     "FieldTerms": "response.field_terms",
     "InputError": "exceptions",
     "LineSpread": "slitless.line_spread",
@@ -27,6 +28,7 @@ _HOMES = {
     "WeightsError": "exceptions",
     "WriteError": "exceptions",
     "anchor": "photometry",
+    "condition": "conditioning.condition",
     "covariance_of": "spectra.sed",
     "error_budget": "response.quality",
     "fit_response": "response.fit",

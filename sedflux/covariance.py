@@ -2,11 +2,14 @@
 `LowRankCovariance`: a diagonal plus a few directions, never a dense matrix.
 
 ``C = diag(d) + U^T U`` with ``d`` (n,) and ``U`` (r, n).  Everything costs ``n r^2`` by the
-Woodbury identity.  Inside sedflux it describes ln(flux), which is relative flux;
-`scaled` turns it into the covariance of an absolute flux.
+Woodbury identity.  What a measurement takes away may stand beside it as ``- R^T R``: an anchored
+SED needs one such direction, or as many more rows of ``U`` as its band has samples.
+
+Inside sedflux it describes ln(flux), which is relative flux; `scaled` turns it into the
+covariance of an absolute flux.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import sparse
@@ -66,7 +69,7 @@ _MOST_DRAWN = 2**29
 @dataclass(frozen=True)
 class LowRankCovariance:
     """
-    Covariance of n values: ``diag(diagonal) + factor.T @ factor``.
+    Covariance of n values: ``diag(diagonal) + factor.T @ factor - removed.T @ removed``.
 
     Parameters
     ----------
@@ -74,6 +77,9 @@ class LowRankCovariance:
         Variances that are independent from value to value; not negative.
     factor : array_like, shape (r, n)
         Directions in which all values move together, one a row; r may be zero.
+    removed : array_like, shape (s, n), optional
+        Directions that are taken away; none by default.  Without them the covariance is too
+        large, never too small.
 
     Raises
     ------
@@ -96,9 +102,16 @@ class LowRankCovariance:
 
     diagonal: np.ndarray
     factor: np.ndarray
+    removed: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
 
     def __post_init__(self):
         diagonal, factor = _numbers(self.diagonal, "diagonal"), _numbers(self.factor, "factor")
+        removed = _numbers(self.removed, "removed")
+        if not removed.size:
+            removed = np.zeros((0, diagonal.size))
+        if removed.shape[1:] != diagonal.shape:
+            raise InputError(f"removed has the shape {removed.shape}; a covariance of "
+                             f"{diagonal.size} values needs (s, {diagonal.size})")
         if diagonal.ndim != 1 or factor.ndim != 2 or factor.shape[1] != diagonal.size:
             raise InputError(
                 f"diagonal and factor have the shapes {diagonal.shape} and {factor.shape}; "
@@ -108,9 +121,9 @@ class LowRankCovariance:
             raise InputError(
                 f"diagonal has the negative variance {diagonal.min():.3g}; none may be below zero"
             )
-        diagonal.flags.writeable = factor.flags.writeable = False
-        object.__setattr__(self, "diagonal", diagonal)
-        object.__setattr__(self, "factor", factor)
+        for name, array in (("diagonal", diagonal), ("factor", factor), ("removed", removed)):
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
 
     def __len__(self):
         return self.diagonal.size
@@ -123,7 +136,9 @@ class LowRankCovariance:
     @property
     def variance(self):
         """Diagonal of the covariance, shape (n,)."""
-        return self.diagonal + (self.factor**2).sum(axis=0)
+        gross = self.diagonal + (self.factor**2).sum(axis=0)
+        # Rounding leaves less than nothing where a measurement leaves nothing.
+        return np.maximum(gross - (self.removed**2).sum(axis=0), 0.0)
 
     @property
     def sigma(self):
@@ -132,7 +147,23 @@ class LowRankCovariance:
 
     def to_dense(self):
         """The matrix itself, shape (n, n)."""
-        return np.diag(self.diagonal) + self.factor.T @ self.factor
+        return (np.diag(self.diagonal) + self.factor.T @ self.factor
+                - self.removed.T @ self.removed)
+
+    def rounded_up(self):
+        """
+        A covariance without removed directions, as small as its rank allows.
+
+        Returns
+        -------
+        covariance : `LowRankCovariance`
+            The same if nothing is removed, else larger in the sense of matrices.
+        """
+        if not len(self.removed):
+            return self
+        core = np.diag(np.r_[np.ones(self.rank), -np.ones(len(self.removed))])
+        return LowRankCovariance(self.diagonal,
+                                 positive_part(np.vstack([self.factor, self.removed]), core))
 
     def to_astropy(self):
         """
@@ -162,7 +193,7 @@ class LowRankCovariance:
             )
         if not np.any(direction):
             return self
-        return LowRankCovariance(self.diagonal, np.vstack([self.factor, direction]))
+        return LowRankCovariance(self.diagonal, np.vstack([self.factor, direction]), self.removed)
 
     #: The former name of `with_direction`.
     with_column = with_direction
@@ -174,7 +205,8 @@ class LowRankCovariance:
         With a flux as scale it turns relative into absolute covariance.
         """
         scale = np.broadcast_to(np.asarray(scale, dtype=float), self.diagonal.shape)
-        return LowRankCovariance(self.diagonal * scale**2, self.factor * scale)
+        return LowRankCovariance(self.diagonal * scale**2, self.factor * scale,
+                                 self.removed * scale)
 
     def take(self, rows):
         """
@@ -184,7 +216,7 @@ class LowRankCovariance:
         ----------
         rows : array_like of int or bool, or slice
         """
-        return LowRankCovariance(self.diagonal[rows], self.factor[:, rows])
+        return LowRankCovariance(self.diagonal[rows], self.factor[:, rows], self.removed[:, rows])
 
     def propagate(self, matrix):
         """
@@ -208,16 +240,17 @@ class LowRankCovariance:
             raise InputError(f"matrix has the shape {matrix.shape}, the covariance has "
                              f"{len(self)} values; as many columns are needed")
         matrix = sparse.csr_matrix(matrix)
-        factor = np.asarray((matrix @ self.factor.T).T)
+        factor, removed = (np.asarray((matrix @ rows.T).T) for rows in (self.factor, self.removed))
         weighted = matrix @ sparse.diags_array(np.sqrt(self.diagonal))
         # Values without a column in common stay independent.
         if (np.diff(sparse.csc_array(weighted != 0).indptr) <= 1).all():
-            return LowRankCovariance(np.ravel(weighted.multiply(weighted).sum(axis=1)), factor)
+            return LowRankCovariance(np.ravel(weighted.multiply(weighted).sum(axis=1)), factor,
+                                     removed)
         rest, diagonal = weighted.toarray().T, np.zeros(weighted.shape[0])
         if len(diagonal) < len(self):
             values, vectors = np.linalg.eigh((weighted @ weighted.T).toarray())
             rest = (vectors * np.sqrt(np.clip(values, 0.0, None))).T
-        return LowRankCovariance(diagonal, np.vstack([factor, rest]))
+        return LowRankCovariance(diagonal, np.vstack([factor, rest]), removed)
 
     def sample(self, size, rng):
         """
@@ -245,37 +278,59 @@ class LowRankCovariance:
                              f"{len(self)} values are allowed at once")
         if not isinstance(rng, np.random.Generator):
             raise InputError(f"rng is {rng!r}; give a generator, as numpy.random.default_rng(1)")
+        if len(self.removed) and np.any(self.diagonal <= 0):
+            return self.rounded_up().sample(size, rng)
         common = rng.standard_normal((size, self.rank)) @ self.factor
-        return common + rng.standard_normal((size, len(self))) * np.sqrt(self.diagonal)
+        drawn = common + rng.standard_normal((size, len(self))) * np.sqrt(self.diagonal)
+        return drawn - self._surplus(drawn)
+
+    def _surplus(self, drawn):
+        """What draws of the covariance without `removed`, A, have too much of."""
+        if not len(self.removed):
+            return np.zeros(self.diagonal.shape)
+        # T = 1 - R^T B R A^-1 makes T A T^T = A - R^T R, where 2 B - B (R A^-1 R^T) B = 1.
+        inverse = LowRankCovariance(self.diagonal, self.factor)._solve(self.removed)
+        values, vectors = np.linalg.eigh(self.removed @ inverse.T)
+        rows = vectors.T @ self.removed
+        gain = 1.0 / (1.0 + np.sqrt(np.clip(1.0 - values, 0.0, None)))
+        return (drawn @ (vectors.T @ inverse).T * gain) @ rows
 
     def _woodbury(self):
-        """Inverse standard deviations, whitened factor and Cholesky factor of the core."""
+        """Inverse standard deviations, whitened directions and their core."""
         if np.any(self.diagonal <= 0):
             raise InputError(
                 "this covariance has a vanishing diagonal and cannot be inverted; "
                 "add the noise of the measurement first"
             )
         inverse_sigma = 1.0 / np.sqrt(self.diagonal)
-        white = self.factor * inverse_sigma
-        core = cho_factor(np.eye(self.rank) + white @ white.T, lower=True)
-        return inverse_sigma, white, core
+        white = np.vstack([self.factor, self.removed]) * inverse_sigma
+        signs = np.r_[np.ones(self.rank), -np.ones(len(self.removed))]
+        core = np.diag(signs) + white @ white.T
+        sign, log_det = np.linalg.slogdet(core)
+        if sign * signs.prod() <= 0:
+            raise InputError("this covariance leaves no error in some direction and cannot be "
+                             "inverted; add the noise of the measurement first")
+        return inverse_sigma, white, core, log_det
+
+    def _solve(self, rows):
+        """``rows @ C^-1``, shape (N, n)."""
+        inverse_sigma, white, core, _ = self._woodbury()
+        scaled = rows * inverse_sigma
+        return (scaled - np.linalg.solve(core, white @ scaled.T).T @ white) * inverse_sigma
 
     def chi2(self, residual):
         """
         ``residual^T C^-1 residual`` for residuals of shape (n,) or (N, n).
         """
-        inverse_sigma, white, core = self._woodbury()
-        scaled = np.asarray(residual, dtype=float) * inverse_sigma
-        along = solve_triangular(core[0], white @ np.atleast_2d(scaled).T, lower=True)
-        square = (np.atleast_2d(scaled) ** 2).sum(axis=1) - (along**2).sum(axis=0)
+        rows = np.atleast_2d(np.asarray(residual, dtype=float))
+        square = (rows * self._solve(rows)).sum(axis=1)
         return square if np.ndim(residual) > 1 else float(square[0])
 
     def log_prob(self, residual):
         """
         Gaussian log density of residuals, shape (n,) or (N, n).
         """
-        core = self._woodbury()[2]
-        log_det = np.log(self.diagonal).sum() + 2.0 * np.log(np.diag(core[0])).sum()
+        log_det = np.log(self.diagonal).sum() + self._woodbury()[3]
         return -0.5 * (self.chi2(residual) + log_det + len(self) * np.log(2.0 * np.pi))
 
     def condition(self, matrix, residual, noise):
@@ -309,17 +364,28 @@ class LowRankCovariance:
             raise InputError(
                 f"matrix, residual and noise have the shapes {matrix.shape}, {residual.shape} and "
                 f"{noise.shape}; (m, {len(self)}), (m,) and (m, m) are needed")
-        common = matrix @ self.factor.T
-        own = (matrix * self.diagonal) @ matrix.T + noise
+        across = self.times(matrix)
         try:
-            total = cho_factor(common @ common.T + own, lower=True)
+            total = cho_factor(across @ matrix.T + noise, lower=True)
         except np.linalg.LinAlgError as error:
             raise InputError("noise is no covariance: it must be symmetric and "
                              "positive") from error
-        gain = cho_solve(total, residual)
-        shift = self.factor.T @ (common.T @ gain) + self.diagonal * (matrix.T @ gain)
-        known = solve_triangular(
-            total[0], common @ self.factor + matrix * self.diagonal, lower=True)
-        core = np.diag(np.r_[np.ones(self.rank), -np.ones(len(known))])
-        factor = positive_part(np.vstack([self.factor, known]), core)
-        return shift, LowRankCovariance(self.diagonal, factor)
+        shift = across.T @ cho_solve(total, residual)
+        known = solve_triangular(total[0], across, lower=True)
+        return shift, LowRankCovariance(
+            self.diagonal, self.factor, np.vstack([self.removed, known])).rounded_up()
+
+    def times(self, rows):
+        """
+        ``rows @ C``.
+
+        Parameters
+        ----------
+        rows : `~numpy.ndarray`, shape (m, n)
+
+        Returns
+        -------
+        product : `~numpy.ndarray`, shape (m, n)
+        """
+        return (rows * self.diagonal + (rows @ self.factor.T) @ self.factor
+                - (rows @ self.removed.T) @ self.removed)

@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 from astropy import units as u
 
-from sedflux.covariance import LowRankCovariance, positive_part
+from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
 from sedflux.spectra.grids import interpolation_matrix
-from sedflux.spectra.sed import RelativeErrors, flux_of, from_sed
-from sedflux.spectra.spectrum import header_cards, sed_to_spectrum
+from sedflux.spectra.sed import RelativeErrors, flux_of, from_sed, notes_of
+from sedflux.spectra.spectrum import sed_to_spectrum
 from sedflux.units import FLAM, PHOTON_ENERGY, plain_number, positive_number
 
-__all__ = ["SyntheticPhotometry", "anchor", "band_rows", "synthetic_photometry",
+__all__ = ["SyntheticPhotometry", "anchor", "band_rows", "count_rates", "synthetic_photometry",
            "to_source_spectrum"]
 
 _MAG_PER_LN = 2.5 / np.log(10.0)
@@ -56,7 +56,8 @@ class SyntheticPhotometry:
     def sigma(self) -> u.Quantity:
         """Standard deviations, in the unit of ``value``'s differences."""
         unit = u.mag if self.value.unit == u.ABmag else self.value.unit
-        return np.sqrt(np.diag(self.covariance)) * unit
+        # Where a magnitude leaves no error, rounding leaves less.
+        return np.sqrt(np.maximum(np.diag(self.covariance), 0.0)) * unit
 
     def color(self, first: str, second: str) -> tuple[u.Quantity, u.Quantity]:
         """
@@ -208,6 +209,27 @@ def band_rows(wavelength: np.ndarray, bandpasses: Any
     return tuple(bands), (np.stack([row for row, _ in found]), zero_points)
 
 
+def count_rates(wavelength: np.ndarray, flux: np.ndarray, bandpasses: Any, area: float
+                ) -> np.ndarray:
+    """
+    Counts a second of one SED.
+
+    Parameters
+    ----------
+    wavelength, flux : `~numpy.ndarray`, shape (n,)
+        Angstrom, ascending; erg/s/cm2/Angstrom.
+    bandpasses : `synphot.SpectralElement`, sequence or dict of them
+    area : float
+        Collecting area in cm2.
+
+    Returns
+    -------
+    rates : `~numpy.ndarray`, shape (m,)
+    """
+    return np.array([_count_row(wavelength, band, name, area) @ flux
+                     for name, band in _named_bands(bandpasses).items()])
+
+
 def synthetic_photometry(sed: Any, bandpasses: Any, *, unit: u.UnitBase = u.ABmag,
                          area: u.Quantity | None = None) -> SyntheticPhotometry:
     """
@@ -277,9 +299,7 @@ def synthetic_photometry(sed: Any, bandpasses: Any, *, unit: u.UnitBase = u.ABma
         # The scale of a relative SED is arbitrary; differences of magnitudes are not.
         value, rows = (value.value - value.value[0]) * u.mag, rows - rows[0]
     covariance = arrays.relative_covariance.scaled(arrays.flux)
-    factor = rows @ covariance.factor.T
-    return SyntheticPhotometry(tuple(bands), value,
-                               factor @ factor.T + (rows * covariance.diagonal) @ rows.T)
+    return SyntheticPhotometry(tuple(bands), value, covariance.times(rows) @ rows.T)
 
 
 def _ab_magnitude(magnitude):
@@ -290,6 +310,19 @@ def _ab_magnitude(magnitude):
         raise InputError(f"magnitude is {magnitude!r}; give an AB magnitude from {_BRIGHTEST:g} to "
                          f"{_FAINTEST:g}, as 12.3 * u.ABmag")
     return float(value)
+
+
+def _anchored(covariance, share, variance):
+    """(1 - 1 w^T) C (1 - w 1^T) + variance 1 1^T: of ln(flux) that is known in a band w."""
+    factor, removed = (rows - (rows @ share)[:, None]
+                       for rows in (covariance.factor, covariance.removed))
+    # Of the independent part D: D - Dw 1^T - 1 (Dw)^T + (w^T D w + variance) 1 1^T.
+    own = share * covariance.diagonal
+    scale = share @ own + variance
+    if scale > 0:
+        factor = np.vstack([factor, np.sqrt(scale) * (1.0 - own / scale)])
+        removed = np.vstack([removed, own / np.sqrt(scale)])
+    return LowRankCovariance(covariance.diagonal, factor, removed)
 
 
 def anchor(sed: Any, magnitude: u.Quantity, bandpass: Any, *,
@@ -336,22 +369,14 @@ def anchor(sed: Any, magnitude: u.Quantity, bandpass: Any, *,
     wanted = magnitude.to_value(FLAM, u.spectral_density(pivot * u.AA))
     flux = arrays.flux * (wanted / (row @ arrays.flux))
     share = row * arrays.flux / (row @ arrays.flux)
-    covariance = arrays.relative_covariance
-    factor = covariance.factor - (covariance.factor @ share)[:, None]
-    # The independent part D minus its mean in the band: D - Dw 1' - 1 (Dw)' + (w'Dw) 1 1'.
-    own = share * covariance.diagonal
-    rank = len(factor)
-    core = np.eye(rank + 2)
-    core[rank:, rank:] = [[0.0, -1.0], [-1.0, share @ own + (error / _MAG_PER_LN) ** 2]]
-    rows = np.vstack([factor, own, np.ones_like(own)])
-    relative = LowRankCovariance(covariance.diagonal, positive_part(rows, core))
+    relative = _anchored(arrays.relative_covariance, share, (error / _MAG_PER_LN) ** 2)
     absolute = relative.scaled(flux)
     # What is known of the origin of errors, relative to the band that fixes the scale.
     parts = {name: direction - share @ direction for name, direction in arrays.parts.items()}
     parts["anchor"] = np.full(len(flux), error / _MAG_PER_LN)
-    meta = dict((sed.meta or {}).get("sedflux", {})) | {
-        "errors": RelativeErrors(arrays.wavelength, relative, parts)}
-    cards = header_cards(sed) | {
+    notes, cards = notes_of(sed)
+    meta = notes | {"errors": RelativeErrors(arrays.wavelength, relative, parts)}
+    cards |= {
         "SEDNORM": ("magnitude", "the flux is absolute, by SEDMAG in SEDBAND"),
         "SEDMAG": (brightness, "[mag] AB magnitude that fixes the scale"),
         "SEDMAGER": (error, "[mag] its error"),

@@ -15,6 +15,67 @@ def make(seed, size=12, rank=3):
     return LowRankCovariance(rng.uniform(0.1, 1.0, size), rng.standard_normal((rank, size)))
 
 
+def make_measured(seed, size=12, rank=3):
+    """What is left of a covariance after two measurements with errors."""
+    before = make(seed, size, rank)
+    matrix = np.random.default_rng(seed + 7).standard_normal((2, size))
+    total = matrix @ before.to_dense() @ matrix.T + 0.1 * np.eye(2)
+    removed = np.linalg.solve(np.linalg.cholesky(total), matrix @ before.to_dense())
+    return LowRankCovariance(before.diagonal, before.factor, removed)
+
+
+def test_removed_directions_are_exact_in_every_use(rng):
+    covariance = make_measured(3)
+    dense, matrix = covariance.to_dense(), rng.standard_normal((4, 12))
+    assert np.linalg.eigvalsh(dense)[0] > 0
+    residual, direction, scale = rng.standard_normal((3, 12))
+    for found, expected in (
+            (covariance.variance, np.diag(dense)),
+            (covariance.times(matrix), matrix @ dense),
+            (covariance.propagate(matrix).to_dense(), matrix @ dense @ matrix.T),
+            (covariance.propagate(np.repeat(np.eye(6), 2, axis=1)).to_dense(),
+             np.repeat(np.eye(6), 2, axis=1) @ dense @ np.repeat(np.eye(6), 2, axis=0)),
+            (covariance.scaled(scale).to_dense(), dense * np.outer(scale, scale)),
+            (covariance.take([3, 1]).to_dense(), dense[np.ix_([3, 1], [3, 1])]),
+            (covariance.with_direction(direction).to_dense(),
+             dense + np.outer(direction, direction)),
+            (covariance.chi2(residual), residual @ np.linalg.inv(dense) @ residual),
+            (covariance.log_prob(residual), multivariate_normal(np.zeros(12), dense).logpdf(
+                residual))):
+        assert_allclose(found, expected, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("independent", [1.0, 0.0])
+def test_samples_and_bounds_of_removed_directions(rng, independent):
+    measured = make_measured(6, 5, 2)
+    if not independent:
+        measured = measured.propagate(rng.standard_normal((4, 5)))
+    dense = measured.to_dense()
+    assert_allclose(np.cov(measured.sample(200_000, rng).T), dense, atol=0.02 * dense.max())
+    bound = measured.rounded_up()
+    assert len(bound.removed) == 0
+    assert np.linalg.eigvalsh(bound.to_dense() - measured.to_dense())[0] > -1e-12
+    assert make(1).rounded_up().rank == 3
+
+
+def test_conditioning_starts_from_what_is_left():
+    measured = make_measured(2)
+    matrix, noise = np.ones((1, 12)) / 12, [[0.01]]
+    shift, after = measured.condition(matrix, [0.2], noise)
+    gain = measured.to_dense() @ matrix.T / (matrix @ measured.to_dense() @ matrix.T + 0.01)
+    assert_allclose(shift, 0.2 * gain[:, 0])
+    exact = measured.to_dense() - gain @ matrix @ measured.to_dense()
+    assert np.linalg.eigvalsh(after.to_dense() - exact)[0] > -1e-10
+
+
+def test_what_is_no_covariance_is_not_inverted():
+    gone = LowRankCovariance(np.ones(3), np.ones((1, 3)), 2.0 * np.ones((1, 3)))
+    with pytest.raises(InputError, match="no error in some direction"):
+        gone.chi2(np.ones(3))
+    with pytest.raises(InputError, match="removed has the shape"):
+        LowRankCovariance(np.ones(3), np.ones((1, 3)), np.ones((1, 4)))
+
+
 @given(st.integers(0, 1000), st.integers(2, 15), st.integers(0, 4))
 @settings(max_examples=40, deadline=None)
 def test_density_and_chi2_equal_the_dense_ones(seed, size, rank):

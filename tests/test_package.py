@@ -53,6 +53,7 @@ LAYERS = (
     ("io", "photometry", "network"),
     ("libraries", "slitless", "demo"),
     ("emulator", "predict", "response"),
+    ("conditioning",),
     ("catalog", "simulate"),
     ("training",),
     ("validation",),
@@ -128,3 +129,15 @@ def test_every_module_has_a_docstring_and_all(path):
         names = {target.id for node in tree.body if isinstance(node, ast.Assign)
                  for target in node.targets if isinstance(target, ast.Name)}
         assert "__all__" in names
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_modules_and_functions_are_short(module):
+    """400 lines a module; 60 lines a function, beside its docstring."""
+    text = MODULES[module].read_text()
+    assert len(text.splitlines()) <= 400
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            described = ast.get_docstring(node) is not None
+            start = node.body[0].end_lineno if described else node.lineno
+            assert node.end_lineno - start < 60, f"{module}.{node.name} is too long"

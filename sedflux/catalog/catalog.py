@@ -14,7 +14,7 @@ from astropy import units as u
 from astropy.table import QTable, Table
 
 from sedflux.catalog.bands import bandpass
-from sedflux.catalog.destination import Destination
+from sedflux.catalog.destination import Destination, undamaged
 from sedflux.catalog.products import photometry_of, rebinned
 from sedflux.catalog.shard import DIAGNOSTICS
 from sedflux.exceptions import InputError
@@ -27,6 +27,9 @@ __all__ = ["SEDCatalog"]
 
 #: Stars that are read at a time.
 _CHUNK = 512
+#: Columns of every table.
+_NEEDED = {"identifier", "path", "ra", "dec", "radial_velocity", "predicted", "flag_bits", "error",
+           *DIAGNOSTICS}
 
 
 class SEDCatalog:
@@ -42,6 +45,16 @@ class SEDCatalog:
         Rows of a selection, ascending; all stars if not given.
     dust : pair of array_like, optional
         E(B-V) and its error of every row, from `reddened`.
+
+    Attributes
+    ----------
+    path : `~pathlib.Path`
+    facts : dict
+        What the catalogue is of.
+    wavelength : `~numpy.ndarray`, shape (n,)
+        In Angstrom.
+    rows : `~numpy.ndarray` of int, shape (N,)
+    dust : pair of `~numpy.ndarray`, shape (N,), or None
 
     Raises
     ------
@@ -75,7 +88,7 @@ class SEDCatalog:
                              "prediction again to finish it")
         self.wavelength = np.asarray(self.facts["wavelength"])
         self.rows = np.arange(self.facts["stars"]) if rows is None else np.asarray(rows)
-        self._dust = dust
+        self.dust = dust
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -83,14 +96,16 @@ class SEDCatalog:
     def __repr__(self) -> str:
         return f"<SEDCatalog {str(self.path)!r}: {len(self)} stars, {self.facts['model']}>"
 
-    @property
-    def is_reddened(self) -> bool:
-        """Whether `reddened` put dust before these stars."""
-        return self._dust is not None
-
     @cached_property
     def _columns(self) -> list[str]:
-        return pyarrow.parquet.read_schema(self.path / "table.parquet").names
+        with undamaged(self.path, "table.parquet"):
+            found = pyarrow.parquet.ParquetFile(self.path / "table.parquet")
+            if found.metadata.num_rows != self.facts["stars"]:
+                raise ValueError(f"it has {found.metadata.num_rows} of {self.facts['stars']} rows")
+            names = found.schema_arrow.names
+            if missing := _NEEDED - set(names):
+                raise ValueError(f"it lacks the column {min(missing)}")
+        return names
 
     @cached_property
     def table(self) -> Table:
@@ -113,14 +128,15 @@ class SEDCatalog:
             if name not in self._columns:
                 raise InputError(f"column {name!r} is unknown; choose from "
                                  f"{', '.join(self._columns)}")
-        found = pyarrow.parquet.read_table(self.path / "table.parquet", columns=list(names))
-        table = Table()
-        for name in names:
-            values = found.column(name).to_numpy()[self.rows]
-            table[name] = values.astype(str) if values.dtype.kind == "O" else values
-            unit = (found.schema.field(name).metadata or {}).get(b"unit")
-            if unit:
-                table[name].unit = u.Unit(unit.decode())
+        with undamaged(self.path, "table.parquet"):
+            found = pyarrow.parquet.read_table(self.path / "table.parquet", columns=list(names))
+            table = Table()
+            for name in names:
+                values = found.column(name).to_numpy()[self.rows]
+                table[name] = values.astype(str) if values.dtype.kind == "O" else values
+                unit = (found.schema.field(name).metadata or {}).get(b"unit")
+                if unit:
+                    table[name].unit = u.Unit(unit.decode())
         return table
 
     def select(self, *, flags: str | None = None, **limits: Any) -> SEDCatalog:
@@ -154,7 +170,7 @@ class SEDCatalog:
 
     def _some(self, places):
         """Some of these stars."""
-        dust = None if self._dust is None else tuple(value[places] for value in self._dust)
+        dust = None if self.dust is None else tuple(value[places] for value in self.dust)
         return SEDCatalog(self.path, self.rows[places], dust=dust)
 
     def reddened(self, reddening: Any, *, reddening_error: Any = 0.0) -> SEDCatalog:
@@ -170,7 +186,7 @@ class SEDCatalog:
         -------
         catalog : `SEDCatalog`
         """
-        if self.is_reddened:
+        if self.dust is not None:
             raise InputError("these stars are reddened already; give the sum of E(B-V)")
         dust = tuple(np.broadcast_to(np.asarray(value, dtype=float), len(self)).copy()
                      for value in check_reddening((reddening, reddening_error), len(self)))
@@ -203,21 +219,38 @@ class SEDCatalog:
             With a first axis for stars, in relative flux; NaN where there is none.
         """
         rows = self.rows[places]
-        group: Any = zarr.open_group(os.fspath(self.path / "spectra.zarr"), mode="r")
-        arrays = {name: np.asarray(group[name].get_orthogonal_selection((rows,)), dtype=float)
-                  for name in ("flux", "diagonal", "factor")}
         part = SEDCatalog(self.path, rows)
-        table = part.columns("flag_bits", "radial_velocity", *DIAGNOSTICS)
+        table = part.columns("predicted", "flag_bits", "radial_velocity", *DIAGNOSTICS)
+        with undamaged(self.path, "spectra.zarr"):
+            arrays = self._arrays(rows, np.asarray(table["predicted"], dtype=bool))
         bits = np.asarray(table["flag_bits"])
+        # Stars of the source without E(B-V) are intrinsic.
+        known = {name: np.nan_to_num(np.asarray(part.columns(name)[name]))
+                 for name in ("reddening", "reddening_error") if name in self._columns}
         prediction = SEDPrediction(
             self.wavelength, arrays["flux"], arrays["diagonal"], arrays["factor"],
             sentences(bits, {"teff": self.facts["teff"]}), self.facts["model"],
             self.facts["sha256"], {name: np.asarray(table[name]) for name in DIAGNOSTICS},
-            flag_bits=bits, radial_velocity=np.asarray(table["radial_velocity"]))
-        if self._dust is None:
+            flag_bits=bits, radial_velocity=np.asarray(table["radial_velocity"]), **known)
+        if self.dust is None:
             return prediction
-        dust, error = (value[places] for value in self._dust)
+        dust, error = (value[places] for value in self.dust)
         return prediction.reddened(dust, reddening_error=error)
+
+    def _arrays(self, rows, predicted):
+        """Flux, diagonal and factor of some stars; all finite where there is a prediction."""
+        group: Any = zarr.open_group(os.fspath(self.path / "spectra.zarr"), mode="r")
+        samples, found = self.wavelength.size, {}
+        for name, shape in (("flux", (samples,)), ("diagonal", (samples,)),
+                            ("factor", (self.facts["rank"], samples))):
+            if group[name].shape != (self.facts["stars"], *shape):
+                raise ValueError(f"{name} has the shape {group[name].shape}")
+            found[name] = np.asarray(group[name].get_orthogonal_selection((rows,)), dtype=float)
+            if not np.isfinite(found[name][predicted]).all():
+                raise ValueError(f"{name} is not finite")
+        if not (found["flux"][predicted] > 0).all() or (found["diagonal"][predicted] < 0).any():
+            raise ValueError("flux or diagonal has values that are not positive")
+        return found
 
     @cached_property
     def _places(self) -> dict[str, int]:
@@ -255,10 +288,10 @@ class SEDCatalog:
 
         They are on an absolute scale, as by `sedflux.anchor`, where a star has a magnitude.
         """
-        place, known = 0, self.magnitudes
+        table, known, place = self.columns("identifier", "ra", "dec"), self.magnitudes, 0
         for prediction in self.chunks():
             for row in range(len(prediction)):
-                sed = prediction[row].to_spectrum()
+                sed = prediction[row].to_spectrum(header=_cards(table[place]))
                 if known is not None and np.isfinite(known["magnitude"][place]):
                     name = str(known["band"][place])
                     sed = anchor(sed, float(known["magnitude"][place]) * u.ABmag,
@@ -335,6 +368,13 @@ class SEDCatalog:
         if wrong := self._place.verify():
             raise InputError(f"shards {wrong[:10]} of {str(self.path)!r} are damaged; delete their "
                              "notes in the folder 'landed' and run the prediction again")
+
+
+def _cards(row):
+    """Name and place of a star, for the header of its spectrum."""
+    return {"OBJECT": (str(row["identifier"])[:68], "star")} | {
+        card: (float(row[name]), "[deg] as in the source")
+        for card, name in (("RA", "ra"), ("DEC", "dec")) if np.isfinite(row[name])}
 
 
 def _within(values, limit, name):

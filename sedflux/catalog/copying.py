@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["write_selection"]
 
 #: Columns that come from the source, and not from the prediction.
-_SOURCE = ("identifier", "path", "magnitude", "magnitude_error", "band")
+_SOURCE = ("identifier", "path", "reddening", "reddening_error", "magnitude",
+           "magnitude_error", "band")
 
 
 def write_selection(catalog: SEDCatalog, destination: str | os.PathLike[str]) -> None:
@@ -37,11 +38,13 @@ def write_selection(catalog: SEDCatalog, destination: str | os.PathLike[str]) ->
     if place.path == catalog.path:
         raise InputError(f"{str(place.path)!r} is the catalogue itself; choose another folder")
     table = catalog.table
+    if catalog.dust is not None:
+        table["reddening"], table["reddening_error"] = catalog.dust
     rows = Table({name: np.asarray(table[name]) for name in _SOURCE if name in table.colnames})
     size = min(catalog.facts["shard_size"], len(catalog))
     facts = {name: catalog.facts[name] for name in ("model", "sha256", "version", "wavelength",
                                                     "teff", "bands")}
-    rank = catalog.facts["rank"] + catalog.is_reddened
+    rank = catalog.facts["rank"] + (catalog.dust is not None)
     bands = CatalogBands.from_tables(catalog.wavelength, facts["bands"])
     with place.locked():
         place.start(rows, facts | {"shard_size": size, "rank": rank})

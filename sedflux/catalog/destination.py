@@ -14,7 +14,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,11 @@ import zarr
 from astropy.table import Table
 
 from sedflux.catalog.shard import ARRAYS, Shard
-from sedflux.exceptions import InputError, WriteError
+from sedflux.exceptions import InputError, SedfluxError, WriteError
+from sedflux.io.reading import first_line
 from sedflux.writing import write_whole
 
-__all__ = ["Destination"]
+__all__ = ["Destination", "undamaged"]
 
 _LAYOUT = "sedflux-catalog-1"
 #: Units of the columns of the table.
@@ -43,6 +44,49 @@ _BEGUN = ("parts", "landed", "spectra.zarr", "inputs.parquet")
 #: Entries of catalog.json that a resumed run must have in common.
 _SAME = ("model", "sha256", "shard_size", "rank", "inputs_sha256", "wavelength_sha256",
          "bands_sha256")
+
+#: Samples and rows of the factor beyond which no SED goes.
+_MOST_SAMPLES, _MOST_ROWS = 100_000, 10_000
+#: Entries of catalog.json and what they must be.
+_FACTS: dict[str, Callable[[Any], bool]] = {
+    "stars": lambda value: type(value) is int and value >= 1,
+    "shard_size": lambda value: type(value) is int and value >= 1,
+    "rank": lambda value: type(value) is int and 0 <= value <= _MOST_ROWS,
+    "model": lambda value: isinstance(value, str),
+    "sha256": lambda value: isinstance(value, str),
+    "version": lambda value: isinstance(value, str),
+    "bands": lambda value: isinstance(value, dict) and all(
+        np.ndim(band) == 2 and len(band) == 2 and np.isfinite(band).all()
+        for band in value.values()),
+    "teff": lambda value: np.shape(value) == (2,) and np.isfinite(value).all(),
+    "wavelength": lambda value: (np.ndim(value) == 1 and 2 <= len(value) <= _MOST_SAMPLES
+                                 and np.isfinite(value).all() and value[0] > 0
+                                 and (np.diff(value) > 0).all())}
+
+
+@contextmanager
+def undamaged(path: str | os.PathLike[str], what: str) -> Iterator[None]:
+    """
+    Turn whatever readers raise on a damaged file of a catalogue into an error that names it.
+
+    Parameters
+    ----------
+    path : path-like
+        Of the catalogue.
+    what : str
+        The file in it.
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+    """
+    try:
+        yield
+    except SedfluxError:
+        raise
+    except Exception as error:  # readers of Parquet and Zarr raise errors of any type
+        raise InputError(f"{what} of the catalogue {os.fspath(path)!r} is missing or damaged "
+                         f"({first_line(error)}); predict the catalogue again") from error
 
 
 class Destination:
@@ -74,6 +118,10 @@ class Destination:
                              f"({type(error).__name__})") from error
         if not isinstance(facts, dict) or facts.get("layout") != _LAYOUT:
             raise InputError(f"{str(self.path)!r} is no catalogue of the layout {_LAYOUT!r}")
+        for name, right in _FACTS.items():
+            with undamaged(self.path, "catalog.json"):
+                if not right(facts[name]):
+                    raise ValueError(f"its entry {name} is {str(facts[name])[:60]}")
         return facts
 
     @contextmanager
@@ -128,9 +176,14 @@ class Destination:
         if others:
             raise InputError(f"{str(self.path)!r} is not empty (it holds {sorted(others)[0]!r}); "
                              "choose a new folder")
-        for folder in ("parts", "landed"):
-            (self.path / folder).mkdir(exist_ok=True)
-        _make_arrays(self.path, facts)
+        try:
+            for folder in ("parts", "landed"):
+                (self.path / folder).mkdir(exist_ok=True)
+            _make_arrays(self.path, facts)
+        except OSError as error:
+            raise WriteError(f"catalogue {str(self.path)!r} cannot be written "
+                             f"({error.strerror or error}); free space or choose another "
+                             "folder") from error
         write_whole(self.path / "inputs.parquet", lambda path: path.write_bytes(inputs))
         text = json.dumps(facts, indent=1)
         write_whole(self.path / "catalog.json", lambda path: path.write_text(text))
@@ -153,8 +206,9 @@ class Destination:
 
     def rows(self, number: int) -> Table:
         """The rows of the source that belong to a shard."""
-        inputs = pyarrow.parquet.ParquetFile(self.path / "inputs.parquet")
-        columns = inputs.read_row_group(number).to_pydict()
+        with undamaged(self.path, "inputs.parquet"):
+            inputs = pyarrow.parquet.ParquetFile(self.path / "inputs.parquet")
+            columns = inputs.read_row_group(number).to_pydict()
         return Table({name: np.asarray(values) for name, values in columns.items()})
 
     def has_landed(self, number: int) -> bool:
@@ -178,7 +232,8 @@ class Destination:
             If the disk is full or the folder cannot be written; the shard has not landed.
         """
         size = self.facts["shard_size"]
-        group: Any = zarr.open_group(os.fspath(self.path / "spectra.zarr"), mode="r+")
+        with undamaged(self.path, "spectra.zarr"):
+            group: Any = zarr.open_group(os.fspath(self.path / "spectra.zarr"), mode="r+")
         begin, hashes = number * size, {}
         try:
             for name, kind in ARRAYS.items():
@@ -202,8 +257,16 @@ class Destination:
 
     def notes(self) -> dict[int, dict[str, Any]]:
         """What is noted of the shards that have landed, by their numbers."""
-        return {number: json.loads(self._note(number).read_text())
-                for number in range(self.shard_count()) if self.has_landed(number)}
+        found = {}
+        for number in range(self.shard_count()):
+            if self.has_landed(number):
+                with undamaged(self.path, f"landed/{self._note(number).name}"):
+                    note = json.loads(self._note(number).read_text())
+                    if not isinstance(note["sha256"], dict) or not all(
+                            type(note[name]) is int for name in ("predicted", "flagged", "failed")):
+                        raise ValueError("its entries are of other types")
+                    found[number] = note
+        return found
 
     def finish(self) -> Path:
         """Join the tables of all shards into ``table.parquet``; its path."""
@@ -211,10 +274,13 @@ class Destination:
 
         def write(temporary):
             parts = [self.part(number) for number in range(self.shard_count())]
-            schema = _joint_schema([pyarrow.parquet.read_schema(part) for part in parts])
+            with undamaged(self.path, "parts"):
+                schema = _joint_schema([pyarrow.parquet.read_schema(part) for part in parts])
             with pyarrow.parquet.ParquetWriter(temporary, schema) as writer:
                 for part in parts:
-                    writer.write_table(pyarrow.parquet.read_table(part).cast(schema))
+                    with undamaged(self.path, f"parts/{part.name}"):
+                        table = pyarrow.parquet.read_table(part).cast(schema)
+                    writer.write_table(table)
 
         if not target.exists():
             write_whole(target, write)
@@ -222,17 +288,23 @@ class Destination:
 
     def verify(self) -> list[int]:
         """Numbers of the shards whose files do not have the checksums of their notes."""
-        group: Any = zarr.open_group(os.fspath(self.path / "spectra.zarr"), mode="r")
         size, wrong = self.facts["shard_size"], []
         for number, note in self.notes().items():
             rows = slice(number * size, min((number + 1) * size, self.facts["stars"]))
-            found = {name: hashlib.sha256(group[name][rows].tobytes()).hexdigest()
-                     for name in ARRAYS}
-            found["table"] = hashlib.sha256(self.part(number).read_bytes()).hexdigest() \
-                if self.part(number).exists() else ""
+            try:
+                with undamaged(self.path, f"shard {number}"):
+                    found = self._hashes(number, rows)
+            except InputError:
+                found = {}
             if found != note["sha256"]:
                 wrong.append(number)
         return wrong
+
+    def _hashes(self, number, rows):
+        """SHA-256 of the arrays and the table of a shard, as they are read."""
+        group: Any = zarr.open_group(os.fspath(self.path / "spectra.zarr"), mode="r")
+        found = {name: hashlib.sha256(group[name][rows].tobytes()).hexdigest() for name in ARRAYS}
+        return found | {"table": hashlib.sha256(self.part(number).read_bytes()).hexdigest()}
 
 
 def _make_arrays(path, facts):

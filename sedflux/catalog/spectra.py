@@ -87,7 +87,8 @@ class _Coadds:
     """The spectra of DESI coadds among some rows; one file is in memory at a time."""
 
     def __init__(self, rows: Table) -> None:
-        self._rows, self._path, self._places = rows, "", {}
+        self._rows, self._path = rows, ""
+        self._places: dict[int, int] = {}
 
     def star(self, number):
         """The star of a row, and its coordinates."""

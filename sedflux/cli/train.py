@@ -61,8 +61,6 @@ def _add_finetune(stages):
     source.add_argument("--share", type=positive_number, metavar="FRACTION", help="share of the "
                         "stars to use (default: {training.finetune:finetune.share})")
     source.add_argument("--johnson", metavar="FITS", help="Johnson colours of the stars")
-    source.add_argument("--labels-of", metavar="MODEL", help="model fine-tuned on the same stars, "
-                        "whose labels of them are used (default: those of a fit to lines)")
     model = _add_run_options(second, "training.finetune:finetune")
     model.add_argument("--claim", nargs=2, type=positive_number, metavar=("COOL", "HOT"),
                        help="temperatures in K beyond which predictions are flagged (default: "
@@ -148,7 +146,7 @@ def run_finetune(arguments: argparse.Namespace) -> None:
         arguments.library, arguments.miles, arguments.stis, arguments.photometry,
         _folder_beside(arguments, [arguments.start]), start=arguments.start,
         warm=not arguments.cold, effects=arguments.effects,
-        **given(arguments, (*_COMMON, "leave_out", "share", "johnson", "claim", "labels_of")))
+        **given(arguments, (*_COMMON, "leave_out", "share", "johnson", "claim")))
     say([f"wrote {path}"])
 
 

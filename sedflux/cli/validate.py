@@ -20,15 +20,16 @@ from sedflux.exceptions import InputError
 __all__ = ["add_parser", "run"]
 
 #: Options that choose what is measured.
-_STUDIES = ("synthetic", "stars", "foreign", "model_count", "continuum", "response")
+_STUDIES = ("synthetic", "stars", "foreign", "effects", "model_count", "continuum", "response")
 #: Options that have no effect without another one.
-_PARTNERS = {"folds": ("stars",), "compare": ("stars",), "snr": ("stars",),
+_PARTNERS = {"folds": ("stars", "effects"), "compare": ("stars",), "snr": ("stars", "effects"),
              "johnson": ("stars",),
              "star_count": ("stars",), "throughput": ("response",), "closure": ("response",),
              "field_size": ("response",), "realisations": ("synthetic", "response"),
              "no_baselines": ("synthetic",)}
 #: Studies that have no part in one of responses.
-_NOT_WITH_RESPONSE = ("foreign", "model_count", "continuum", "star_count", "snr", "no_baselines")
+_NOT_WITH_RESPONSE = ("foreign", "effects", "model_count", "continuum", "star_count", "snr",
+                      "no_baselines")
 
 
 def add_parser(commands: Any) -> None:
@@ -63,6 +64,8 @@ def _add_seds(group):
     group.add_argument("--snr", type=positive_number, help="add noise to the stars' spectra")
     group.add_argument("--foreign", nargs=2, metavar=("STIS", "MILES"),
                        help="objects of other kinds: how many are flagged")
+    group.add_argument("--effects", metavar="MILES",
+                       help="spectra spoilt as surveys do: how far it moves SEDs")
     group.add_argument("--star-count", action="store_true",
                        help="errors against the number of stars; needs --synthetic and --stars")
     group.add_argument("--model-count", metavar="FITS",
@@ -98,7 +101,7 @@ def _check_options(arguments):
     """Refuse options that contradict each other or have no effect."""
     if not any(getattr(arguments, name) for name in _STUDIES):
         raise InputError("nothing to validate on: give --synthetic, --stars, --foreign, "
-                         "--model-count, --continuum or --response")
+                         "--effects, --model-count, --continuum or --response")
     refuse_unused(arguments, _PARTNERS)
     if arguments.star_count and not arguments.synthetic:
         raise InputError("--star-count needs --synthetic and --stars")
@@ -138,6 +141,9 @@ def _models(arguments, folder):
                             johnson=arguments.johnson)
     if arguments.foreign:
         yield studies.foreign(*arguments.foreign, folder, model=arguments.model)
+    if arguments.effects:
+        yield studies.effects(arguments.effects, folder, models=_left_out(arguments),
+                              **given(arguments, ["snr"]))
 
 
 def _response(arguments, folder):

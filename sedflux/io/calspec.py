@@ -16,12 +16,12 @@ from sedflux.units import FLAM
 if TYPE_CHECKING:
     from specutils import Spectrum
 
-__all__ = ["STIS_FWHM", "identify_calspec", "identify_ngsl", "read_calspec", "read_ngsl"]
+__all__ = ["identify_calspec", "identify_ngsl", "read_calspec", "read_ngsl", "stis_fwhm"]
 
 _COLUMNS = {"WAVELENGTH", "FLUX"}
 #: FWHM in Angstrom below each wavelength: two pixels of the gratings G430L and G750L (STIS
 #: Instrument Handbook).
-STIS_FWHM = ((5650.0, 5.5), (np.inf, 9.8))
+_STIS_FWHM = ((5650.0, 5.5), (np.inf, 9.8))
 #: Wavelengths that are read, in Angstrom: those of STIS.
 _RANGE = (1100.0, 11000.0)
 
@@ -67,10 +67,15 @@ def _table(hdus, path, source):
     return column
 
 
+def stis_fwhm(wavelength: np.ndarray) -> np.ndarray:
+    """FWHM in Angstrom of STIS's low-resolution gratings, at wavelengths in Angstrom."""
+    return np.select([wavelength < edge for edge, _ in _STIS_FWHM],
+                     [width for _, width in _STIS_FWHM])
+
+
 def _fwhm(column, wavelength):
     """FWHM of every pixel in Angstrom; that of STIS where the file does not tell."""
-    stis = np.select([wavelength < edge for edge, _ in STIS_FWHM],
-                     [width for _, width in STIS_FWHM])
+    stis = stis_fwhm(wavelength)
     own = column.get("FWHM", stis)
     return np.where(np.isfinite(own) & (own > 0), own, stis)
 

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["identify_sdss", "is_sdss", "read_sdss"]
 
 #: Unit of the flux.
-_UNIT = 1e-17 * u.erg / (u.s * u.cm**2 * u.AA)
+_UNIT = u.Unit("1e-17 erg / (s cm2 Angstrom)")
+#: Step of the pixels in log10(wavelength), and how far rounding to single precision moves them.
+_LOG_STEP, _ROUNDING = 1e-4, 1e-6
 #: Resolving power where the file does not say it.
 _RESOLVING_POWER = 2000.0
 
@@ -78,6 +80,9 @@ def read_sdss(path: str | os.PathLike[str], **kwargs: Any) -> Spectrum:
         table, header = hdus[1].data, hdus[0].header
         flux, log_wavelength, ivar = (np.asarray(table[name], dtype=float)
                                       for name in ("flux", "loglam", "ivar"))
+        whole = _LOG_STEP * np.round(log_wavelength / _LOG_STEP)
+        if np.abs(whole - log_wavelength).max(initial=0.0) < _ROUNDING:
+            log_wavelength = whole
         with np.errstate(over="ignore"):
             wavelength = 10**log_wavelength
         check_wavelengths(wavelength, file_name(path))
@@ -89,7 +94,7 @@ def read_sdss(path: str | os.PathLike[str], **kwargs: Any) -> Spectrum:
                 "resolving_power": _resolving_power(table, log_wavelength)}
     mask = ~(ivar > 0) | ~np.isfinite(flux)
     return Spectrum(spectral_axis=wavelength * u.AA, flux=flux * _UNIT,
-                    uncertainty=InverseVariance(np.where(mask, 0.0, ivar) / _UNIT**2), mask=mask,
+                    uncertainty=InverseVariance(np.where(mask, 0.0, ivar) * _UNIT**-2), mask=mask,
                     meta=meta)
 
 

@@ -28,8 +28,9 @@ from sedflux.io.checked_fits import (
     write_checked,
 )
 from sedflux.io.reading import FITS_ERRORS, file_name, first_line
-from sedflux.spectra.sed import RelativeErrors, covariance_of, parts_of
+from sedflux.spectra.sed import RelativeErrors, covariance_of, notes_of, parts_of
 from sedflux.spectra.spectrum import flux_variance, vacuum_angstrom
+from sedflux.writing import write_whole
 
 if TYPE_CHECKING:
     from specutils import Spectrum
@@ -105,7 +106,8 @@ def write_spectrum(spectrum: Spectrum, path: str | os.PathLike[str], *, overwrit
         If an SED gets options, or cannot be written.
     """
     if "sedflux" not in (spectrum.meta or {}):
-        spectrum.write(path, format="tabular-fits", overwrite=overwrite, **options)
+        write_whole(path, lambda place: spectrum.write(place, format="tabular-fits", **options),
+                    overwrite=overwrite)
         return
     if options:
         raise InputError(f"options {', '.join(options)} are unknown for an SED; write it without "
@@ -150,20 +152,24 @@ def write_sed(sed: Spectrum, path: str | os.PathLike[str], *, overwrite: bool = 
     if getattr(getattr(sed, "flux", None), "ndim", 0) != 1:
         raise InputError("sed must be one specutils.Spectrum of one dimension; give one SED, and "
                          "write the rows of several one by one")
-    notes = (sed.meta or {}).get("sedflux", {})
+    notes, cards = notes_of(sed)
     try:
-        hdus = [_primary(sed, notes), _table(sed), *_covariance_hdus(sed), *_note_hdus(notes)]
+        hdus = [_primary(sed, notes, cards), _table(sed), *_covariance_hdus(sed, notes),
+                *_note_hdus(notes)]
     except (u.UnitsError, VerifyError) as error:
         raise InputError(f"sed cannot be written as FITS ({first_line(error)}); convert its "
                          "units to some that FITS knows") from error
     write_checked(path, hdus, layout=_VERSION, overwrite=overwrite)
 
 
-def _primary(sed, notes):
+def _primary(sed, notes, cards):
     """The cards of the spectrum, without those that describe the file that they came from."""
     header = fits.Header()
     for card in getattr((sed.meta or {}).get("header"), "cards", []):
         header.append(card)
+    for name, card in cards.items():
+        if name not in header:
+            header[name] = card
     header.strip()
     for name in ("CHECKSUM", "DATASUM", "EXTNAME"):
         header.remove(name, ignore_missing=True)
@@ -194,20 +200,21 @@ def _table(sed):
     return hdu
 
 
-def _covariance_hdus(sed):
+def _covariance_hdus(sed, notes):
     """Covariance and directions of known origin; of ln(flux) where the flux allows it."""
     covariance, kind, unit = covariance_of(sed), _OF_FLUX, sed.flux.unit
-    if "errors" in sed.meta["sedflux"]:
-        covariance = sed.meta["sedflux"]["errors"].at(vacuum_angstrom(sed, "vacuum")).covariance
+    if "errors" in notes:
+        covariance = notes["errors"].at(vacuum_angstrom(sed, "vacuum")).covariance
         kind, unit = _OF_LN_FLUX, u.dimensionless_unscaled
     hdus = [fits.ImageHDU(covariance.diagonal, name="DIAGONAL")]
-    if covariance.rank:
-        hdus.append(fits.ImageHDU(covariance.factor, name="FACTOR"))
+    hdus += [fits.ImageHDU(rows, name=name) for name, rows in
+             (("FACTOR", covariance.factor), ("REMOVED", covariance.removed)) if len(rows)]
     hdus += [fits.ImageHDU(direction, name=_PART + name)
              for name, direction in parts_of(sed).items()]
+    form = "DIAGONAL + FACTOR^T FACTOR" + len(covariance.removed[:1]) * " - REMOVED^T REMOVED"
     for hdu in hdus:
         hdu.header["COVOF"] = (kind, "what the covariance is of")
-        hdu.header["COVFORM"] = ("DIAGONAL + FACTOR^T FACTOR", "how it is rebuilt")
+        hdu.header["COVFORM"] = (form, "how it is rebuilt")
         power = 2 if hdu.name == "DIAGONAL" else 1
         if unit != u.dimensionless_unscaled:
             hdu.header["BUNIT"] = (unit**power).to_string("fits")
@@ -318,9 +325,9 @@ def _notes(hdus, header) -> dict[str, Any]:
 def _arrays(hdus) -> tuple[LowRankCovariance, Mapping[str, np.ndarray]]:
     """Covariance and its directions of known origin."""
     diagonal = np.asarray(hdus["DIAGONAL"].data, dtype=float)
-    factor = (np.asarray(hdus["FACTOR"].data, dtype=float) if "FACTOR" in hdus
-              else np.zeros((0, diagonal.size)))
-    return LowRankCovariance(diagonal, factor), {
+    factor, removed = (np.asarray(hdus[name].data, dtype=float) if name in hdus
+                       else np.zeros((0, diagonal.size)) for name in ("FACTOR", "REMOVED"))
+    return LowRankCovariance(diagonal, factor, removed), {
         hdu.name[len(_PART):].lower(): np.asarray(hdu.data, dtype=float)
         for hdu in hdus if hdu.name.startswith(_PART)}
 

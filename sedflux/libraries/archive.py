@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sedflux.exceptions import InputError
+from sedflux.libraries.labels import TEFF_EDGES
 from sedflux.units import positive_number
 
 __all__ = ["ARCHIVES", "ArchiveFile", "list_files", "parse_selection"]
@@ -29,7 +30,7 @@ ARCHIVES = {
 #: Lowest LOGG of BOSZ 2017 from each temperature on (Bohlin et al. 2017).
 _LOGG_2017 = ((0, 0.0), (6250, 1.0), (8250, 2.0), (12500, 3.0), (31000, 3.5))
 #: Labels that are selected by default: the range of the packaged models.
-DEFAULTS = {"TEFF": (4500.0, 10250.0), "LOGG": (0.0, 5.0), "MH": (-2.5, 0.5),
+DEFAULTS = {"TEFF": (TEFF_EDGES[0], TEFF_EDGES[-1]), "LOGG": (0.0, 5.0), "MH": (-2.5, 0.5),
             "ALPHA": (0.0, 0.0), "CARBON": (0.0, 0.0), "VMICRO": (2.0, 2.0)}
 #: A folder or file: it never leads out of the folder that it is in.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")

@@ -7,10 +7,13 @@ import numpy.typing as npt
 
 from sedflux.exceptions import InputError
 
-__all__ = ["LABELS", "is_solar_scaled", "scale_labels", "unscale_labels"]
+__all__ = ["LABELS", "TEFF_EDGES", "is_solar_scaled", "scale_labels", "unscale_labels"]
 
 #: Labels of the synthetic library, in the order of every label array.
 LABELS = ("TEFF", "LOGG", "MH", "ALPHA", "CARBON", "VMICRO")
+#: Edges (K) of the classes in which models are scored and stars are counted; the synthetic library
+#: ends at the outer ones.
+TEFF_EDGES = (4500.0, 5500.0, 6500.0, 8000.0, 10250.0)
 #: Round numbers near the mean and standard deviation of the labels in the synthetic library,
 #: with 5040 K / TEFF for the temperature.
 _CENTRE = np.array([0.75, 3.3, -0.85, 0.1, 0.0, 2.0])

@@ -48,6 +48,12 @@ class UncertaintyAwareResidualAttention(nn.Module):
     config : `Config`
     """
 
+    sed_mean: torch.Tensor
+    sed_templates: torch.Tensor
+    log_variance_start: torch.Tensor
+    references: torch.Tensor
+    spacing: torch.Tensor
+
     def __init__(self, config):
         super().__init__()
         self.config = config

@@ -8,7 +8,8 @@ import numpy as np
 from astropy import units as u
 
 from sedflux.exceptions import InputError
-from sedflux.spectra.arrays import real_array, usual_step
+from sedflux.spectra.arrays import real_array
+from sedflux.spectra.gaps import usual_step
 
 __all__ = ["MIN_RESOLVING_POWER", "RESOLVING_POWER", "check_coverage", "check_reddening",
            "check_resolving_power", "check_velocity", "refuse_if_none", "unusable_reasons"]

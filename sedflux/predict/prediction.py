@@ -26,6 +26,8 @@ __all__ = ["SEDPrediction"]
 
 #: Most pixels of an SED on the user's wavelengths: each takes a row of the covariance.
 _MOST_PIXELS = 100_000
+#: Numbers of each star, or of all of them.
+_OF_STARS = ("radial_velocity", "reddening", "reddening_error")
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,10 @@ class SEDPrediction:
         The flags as bit masks, see `sedflux.predict.flags`.
     radial_velocity : float, or `~numpy.ndarray`, shape (N,)
         Velocity in km/s that was taken out.
+    reddening, reddening_error : float, or `~numpy.ndarray`, shape (N,)
+        E(B-V) of the dust that is put on the SED and its error, in mag; zero for an intrinsic SED.
+    law, r_v : str, float
+        Extinction law of that dust, and its R_V.
     """
 
     wavelength: np.ndarray
@@ -71,6 +77,10 @@ class SEDPrediction:
     parts: Mapping[str, np.ndarray] = field(default_factory=dict)
     flag_bits: int | np.ndarray = 0
     radial_velocity: float | np.ndarray = 0.0
+    reddening: float | np.ndarray = 0.0
+    reddening_error: float | np.ndarray = 0.0
+    law: str = LAW
+    r_v: float = R_V
 
     @property
     def single(self):
@@ -96,7 +106,8 @@ class SEDPrediction:
             diagnostics={name: value[row] for name, value in self.diagnostics.items()},
             parts={name: value[row] for name, value in self.parts.items()},
             flag_bits=int(np.broadcast_to(self.flag_bits, len(self))[row]),
-            radial_velocity=float(np.broadcast_to(self.radial_velocity, len(self))[row]))
+            **{name: float(np.broadcast_to(getattr(self, name), len(self))[row])
+               for name in _OF_STARS})
 
     def take(self, rows):
         """
@@ -120,7 +131,7 @@ class SEDPrediction:
             diagnostics={name: value[rows] for name, value in self.diagnostics.items()},
             parts={name: value[rows] for name, value in self.parts.items()},
             flag_bits=np.broadcast_to(self.flag_bits, len(self))[rows],
-            radial_velocity=np.broadcast_to(self.radial_velocity, len(self))[rows])
+            **{name: np.broadcast_to(getattr(self, name), len(self))[rows] for name in _OF_STARS})
 
     @property
     def relative_covariance(self):
@@ -177,7 +188,15 @@ class SEDPrediction:
         -------
         prediction : `SEDPrediction`
             With one more row in the factor, which ``parts["reddening"]`` holds too.
+
+        Raises
+        ------
+        sedflux.exceptions.InputError
+            If E(B-V) cannot be used, or the stars are behind dust already.
         """
+        if np.any(self.reddening) or np.any(self.reddening_error):
+            raise InputError("reddening is on this prediction already, with E(B-V) up to "
+                             f"{np.max(self.reddening):g} mag; redden the one without dust")
         curve = extinction_curve(self.wavelength, law=law, r_v=r_v)
         ebv, ebv_error = (np.asarray(value)[..., None] for value in check_reddening(
             (reddening, reddening_error), None if self.single else len(self)))
@@ -189,8 +208,12 @@ class SEDPrediction:
         factor = self.factor
         if ebv_error.any():
             factor = np.concatenate([factor, direction[..., None, :]], axis=-2)
+        shape = () if self.single else (len(self),)
         return replace(self, flux=flux, factor=factor,
-                       parts=dict(self.parts) | {"reddening": direction})
+                       parts=dict(self.parts) | {"reddening": direction},
+                       reddening=np.broadcast_to(ebv[..., 0], shape)[()],
+                       reddening_error=np.broadcast_to(ebv_error[..., 0], shape)[()],
+                       law=law, r_v=r_v)
 
     def to_spectrum(self, kind=None, *, wavelengths=None, header=None):
         """
@@ -225,18 +248,34 @@ class SEDPrediction:
                 "diagnostics": dict(self.diagnostics)}
         if wavelengths is None:
             meta |= {"resolving_power": SED_RESOLVING_POWER}
-        return sed_to_spectrum(kind, axis, flux, sigma, meta=meta,
-                               header=self._cards() | (header or {}))
+        cards = self._cards() | (header or {})
+        if self.single:
+            cards = self._star_cards() | cards
+        else:
+            # A row of the spectrum takes its own.
+            meta["cards"] = tuple(one._star_cards() for one in self._rows())
+        return sed_to_spectrum(kind, axis, flux, sigma, meta=meta, header=cards)
 
     def _cards(self):
-        """Cards for FITS headers: the model, and the flags of a single star."""
-        cards = {"SEDMODEL": (self.model, "sedflux model"),
-                 "SEDHASH": self.sha256,
-                 "SEDNORM": ("mean 4000-7000 A", "the flux is relative to this"),
-                 "SPECSYS": ("SOURCE", "wavelengths in the rest frame of the star")}
-        if self.single:
-            cards["SEDFBITS"] = (int(self.flag_bits), "flags as a bit mask; 0 is none")
-            cards["SEDFLAGS"] = ", ".join(self._flag_names()) or "none"
+        """Cards for FITS headers of all stars: model, scale and frame."""
+        return {"SEDMODEL": (self.model, "sedflux model"),
+                "SEDHASH": self.sha256,
+                "SEDNORM": ("mean 4000-7000 A", "the flux is relative to this"),
+                "SPECSYS": ("SOURCE", "wavelengths in the rest frame of the star")}
+
+    def _star_cards(self):
+        """Cards for the FITS header of a single star: flags, dust, what was used."""
+        cards = {"SEDFBITS": (int(self.flag_bits), "flags as a bit mask; 0 is none"),
+                 "SEDFLAGS": ", ".join(self._flag_names()) or "none",
+                 "SEDRV": (float(self.radial_velocity), "[km/s] velocity taken out")}
+        if "resolving_power" in self.diagnostics:
+            cards["SEDRPOW"] = (float(self.diagnostics["resolving_power"]),
+                                "resolving power of the input, as used")
+        if "reddening" in self.parts or self.reddening or self.reddening_error:
+            cards |= {"SEDEBV": (float(self.reddening), "[mag] E(B-V) put on the SED"),
+                      "SEDEBVER": (float(self.reddening_error), "[mag] its error"),
+                      "SEDLAW": (self.law, "extinction law"),
+                      "SEDRVEXT": (float(self.r_v), "R_V of the law")}
         return cards
 
     def _flag_names(self):

@@ -11,7 +11,6 @@ from astropy import units as u
 
 from sedflux.predict.checks import check_reddening
 from sedflux.predict.predictor import Predictor, loaded_predictor
-from sedflux.spectra.reddening import LAW, R_V
 
 if TYPE_CHECKING:
     from specutils import Spectrum
@@ -114,18 +113,9 @@ def to_sed(prediction: SEDPrediction, kind: type, *, reddening: tuple[float, flo
     -------
     sed : `~specutils.Spectrum`
     """
-    used, velocity = prediction.diagnostics["resolving_power"], prediction.radial_velocity
-    header = {}
-    if prediction.single:
-        header = _star_cards(meta or {}) | {
-            "SEDRPOW": (float(np.ravel(used)[0]), "resolving power of the input, as used"),
-            "SEDRV": (float(np.ravel(velocity)[0]), "[km/s] velocity taken out")}
+    header = _star_cards(meta or {}) if prediction.single else {}
     if reddening is not None:
         prediction = prediction.reddened(reddening[0], reddening_error=reddening[1])
-        if prediction.single:
-            header |= {"SEDEBV": (reddening[0], "[mag] E(B-V) put on the SED"),
-                       "SEDEBVER": (reddening[1], "[mag] its error"),
-                       "SEDLAW": (LAW, "extinction law"), "SEDRVEXT": (R_V, "R_V of the law")}
     return prediction.to_spectrum(kind, wavelengths=wavelengths, header=header)
 
 

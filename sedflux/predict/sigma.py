@@ -26,10 +26,11 @@ class Widening:
     Parameters
     ----------
     metadata : dict
-        Of a model, with ``calibration`` from `sedflux.training.refine.measure_calibration` and,
-        if there is any, ``scatter`` from `sedflux.training.calibrate`: ``directions`` (k, n),
-        their ``length`` (m, k) at temperatures ``teff`` (m,), and a ``scale`` at ``wavelength``
-        (b,): of all stars (b,), or at every temperature (m, b).
+        Of a model, with ``calibration`` from
+        `sedflux.training.covariance_stage.measure_calibration` and, if there is any,
+        ``scatter`` from `sedflux.training.calibrate`: ``directions`` (k, n), their ``length``
+        (m, k) at temperatures ``teff`` (m,), and a ``scale`` at ``wavelength`` (b,): of all
+        stars (b,), or at every temperature (m, b).
     wavelength : `~numpy.ndarray`, shape (n,)
     units : `~numpy.ndarray`, shape (c, n)
         Components of ln(SED) that the network's factor is given in.

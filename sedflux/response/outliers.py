@@ -26,7 +26,7 @@ _ZERO_WEIGHT = 2.5
 _NORMAL_MEDIAN = 0.6745
 #: Stars whose chi-square is beyond this quantile get larger SED errors.
 _INFLATION_QUANTILE = 0.99
-#: Fewest stars among which an outlier can be told.
+#: Fewest stars among which an outlier can be identified.
 _MIN_STARS = 3
 #: Pixels that deviate by more than this many sigma count as contaminated.
 _CONTAMINATED_SIGMA = 5.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,6 +70,8 @@ def _read_star(counts, sed, row, name, options):
         if not flux_of(sed)[2]:
             return "its SED is relative; put it on an absolute scale with sedflux.anchor"
         arrays = from_sed(sed)
+        # The fit has no place for directions that are taken away.
+        arrays = replace(arrays, relative_covariance=arrays.relative_covariance.rounded_up())
     except InputError as error:
         raise InputError(f"seds[{row}]: {error}") from error
     if pixels.size < MIN_PIXELS:

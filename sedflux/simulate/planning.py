@@ -17,6 +17,7 @@ from astropy import units as u
 from astropy.table import Table
 
 from sedflux.exceptions import InputError
+from sedflux.libraries.labels import TEFF_EDGES
 from sedflux.response.fit import fit_response
 from sedflux.response.solve import star_information
 from sedflux.simulate.settings import FieldSettings
@@ -34,8 +35,6 @@ __all__ = ["CalibrationPlan", "plan_calibration"]
 _SIMULATED_STARS = 240
 #: Width of the intervals in which the precision is asked for, in Angstrom.
 _INTERVAL = 50.0
-#: Edges of the classes of effective temperature in K.
-_TEFF_EDGES = (4500.0, 5500.0, 6500.0, 8000.0, 10250.0)
 #: Smallest information, so that its inverse is finite.
 _MIN_INFORMATION = 1e-30
 #: Share of the wavelengths at which the stars of a class reach the precision.
@@ -184,7 +183,7 @@ def _classes(truth, information, precision):
     bright = float(np.median(truth["magnitude"]))
     clean = float(np.median(truth["snr"]))
     rows = []
-    for low, high in pairwise(_TEFF_EDGES):
+    for low, high in pairwise(TEFF_EDGES):
         for faint in (False, True):
             for noisy in (False, True):
                 inside = ((truth["teff"] >= low) & (truth["teff"] < high)

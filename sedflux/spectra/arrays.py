@@ -11,22 +11,16 @@ from astropy import units as u
 from sedflux.exceptions import InputError
 from sedflux.spectra.flux_units import in_unit, relative_factor
 
-__all__ = ["MIN_PIXELS", "SpectrumArrays", "estimate_variance", "fill_gaps", "real_array",
-           "spectrum_arrays"]
+__all__ = ["MIN_PIXELS", "CheckedSpectra", "SpectrumArrays", "check_spectra", "estimate_variance",
+           "real_array", "spectrum_arrays"]
 
 #: Fewer pixels than these are no spectrum.
 MIN_PIXELS = 20
-#: Steps between pixels beyond this many median steps of their neighbours are gaps.
-_GAP = 3.0
 #: Inverse variances of the relative flux that measurements have: below, a pixel says nothing;
 #: what claims to be above is told by a flag, and must not overflow.
 _MIN_IVAR, _MAX_IVAR = 1e-20, 1e200
 #: Spectra that are checked and scaled at a time.
 _BLOCK = 64
-#: Spectra that are checked and scaled at a time.
-_BLOCK = 64
-#: Pixels whose median step tells what is usual nearby.
-_NEIGHBOURS = 21
 
 
 @dataclass(frozen=True)
@@ -62,6 +56,10 @@ class SpectrumArrays:
     def __len__(self) -> int:
         return len(self.flux)
 
+    def take(self, rows: Any) -> SpectrumArrays:
+        """Some of the spectra, by slice or numbers."""
+        return replace(self, flux=self.flux[rows], ivar=self.ivar[rows], single=False)
+
     def near(self, low: float, high: float) -> SpectrumArrays:
         """The pixels between two wavelengths (Angstrom); all if two or fewer lie there."""
         inside = slice(np.searchsorted(self.wavelength, low, side="right"),
@@ -74,7 +72,121 @@ class SpectrumArrays:
                        resolving_power=power[inside] if isinstance(power, np.ndarray) else power)
 
 
-def real_array(value: Any, name: str, *, masked: bool = False) -> np.ndarray:
+@dataclass(frozen=True)
+class CheckedSpectra:
+    """
+    Spectra that are checked, and scaled to order one when some of them are taken.
+
+    Attributes
+    ----------
+    wavelength : `~numpy.ndarray`, shape (n,)
+    rows, weights : `~numpy.ndarray`, shape (N, n)
+        Flux and inverse variance as given, of any real type; no weights have their noise
+        estimated.
+    marked, unsure : list of `~numpy.ndarray`, shape (N, n)
+        Not zero in bad pixels of the flux, and of the inverse variance.
+    factor : `~numpy.ndarray`, shape (n,), or None
+        From the unit of the flux to F_lambda.
+    single : bool
+        Whether the spectrum had one dimension.
+    """
+
+    wavelength: np.ndarray
+    rows: np.ndarray
+    weights: np.ndarray | None
+    marked: list[np.ndarray]
+    unsure: list[np.ndarray]
+    factor: np.ndarray | None
+    single: bool
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def noise_estimated(self) -> bool:
+        """Whether the variance is estimated from the spectra, because none was given."""
+        return self.weights is None
+
+    def take(self, rows: Any) -> SpectrumArrays:
+        """
+        Some of the spectra, scaled to order one.
+
+        Parameters
+        ----------
+        rows : slice or array_like of int
+
+        Returns
+        -------
+        spectra : `SpectrumArrays`
+        """
+        some = replace(self, rows=self.rows[rows],
+                       weights=None if self.weights is None else self.weights[rows],
+                       marked=[marks[rows] for marks in self.marked],
+                       unsure=[marks[rows] for marks in self.unsure])
+        flux, ivar = some.scaled()
+        return SpectrumArrays(self.wavelength, flux, ivar, False, self.noise_estimated)
+
+    def scaled(self) -> tuple[np.ndarray, np.ndarray]:
+        """Flux of order one and its inverse variance, zero in bad pixels, (N, n)."""
+        flux, ivar = np.empty(self.rows.shape), np.empty(self.rows.shape)
+        for some in _blocks(len(self)):
+            good = self._good(some)
+            np.copyto(flux[some], self.rows[some], where=good)
+            np.copyto(flux[some], 0.0, where=~good)
+            if self.factor is not None:
+                flux[some] *= self.factor
+            # Scaled first, because squares of 1e-17 leave the range of single precision, and
+            # sums of 1e308 that of double precision.
+            count = np.maximum(good.sum(axis=1), 1)[:, None]
+            size = (np.abs(flux[some]) / count).sum(axis=1, keepdims=True)
+            size = np.where(size > 0, size, 1.0)
+            flux[some] /= size
+            if self.weights is None:
+                variance = estimate_variance(flux[some], good)
+                np.divide(1.0, variance, out=variance, where=variance > 0)
+                ivar[some] = variance
+            else:
+                scale = size if self.factor is None else size / self.factor
+                ivar[some] = _scaled_ivar(self.weights[some].astype(float), scale,
+                                          self._weighted(some, good))
+        return flux, ivar
+
+    def refuse_nothing(self) -> None:
+        """Refuse spectra without a good pixel, without light, or without inverse variance."""
+        any_good = any_light = any_weight = False
+        for some in _blocks(len(self)):
+            good = self._good(some)
+            any_good = any_good or bool(good.any())
+            any_light = any_light or bool((self.rows[some] > 0).any(where=good))
+            any_weight = any_weight or self.weights is None or bool(
+                self._weighted(some, good).any())
+            if any_good and any_light and any_weight:
+                return
+        if not any_good:
+            raise InputError("flux has no good pixel: all are masked or not finite")
+        if not any_light:
+            raise InputError("flux is zero or negative throughout: there is no star to predict, "
+                             "or the sky is over-subtracted")
+        raise InputError("ivar is not finite, or masked, in every good pixel of flux; give the "
+                         "inverse variance, or leave it out to have the noise estimated")
+
+    def _good(self, some: slice) -> np.ndarray:
+        """Pixels of some rows whose flux can be used."""
+        good = np.isfinite(self.rows[some])
+        for marks in self.marked:
+            good &= marks[some] == 0
+        return good
+
+    def _weighted(self, some: slice, good: np.ndarray) -> np.ndarray:
+        """Those of them whose inverse variance can be used."""
+        assert self.weights is not None
+        good = good & np.isfinite(self.weights[some])
+        for marks in self.unsure:
+            good &= marks[some] == 0
+        return good
+
+
+def real_array(value: Any, name: str, *, masked: bool = False, cast: bool = True) -> np.ndarray:
     """
     An array of real numbers; what is wrong with anything else.
 
@@ -85,11 +197,13 @@ def real_array(value: Any, name: str, *, masked: bool = False) -> np.ndarray:
         What errors call it.
     masked : bool, optional
         Whether values may be masked; the mask is dropped.
+    cast : bool, optional
+        Whether to turn numbers into those of double precision.
 
     Returns
     -------
     array : `~numpy.ndarray`
-        Of floating-point numbers.
+        Of floating-point numbers, or of the type given without ``cast``.
 
     Raises
     ------
@@ -102,7 +216,7 @@ def real_array(value: Any, name: str, *, masked: bool = False) -> np.ndarray:
             raise TypeError(f"its type is {array.dtype}")
         if not masked and np.any(getattr(value, "mask", False)):
             raise TypeError("some are masked")
-        return array.astype(float, copy=False)
+        return array.astype(float, copy=False) if cast or array.itemsize > 8 else array
     except (TypeError, ValueError) as error:
         raise InputError(f"{name} is no array of real numbers ({error}); give numbers in rows of "
                          "one length") from error
@@ -145,8 +259,35 @@ def spectrum_arrays(wavelength: Any, flux: Any, ivar: Any = None, *, mask: Any =
     >>> float(spectra.flux.mean()), round(float(spectra.ivar[0, 0]) ** 0.5)
     (1.0, 200)
     """
+    spectra = check_spectra(wavelength, flux, ivar, mask=mask)
+    scaled, new_ivar = spectra.scaled()
+    return SpectrumArrays(spectra.wavelength, scaled, new_ivar, spectra.single, ivar is None,
+                          **more)
+
+
+def check_spectra(wavelength: Any, flux: Any, ivar: Any = None, *, mask: Any = None
+                  ) -> CheckedSpectra:
+    """
+    Check spectra on one wavelength grid, and leave them as they are.
+
+    Many spectra then take no more memory than they have, and are scaled a few at a time.
+
+    Parameters
+    ----------
+    wavelength, flux, ivar, mask : array_like
+        See `spectrum_arrays`.
+
+    Returns
+    -------
+    spectra : `CheckedSpectra`
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        As `spectrum_arrays` does.
+    """
     wavelength = real_array(in_unit(wavelength, "wavelength", u.AA), "wavelength")
-    values = real_array(flux, "flux", masked=True)
+    values = real_array(flux, "flux", masked=True, cast=False)
     if values.ndim not in (1, 2) or values.shape[-1:] != wavelength.shape or values.size == 0:
         raise InputError(
             f"wavelength and flux have the shapes {wavelength.shape} and {values.shape}; "
@@ -158,7 +299,7 @@ def spectrum_arrays(wavelength: Any, flux: Any, ivar: Any = None, *, mask: Any =
         raise InputError("wavelength has one pixel; a spectrum has more")
     if wavelength[0] <= 0:
         raise InputError(f"wavelength reaches down to {wavelength[0]:g}; it must be positive")
-    single, rows = values.ndim == 1, np.atleast_2d(values)
+    rows = np.atleast_2d(values)
     unit = getattr(flux, "unit", None)
     factor = relative_factor(unit, wavelength)
     marked = _marked_pixels(flux, mask, wavelength.shape, rows.shape)
@@ -167,46 +308,10 @@ def spectrum_arrays(wavelength: Any, flux: Any, ivar: Any = None, *, mask: Any =
         ivar = in_unit(ivar, "ivar", (unit or u.dimensionless_unscaled) ** -2)
         weights = _array_of_ivar(ivar, rows.shape)
         unsure = _own_mask(ivar, rows.shape)
-    scaled, new_ivar = _scaled(rows, weights, marked, unsure, None if unit is None else factor)
-    return SpectrumArrays(wavelength, scaled, new_ivar, single, ivar is None, **more)
-
-
-def _scaled(rows: np.ndarray, weights: np.ndarray | None, marked: list[np.ndarray],
-            unsure: list[np.ndarray], factor: np.ndarray | None) \
-        -> tuple[np.ndarray, np.ndarray]:
-    """Flux of order one and its inverse variance, zero in bad pixels, a few spectra at a time."""
-    scaled, new_ivar = np.empty_like(rows), np.empty_like(rows)
-    any_good = any_light = any_weight = False
-    for some in _blocks(len(rows)):
-        good = np.isfinite(rows[some])
-        for marks in marked:
-            good &= ~marks[some]
-        flux = scaled[some]
-        flux[:] = rows[some]
-        np.copyto(flux, 0.0, where=~good)
-        if factor is not None:
-            flux *= factor
-        any_good = any_good or bool(good.any())
-        any_light = any_light or bool((flux > 0).any())
-        # Scaled first, because squares of 1e-17 leave the range of single precision, and sums of
-        # 1e308 that of double precision.
-        count = np.maximum(good.sum(axis=1), 1)[:, None]
-        size = (np.abs(flux) / count).sum(axis=1, keepdims=True)
-        size = np.where(size > 0, size, 1.0)
-        flux /= size
-        if weights is None:
-            variance = estimate_variance(flux, good)
-            np.divide(1.0, variance, out=variance, where=variance > 0)
-            new_ivar[some] = variance
-            continue
-        for marks in unsure:
-            good &= ~marks[some]
-        good &= np.isfinite(weights[some])
-        any_weight = any_weight or bool(good.any())
-        new_ivar[some] = _scaled_ivar(weights[some], size if factor is None else size / factor,
-                                      good)
-    _refuse_nothing(any_good, any_light, weights is None or any_weight)
-    return scaled, new_ivar
+    spectra = CheckedSpectra(wavelength, rows, weights, marked, unsure,
+                             None if unit is None else factor, values.ndim == 1)
+    spectra.refuse_nothing()
+    return spectra
 
 
 def _scaled_ivar(ivar: np.ndarray, scale: np.ndarray, good: np.ndarray) -> np.ndarray:
@@ -221,18 +326,6 @@ def _scaled_ivar(ivar: np.ndarray, scale: np.ndarray, good: np.ndarray) -> np.nd
     return ivar
 
 
-def _refuse_nothing(good: bool, light: bool, weight: bool) -> None:
-    """Refuse spectra without a good pixel, without light, or without inverse variance."""
-    if not good:
-        raise InputError("flux has no good pixel: all are masked or not finite")
-    if not light:
-        raise InputError("flux is zero or negative throughout: there is no star to predict, "
-                         "or the sky is over-subtracted")
-    if not weight:
-        raise InputError("ivar is not finite, or masked, in every good pixel of flux; give the "
-                         "inverse variance, or leave it out to have the noise estimated")
-
-
 def _blocks(size: int) -> list[slice]:
     """Rows that stay in the processor's cache while they are checked and scaled."""
     return [slice(begin, begin + _BLOCK) for begin in range(0, size, _BLOCK)]
@@ -240,7 +333,7 @@ def _blocks(size: int) -> list[slice]:
 
 def _marked_pixels(flux: Any, mask: Any, pixels: tuple[int, ...], shape: tuple[int, ...]) \
         -> list[np.ndarray]:
-    """Pixels that the mask, or the flux's own mask, marks as bad: arrays of bool, (N, n)."""
+    """Pixels that the mask, or the flux's own mask, marks as bad: arrays (N, n)."""
     marked = _own_mask(flux, shape)
     if mask is None:
         return marked
@@ -252,18 +345,18 @@ def _marked_pixels(flux: Any, mask: Any, pixels: tuple[int, ...], shape: tuple[i
         raise InputError(f"mask has the type {mask.dtype}; True and False, or numbers, are needed")
     if mask.shape not in (pixels, shape) and np.atleast_2d(mask).shape != shape:
         raise InputError(f"mask has the shape {mask.shape}, flux has {shape}")
-    return [*marked, np.broadcast_to(mask != 0, shape)]
+    return [*marked, np.broadcast_to(mask, shape)]
 
 
 def _own_mask(values: Any, shape: tuple[int, ...]) -> list[np.ndarray]:
     """The mask of a masked array, or nothing."""
     own = getattr(values, "mask", None)
-    return [] if own is None else [np.broadcast_to(np.asarray(own) != 0, shape)]
+    return [] if own is None else [np.broadcast_to(np.asarray(own), shape)]
 
 
 def _array_of_ivar(ivar: Any, shape: tuple[int, ...]) -> np.ndarray:
     """Inverse variance (N, n), not negative."""
-    ivar = np.atleast_2d(real_array(ivar, "ivar", masked=True))
+    ivar = np.atleast_2d(real_array(ivar, "ivar", masked=True, cast=False))
     if ivar.shape != shape:
         raise InputError(f"ivar has the shape {ivar.shape}, flux has {shape}")
     if any((ivar[some] < 0).any() for some in _blocks(len(ivar))):
@@ -304,44 +397,3 @@ def estimate_variance(flux: np.ndarray, good: np.ndarray) -> np.ndarray:
         level = np.maximum(np.pad(level, (1, 2), mode="edge"), max(floor, 1e-300))
         variance[row, index] = level**2
     return variance
-
-
-def usual_step(wavelength: np.ndarray) -> np.ndarray:
-    """Median step between pixels near each of the n - 1 steps, which gaps do not move."""
-    from scipy.ndimage import median_filter
-
-    step = np.diff(wavelength)
-    return median_filter(step, size=min(_NEIGHBOURS, step.size // 2 * 2 + 1), mode="nearest")
-
-
-def fill_gaps(spectra: SpectrumArrays) -> SpectrumArrays:
-    """
-    Mark the ends of gaps by bad pixels, so that no pixel reaches into a gap.
-
-    A pixel reaches half-way to its neighbours.  Where pixels were dropped instead of
-    masked, the last one before a gap would count as the whole of it.
-
-    Parameters
-    ----------
-    spectra : `SpectrumArrays`
-
-    Returns
-    -------
-    spectra : `SpectrumArrays`
-        With two bad pixels more for each gap.
-    """
-    wavelength = spectra.wavelength
-    step, usual = np.diff(wavelength), usual_step(wavelength)
-    ends = np.flatnonzero(step > _GAP * usual)
-    if not ends.size:
-        return spectra
-    extra = np.r_[wavelength[ends] + usual[ends], wavelength[ends + 1] - usual[ends]]
-    joined = np.r_[wavelength, extra]
-    order = np.argsort(joined, kind="stable")
-    blank = np.zeros((len(spectra), extra.size))
-    power = spectra.resolving_power
-    if isinstance(power, np.ndarray):
-        power = np.r_[power, power[ends], power[ends + 1]][order]
-    return replace(spectra, wavelength=joined[order], resolving_power=power,
-                   flux=np.hstack([spectra.flux, blank])[:, order],
-                   ivar=np.hstack([spectra.ivar, blank])[:, order])

@@ -1,8 +1,6 @@
 """Wavelength bands of the accuracy tables."""
 
-
-
-__all__ = ["BANDS", "SLITLESS_BANDS", "band_rows"]
+__all__ = ["BANDS", "band_rows"]
 
 #: Bands of the tables, in Angstrom.
 BANDS = {
@@ -11,8 +9,6 @@ BANDS = {
     "4000-7000": (4000.0, 7000.0),
     "7000-10500": (7000.0, 10500.0),
 }
-#: First orders of CSST's gratings, as far as SEDs reach.
-SLITLESS_BANDS = {"GU": (2550.0, 4000.0), "GV": (4000.0, 6200.0), "GI": (6200.0, 10000.0)}
 
 
 def band_rows(wavelength, bands=BANDS):

@@ -21,73 +21,30 @@ from astropy import units as u
 
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
-from sedflux.spectra.spectrum import copy_with_sigma, flux_variance, vacuum_angstrom
+from sedflux.spectra.relative_errors import (
+    NO_COVARIANCE,
+    RelativeErrors,
+    check_absolute,
+    find_errors,
+    precision_of,
+)
+from sedflux.spectra.spectrum import (
+    copy_with_sigma,
+    flux_variance,
+    header_cards,
+    vacuum_angstrom,
+)
 from sedflux.units import FLAM, finite_array
 
 if TYPE_CHECKING:
     from specutils import Spectrum
 
-__all__ = ["RelativeErrors", "SEDArrays", "covariance_of", "flux_of", "from_sed", "parts_of",
-           "with_covariance"]
-
-#: Relative difference of wavelengths that does not matter.
-_SAME_WAVELENGTH = 1e-8
-#: Relative difference of sigma / flux that rounding explains, in units of the precision of the
-#: spectrum's numbers.
-_ROUNDINGS = 1000.0
-_OTHER_WAYS = ("predict it again with wavelengths=..., or attach the right covariance with "
-               "sedflux.with_covariance")
-_STALE = ("; the spectrum was changed by an operation that its covariance cannot follow, such as "
-          f"smoothing, adding or resampling: {_OTHER_WAYS}")
-_NONE = ("sed has no covariance; sedflux.predict_sed and sedflux.anchor give one, and files that "
-         f"sedflux wrote hold it.  Resampling drops it: {_OTHER_WAYS}")
+__all__ = ["RelativeErrors", "SEDArrays", "covariance_of", "flux_of", "from_sed", "notes_of",
+           "parts_of", "with_covariance"]
 
 
-@dataclass(frozen=True)
-class RelativeErrors:
-    """
-    Errors of an SED that a change of scale or unit leaves as they are.
-
-    Attributes
-    ----------
-    wavelength : `~numpy.ndarray`, shape (n,)
-        Vacuum wavelength in Angstrom on which the SED was made, in any order.
-    covariance : `~sedflux.LowRankCovariance`
-        Of ln(flux).
-    parts : dict of str to `~numpy.ndarray`, shape (n,)
-        Directions of the covariance whose origin is known, such as ``reddening``.
-    """
-
-    wavelength: np.ndarray
-    covariance: LowRankCovariance
-    parts: Mapping[str, np.ndarray] = field(default_factory=dict)
-
-    def take(self, rows: np.ndarray) -> RelativeErrors:
-        """Errors at some of the wavelengths."""
-        if np.array_equal(rows, np.arange(self.wavelength.size)):
-            # Covariances are large: stars of one catalogue share those that nothing changes.
-            return self
-        return RelativeErrors(self.wavelength[rows], self.covariance.take(rows),
-                              {name: part[rows] for name, part in self.parts.items()})
-
-    def at(self, wavelength: np.ndarray) -> RelativeErrors:
-        """
-        Errors at wavelengths that are among its own.
-
-        Raises
-        ------
-        sedflux.exceptions.InputError
-            If one of them is not.
-        """
-        if np.array_equal(wavelength, self.wavelength):
-            return self
-        order = np.argsort(self.wavelength)
-        known = self.wavelength[order]
-        place = np.clip(np.searchsorted(known, wavelength), 1, known.size - 1)
-        place = place - (wavelength - known[place - 1] < known[place] - wavelength)
-        if (np.abs(known[place] - wavelength) > _SAME_WAVELENGTH * wavelength).any():
-            raise InputError("sed has wavelengths that its covariance does not know" + _STALE)
-        return self.take(order[place])
+#: Share of the largest eigenvalue of a covariance by which rounding makes others negative.
+_ROUNDING = 1e-8
 
 
 @dataclass(frozen=True)
@@ -158,7 +115,7 @@ def covariance_of(sed: Spectrum) -> LowRankCovariance | tuple[LowRankCovariance,
     notes = (sed.meta or {}).get("sedflux", {})
     if "errors" not in notes and isinstance(notes.get("covariance"), LowRankCovariance):
         # Of a calibrated spectrum, whose flux may be zero or negative.
-        _check_absolute(notes["covariance"], variance, flux.size, _precision(sed))
+        check_absolute(notes["covariance"], variance, flux.size, precision_of(sed))
         return notes["covariance"]
     variance = None if variance is None else np.atleast_2d(variance)
     found = tuple(
@@ -220,9 +177,19 @@ def with_covariance(spectrum: Spectrum,
         raise InputError(f"covariance is one of {len(found)} values; the spectrum has {flux.size}")
     errors = RelativeErrors(vacuum_angstrom(spectrum, "vacuum"), found.scaled(1.0 / flux))
     meta = dict(spectrum.meta or {})
-    notes = {name: value for name, value in meta.get("sedflux", {}).items()
+    notes = {name: value for name, value in _known_notes(spectrum).items()
              if name not in ("covariance", "parts")}
     return copy_with_sigma(spectrum, found.sigma, meta | {"sedflux": notes | {"errors": errors}})
+
+
+def _known_notes(spectrum):
+    """Notes of a spectrum, without those of several stars if it is none of them any more."""
+    try:
+        return notes_of(spectrum)[0]
+    except InputError:
+        notes = spectrum.meta["sedflux"]
+        return {name: notes[name] for name in ("model", "sha256", "resolving_power")
+                if name in notes}
 
 
 def parts_of(sed: Spectrum) -> dict[str, np.ndarray]:
@@ -238,10 +205,46 @@ def parts_of(sed: Spectrum) -> dict[str, np.ndarray]:
     -------
     parts : dict of str to `~numpy.ndarray`, shape (n,)
     """
-    errors = (sed.meta or {}).get("sedflux", {}).get("errors")
+    errors = notes_of(sed)[0].get("errors")
     if not isinstance(errors, RelativeErrors):
         return {}
     return dict(errors.at(vacuum_angstrom(sed, "vacuum")).parts)
+
+
+def notes_of(sed: Spectrum) -> tuple[dict[str, Any], dict[str, tuple[Any, str]]]:
+    """
+    What is known of one SED; a row of a spectrum of several stars finds what belongs to it.
+
+    Parameters
+    ----------
+    sed : `~specutils.Spectrum`
+        One-dimensional.
+
+    Returns
+    -------
+    notes : dict
+        As ``meta["sedflux"]`` of a single star.
+    cards : dict of str to tuple
+        Values and comments of the cards of its header.
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If no star of the spectrum that it was taken from has its errors.
+    """
+    notes, cards = dict((sed.meta or {}).get("sedflux", {})), header_cards(sed)
+    errors = notes.get("errors")
+    if errors is None or isinstance(errors, RelativeErrors):
+        return notes, cards
+    row, notes["errors"] = find_errors(sed, vacuum_angstrom(sed, "vacuum"),
+                                        np.asarray(sed.flux.value, float), flux_variance(sed), 0)
+    for name in ("flags", "flag_bits", "flag_names"):
+        notes[name] = notes[name][row]
+    notes["flag_bits"] = int(notes["flag_bits"])
+    notes["diagnostics"] = {name: value[row] for name, value in notes["diagnostics"].items()}
+    return notes, cards | {
+        name: card if isinstance(card, tuple) else (card, "")
+        for name, card in notes.pop("cards")[row].items()}
 
 
 def flux_of(sed: Spectrum) -> tuple[np.ndarray, np.ndarray, bool]:
@@ -342,7 +345,7 @@ def _low_rank(matrix: np.ndarray, size: int) -> LowRankCovariance:
         raise InputError(f"covariance has the shape {matrix.shape}; a symmetric matrix of shape "
                          f"({size}, {size}) is needed")
     values, vectors = np.linalg.eigh(matrix)
-    if values[0] < -_SAME_WAVELENGTH * max(values[-1], 0.0):
+    if values[0] < -_ROUNDING * max(values[-1], 0.0):
         raise InputError("covariance has negative eigenvalues; it is no covariance")
     keep = values > 0
     return LowRankCovariance(np.zeros(size), (vectors[:, keep] * np.sqrt(values[keep])).T)
@@ -352,45 +355,12 @@ def _errors(sed: Spectrum, wavelength: np.ndarray, flux: np.ndarray,
             variance: np.ndarray | None, row: int) -> RelativeErrors:
     """Errors of one SED at its present wavelengths, if they are still its own."""
     notes = (sed.meta or {}).get("sedflux", {})
-    errors, covariance = notes.get("errors"), notes.get("covariance")
-    if errors is not None:
-        candidates = [errors] if isinstance(errors, RelativeErrors) else list(errors)
-        if sed.data.ndim == 2 and row < len(candidates):
-            candidates = [candidates[row], *candidates]
-        for candidate in candidates:
-            found = candidate.at(wavelength)
-            if _agrees(found.covariance.sigma, flux, variance, _precision(sed)):
-                return found
-        raise InputError("sed has an uncertainty that its covariance does not give" + _STALE)
+    covariance = notes.get("covariance")
+    if notes.get("errors") is not None:
+        return find_errors(sed, wavelength, flux, variance, row)[1]
     if isinstance(covariance, tuple):
         covariance = covariance[row] if row < len(covariance) else None
     if not isinstance(covariance, LowRankCovariance):
-        raise InputError(_NONE)
-    _check_absolute(covariance, variance, flux.size, _precision(sed))
+        raise InputError(NO_COVARIANCE)
+    check_absolute(covariance, variance, flux.size, precision_of(sed))
     return RelativeErrors(wavelength, covariance.scaled(1.0 / flux))
-
-
-def _precision(sed: Spectrum) -> float:
-    """Relative difference of sigma / flux that rounding explains."""
-    kinds = [np.asarray(sed.data).dtype]
-    if sed.uncertainty is not None:
-        kinds.append(np.asarray(sed.uncertainty.array).dtype)
-    return _ROUNDINGS * max(np.finfo(kind if kind.kind == "f" else float).eps for kind in kinds)
-
-
-def _check_absolute(covariance: LowRankCovariance, variance: np.ndarray | None, size: int,
-                    precision: float) -> None:
-    """Refuse a covariance of the flux that another flux or sigma was given."""
-    if len(covariance) != size or (
-            variance is not None
-            and not np.allclose(covariance.variance, variance, rtol=2 * precision, atol=0.0)):
-        raise InputError("sed has an uncertainty that its covariance does not give" + _STALE)
-
-
-def _agrees(sigma: np.ndarray, flux: np.ndarray, variance: np.ndarray | None,
-            precision: float) -> bool:
-    """Whether sigma of ln(flux) is that of the spectrum."""
-    if variance is None:
-        # Without errors there is no uncertainty to compare.
-        return not sigma.any()
-    return bool(np.allclose(np.sqrt(variance), sigma * np.abs(flux), rtol=precision, atol=0.0))

@@ -5,6 +5,8 @@ Spectra are sampled on the *fine grid*, two samples to an input pixel and a marg
 on both sides, where broadening and shifts are products in Fourier space.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +25,7 @@ _STEP = 0.5 * INPUT_STEP * np.log(10.0)
 _LIMB_DARKENING = 0.6
 
 
-def fine_grid():
+def fine_grid() -> np.ndarray:
     """Wavelengths of the fine grid in Angstrom, shape (5000,)."""
     index = np.arange(-_MARGIN, 2 * INPUT_PIXELS + _MARGIN)
     return 10 ** (3.6021 + 0.5 * INPUT_STEP * (index - 0.5))
@@ -38,14 +40,14 @@ class Observing:
     rotation: np.ndarray
 
 
-def draw_observing(teff, rng):
+def draw_observing(teff: np.ndarray, rng: np.random.Generator) -> Observing:
     """
     Random circumstances of observation, as the training needs them.
 
     Half of the spectra have a resolving power of 1500-2500, half 500-2500
-    (logarithmic); velocities are wrong by up to 15 km/s, in one of seven by up to
-    120 km/s, as when nobody took them out; of the stars above 6200 K, where rotation
-    is no longer braked, seven in ten rotate with 0-250 km/s.
+    (logarithmic).  Velocities are wrong by up to 15 km/s, and in one of seven spectra by
+    up to 120 km/s, as if it had not been brought to rest.  Of the stars above 6200 K,
+    whose rotation is not braked, seven in ten rotate with 0-250 km/s.
 
     Parameters
     ----------
@@ -74,7 +76,7 @@ def _rotation_transfer(argument):
     return (disc + limb) / (1.0 - _LIMB_DARKENING / 3.0)
 
 
-def observe(flux, observing):
+def observe(flux: np.ndarray, observing: Observing) -> np.ndarray:
     """
     Broaden, shift and bin spectra from the fine grid to the input pixels.
 
@@ -105,7 +107,8 @@ def observe(flux, observing):
     return inner.reshape(len(flux), INPUT_PIXELS, 2).mean(axis=2)
 
 
-def random_curves(size, rng, dust_curve, *, wiggle=True):
+def random_curves(size: int, rng: np.random.Generator, dust_curve: np.ndarray, *,
+                  wiggle: bool = True) -> np.ndarray:
     """
     Random smooth multiplicative curves: calibration, fibre, dust.
 
@@ -137,7 +140,8 @@ def random_curves(size, rng, dust_curve, *, wiggle=True):
     return np.exp(low + high + reddening)
 
 
-def random_noise(size, rng, *, low=5.0, high=300.0):
+def random_noise(size: int, rng: np.random.Generator, *, low: float = 5.0, high: float = 300.0
+                 ) -> tuple[np.ndarray, np.ndarray]:
     """
     Random noise levels: S/N a pixel, varying along the spectrum, with gaps.
 

@@ -1,13 +1,17 @@
 """
-What one training cannot know of its errors, measured on stars left out.
+The parts of sigma that one training cannot measure, from stars left out.
 
-Trainings that differ in their seed and their stars scatter: the *epistemic* part of the
-error.  Its leading directions and their lengths by temperature go into the model's
-header.  Where truths are much better than predictions, sigma is scaled as well, such that
-predictions of stars by models that never saw them cover 68.3 % of the truths.
+Models trained with different seeds and on different stars differ in their predictions.  The
+leading directions of this scatter, and their lengths by temperature, go into the model's
+header.  Where truths are much more precise than predictions, sigma is scaled as well, so that
+68.3 % of the truths lie within sigma of predictions by models that never saw the star.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import brentq
@@ -22,31 +26,35 @@ from sedflux.training.johnson_scores import johnson_residuals
 from sedflux.training.left_out import TRUTH_ERROR, fit_reddening, predict_left_out, stis_error
 from sedflux.training.stars import FOLDS, read_stars
 
+if TYPE_CHECKING:
+    from sedflux.training.types import PathLike
+
 __all__ = ["calibrate_models", "measure_scale", "measure_scatter"]
 
 #: Directions that are kept of the scatter between trainings.
 _DIRECTIONS = 6
 #: Temperatures (K) at which their lengths are measured.
 _NODES = (4400.0, 4800.0, 5400.0, 6200.0, 7500.0, 9500.0)
-#: Bands (Angstrom) in which sigma is scaled, and which truth reaches there.
+#: Bands (Angstrom) in which sigma is scaled.
 _SCALE_BANDS = {"2550-3000": (2550.0, 3000.0), "3000-3550": (3000.0, 3550.0),
                 "3600-4000": (3600.0, 4000.0), "4000-4500": (4000.0, 4500.0),
                 "4500-6500": (4500.0, 6500.0), "6500-7300": (6500.0, 7300.0),
                 "7400-10000": (7400.0, 10000.0)}
 #: Prior weight, in stars, that shrinks the scale towards 1.
 _PRIOR_WEIGHT = 10.0
-#: Range of the scale, and the share in a node of temperature from which a star counts there.
+#: Range of the scale, and least share that a star has in a node of temperature to count there.
 _RANGE, _NEAR = (0.6, 2.5), 0.3
-#: Times by which the truth must be better than sigma to say something about it.
+#: Ratio of sigma to the truth's error from which on the truth can measure sigma.
 _BETTER = 2.0
-#: S/N a pixel to which noise is added, beside the spectra as they are.
+#: S/N a pixel of the noisier copies that are predicted beside the spectra themselves.
 _NOISY = 20.0
+#: Temperatures (K) of the stars whose predictions measure the scatter and the scales.
 _TEFF = (4200.0, 10250.0)
-#: Bands (by their red end, Angstrom) in which U-B has a say.
+#: Red end (Angstrom) of the last band whose scale U-B measures too.
 _REDDEST_OF_U = 4000.0
 
 
-def measure_scatter(log_sed, teff):
+def measure_scatter(log_sed: np.ndarray, teff: np.ndarray) -> dict[str, list]:
     """
     Directions in which trainings scatter, and how far at which temperature.
 
@@ -74,9 +82,10 @@ def measure_scatter(log_sed, teff):
             "length": np.round(length, 6).tolist()}
 
 
-def measure_scale(error, sigma, truth_error, *, prior=1.0):
+def measure_scale(error: np.ndarray, sigma: np.ndarray, truth_error: np.ndarray, *,
+                  prior: float = 1.0) -> float:
     """
-    Factor on sigma with which 68.3 % of the truths are covered.
+    Factor on sigma with which 68.3 % of the truths lie within sigma.
 
     Parameters
     ----------
@@ -84,7 +93,7 @@ def measure_scale(error, sigma, truth_error, *, prior=1.0):
         Of N stars at m wavelengths; errors that are NaN do not count.
     truth_error : `~numpy.ndarray`, shape (N, 1)
     prior : float, optional
-        Scale that few stars cannot move far.
+        Scale that is assumed; few stars change it little.
 
     Returns
     -------
@@ -110,9 +119,9 @@ def measure_scale(error, sigma, truth_error, *, prior=1.0):
 
 def _errors(left_out):
     """
-    Errors, sigmas and the truth's errors against MILES, or STIS with dust fitted.
+    Errors against MILES, and against STIS with dust fitted, as four arrays.
 
-    And the temperatures that were predicted, because the scale is looked up by them.
+    Error, sigma, error of the truth, and predicted temperature, by which the scale is looked up.
     """
     found = []
     for index, part in enumerate(left_out.predictions):
@@ -171,7 +180,7 @@ def _scales(parts, johnson=None):
 
 
 def _with_color(row, colors, node):
-    """Scales of a node, those of the bands in U from U-B as well."""
+    """Scales of a node; those of the bands in U are averaged with the scale from U-B."""
     *values, teff = colors
     near = _hats(teff)[:, node] > _NEAR
     if not near.any():
@@ -181,12 +190,14 @@ def _with_color(row, colors, node):
             for own, (_, red) in zip(row, _SCALE_BANDS.values(), strict=True)]
 
 
-def calibrate_models(miles, stis, photometry, folder, *, model, folds, johnson=None):
+def calibrate_models(miles: PathLike, stis: PathLike, photometry: PathLike, folder: PathLike, *,
+                     model: PathLike, folds: Sequence[PathLike], johnson: PathLike | None = None
+                     ) -> list[Path]:
     """
     Write a model, and those of the folds, with scatter and scale of sigma.
 
-    The scale in a fold's model is measured on stars of the other folds, so that scores
-    of left-out stars stay honest; that of ``model`` on all stars left out.
+    The scale in a fold's model is measured on stars of the other folds, so that its own fold
+    can still score it.  The scale in ``model`` is measured on all stars, each left out once.
 
     Parameters
     ----------
@@ -199,7 +210,7 @@ def calibrate_models(miles, stis, photometry, folder, *, model, folds, johnson=N
     folds : sequence of path-like
         Trained without fold 0, 1, 2, 3.
     johnson : path-like, optional
-        Johnson colours of the stars: U-B then has a say in the near ultraviolet.
+        Johnson colours of the stars: U-B then measures the scale in the near ultraviolet too.
 
     Returns
     -------

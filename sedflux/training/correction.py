@@ -2,12 +2,17 @@
 Corrections of a synthetic library, and the scatter of stars about it.
 
 Both corrections, of lines and of SEDs, are smooth in (5040 K / TEFF, LOGG, MH) and vanish where
-no star is near (`sedflux.training.label_features`); `sedflux.training.empirical` measures them.
+no star is near (`sedflux.training.label_features`).  `sedflux.training.star_correction` measures
+them.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 from scipy.interpolate import BSpline
 
 from sedflux.emulator.gaussian_process import mix_neighbours
@@ -15,6 +20,9 @@ from sedflux.libraries.labels import scale_labels
 from sedflux.spectra.grids import input_grid, sed_grid
 from sedflux.training.label_features import LabelFeatures
 from sedflux.training.line_labels import LineModel
+
+if TYPE_CHECKING:
+    from sedflux.libraries.library import SpectralLibrary
 
 __all__ = ["SPLINES", "Correction", "class_shares", "sed_splines"]
 
@@ -24,7 +32,7 @@ SPLINES = 26
 _CHANGES = ((4450.0, 300.0), (5200.0, 400.0), (7200.0, 600.0))
 
 
-def class_shares(labels):
+def class_shares(labels: npt.ArrayLike) -> np.ndarray:
     """
     Shares that stars have in the classes cold, cool, warm and hot, whose SEDs scatter differently.
 
@@ -42,7 +50,7 @@ def class_shares(labels):
     return np.stack([1.0 - cool, cool - warm, warm - hot, hot], axis=1)
 
 
-def sed_splines():
+def sed_splines() -> np.ndarray:
     """
     Cubic B-splines in ln(wavelength) on the SED grid, shape (575, 26).
     """
@@ -88,17 +96,17 @@ class Correction:
     sed_draws: np.ndarray
     prior_size: np.ndarray
 
-    def input_correction(self, labels):
+    def input_correction(self, labels: np.ndarray) -> np.ndarray:
         """Correction of the normalised spectrum at labels (N, 6), shape (N, 2430)."""
         return self.lines.correction(labels)
 
-    def sed_correction(self, labels):
+    def sed_correction(self, labels: np.ndarray) -> np.ndarray:
         """Correction of ln(SED) at labels (N, 6), shape (N, 575)."""
         return self.features(labels) @ self.sed_terms
 
-    def draw_errors(self, labels, rng):
+    def draw_errors(self, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """
-        Errors of the SED correction: how little the stars say of it.
+        Draw errors of the SED correction from its posterior.
 
         Returns
         -------
@@ -111,7 +119,7 @@ class Correction:
         splines += unknown * self.prior_size * rng.standard_normal(splines.shape)
         return splines @ sed_splines().T
 
-    def correct(self, library):
+    def correct(self, library: SpectralLibrary) -> SpectralLibrary:
         """
         A library whose models carry the mean corrections.
 
@@ -134,9 +142,9 @@ class Correction:
         return replace(library, flux=(library.flux * np.exp(change)).astype(np.float32),
                        sed_factor=(factor * np.exp(better - change)).astype(np.float32))
 
-    def draw(self, labels, rng):
+    def draw(self, labels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """
-        Discrepancies of stars that nobody has seen.
+        Draw discrepancies of simulated stars from the models.
 
         Parameters
         ----------

@@ -5,13 +5,18 @@ Every effect hits some of the training spectra, in random strength, and most spe
 the network learns to look elsewhere for what an effect has spoilt.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+
 import numpy as np
 
 from sedflux.spectra.grids import input_grid
 from sedflux.spectra.resolution import FWHM_PER_SIGMA
 from sedflux.units import LIGHT_KM_S
 
-__all__ = ["survey_effects"]
+__all__ = ["add_emission", "add_light", "add_sky", "dim_by_dust", "dip", "ripple", "step",
+           "survey_effects"]
 
 #: Diffuse interstellar bands: vacuum wavelength, FWHM and equivalent width a mag of E(B-V), in
 #: Angstrom (Jenniskens & Desert 1994, rounded).
@@ -34,7 +39,8 @@ _CLEAN = 0.4
 _EMISSION = 1.5
 
 
-def survey_effects(flux, resolving_power, rng):
+def survey_effects(flux: np.ndarray, resolving_power: np.ndarray, rng: np.random.Generator
+                   ) -> np.ndarray:
     """
     Spoil some spectra as surveys do.
 
@@ -56,7 +62,7 @@ def survey_effects(flux, resolving_power, rng):
                "emission": _emission, "sky": _sky, "cosmic": _cosmic}
     for name, effect in effects.items():
         for row in np.flatnonzero(hit & (rng.random(len(flux)) < _SHARES[name] / (1 - _CLEAN))):
-            flux[row] = effect(flux[row], grid, resolving_power[row], rng)
+            flux[row] = effect(grid, flux[row], resolving_power[row], rng)
     return np.maximum(flux, 1e-3)
 
 
@@ -67,59 +73,124 @@ def _line(grid, centre, fwhm, power):
     return profile / (sigma * np.sqrt(2.0 * np.pi))
 
 
-def _dust(flux, grid, power, rng):
-    """Bands and Na D of E(B-V) up to 1.5 mag, at the cloud's velocity."""
-    ebv = min(rng.exponential(0.45), 1.5)
-    shift = 1.0 + rng.normal(0.0, 40.0) / LIGHT_KM_S
-    depth = np.zeros(grid.size)
-    for centre, fwhm, width in _BANDS:
-        strength = ebv * width * np.exp(rng.normal(0.0, 0.2))
-        depth += strength * _line(grid, centre * shift, fwhm, power)
+def dim_by_dust(wavelength: np.ndarray, flux: np.ndarray, power: float, *, ebv: float,
+                shift: float = 1.0, scatter: np.ndarray | None = None) -> np.ndarray:
+    """
+    Diffuse interstellar bands and Na D.
+
+    Parameters
+    ----------
+    wavelength, flux : `~numpy.ndarray`, shape (n,)
+        In Angstrom and any unit.
+    power : float
+        Resolving power.
+    ebv : float
+        E(B-V) in mag.
+    shift : float, optional
+        1 + velocity / c of the cloud.
+    scatter : `~numpy.ndarray`, shape (16,), optional
+        Factors on the strength of each band.
+
+    Returns
+    -------
+    flux : `~numpy.ndarray`, shape (n,)
+    """
+    depth = np.zeros(wavelength.size)
+    for index, (centre, fwhm, width) in enumerate(_BANDS):
+        strength = ebv * width * (1.0 if scatter is None else scatter[index])
+        depth += strength * _line(wavelength, centre * shift, fwhm, power)
     for centre, width in _SODIUM:
-        depth += width * (1.0 - np.exp(-2.0 * ebv)) * _line(grid, centre * shift, 0.3, power)
+        saturated = width * (1.0 - np.exp(-2.0 * ebv))
+        depth += saturated * _line(wavelength, centre * shift, 0.3, power)
     return flux * np.exp(-depth)
 
 
-def _stray(flux, grid, power, rng):
-    """Light added or sky over-subtracted: -5 to +10 % of the mean flux, sloping."""
-    slope = 1.0 + rng.normal(0.0, 0.3) * np.linspace(-1.0, 1.0, grid.size)
-    return flux + rng.uniform(-0.05, 0.10) * flux.mean() * slope
+def add_light(wavelength: np.ndarray, flux: np.ndarray, *, share: float, slope: float = 0.0
+              ) -> np.ndarray:
+    """Light added, or sky over-subtracted: a share of the mean flux, with a relative slope."""
+    tilt = 1.0 + slope * np.linspace(-1.0, 1.0, wavelength.size)
+    return flux + share * flux.mean() * tilt
 
 
-def _wiggle(flux, grid, power, rng):
-    """A wave of up to 3 % with a period of 100-300 Angstrom, over part of the spectrum."""
-    period, centre = rng.uniform(100.0, 300.0), rng.uniform(grid[0], grid[-1])
-    extent = np.exp(-0.5 * ((grid - centre) / rng.uniform(300.0, 3000.0)) ** 2)
-    wave = np.sin(2.0 * np.pi * (grid / period + rng.random()))
-    return flux * (1.0 + rng.uniform(0.0, 0.03) * extent * wave)
+def ripple(wavelength: np.ndarray, flux: np.ndarray, *, period: float, height: float,
+           phase: float = 0.0, envelope: float | np.ndarray = 1.0) -> np.ndarray:
+    """A wave with a period in Angstrom and a relative height."""
+    wave = np.sin(2.0 * np.pi * (wavelength / period + phase))
+    return flux * (1.0 + height * envelope * wave)
 
 
-def _joint(flux, grid, power, rng):
-    """Arms that do not fit: a step of up to 10 % or a dip of up to 25 % at 5600-6100 Angstrom."""
-    centre = rng.uniform(5600.0, 6100.0)
-    if rng.random() < 0.5:
-        step = rng.uniform(-0.1, 0.1)
-        return flux * (1.0 + step / (1.0 + np.exp(-(grid - centre) / rng.uniform(3.0, 60.0))))
-    width = rng.uniform(30.0, 120.0)
-    return flux * (1.0 - rng.uniform(0.0, 0.25) * np.exp(-(((grid - centre) / width) ** 4)))
+def step(wavelength: np.ndarray, flux: np.ndarray, *, centre: float, height: float, width: float
+         ) -> np.ndarray:
+    """A relative step at a wavelength, as wide as told (Angstrom): arms that do not fit."""
+    return flux * (1.0 + height / (1.0 + np.exp(-(wavelength - centre) / width)))
 
 
-def _emission(flux, grid, power, rng):
-    """Weak emission in the Balmer lines."""
-    width = rng.uniform(0.1, _EMISSION)
-    return flux * (1.0 + sum(width * share * _line(grid, centre, 1.5, power)
+def dip(wavelength: np.ndarray, flux: np.ndarray, *, centre: float, depth: float, width: float
+        ) -> np.ndarray:
+    """A flat-bottomed dip of a relative depth, with its half width in Angstrom."""
+    return flux * (1.0 - depth * np.exp(-(((wavelength - centre) / width) ** 4)))
+
+
+def add_emission(wavelength: np.ndarray, flux: np.ndarray, power: float, *, width: float
+                 ) -> np.ndarray:
+    """Emission in the Balmer lines; the equivalent width of H alpha is in Angstrom."""
+    return flux * (1.0 + sum(width * share * _line(wavelength, centre, 1.5, power)
                              for centre, share in _BALMER))
 
 
-def _sky(flux, grid, power, rng):
+def add_sky(wavelength: np.ndarray, flux: np.ndarray, power: float, *,
+            levels: Mapping[float, float], shift: float = 1.0) -> np.ndarray:
+    """Residuals of sky lines: a level (Angstrom of the mean flux) for each that has one."""
+    return flux + flux.mean() * sum(level * _line(wavelength, centre * shift, 0.0, power)
+                                    for centre, level in levels.items())
+
+
+def _dust(grid, flux, power, rng):
+    """Bands and Na D of E(B-V) up to 1.5 mag, at the cloud's velocity."""
+    ebv = min(rng.exponential(0.45), 1.5)
+    shift = 1.0 + rng.normal(0.0, 40.0) / LIGHT_KM_S
+    scatter = np.exp(rng.normal(0.0, 0.2, len(_BANDS)))
+    return dim_by_dust(grid, flux, power, ebv=ebv, shift=shift, scatter=scatter)
+
+
+def _stray(grid, flux, power, rng):
+    """Light added or sky over-subtracted: -5 to +10 % of the mean flux, sloping."""
+    slope = rng.normal(0.0, 0.3)
+    return add_light(grid, flux, share=rng.uniform(-0.05, 0.10), slope=slope)
+
+
+def _wiggle(grid, flux, power, rng):
+    """A wave of up to 3 % with a period of 100-300 Angstrom, over part of the spectrum."""
+    period, centre = rng.uniform(100.0, 300.0), rng.uniform(grid[0], grid[-1])
+    envelope = np.exp(-0.5 * ((grid - centre) / rng.uniform(300.0, 3000.0)) ** 2)
+    phase = rng.random()
+    return ripple(grid, flux, period=period, phase=phase, height=rng.uniform(0.0, 0.03),
+                  envelope=envelope)
+
+
+def _joint(grid, flux, power, rng):
+    """Arms that do not fit: a step of up to 10 % or a dip of up to 25 % at 5600-6100 Angstrom."""
+    centre = rng.uniform(5600.0, 6100.0)
+    if rng.random() < 0.5:
+        height = rng.uniform(-0.1, 0.1)
+        return step(grid, flux, centre=centre, height=height, width=rng.uniform(3.0, 60.0))
+    width = rng.uniform(30.0, 120.0)
+    return dip(grid, flux, centre=centre, width=width, depth=rng.uniform(0.0, 0.25))
+
+
+def _emission(grid, flux, power, rng):
+    """Weak emission in the Balmer lines."""
+    return add_emission(grid, flux, power, width=rng.uniform(0.1, _EMISSION))
+
+
+def _sky(grid, flux, power, rng):
     """Residuals of sky lines, at a velocity that is not the star's."""
     shift, level = 1.0 + rng.normal(0.0, 40.0) / LIGHT_KM_S, np.exp(rng.normal(-0.7, 0.8))
-    return flux + flux.mean() * sum(
-        level * rng.normal() * _line(grid, centre * shift, 0.0, power)
-        for centre in _SKY if rng.random() < 0.6)
+    levels = {centre: level * rng.normal() for centre in _SKY if rng.random() < 0.6}
+    return add_sky(grid, flux, power, levels=levels, shift=shift)
 
 
-def _cosmic(flux, grid, power, rng):
+def _cosmic(grid, flux, power, rng):
     """One to four cosmic rays, or cold pixels."""
     for _ in range(rng.integers(1, 5)):
         begin = rng.integers(0, grid.size - 3)

@@ -1,13 +1,16 @@
 """
-Training examples without end: posterior draws of the emulator, observed anew.
+Training examples: draws from the emulator's posterior, observed under random conditions.
 
-A network trained on bare syntheses memorises them, and one trained on the means
-of an emulator trusts them too much.  So every example is a draw: labels from the
-prior, input and SED from the emulator's posterior (they err together), then
+A network trained on the library's own spectra memorises them, and one trained on the means
+of an emulator trusts them too much.  So every example is a draw: labels from the prior, input
+and SED together from the emulator's posterior, because their errors are correlated, then
 velocity, rotation, resolution, calibration curve, noise and gaps.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +31,11 @@ from sedflux.training.augment import (
     random_noise,
 )
 from sedflux.training.effects import survey_effects
+
+if TYPE_CHECKING:
+    from sedflux.libraries.library import SpectralLibrary
+    from sedflux.training.correction import Correction
+    from sedflux.training.types import Kernels
 
 __all__ = ["ExampleGenerator", "Examples"]
 
@@ -62,7 +70,7 @@ class Examples:
     log_sed: np.ndarray
     labels: np.ndarray
 
-    def take(self, rows):
+    def take(self, rows: Any) -> Examples:
         """The examples of some rows."""
         return Examples(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
@@ -85,7 +93,9 @@ class ExampleGenerator:
         Spoil some spectra as surveys do, see `sedflux.training.effects`.
     """
 
-    def __init__(self, library, *, kernels=None, scatter=None, prior="flat", effects=False):
+    def __init__(self, library: SpectralLibrary, *, kernels: Kernels | None = None,
+                 scatter: Correction | None = None, prior: str = "flat",
+                 effects: bool = False) -> None:
         self.library, self.scatter, self.prior = library, scatter, prior
         self.effects = effects
         self._chances = label_chances(library.labels, prior)
@@ -108,13 +118,13 @@ class ExampleGenerator:
         distance[solar[:, None] != solar[None]] = np.inf
         self._near = np.argsort(distance, axis=1)[:, 1 : 1 + _NEIGHBOURS]
 
-    def draw_labels(self, size, rng):
+    def draw_labels(self, size: int, rng: np.random.Generator) -> np.ndarray:
         """
         Labels from the prior: those of models, each smoothed among its neighbours.
 
-        A Gaussian as wide as the distances between models leaves no lattice that a
-        network could learn; solar-scaled models stay solar-scaled, and what leaves
-        the library's range is reflected back.
+        A Gaussian as wide as the distances between models hides the library's lattice from
+        the network.  Solar-scaled models stay solar-scaled, and labels beyond the library's
+        range are reflected back into it.
 
         Returns
         -------
@@ -131,7 +141,8 @@ class ExampleGenerator:
         drawn = np.where(drawn > high, 2.0 * high - drawn, drawn)
         return np.clip(drawn, low, high)
 
-    def stars(self, size, rng):
+    def stars(self, size: int, rng: np.random.Generator
+              ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """
         Noiseless stars: flux on the fine grid, ln(SED), labels.
 
@@ -153,7 +164,7 @@ class ExampleGenerator:
         log_sed = log_sed - np.log(self._average @ np.exp(log_sed).T).T
         return flux, log_sed, labels
 
-    def examples(self, size, rng):
+    def examples(self, size: int, rng: np.random.Generator) -> Examples:
         """
         A shuffled block of examples; each star is observed and then noised 4 times.
 
@@ -190,7 +201,7 @@ class ExampleGenerator:
         normalised, ivar = remove_continuum(noisy * curve, ivar, self.continuum, tolerance=1e-4)
         usable = np.isfinite(normalised).all(axis=1) & np.isfinite(ivar).all(axis=1)
         if not usable.all():
-            # One spectrum in a million has no continuum left; its noisy twin stands in.
+            # About one spectrum in a million has no continuum: another example replaces it.
             stand_in = np.flatnonzero(usable)[: (~usable).sum()]
             normalised[~usable], ivar[~usable] = normalised[stand_in], ivar[stand_in]
             rows[~usable] = rows[stand_in]

@@ -1,19 +1,29 @@
 """From a training run to a model file: averaged weights, domain and provenance."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import torch
 
 from sedflux.emulator.principal import kernels_to_lists
 from sedflux.network.checkpoint import save_network
+from sedflux.training.covariance_stage import measure_calibration
 from sedflux.training.pool import as_tensors
-from sedflux.training.refine import measure_calibration
 from sedflux.training.stars import GRAVITY_EDGE
+
+if TYPE_CHECKING:
+    from sedflux.training.examples import ExampleGenerator
+    from sedflux.training.schedule import Schedule
+    from sedflux.training.types import Network, PathLike
 
 __all__ = ["export_model", "keep_references", "measure_domain"]
 
 #: Share of simulated stars that lie inside the domain.
 _INSIDE = 0.995
-#: Rms by which lines of ordinary real stars differ from models, at least.
+#: Least limit of the excess: lines of ordinary real stars differ from models by this rms.
 _LEAST_EXCESS = 0.03
 #: How far (K) the domain ends inside the library, at its cool and its hot end.
 _MARGINS = (200.0, 250.0)
@@ -24,7 +34,9 @@ _GRAVITY_MARGIN = 0.4
 _QUIET = 60.0
 
 
-def measure_domain(network, engine, *, claim=None, examples=6144, seed=5):
+def measure_domain(network: Network, engine: ExampleGenerator, *,
+                   claim: tuple[float, float] | None = None, examples: int = 6144, seed: int = 5
+                   ) -> dict[str, Any]:
     """
     Limits of the domain, from simulated stars.
 
@@ -68,9 +80,10 @@ def measure_domain(network, engine, *, claim=None, examples=6144, seed=5):
             "prior": engine.prior}
 
 
-def keep_references(network, engine, *, count=2048, seed=6):
+def keep_references(network: Network, engine: ExampleGenerator, *, count: int = 2048,
+                    seed: int = 6) -> None:
     """
-    Give a network the ordinary stars from which it tells what is none.
+    Give a network ordinary stars, against which it measures how unusual a spectrum is.
 
     Parameters
     ----------
@@ -87,7 +100,7 @@ def keep_references(network, engine, *, count=2048, seed=6):
         while total < count:
             part = engine.examples(4096, rng)
             quiet = np.flatnonzero(np.median(part.ivar, axis=1) > _QUIET**2)
-            # Noisy copies of one star are one reference.
+            # Of the noisy copies of one star, one is kept.
             quiet = quiet[np.unique(part.labels[quiet], axis=0, return_index=True)[1]]
             normalised, ivar, power, *_ = as_tensors(part.take(quiet))
             found.append(network.place(network.projection(normalised, ivar)[0], power))
@@ -95,7 +108,9 @@ def keep_references(network, engine, *, count=2048, seed=6):
     network.set_references(torch.cat(found)[:count].clone())
 
 
-def export_model(path, network, engine, *, name, training, schedule=None, claim=None):
+def export_model(path: PathLike, network: Network, engine: ExampleGenerator, *, name: str,
+                 training: Mapping[str, Any], schedule: Schedule | None = None,
+                 claim: tuple[float, float] | None = None) -> None:
     """
     Write a trained network as a model.
 
@@ -108,7 +123,7 @@ def export_model(path, network, engine, *, name, training, schedule=None, claim=
         ``arch.tag``.
     training : dict
         Schedule, seed and last figures of the run.
-    schedule : `~sedflux.training.pretrain.Schedule`, optional
+    schedule : `~sedflux.training.schedule.Schedule`, optional
         Makes calibration and domain of a trial run smaller.
     claim : tuple of float, optional
         See `measure_domain`.

@@ -1,69 +1,73 @@
 """
 From models to stars: training on a library that real stars have corrected.
 
-Few stars and many parameters: rather than the network's weights, the stars correct the
-library (`sedflux.training.empirical`, smooth terms a wavelength), and the network is
-trained on as many examples of it as before, with the stars' scatter drawn into lines and
-SEDs.  Where no star exists, the models stand.
+The stars are too few to train the weights of a network.  Instead they correct the library
+(`sedflux.training.star_correction`), by terms that are smooth in the labels.  The network is then
+trained on as many examples of the corrected library as before, with the scatter of the stars
+added to lines and SEDs.  The models stay as they are where there is no star.
+
+The correction of SEDs must hold at the labels that the network gives.  So a first, short
+training takes the labels of label fits and gives its own; the second, from new weights, takes
+these; the third goes on from the second and takes its labels, which then hardly move.
 """
 
+from __future__ import annotations
+
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from sedflux.emulator.labelfit import LabelFit
 from sedflux.emulator.principal import kernels_from_lists
 from sedflux.io.download import file_hash
 from sedflux.libraries.library import read_library, split_models
 from sedflux.network.checkpoint import load_network
 from sedflux.network.header import require_entries
-from sedflux.training.empirical import fit_correction
 from sedflux.training.examples import ExampleGenerator
 from sedflux.training.johnson import johnson_weights
-from sedflux.training.pretrain import Schedule, pretrain
+from sedflux.training.pretrain import pretrain
 from sedflux.training.run import finish
-from sedflux.training.stars import read_passbands, read_stars
+from sedflux.training.schedule import Schedule
+from sedflux.training.star_correction import correct_seds, place_stars, with_network_labels
+from sedflux.training.stars import MILES_POWER, read_passbands, read_stars
 
-__all__ = ["finetune", "star_engine"]
+if TYPE_CHECKING:
+    from sedflux.training.types import PathLike
+
+__all__ = ["finetune", "training_stages"]
 
 
-def star_engine(library, start, stars, passbands, *, johnson=None, prior="flat",
-                effects=False, network=None):
+def training_stages(steps: int, *, seed: int = 1, learning_rate: float = 1e-3) -> list[Schedule]:
     """
-    An engine whose examples are like real stars.
+    Schedules of the three trainings.
 
     Parameters
     ----------
-    library : `~sedflux.libraries.SpectralLibrary`
-        Training models.
-    start : dict
-        Metadata of the pretrained model, which holds the emulator's kernels.
-    stars : `~sedflux.training.stars.RealStars`
-    passbands : dict
-    johnson : dict, optional
-        From `~sedflux.training.johnson.johnson_weights`.
-    prior : {'flat', 'survey'}, optional
-        Distribution of the labels, see `sedflux.libraries.prior`.
-    effects : bool, optional
-        Spoil some spectra as surveys do.
-    network : `torch.nn.Module`, optional
-        Gives the stars' labels, see `~sedflux.training.empirical.fit_correction`.
+    steps : int
+        Of the second one; the first has half as many, the third a quarter.
+    seed : int, optional
+    learning_rate : float, optional
+        Peak of the first two; the third has 0.3 of it.
 
     Returns
     -------
-    engine : `~sedflux.training.examples.ExampleGenerator`
+    stages : list of `~sedflux.training.schedule.Schedule`
     """
-    kernels = kernels_from_lists(start["kernels"])
-    correction = fit_correction(library, kernels, stars, passbands, johnson,
-                                network=network)
-    return ExampleGenerator(correction.correct(library), kernels=kernels, scatter=correction,
-                            prior=prior, effects=effects)
+    main = Schedule(steps=steps, seed=seed, learning_rate=learning_rate, pool=40, reuse=6)
+    return [replace(main, steps=max(steps // 2, 1)), main,
+            replace(main, steps=max(steps // 4, 1), seed=seed + 1,
+                    learning_rate=0.3 * learning_rate, pool=16, reuse=8)]
 
 
-def finetune(library, miles, stis, photometry, folder, *, start, name="uara.custom_stars",
-             leave_out=None, steps=6000, seed=1, workers=1, learning_rate=1e-3, warm=True,
-             share=1.0, prior="flat", johnson=None, claim=None, effects=False,
-             labels_of=None):
+def finetune(library: PathLike, miles: PathLike, stis: PathLike, photometry: PathLike,
+             folder: PathLike, *, start: PathLike, name: str = "uara.custom_stars",
+             leave_out: int | None = None, steps: int = 4000, seed: int = 1, workers: int = 1,
+             learning_rate: float = 1e-3, warm: bool = True, share: float = 1.0,
+             prior: str = "flat", johnson: PathLike | None = None,
+             claim: tuple[float, float] | None = None, effects: bool = False) -> Path:
     """
     Fine-tune a pretrained model on real stars and write it, with its log.
 
@@ -72,18 +76,22 @@ def finetune(library, miles, stis, photometry, folder, *, start, name="uara.cust
     library, miles, stis, photometry : path-like
         FITS libraries: models, R = 2000 spectra, STIS SEDs, magnitudes.
     folder : path-like
-        Gets checkpoint, ``log.csv``, ``training.json``, ``training.png`` and the model; a
-        run that was cut off is resumed.
+        Gets checkpoint, ``log.csv``, ``training.json``, ``training.png`` and the model, and
+        the folders ``first`` and ``second`` of the earlier trainings; a run that was cut off is
+        resumed.
     start : path-like
         The pretrained model.
     name : str, optional
         ``arch.tag``.
     leave_out : int, optional
         Fold of stars that is left out, see `sedflux.training.stars.fold_of`.
-    steps, seed, workers, learning_rate : optional
-        See `~sedflux.training.pretrain.Schedule`.
+    steps, seed, learning_rate : optional
+        See `training_stages`.
+    workers : int, optional
+        Processes that make examples; 0 makes them in this one.
     warm : bool, optional
-        Go on from the pretrained weights; else begin anew, with templates of corrected models.
+        The first two trainings go on from the pretrained weights; else they begin anew, with
+        templates of corrected models.
     share : float, optional
         Share of the stars that is used, to see how many are needed.
     prior : {'flat', 'survey'}, optional
@@ -94,10 +102,8 @@ def finetune(library, miles, stis, photometry, folder, *, start, name="uara.cust
         Temperatures (K) between which stars left out have shown that predictions hold; others are
         flagged.
     effects : bool, optional
-        Spoil some training spectra as surveys do, see `sedflux.training.effects`.
-    labels_of : path-like, optional
-        A model that was fine-tuned on the same stars: the correction of SEDs is fitted at the
-        labels that it gives them.
+        Spoil some spectra of the second and third training as surveys do, see
+        `sedflux.training.effects`.
 
     Returns
     -------
@@ -114,16 +120,41 @@ def finetune(library, miles, stis, photometry, folder, *, start, name="uara.cust
     if leave_out is not None:
         stars = stars.take(stars.fold != leave_out)
     stars = stars.take(np.random.default_rng(seed).random(len(stars)) <= share)
-    engine = star_engine(models, metadata, stars, read_passbands(photometry), prior=prior,
-                         johnson=None if johnson is None else johnson_weights(johnson),
-                         effects=effects,
-                         network=None if labels_of is None else load_network(labels_of)[0])
-    schedule = Schedule(steps=steps, seed=seed, learning_rate=learning_rate, pool=40, reuse=6)
-    network, _ = pretrain(engine, schedule, folder, start=network if warm else None,
-                          workers=workers)
+    trainer = _Trainer(models, kernels_from_lists(metadata["kernels"]), stars,
+                       read_passbands(photometry),
+                       None if johnson is None else johnson_weights(johnson), prior, workers)
+    start_network = network if warm else None
+    first, second, third = stages = training_stages(steps, seed=seed, learning_rate=learning_rate)
+    network, _ = trainer.train(first, folder / "first", start=start_network)
+    network, _ = trainer.train(second, folder / "second", start=start_network, labels_of=network,
+                               effects=effects)
+    network, engine = trainer.train(third, folder, start=network, labels_of=network,
+                                    effects=effects)
     left_out = "none" if leave_out is None else f"stars of fold {leave_out}"
     origin = {"start": metadata["name"] if warm else "none", "stars": len(stars),
-              "left_out": left_out, "files": {Path(file).name: file_hash(file)
-                                              for file in (miles, stis, photometry, johnson)
-                                              if file is not None}}
-    return finish(network, engine, schedule, folder, name=name, origin=origin, claim=claim)
+              "left_out": left_out, "effects": effects,
+              "stages": [asdict(stage) for stage in stages],
+              "files": {Path(file).name: file_hash(file)
+                        for file in (miles, stis, photometry, johnson) if file is not None}}
+    return finish(network, engine, third, folder, name=name, origin=origin, claim=claim)
+
+
+class _Trainer:
+    """Trains on one library and one set of stars, at labels from lines or from a network."""
+
+    def __init__(self, library, kernels, stars, passbands, johnson, prior, workers):
+        self._library, self._kernels, self._prior = library, kernels, prior
+        self._passbands, self._johnson, self._workers = passbands, johnson, workers
+        self._fitter = LabelFit(library, kernels, resolving_power=MILES_POWER)
+        self._placed = place_stars(library, kernels, self._fitter, stars)
+
+    def train(self, schedule, folder, *, start=None, labels_of=None, effects=False):
+        """Train once; the network and the engine of its examples."""
+        placed = self._placed
+        if labels_of is not None:
+            placed = with_network_labels(placed, labels_of, self._library)
+        correction = correct_seds(self._fitter, placed, self._passbands, self._johnson)
+        engine = ExampleGenerator(correction.correct(self._library), kernels=self._kernels,
+                                  scatter=correction, prior=self._prior, effects=effects)
+        network, _ = pretrain(engine, schedule, folder, start=start, workers=self._workers)
+        return network, engine

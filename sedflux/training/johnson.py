@@ -1,18 +1,24 @@
 """
-Johnson U-B, B-V and R-I of real stars as truths: which to use, how well, and with what dust.
+Johnson U-B, B-V and R-I of real stars as truths: selection, errors and reddening.
 
 Colours are energies relative to the passband's own width, ``-2.5 log10(sum F T / sum T)``, so
 that a zero point stands between them and the catalogue.  Stars that vary, have a close
 companion or are peculiar are left out by rule, not by name.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.io import fits
 from astropy.table import Table
 
 from sedflux.spectra.grids import sed_grid
+
+if TYPE_CHECKING:
+    from sedflux.training.types import BandWeights, PathLike
 
 __all__ = ["COLORS", "Johnson", "color_responses", "johnson_weights", "read_johnson",
            "zero_points"]
@@ -94,7 +100,7 @@ def _reddening(table):
     return np.clip(joint, 0.0, None), total**-0.5, estimate
 
 
-def read_johnson(path):
+def read_johnson(path: PathLike) -> Johnson:
     """
     Read measured colours, with the rules by which stars are used.
 
@@ -126,12 +132,11 @@ def read_johnson(path):
                                          float(header.get("UBSLOPE", 0.0))))
 
 
-def johnson_weights(path):
+def johnson_weights(path: PathLike) -> BandWeights:
     """
-    Weights on the SED grid whose product with F_lambda is the mean flux of each band.
+    BandWeights on the SED grid whose product with F_lambda is the mean flux of each band.
 
-    Beyond the grid the red tail of I counts with the last sample: an offset in I that the
-    zero point takes up.
+    The red tail of I lies beyond the grid and is dropped: the zero point absorbs this offset.
 
     Returns
     -------
@@ -149,7 +154,7 @@ def johnson_weights(path):
     return found
 
 
-def color_responses(log_sed, weights):
+def color_responses(log_sed: np.ndarray, weights: BandWeights) -> tuple[np.ndarray, np.ndarray]:
     """
     Synthetic colours of an SED, and how ln(SED) changes them.
 
@@ -176,7 +181,8 @@ def color_responses(log_sed, weights):
     return np.stack(colors, axis=-1), np.stack(responses, axis=-2)
 
 
-def zero_points(colors, start, residual=None):
+def zero_points(colors: np.ndarray, start: tuple[float, float],
+                residual: np.ndarray | None = None) -> np.ndarray:
     """
     Synthetic minus catalogue colours of ordinary stars (N, 3).
 

@@ -1,8 +1,13 @@
 """
 Predicted minus measured Johnson colours of stars.
 
-Predictions are reddened by the E(B-V) that the catalogue's B-V asks of the star's own spectrum.
+Predictions are reddened by the E(B-V) that the catalogue gives from B-V and the star's spectrum.
 """
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.table import Table
@@ -10,17 +15,24 @@ from astropy.table import Table
 from sedflux.spectra.reddening import extinction_curve
 from sedflux.training.johnson import COLORS, color_responses, zero_points
 
+if TYPE_CHECKING:
+    from sedflux.predict.prediction import SEDPrediction
+    from sedflux.training.johnson import Johnson
+    from sedflux.training.types import BandWeights
+
 __all__ = ["NAMES", "johnson_residuals"]
 
 #: Names of the colours, which are columns.
 NAMES = tuple(f"{first}-{second}" for first, second in COLORS)
-#: Error of that E(B-V) against known values.
+#: Error of this E(B-V) against known values.
 _DUST_ERROR = 0.014
 #: Temperature (K) above which stars define the zero points of B-V and R-I.
 _ZERO_TEFF = 4500.0
 
 
-def johnson_residuals(names, labels, predictions, johnson, weights):
+def johnson_residuals(names: Sequence[str], labels: np.ndarray,
+                      predictions: Sequence[SEDPrediction], johnson: Johnson, weights: BandWeights
+                      ) -> Table:
     """
     Predicted minus measured colours of stars.
 

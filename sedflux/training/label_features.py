@@ -2,9 +2,11 @@
 Smooth functions of the labels that exist only where stars are.
 
 A Gaussian process in (5040 K / TEFF, LOGG, MH), as a linear model: its features are kernels
-about some of the stars, made orthonormal under the prior.  Far from all stars they vanish, and
-what they leave of the prior's variance says how little is known there.
+about some of the stars, made orthonormal under the prior.  They vanish far from all stars, where
+the correction is as uncertain as its prior.
 """
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 
@@ -28,7 +30,7 @@ def _kernel(first, second, lengths):
     return np.exp(-0.5 * (gap**2).sum(axis=-1))
 
 
-def choose_centres(labels, lengths):
+def choose_centres(labels: np.ndarray, lengths: Lengths) -> np.ndarray:
     """
     Stars about which features are placed: each where the others leave most variance.
 
@@ -77,17 +79,17 @@ class LabelFeatures:
     whitening: np.ndarray
 
     @classmethod
-    def of_stars(cls, labels, lengths):
+    def of_stars(cls, labels: np.ndarray, lengths: Lengths) -> LabelFeatures:
         """Features about some of the stars with labels (N, 6)."""
         centres = scale_labels(labels)[choose_centres(labels, lengths), :3]
         matrix = _kernel(centres, centres, lengths) + _JITTER * np.eye(len(centres))
         return cls(centres, lengths, np.linalg.inv(np.linalg.cholesky(matrix)).T)
 
-    def __call__(self, labels):
+    def __call__(self, labels: np.ndarray) -> np.ndarray:
         """Features at labels (N, 6), shape (N, M)."""
         scaled = scale_labels(labels)[:, :3]
         return _kernel(scaled, self.centres, self.lengths) @ self.whitening
 
-    def unknown(self, labels):
-        """Share of the prior's variance of which no star can know, shape (N,)."""
+    def unknown(self, labels: np.ndarray) -> np.ndarray:
+        """Share of the prior's variance that no star constrains, shape (N,)."""
         return np.clip(1.0 - (self(labels) ** 2).sum(axis=1), 0.0, 1.0)

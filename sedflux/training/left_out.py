@@ -1,20 +1,31 @@
 """Predictions of real stars by models that never saw them, against measured SEDs."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
+from sedflux.io.miles import MILES_FWHM
 from sedflux.spectra.grids import optical_mean
 from sedflux.spectra.reddening import extinction_curve
-from sedflux.training.stars import FOLDS, MILES_FWHM, RealStars, fold_of, miles_inputs
+from sedflux.training.stars import FOLDS, RealStars, fold_of, miles_inputs
+
+if TYPE_CHECKING:
+    from sedflux.libraries.library import SpectralLibrary
+    from sedflux.predict.prediction import SEDPrediction
+    from sedflux.predict.predictor import Predictor
 
 __all__ = ["LeftOut", "fit_reddening", "predict_left_out", "predictions_by_fold",
            "stis_error"]
 
-#: Error of the truth: relative, in the shape of STIS fluxes (CALSPEC, NGSL) and of MILES.
+#: Relative error of measured SEDs at each wavelength, by source.
 TRUTH_ERROR = {"CALSPEC": 0.01, "NGSL": 0.02, "MILES": 0.02}
 
 
@@ -31,9 +42,9 @@ class LeftOut:
     """
 
     stars: RealStars
-    predictions: list
+    predictions: list[SEDPrediction]
 
-    def stack(self, name):
+    def stack(self, name: str) -> np.ndarray:
         """An array attribute or diagnostic of all predictions, (N, ...)."""
         if name in self.predictions[0].diagnostics:
             return np.array([float(part.diagnostics[name]) for part in self.predictions])
@@ -43,13 +54,14 @@ class LeftOut:
                              for part in self.predictions])
         return np.stack([getattr(part, name) for part in self.predictions])
 
-    def take(self, rows):
+    def take(self, rows: Any) -> LeftOut:
         """Some of the stars."""
         rows = np.arange(len(self.stars))[rows]
         return LeftOut(self.stars.take(rows), [self.predictions[row] for row in rows])
 
 
-def predict_left_out(predictors, miles, stars, *, snr=None, seed=3):
+def predict_left_out(predictors: Sequence[Predictor], miles: SpectralLibrary, stars: RealStars, *,
+                     snr: float | None = None, seed: int = 3) -> LeftOut:
     """
     Predict MILES stars, each by the model that never saw it.
 
@@ -74,7 +86,9 @@ def predict_left_out(predictors, miles, stars, *, snr=None, seed=3):
                                               seed=seed))
 
 
-def predictions_by_fold(predictors, miles, rows, names, *, snr=None, seed=3):
+def predictions_by_fold(predictors: Sequence[Predictor], miles: SpectralLibrary,
+                        rows: npt.ArrayLike, names: Sequence[str], *, snr: float | None = None,
+                        seed: int = 3) -> list[SEDPrediction]:
     """
     Predictions of some MILES spectra, each by the model that never saw the star.
 
@@ -114,12 +128,13 @@ def predictions_by_fold(predictors, miles, rows, names, *, snr=None, seed=3):
     return found
 
 
-def stis_error(truth):
-    """Relative error of a STIS SED (n,): CALSPEC's reach further into the ultraviolet."""
+def stis_error(truth: np.ndarray) -> float:
+    """Relative error of a STIS SED (n,): only those of CALSPEC begin at the bluest sample."""
     return TRUTH_ERROR["CALSPEC" if np.isfinite(truth[0]) else "NGSL"]
 
 
-def fit_reddening(prediction, truth, error, *, curve=None, lowest=0.0):
+def fit_reddening(prediction: SEDPrediction, truth: np.ndarray, error: float, *,
+                  curve: np.ndarray | None = None, lowest: float = 0.0) -> float:
     """
     E(B-V) that brings a prediction closest to a measured SED.
 

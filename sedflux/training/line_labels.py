@@ -6,12 +6,20 @@ give the labels, as they do for the network: where the correction of SEDs is use
 measured at these labels.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sedflux.libraries.labels import unscale_labels
 from sedflux.training.label_features import LabelFeatures
+
+if TYPE_CHECKING:
+    from sedflux.emulator.labelfit import LabelFit
+    from sedflux.training.stars import RealStars
+    from sedflux.training.types import Network
 
 __all__ = ["LINE_ERROR", "LineModel", "fit_lines", "line_labels", "network_labels"]
 
@@ -49,7 +57,7 @@ class LineModel:
     variance: np.ndarray
     factor: np.ndarray
 
-    def correction(self, labels):
+    def correction(self, labels: np.ndarray) -> np.ndarray:
         """Correction at labels (N, 6), shape (N, 2430)."""
         return self.features(labels) @ self.terms
 
@@ -77,7 +85,8 @@ def _label_steps(residual, slopes, precision, offset, variance, factor):
     return steps
 
 
-def fit_lines(fitter, stars, low, high):
+def fit_lines(fitter: LabelFit, stars: RealStars, low: np.ndarray, high: np.ndarray
+              ) -> tuple[LineModel, np.ndarray, np.ndarray]:
     """
     Correction of lines, with published labels as priors of each star's own.
 
@@ -116,7 +125,8 @@ def fit_lines(fitter, stars, low, high):
     return LineModel(features, coefficients, variance, factor), labels, rest
 
 
-def line_labels(fitter, normalised, low, high):
+def line_labels(fitter: LabelFit, normalised: np.ndarray, low: np.ndarray, high: np.ndarray
+                ) -> np.ndarray:
     """
     Labels that lines alone give, with the library's spread as their prior.
 
@@ -149,7 +159,7 @@ def line_labels(fitter, normalised, low, high):
     return labels
 
 
-def network_labels(network, stars):
+def network_labels(network: Network, stars: RealStars) -> np.ndarray:
     """
     Labels that a network gives to stars: where its SEDs will be used.
 

@@ -1,10 +1,17 @@
 """Losses: Gaussian negative log-likelihoods of ln(SED), full or diagonal."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 import torch
 
 from sedflux.network.architecture import VARIANCE_FLOOR
+
+if TYPE_CHECKING:
+    from sedflux.network.output import Output
+    from sedflux.training.types import Network
 
 __all__ = [
     "covariance_loss",
@@ -18,7 +25,8 @@ __all__ = [
 LOG_FLOOR = math.log(VARIANCE_FLOOR)
 
 
-def gaussian_loss(residual, log_variance, factor):
+def gaussian_loss(residual: torch.Tensor, log_variance: torch.Tensor, factor: torch.Tensor
+                  ) -> torch.Tensor:
     """
     Negative log-likelihood with the full covariance, a sample.
 
@@ -51,7 +59,7 @@ def gaussian_loss(residual, log_variance, factor):
     return (0.5 * square + half_log_det) / residual.shape[1]
 
 
-def diagonal_loss(residual, log_variance):
+def diagonal_loss(residual: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
     """
     The plain loss ``sum (x - g)^2 / 2 sigma^2 + ln sigma``, a sample; no correlations.
 
@@ -66,24 +74,25 @@ def diagonal_loss(residual, log_variance):
     return (0.5 * residual**2 * torch.exp(-log_variance) + 0.5 * log_variance).mean(dim=1)
 
 
-def label_loss(output, labels):
+def label_loss(output: Output, labels: torch.Tensor) -> torch.Tensor:
     """Negative log-likelihood of the scaled labels, shape (N,)."""
     return diagonal_loss(labels - output.label_mean, output.label_log_variance)
 
 
-def score_loss(output, scores):
+def score_loss(output: Output, scores: torch.Tensor) -> torch.Tensor:
     """Negative log-likelihood of the components of ln(SED), shape (N,)."""
     return diagonal_loss(scores - output.scores, output.score_log_variance)
 
 
-def mean_loss(output, log_sed, scores, labels, *, diagonal=False):
+def mean_loss(output: Output, log_sed: torch.Tensor, scores: torch.Tensor, labels: torch.Tensor, *,
+              diagonal: bool = False) -> torch.Tensor:
     """
     First stage: the means, each component of ln(SED) at its own precision.
 
-    The full likelihood alone trains means badly: once its factor has swallowed the
-    errors of the leading components, they are as good as unconstrained and the many
-    precise directions own the gradient.  (A run stopped at 20, 10, 2 and 4 % in the
-    four bands at any S/N.)
+    The full likelihood alone trains means badly.  Once its factor covers the errors of the
+    leading components, it no longer constrains them, and the many precise directions
+    dominate the gradient.  (Errors of one such run stayed at 20, 10, 2 and 4 % in the four
+    bands at any S/N.)
 
     Parameters
     ----------
@@ -105,13 +114,14 @@ def mean_loss(output, log_sed, scores, labels, *, diagonal=False):
     return score_loss(output, scores) + side
 
 
-def covariance_loss(network, output, log_sed, scores):
+def covariance_loss(network: Network, output: Output, log_sed: torch.Tensor, scores: torch.Tensor
+                    ) -> torch.Tensor:
     """
-    Second stage: the full likelihood of what the means leave, in two exact pieces.
+    Second stage: the full likelihood of the residuals about the means, in two terms.
 
-    The residual splits into its components, whose covariance ``loadings^T loadings`` is
-    full, and the rest, which is orthogonal to them and white: the likelihood is the
-    sum of both, up to the small share of the white part within the components.
+    One term is for the components, whose covariance ``loadings^T loadings`` is full.  The
+    other is for the rest, which is orthogonal to them and has a diagonal covariance.  Their
+    sum neglects the small part of the diagonal covariance that lies within the components.
 
     Parameters
     ----------

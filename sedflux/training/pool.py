@@ -1,19 +1,28 @@
 """
 The pool of examples that a training draws from, renewed while it runs.
 
-An example costs more to make than to learn from: its spectrum is drawn, observed,
-normalised and projected, and then a few hundred numbers are all that the trunk
-sees.  So these numbers wait in a pool, each is used a few times, far apart, and the
-oldest give way to fresh ones.  What a step sees depends on seed and step alone.
+An example takes longer to make than to learn from: its spectrum is drawn, observed,
+normalised and projected, and the trunk sees only the few hundred numbers that result.  A pool
+keeps these numbers.  Each example is used a few times, far apart, and the oldest are replaced
+by fresh ones.  The examples of a step depend on the seed and the step alone.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from sedflux.network.output import Summary
+
+if TYPE_CHECKING:
+    from sedflux.training.examples import ExampleGenerator, Examples
+    from sedflux.training.schedule import Schedule
+    from sedflux.training.types import Network
 
 __all__ = ["Batch", "Pool", "as_tensors", "summarise_examples"]
 
@@ -38,29 +47,29 @@ class Batch:
     scores: torch.Tensor
     labels: torch.Tensor
 
-    def take(self, rows):
+    def take(self, rows: Any) -> Batch:
         """The examples of some rows."""
         return Batch(self.summary.take(rows), self.scores[rows], self.labels[rows])
 
-    def tensors(self):
+    def tensors(self) -> list[torch.Tensor]:
         """All tensors, in an order that `from_tensors` knows."""
         names = Summary.__dataclass_fields__
         return [*(getattr(self.summary, name) for name in names), self.scores, self.labels]
 
     @classmethod
-    def from_tensors(cls, tensors):
+    def from_tensors(cls, tensors: Sequence[torch.Tensor]) -> Batch:
         """The inverse of `tensors`."""
         *parts, scores, labels = tensors
         return cls(Summary(*parts), scores, labels)
 
 
-def as_tensors(examples):
+def as_tensors(examples: Examples) -> list[torch.Tensor]:
     """Normalised input, ivar, resolving power, ln(SED) and labels as float32 tensors."""
     return [torch.from_numpy(np.asarray(getattr(examples, name), dtype=np.float32))
             for name in examples.__dataclass_fields__]
 
 
-def summarise_examples(network, examples):
+def summarise_examples(network: Network, examples: Examples) -> Batch:
     """
     Project examples, piece by piece.
 
@@ -111,14 +120,15 @@ class Pool:
     ----------
     engine : `~sedflux.training.examples.ExampleGenerator`
     network : `torch.nn.Module`
-    schedule : `~sedflux.training.pretrain.Schedule`
+    schedule : `~sedflux.training.schedule.Schedule`
     step : int
         The first step that will be asked for.
     workers : int
         Processes that make examples; 0 makes them in this one.
     """
 
-    def __init__(self, engine, network, schedule, *, step, workers):
+    def __init__(self, engine: ExampleGenerator, network: Network, schedule: Schedule, *,
+                 step: int, workers: int) -> None:
         self._schedule = schedule
         self._renewals = step // schedule.steps_per_block
         wanted = schedule.blocks + max(schedule.steps - 1, 0) // schedule.steps_per_block
@@ -139,7 +149,7 @@ class Pool:
         for ring, value in zip(self._ring, fresh, strict=True):
             ring[index % self._schedule.blocks] = value
 
-    def batch(self, step):
+    def batch(self, step: int) -> Batch:
         """
         The examples of a step; steps are asked for in order.
 

@@ -1,19 +1,28 @@
 """Training on simulated stars: reproducible, resumable, logged."""
 
+from __future__ import annotations
+
 import csv
 import time
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel
 
 from sedflux.exceptions import WeightsError
 from sedflux.network.architecture import build
 from sedflux.network.config import Config
 from sedflux.training.loss import mean_loss
 from sedflux.training.pool import Batch, Pool, summarise_examples
+from sedflux.training.schedule import Schedule
 from sedflux.writing import write_whole
+
+if TYPE_CHECKING:
+    from sedflux.training.examples import ExampleGenerator
+    from sedflux.training.types import Network, PathLike
 
 __all__ = ["Schedule", "prepare_network", "pretrain"]
 
@@ -25,63 +34,8 @@ _VALIDATION = 8192
 _TEMPLATE_EXAMPLES = 12288
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """
-    How long and how to train.
-
-    Attributes
-    ----------
-    steps : int
-        Optimiser steps.
-    batch : int
-        Examples a step.
-    block : int
-        Examples that the engine makes at once.
-    pool : int
-        Blocks among which a step draws its examples.
-    reuse : int
-        How often each example is drawn on average.
-    learning_rate : float
-        Peak of the cosine schedule.
-    seed : int
-        Fixes every example and every initial weight.
-    average : float
-        Decay of the exponential average of the weights, which is what is kept.
-    patience : int
-        Checks of the validation loss, one every 500 steps, without improvement after
-        which the training stops.
-    diagonal : bool
-        Use the plain diagonal loss.
-    """
-
-    steps: int = 24000
-    batch: int = 512
-    block: int = 4096
-    pool: int = 64
-    reuse: int = 4
-    learning_rate: float = 1.5e-3
-    seed: int = 1
-    average: float = 0.999
-    patience: int = 12
-    diagonal: bool = False
-
-    @property
-    def steps_per_block(self):
-        """Steps between renewals of a block."""
-        return max(1, self.reuse * self.block // self.batch)
-
-    def sized(self, examples):
-        """As many examples as are needed, or in proportion to a trial run of few steps."""
-        return min(examples, 1024 + 64 * self.steps)
-
-    @property
-    def blocks(self):
-        """Blocks that the pool holds: fewer in a trial run, which sees few examples."""
-        return max(1, min(self.pool, self.steps * self.batch // self.block))
-
-
-def prepare_network(engine, config, *, seed, examples=_TEMPLATE_EXAMPLES):
+def prepare_network(engine: ExampleGenerator, config: Config, *, seed: int,
+                    examples: int = _TEMPLATE_EXAMPLES) -> Network:
     """
     A network whose templates are the principal components of simulated stars.
 
@@ -147,16 +101,32 @@ def _start_linear(network, examples):
 
 
 def _rate(step, schedule):
-    """Linear warm-up, then a cosine down to one percent."""
+    """Share of the peak learning rate: linear warm-up, then a cosine down to one percent."""
     warm = min(1.0, (step + 1) / 500)
     phase = min(step / schedule.steps, 1.0)
     return warm * (0.01 + 0.99 * 0.5 * (1.0 + np.cos(np.pi * phase)))
 
 
-def _average_into(average, network, decay):
-    with torch.no_grad():
-        for slow, fast in zip(average.parameters(), network.parameters(), strict=True):
-            slow.lerp_(fast, 1.0 - decay)
+def _scheduler(optimizer, schedule, step):
+    """Learning rates from a step on."""
+    return LambdaLR(optimizer, lambda index: _rate(index, schedule), last_epoch=step - 1)
+
+
+def _averaged(network, decay):
+    """
+    A copy of a network that follows it as an exponential average of its weights.
+
+    The first weights count as one step.  The decay grows with the number n of steps as
+    n / (n + 9), from 0.1 up to ``decay``, so that they are soon forgotten.
+    """
+    def follow(averages, weights, count):
+        share = 1.0 - min(decay, int(count) / (int(count) + 9))
+        for slow, fast in zip(averages, weights, strict=True):
+            slow.lerp_(fast, share)
+
+    average = AveragedModel(network, multi_avg_fn=follow)
+    average.update_parameters(network)
+    return average
 
 
 def _save(path, step, network, average, optimizer):
@@ -239,7 +209,9 @@ def _move(batch, device):
     return Batch.from_tensors([value.to(device) for value in batch.tensors()])
 
 
-def pretrain(engine, schedule, folder, *, config=None, start=None, workers=1, progress=True):
+def pretrain(engine: ExampleGenerator, schedule: Schedule, folder: PathLike, *,
+             config: Config | None = None, start: Network | None = None, workers: int = 1,
+             progress: bool = True) -> tuple[Network, list[dict[str, float]]]:
     """
     Train a network on simulated stars.
 
@@ -273,35 +245,35 @@ def pretrain(engine, schedule, folder, *, config=None, start=None, workers=1, pr
     if start is None:
         start = prepare_network(engine, config or Config(), seed=schedule.seed,
                                 examples=schedule.sized(_TEMPLATE_EXAMPLES))
-    # Examples are made by processes of their own, on the processor.
+    # Other processes make the examples, on the CPU.
     validation = summarise_examples(start, engine.examples(
         schedule.sized(_VALIDATION), np.random.default_rng([schedule.seed, 2**31 + 7])))
     device = _device()
-    network, average = (build(start.config).to(device) for _ in range(2))
-    for copy in (network, average):
-        copy.load_state_dict(start.state_dict())
+    network = build(start.config).to(device)
+    network.load_state_dict(start.state_dict())
+    average = _averaged(network, schedule.average)
     validation = _move(validation, device)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=schedule.learning_rate,
-                                  weight_decay=1e-4)
+    weights = {"params": list(network.parameters()), "initial_lr": schedule.learning_rate}
+    optimizer = torch.optim.AdamW([weights], lr=schedule.learning_rate, weight_decay=1e-4)
     checkpoint = folder / "checkpoint.safetensors"
     first = _resume(checkpoint, network, average, optimizer) if checkpoint.exists() else 0
+    scheduler = _scheduler(optimizer, schedule, first)
     pool = Pool(engine, start, schedule, step=first, workers=workers)
     history, recent, begin = [], [], time.monotonic()
     bar = tqdm(total=schedule.steps, initial=first, disable=None if progress else True, unit="step")
     for step in range(first, schedule.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = schedule.learning_rate * _rate(step, schedule)
         loss, _ = _loss(network, _move(pool.batch(step), device), schedule)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
-        _average_into(average, network, min(schedule.average, (step + 1) / (step + 10)))
+        scheduler.step()
+        average.update_parameters(network)
         recent.append(loss.item())
         bar.update()
         if (step + 1) % SAVE_EVERY == 0 or step + 1 == schedule.steps:
             entry = {"step": step + 1, "loss": float(np.mean(recent))}
-            entry |= _validate(average, validation, schedule)
+            entry |= _validate(average.module, validation, schedule)
             entry["seconds"] = round(time.monotonic() - begin, 1)
             history.append(entry)
             _append(folder / "log.csv", entry)
@@ -311,7 +283,7 @@ def pretrain(engine, schedule, folder, *, config=None, start=None, workers=1, pr
             if _stale([row["validation"] for row in history], schedule.patience):
                 break
     bar.close()
-    return average.cpu(), history
+    return average.module.cpu(), history
 
 
 def _stale(losses, patience):

@@ -1,9 +1,13 @@
 """One training run from a library to a model: what ``sedflux train`` does."""
 
+from __future__ import annotations
+
 import csv
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -11,11 +15,15 @@ from sedflux.emulator.principal import kernels_from_lists, kernels_to_lists
 from sedflux.exceptions import InputError
 from sedflux.libraries.library import read_library, split_models
 from sedflux.network.config import Config
+from sedflux.training.covariance_stage import fit_covariance
 from sedflux.training.examples import ExampleGenerator
 from sedflux.training.export import export_model
-from sedflux.training.pretrain import Schedule, pretrain
-from sedflux.training.refine import fit_covariance
+from sedflux.training.pretrain import pretrain
+from sedflux.training.schedule import Schedule
 from sedflux.writing import write_whole
+
+if TYPE_CHECKING:
+    from sedflux.training.types import Network, PathLike
 
 __all__ = ["finish", "train_on_library"]
 
@@ -23,9 +31,10 @@ __all__ = ["finish", "train_on_library"]
 CONVOLUTIONS = (16, 32, 48)
 
 
-def train_on_library(library, folder, *, name="uara.custom", steps=24000, seed=1, workers=1,
-                     learning_rate=1.5e-3, convolutions=False, shrink=True, diagonal=False,
-                     prior="flat"):
+def train_on_library(library: PathLike, folder: PathLike, *, name: str = "uara.custom",
+                     steps: int = 24000, seed: int = 1, workers: int = 1,
+                     learning_rate: float = 1.5e-3, convolutions: bool = False,
+                     shrink: bool = True, diagonal: bool = False, prior: str = "flat") -> Path:
     """
     Train a model on a synthetic library and write it, with its log.
 
@@ -39,7 +48,7 @@ def train_on_library(library, folder, *, name="uara.custom", steps=24000, seed=1
     name : str, optional
         ``arch.tag``.
     steps, seed, workers, learning_rate : optional
-        See `~sedflux.training.pretrain.Schedule`.
+        See `~sedflux.training.schedule.Schedule`.
     convolutions, shrink : bool, optional
         Add convolutions, or leave the soft thresholds out, for comparison.
     diagonal : bool, optional
@@ -62,15 +71,16 @@ def train_on_library(library, folder, *, name="uara.custom", steps=24000, seed=1
     return finish(network, engine, schedule, folder, name=name, origin={"start": "none"})
 
 
-def finish(network, engine, schedule, folder, *, name, origin, claim=None):
+def finish(network: Network, engine: ExampleGenerator, schedule: Schedule, folder: Path, *,
+           name: str, origin: Mapping[str, Any], claim: tuple[float, float] | None = None) -> Path:
     """
-    What follows the means: the covariance, the model's file, and the run's log.
+    Train the covariance of a network, and write its model, log and figure.
 
     Parameters
     ----------
     network : `torch.nn.Module`
     engine : `~sedflux.training.examples.ExampleGenerator`
-    schedule : `~sedflux.training.pretrain.Schedule`
+    schedule : `~sedflux.training.schedule.Schedule`
     folder : `~pathlib.Path`
         Of the run; gets ``training.json``, ``training.png`` and the model.
     name : str

@@ -8,7 +8,11 @@ once, with a common error of MILES as one more unknown; what stars scatter about
 estimated by expectation and maximisation.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.linalg import cho_solve
@@ -18,6 +22,10 @@ from sedflux.spectra.grids import sed_grid
 from sedflux.spectra.reddening import extinction_curve
 from sedflux.training.correction import SPLINES, sed_splines
 from sedflux.training.johnson import color_responses, zero_points
+
+if TYPE_CHECKING:
+    from sedflux.training.stars import RealStars
+    from sedflux.training.types import BandWeights, Passbands
 
 __all__ = ["MILES_ROWS", "Truth", "band_weights", "fine_correction", "first_scatter",
            "information", "measure",
@@ -45,7 +53,7 @@ class Truth:
 #: Errors that a source shares over wavelengths, as spline coefficients: blue, middle, red.
 _SOURCE_ERRORS = {"MILES": (0.03, 0.008, 0.015), "CALSPEC": (0.01, 0.005, 0.01),
                   "NGSL": (0.02, 0.01, 0.02)}
-#: What splines leave of a star's SED, by wavelength: lines too narrow for them.
+#: Rms of a star's SED about its splines, by wavelength (Angstrom): lines are too narrow for them.
 _WHITE = ([2500.0, 3000.0, 3300.0, 4000.0, 4500.0], [0.12, 0.08, 0.04, 0.02, 0.01])
 #: Penalty on features in the second, fine step of the correction.
 _FINE_PENALTY = 4.0
@@ -70,7 +78,9 @@ def _knot_values(blue, middle, red):
     return np.interp(centre, [3900.0, 4700.0, 6200.0, 7500.0], [blue, middle, middle, red])
 
 
-def sed_truth(star, splines, difference, source, ebv, curve, *, more=None):
+def sed_truth(star: int, splines: np.ndarray, difference: np.ndarray, source: str,
+              ebv: tuple[float, float], curve: np.ndarray, *, more: np.ndarray | None = None
+              ) -> Truth:
     """Measurement of one star by its SED; ``more`` are further common errors."""
     known = np.flatnonzero(np.isfinite(difference))[::STEP]
     mean, error = ebv
@@ -82,7 +92,7 @@ def sed_truth(star, splines, difference, source, ebv, curve, *, more=None):
                   np.interp(sed_grid()[known], *_WHITE) ** 2, nuisance, star, source)
 
 
-def band_weights(passbands):
+def band_weights(passbands: Passbands) -> np.ndarray:
     """Photon-counting weights of every band on the SED grid, the reference band last."""
     grid = sed_grid()
     order = [name for name in passbands if name != REFERENCE_BAND] + [REFERENCE_BAND]
@@ -114,7 +124,8 @@ def _johnson_truth(star, splines, responses, offset, errors, ebv, curve):
                  errors[known] ** 2, (error * (response @ curve))[None], star, "JOHNSON")
 
 
-def measure(stars, log_sed, doubt, weights, names, johnson=None):
+def measure(stars: RealStars, log_sed: np.ndarray, doubt: np.ndarray, weights: np.ndarray,
+            names: Sequence[str], johnson: BandWeights | None = None) -> list[Truth]:
     """
     All measurements of all stars, relative to the models at their labels.
 
@@ -191,7 +202,7 @@ def _accumulate(rows, grams, data):
     return normal.transpose(0, 2, 1, 3), rows.T @ data
 
 
-def truth_rows(truths, features, labels):
+def truth_rows(truths: Sequence[Truth], features: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """
     What each measurement sees: features of its star, and errors that MILES fluxes have in common.
 
@@ -207,7 +218,8 @@ def truth_rows(truths, features, labels):
     return np.column_stack([features[stars], miles[:, None] * common[stars]])
 
 
-def information(truths, scatters, shares):
+def information(truths: Sequence[Truth], scatters: Sequence[np.ndarray], shares: np.ndarray
+                ) -> tuple[np.ndarray, np.ndarray]:
     """
     Information of every measurement on its splines, and its weighted data.
 
@@ -229,12 +241,13 @@ def information(truths, scatters, shares):
     return np.stack([gram for gram, _ in parts]), np.stack([data for _, data in parts])
 
 
-def prior_size(amplitude):
+def prior_size(amplitude: float) -> np.ndarray:
     """Standard deviation of the correction under its prior, spline by spline (26,)."""
     return amplitude * _knot_values(*_PRIOR)
 
 
-def solve_sed(rows, grams, data, amplitude):
+def solve_sed(rows: np.ndarray, grams: np.ndarray, data: np.ndarray, amplitude: float
+              ) -> tuple[np.ndarray, np.ndarray]:
     """
     Generalised least squares for the SED correction of all stars at once.
 
@@ -264,7 +277,8 @@ def solve_sed(rows, grams, data, amplitude):
     return solved.reshape(size, SPLINES), root
 
 
-def predictive_chi2(truth, row, coefficients, scatter):
+def predictive_chi2(truth: Truth, row: np.ndarray, coefficients: np.ndarray, scatter: np.ndarray
+                    ) -> float:
     """Chi-square of one measurement about the correction, a datum."""
     left = truth.data - truth.design @ (row @ coefficients)
     rows = np.vstack([truth.nuisance, scatter @ truth.design.T])
@@ -272,8 +286,9 @@ def predictive_chi2(truth, row, coefficients, scatter):
     return float(left @ np.linalg.solve(covariance, left)) / left.size
 
 
-def without_outliers(truths, rows, coefficients, scatters, shares):
-    """Colours that no error explains count less, the less the further they are off."""
+def without_outliers(truths: Sequence[Truth], rows: np.ndarray, coefficients: np.ndarray,
+                     scatters: Sequence[np.ndarray], shares: np.ndarray) -> list[Truth]:
+    """Give colours whose errors cannot explain their offset a larger variance."""
     kinds, found = shares.argmax(axis=1), []
     for truth, row in zip(truths, rows, strict=True):
         if truth.source in ("JOHNSON", "COLOR"):
@@ -283,7 +298,8 @@ def without_outliers(truths, rows, coefficients, scatters, shares):
     return found
 
 
-def star_scatter(truths, rows, coefficients, *, iterations=3, weight=10.0):
+def star_scatter(truths: Sequence[Truth], rows: np.ndarray, coefficients: np.ndarray, *,
+                 iterations: int = 3, weight: float = 10.0) -> np.ndarray:
     """Covariance of stars about the correction (splines), from truths of all but MILES fluxes."""
     root = first_scatter()
     start = root.T @ root
@@ -305,11 +321,12 @@ def star_scatter(truths, rows, coefficients, *, iterations=3, weight=10.0):
     return (vectors * np.sqrt(values.clip(min=0.0))).T[::-1]
 
 
-def fine_correction(stars, log_sed, features, coarse):
+def fine_correction(stars: RealStars, log_sed: np.ndarray, features: np.ndarray, coarse: np.ndarray
+                    ) -> tuple[np.ndarray, np.ndarray]:
     """
-    What splines leave, wavelength by wavelength: lines in the SED that models lack.
+    Correction of narrow features in the SED, which the splines cannot follow.
 
-    Every star's dust and scale are taken out by its own fit to the spline correction.
+    The dust and the scale of each star are fitted and removed first.
 
     Returns
     -------
@@ -338,15 +355,15 @@ def fine_correction(stars, log_sed, features, coarse):
     return coefficients, left[0] - features @ coefficients
 
 
-def rms_of_known(values):
-    """Rms of each column over the rows that are known, 2 % where there are too few."""
+def rms_of_known(values: np.ndarray) -> np.ndarray:
+    """Rms of each column over its finite rows; 2 % where there are fewer than three."""
     count = np.isfinite(values).sum(axis=0)
     square = np.nansum(values**2, axis=0) / np.maximum(count, 1)
     return np.where(count > 2, np.sqrt(square), 0.02)
 
 
-def first_scatter():
-    """Where the search for the stars' scatter begins: smooth, a few percent."""
+def first_scatter() -> np.ndarray:
+    """First guess of the stars' scatter: smooth, a few percent."""
     size = _knot_values(0.05, 0.008, 0.012)
     near = np.exp(-0.5 * ((np.arange(SPLINES)[:, None] - np.arange(SPLINES)) / 2.0) ** 2)
     return np.linalg.cholesky(size[:, None] * near * size + 1e-8 * np.eye(SPLINES)).T

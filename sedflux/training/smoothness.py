@@ -6,14 +6,22 @@ and in its size.  Each is fitted without a fold of the stars and scored on that 
 and colours.
 """
 
+from __future__ import annotations
+
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sedflux.training.label_features import LabelFeatures
 from sedflux.training.sed_truths import predictive_chi2, solve_sed, truth_rows
+
+if TYPE_CHECKING:
+    from sedflux.training.label_features import Lengths
+    from sedflux.training.sed_truths import Truth
 
 __all__ = ["Smoothness", "choose_smoothness"]
 
@@ -39,7 +47,7 @@ class Smoothness:
         Mean of ln(1 + chi-square a datum) of left-out truths.
     """
 
-    lengths: tuple
+    lengths: Lengths
     size: float
     score: float
 
@@ -60,7 +68,9 @@ def _score(truths, labels, folds, grams, data, scatters, kinds, values):
     return float(np.mean(np.log1p(found)))
 
 
-def choose_smoothness(truths, labels, folds, grams, data, scatters, kinds):
+def choose_smoothness(truths: Sequence[Truth], labels: np.ndarray, folds: np.ndarray,
+                      grams: np.ndarray, data: np.ndarray, scatters: Sequence[np.ndarray],
+                      kinds: np.ndarray) -> Smoothness:
     """
     The candidate with the best score: one axis after the other.
 

@@ -1,20 +1,25 @@
 """
 Real stars for training: spectra with lines, and what is known of their SEDs.
 
-Three sources, each with its own error model (`sedflux.training.empirical` weighs them):
+Three sources, each with its own error model (`sedflux.training.star_correction` weighs them):
 MILES, R = 2000 spectra with published labels, whose own fluxes (3600-7300 Angstrom) appear
 dereddened; HST/STIS, complete SEDs with the reddening of each star, taken as input too at
 R = 500 where MILES has no spectrum; and photometry of NGSL spectra.  Stars are told apart by
 name, and their names alone decide in which fold they are left out.
 """
 
+from __future__ import annotations
+
 import hashlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.io import fits
 from astropy.table import Table
 
+from sedflux.io.calspec import stis_fwhm
+from sedflux.io.miles import MILES_FWHM
 from sedflux.libraries.library import read_library
 from sedflux.spectra.continuum import remove_continuum
 from sedflux.spectra.grids import input_grid, optical_mean, rebin_spectra, sed_grid
@@ -22,17 +27,20 @@ from sedflux.spectra.normalise import input_basis
 from sedflux.spectra.resolution import broadening_sigma, degrade_spectra, lsf_matrix
 from sedflux.training.johnson import read_johnson
 
+if TYPE_CHECKING:
+    from sedflux.libraries.library import SpectralLibrary
+    from sedflux.training.types import Passbands, PathLike
+
 __all__ = ["FOLDS", "GRAVITY_EDGE", "RealStars", "fold_of", "inner_fold", "miles_inputs",
            "read_passbands", "read_stars", "stis_arrays", "stis_sed"]
 
 #: Groups of stars of which each is left out once.
 FOLDS = 4
 _FOLD_SEED, _INNER_SEED = "sedflux folds 1", "sedflux inner folds 1"
-#: FWHM of MILES in Angstrom, and the S/N a pixel that its spectra are taken to have.
-MILES_FWHM, MILES_SNR = 2.5, 150.0
+#: S/N a pixel that MILES and STIS spectra are taken to have.
+MILES_SNR = 150.0
 #: Resolving power to which MILES and STIS spectra are brought as inputs.
 MILES_POWER, STIS_POWER = 1600.0, 500.0
-_STIS_RESOLVING_POWER = ((5700.0, 700.0), (np.inf, 550.0))
 _MILES_SED = (3600.0, 7340.0)
 #: Errors of published labels: TEFF (K), LOGG, MH, ALPHA, CARBON, VMICRO (km/s).
 LABEL_ERRORS = np.array([100.0, 0.25, 0.12, 0.1, 0.1, 0.4])
@@ -89,24 +97,24 @@ class RealStars:
     johnson: np.ndarray
     johnson_error: np.ndarray
     dust: np.ndarray
-    johnson_zero: tuple = (0.0, 0.0)
+    johnson_zero: tuple[float, float] = (0.0, 0.0)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.name)
 
-    def take(self, rows):
+    def take(self, rows: Any) -> RealStars:
         """Some of the stars: a mask or indices."""
         arrays = {name: getattr(self, name)[rows] for name in self.__dataclass_fields__
                   if name != "johnson_zero"}
         return RealStars(**arrays, johnson_zero=self.johnson_zero)
 
     @property
-    def fold(self):
+    def fold(self) -> np.ndarray:
         """Fold of each star, shape (N,)."""
         return np.array([fold_of(name) for name in self.name])
 
 
-def fold_of(name):
+def fold_of(name: str) -> int:
     """
     Fold in which a star is left out, from its name alone.
 
@@ -128,7 +136,7 @@ def fold_of(name):
     return _hashed(_FOLD_SEED, name)
 
 
-def inner_fold(name):
+def inner_fold(name: str) -> int:
     """
     Fold of a star, 0 to 3, for choices within a training; independent of `fold_of`.
     """
@@ -140,7 +148,7 @@ def _hashed(seed, name):
     return int(digest, 16) % FOLDS
 
 
-def miles_inputs(miles, rows):
+def miles_inputs(miles: SpectralLibrary, rows: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     MILES spectra, which are in the rest frame and vacuum, as arrays.
 
@@ -158,13 +166,13 @@ def miles_inputs(miles, rows):
     return miles.wavelength[keep], flux, ivar
 
 
-def stis_sed(stis, row):
+def stis_sed(stis: SpectralLibrary, row: int) -> np.ndarray:
     """STIS flux of one star at R = 200 relative to 4000-7000 A; NaN where it has none."""
     grid = sed_grid()
     flux = stis.flux[row].astype(float)
     good = np.isfinite(flux) & (flux > 0)
     wavelength, flux = stis.wavelength[good], flux[good]
-    kernel = lsf_matrix(wavelength, broadening_sigma(grid, _stis_power(grid), 200.0),
+    kernel = lsf_matrix(wavelength, broadening_sigma(grid, grid / stis_fwhm(grid), 200.0),
                         new_wavelength=grid)
     smooth = kernel @ flux
     near = np.searchsorted(wavelength, grid)
@@ -174,12 +182,7 @@ def stis_sed(stis, row):
     return np.where(known, smooth, np.nan)
 
 
-def _stis_power(wavelength):
-    return np.select([wavelength < edge for edge, _ in _STIS_RESOLVING_POWER],
-                     [value for _, value in _STIS_RESOLVING_POWER])
-
-
-def read_passbands(path):
+def read_passbands(path: PathLike) -> Passbands:
     """Throughputs of a photometry file: wavelength (Angstrom) and value, by band."""
     with fits.open(path) as hdus:
         return {hdu.name: (np.asarray(hdu.data["WAVELENGTH"], float),
@@ -252,14 +255,14 @@ def _stis_only(stis):
     return rows, np.array(labels), np.array(errors)
 
 
-def stis_arrays(stis, rows):
+def stis_arrays(stis: SpectralLibrary, rows: Any) -> tuple[np.ndarray, ...]:
     """Wavelength, flux, ivar, mask and resolving power of STIS spectra, as predict takes them."""
     keep = (stis.wavelength > 3900.0) & (stis.wavelength < 7150.0)
     flux = stis.flux[rows][..., keep].astype(float)
     good = np.isfinite(flux) & (flux > 0)
     ivar = (MILES_SNR / np.where(good, flux, 1.0)) ** 2
     wavelength = stis.wavelength[keep]
-    return wavelength, np.where(good, flux, 0.0), ivar, ~good, _stis_power(wavelength)
+    return wavelength, np.where(good, flux, 0.0), ivar, ~good, wavelength / stis_fwhm(wavelength)
 
 
 def _stis_inputs(stis, rows):
@@ -278,7 +281,8 @@ def _johnson_arrays(path, names):
             np.where(known, johnson.errors[rows], np.nan), dust[rows], johnson.zero)
 
 
-def read_stars(miles, stis, photometry, johnson=None):
+def read_stars(miles: PathLike, stis: PathLike, photometry: PathLike,
+               johnson: PathLike | None = None) -> RealStars:
     """
     Read all real stars within the range of the synthetic library.
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 from astropy.table import Table
 
+from sedflux.io.miles import MILES_FWHM
 from sedflux.libraries.library import SpectralLibrary
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.predict.predictor import Predictor
 from sedflux.spectra.bands import BANDS, band_rows
 from sedflux.spectra.grids import sed_grid
 from sedflux.training.left_out import TRUTH_ERROR
-from sedflux.training.stars import MILES_FWHM, miles_inputs, stis_arrays, stis_sed
+from sedflux.training.stars import miles_inputs, stis_arrays, stis_sed
 
 __all__ = ["foreign_table", "kind_of"]
 

@@ -1,8 +1,8 @@
 """
 Accuracy of Johnson colours: U-B, B-V and R-I of stars that a catalogue measured.
 
-Predictions from R = 2000 spectra are reddened by the E(B-V) that the catalogue's B-V asks of the
-star's own spectrum; each star is predicted by the model that was trained without its fold.
+Predictions from R = 2000 spectra are reddened by the E(B-V) that the catalogue gives from B-V and
+the star's spectrum.  Each star is predicted by the model that was trained without its fold.
 """
 
 from __future__ import annotations

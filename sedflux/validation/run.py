@@ -17,6 +17,7 @@ from sedflux.training.left_out import predict_left_out
 from sedflux.training.stars import read_passbands, read_stars
 from sedflux.validation import figures
 from sedflux.validation.continuum_study import continuum_table
+from sedflux.validation.effects import effects_table
 from sedflux.validation.foreign import foreign_table
 from sedflux.validation.johnson import johnson_table, predict_johnson
 from sedflux.validation.model_count import model_count_table
@@ -32,7 +33,7 @@ from sedflux.validation.stars import (
 from sedflux.validation.synthetic import synthetic_cases, synthetic_cells, synthetic_table
 from sedflux.validation.tables import write_tables
 
-__all__ = ["continuum", "foreign", "model_count", "star_count", "stars", "synthetic"]
+__all__ = ["continuum", "effects", "foreign", "model_count", "star_count", "stars", "synthetic"]
 
 #: S/N of the spectra for the cells of real stars.
 _CELL_SNRS = (10.0, 20.0, 40.0, 80.0)
@@ -182,6 +183,29 @@ def foreign(stis: PathLike, miles: PathLike, folder: Path, *, model: str | None 
     """
     return write_tables(folder, {"foreign": foreign_table(
         Predictor(model), read_library(stis), read_library(miles))})
+
+
+def effects(miles: PathLike, folder: Path, *, models: Sequence[str] = (), snr: float = 50.0
+            ) -> dict[Path, Table]:
+    """
+    Shifts of SEDs by what surveys do to spectra: ``effects.ecsv``.
+
+    Parameters
+    ----------
+    miles : path-like
+    folder : `~pathlib.Path`
+    models : sequence of str, optional
+        One model, or one for every fold of stars, trained without it.
+    snr : float, optional
+        S/N a pixel.
+
+    Returns
+    -------
+    tables : dict of `~pathlib.Path` to `~astropy.table.Table`
+    """
+    _, predictors = _left_out_models(models)
+    return write_tables(folder, {"effects": effects_table(predictors, read_library(miles),
+                                                          snr=snr)}, digits=2)
 
 
 def star_count(library: PathLike, stis: PathLike, miles: PathLike, photometry: PathLike,

@@ -14,7 +14,7 @@ from sedflux.emulator.labelfit import LabelFit
 from sedflux.libraries.library import SpectralLibrary
 from sedflux.spectra.bands import band_rows
 from sedflux.spectra.grids import sed_grid
-from sedflux.training.empirical import fit_correction
+from sedflux.training.star_correction import fit_correction
 from sedflux.training.stars import MILES_POWER, RealStars
 from sedflux.validation.cells import MILES_BANDS, TEFF_RANGE
 

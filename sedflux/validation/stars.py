@@ -13,12 +13,12 @@ import numpy as np
 from astropy.stats import mad_std
 from astropy.table import Table, vstack
 
-from sedflux.spectra.bands import BANDS, SLITLESS_BANDS, band_rows
+from sedflux.spectra.bands import band_rows
 from sedflux.spectra.grids import optical_mean, sed_grid
 from sedflux.spectra.reddening import extinction_curve
 from sedflux.training.left_out import TRUTH_ERROR, LeftOut, fit_reddening, stis_error
 from sedflux.training.sed_truths import EBV
-from sedflux.validation.cells import MILES_BANDS, TEFF_CELLS, TEFF_RANGE
+from sedflux.validation.cells import MILES_BANDS, TEFF_CELLS, TEFF_RANGE, table_bands
 from sedflux.validation.metrics import score
 
 __all__ = ["both_miles_tables", "color_table", "miles_errors", "miles_table", "star_table",
@@ -59,7 +59,7 @@ def star_table(left_out: LeftOut, *, teff: tuple[float, float] = TEFF_RANGE
     temperature = left_out.stars.labels[:, 0]
     known = np.isfinite(left_out.stars.stis_sed).any(axis=1)
     left_out = left_out.take(known & (temperature > teff[0]) & (temperature < teff[1]))
-    stars, bands = left_out.stars, band_rows(sed_grid(), BANDS | SLITLESS_BANDS)
+    stars, bands = left_out.stars, band_rows(sed_grid(), table_bands())
     truth = np.exp(stars.stis_sed)
     errors = np.array([stis_error(row) for row in truth])
     ebv = [fit_reddening(part, row, error) for part, row, error in

@@ -13,17 +13,18 @@ from astropy.table import Table
 from sedflux.emulator.gaussian_process import Kernel
 from sedflux.emulator.labelfit import LabelFit
 from sedflux.libraries.inputs import library_inputs, library_seds
+from sedflux.libraries.labels import TEFF_EDGES
 from sedflux.libraries.library import SpectralLibrary, split_models
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.predict.predictor import Predictor
-from sedflux.spectra.bands import BANDS, SLITLESS_BANDS, band_rows
+from sedflux.spectra.bands import BANDS, band_rows
 from sedflux.spectra.continuum import remove_continuum
 from sedflux.spectra.grids import input_grid, sed_grid
 from sedflux.spectra.normalise import input_basis
 from sedflux.spectra.reddening import extinction_curve
 from sedflux.training.augment import Observing, observe, random_curves
 from sedflux.training.examples import ExampleGenerator
-from sedflux.validation.cells import TEFF_EDGES, TEFF_RANGE
+from sedflux.validation.cells import TEFF_RANGE, table_bands
 from sedflux.validation.metrics import score
 from sedflux.validation.ridge import fit_ridge
 
@@ -265,7 +266,7 @@ def _methods(predictor: Predictor, others: Baselines | None, snr: float, seed: i
 def _scores(answer, truth, bounds):
     """Scores in every band, beside the Fisher bounds under both priors, (N, 575) each."""
     log_sed, diagonal, factor = answer
-    for band, inside in band_rows(sed_grid(), BANDS | SLITLESS_BANDS).items():
+    for band, inside in band_rows(sed_grid(), table_bands()).items():
         result = score(np.exp(log_sed), diagonal, factor, truth, inside)
         flat, survey = (float(np.sqrt(bound[:, inside].mean())) for bound in bounds)
         yield {"band": band, "bound": flat, "ratio": result.error / flat,

@@ -1,14 +1,21 @@
 """Hypothesis strategies: which changes of good inputs, in which order, with which numbers."""
 
+from importlib.util import find_spec
+
 from hypothesis import strategies as st
 
-from . import arrays, files, options, spectra
+from . import arrays, files, options, products, spectra
 from .judge import Case
 
 __all__ = ["TARGETS", "cases", "run"]
 
 #: Modules that make the inputs of a target and judge what comes out.
-TARGETS = {"arrays": arrays, "spectra": spectra, "options": options, "files": files}
+TARGETS = {"arrays": arrays, "spectra": spectra, "options": options, "files": files,
+           "products": products, "seds": files, "responses": files, "models": files}
+if find_spec("zarr") and find_spec("pyarrow"):
+    from . import catalogs
+
+    TARGETS["catalogs"] = catalogs
 
 
 def cases(target):

@@ -8,7 +8,8 @@ from .judge import Case, Violation, judge
 from .strategies import TARGETS, cases, run
 
 #: Inputs of each target; files take longest.
-EXAMPLES = {"arrays": 60, "spectra": 40, "options": 60, "files": 25}
+EXAMPLES = {"arrays": 60, "spectra": 40, "options": 60, "files": 25, "products": 60, "seds": 25,
+            "responses": 15, "models": 10, "catalogs": 15}
 
 pytestmark = [
     # specutils leaves files open that none of its readers knows.

@@ -28,7 +28,7 @@ def test_a_full_disk_keeps_the_old_file(name, limit, tmp_path):
     assert left == [WRITERS[name][0]]
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", sorted(set(WRITERS) - {"catalog"}))
 def test_a_failing_writer_leaves_no_other_file(name, tmp_path, monkeypatch):
     """An error while the temporary file is moved: the old file alone is left."""
     file_name, make, write, read = WRITERS[name]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from astropy import units as u
 from astropy.io import fits
+from astropy.nddata import StdDevUncertainty
 from astropy.table import QTable, Table
 from numpy.testing import assert_array_equal
 from specutils import Spectrum
@@ -189,3 +190,31 @@ def test_older_files_are_read(product, tmp_path):
     np.testing.assert_allclose(covariance_of(back).to_dense(), covariance.to_dense(), rtol=1e-9,
                                atol=1e-12 * covariance.diagonal.max())
     assert back.meta["sedflux"]["resolving_power"] == 200.0
+
+
+def test_a_row_of_several_stars_is_a_whole_product(predictor, star, tmp_path):
+    """Flags, dust and velocity of the row, not of another star, and not none."""
+    wavelength, flux = star
+    line = 3.0 * flux.mean() * np.exp(-0.5 * ((wavelength - 6564.6) / 4.0) ** 2)
+    spectra = Spectrum(spectral_axis=wavelength * u.AA, flux=[flux, flux + line] * u.ct,
+                       uncertainty=StdDevUncertainty([0.02 * flux, 0.02 * flux]))
+    seds = predict_sed(spectra, model=predictor, reddening=(0.1, 0.02),
+                       radial_velocity=[0.0, 5.0] * u.km / u.s)
+    for row, names in enumerate(((), ("emission",))):
+        one = predict_sed(Spectrum(spectral_axis=wavelength * u.AA, flux=spectra.flux[row],
+                                   uncertainty=spectra.uncertainty[row]),
+                          model=predictor, reddening=(0.1, 0.02),
+                          radial_velocity=5.0 * row * u.km / u.s)
+        for sed in (seds[row], 2.0 * seds[row], anchor(seds[row], 12.0 * u.ABmag, GREEN)):
+            sed.write(tmp_path / "row.fits", overwrite=True)
+            back = Spectrum.read(tmp_path / "row.fits")
+            notes, header = back.meta["sedflux"], back.meta["header"]
+            assert notes["flag_names"] == names
+            for name in ("flags", "flag_bits"):
+                assert notes[name] == one.meta["sedflux"][name]
+            for card in ("SEDEBV", "SEDEBVER", "SEDLAW", "SEDRV", "SEDRPOW", "SEDFBITS"):
+                assert header[card] == one.meta["header"][card]
+            assert_array_equal(covariance_of(back).sigma, covariance_of(sed).sigma)
+            assert "reddening" in parts_of(back)
+    changed = with_covariance(seds[1], 0.01 * np.eye(seds.flux.shape[1]))
+    assert changed.meta["sedflux"]["flag_names"] == ("emission",)

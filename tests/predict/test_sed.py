@@ -454,3 +454,15 @@ def test_every_flag_has_a_bit_and_a_sentence_of_its_own(name):
 def test_unknown_flags_are_told():
     with pytest.raises(InputError, match="there are compact"):
         flag("magic")
+
+
+def test_dust_is_told_and_never_put_on_twice(predictor, star):
+    """A file without SEDEBV is intrinsic, whoever made it."""
+    wavelength, flux = star
+    prediction = predictor.predict(wavelength, flux, 1e4 / flux**2)
+    dusty = prediction.reddened(0.3, reddening_error=0.05)
+    header = dusty.to_spectrum().meta["header"]
+    assert (header["SEDEBV"], header["SEDEBVER"], header["SEDRVEXT"]) == (0.3, 0.05, 3.1)
+    assert "SEDEBV" not in prediction.to_spectrum().meta["header"]
+    with pytest.raises(InputError, match="reddening is on this prediction already"):
+        dusty.reddened(0.1)

@@ -6,7 +6,8 @@ from astropy import units as u
 from numpy.testing import assert_allclose
 
 from sedflux import InputError
-from sedflux.spectra.arrays import fill_gaps, spectrum_arrays
+from sedflux.spectra.arrays import spectrum_arrays
+from sedflux.spectra.gaps import fill_gaps
 
 WAVELENGTH = np.linspace(4000.0, 7000.0, 301)
 FLUX = 1.0 + 0.1 * np.sin(WAVELENGTH / 50.0)

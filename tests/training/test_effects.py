@@ -31,7 +31,7 @@ def test_what_is_drawn_depends_on_the_seed_alone(flat):
 
 def test_dust_takes_light_at_its_bands(rng):
     grid = input_grid()
-    mean = np.mean([effects._dust(np.ones(grid.size), grid, 1800.0, rng) for _ in range(200)],
+    mean = np.mean([effects._dust(grid, np.ones(grid.size), 1800.0, rng) for _ in range(200)],
                    axis=0)
     assert 1.0 - mean[np.argmin(np.abs(grid - 4429.3))] > 0.02
     assert 1.0 - mean[np.argmin(np.abs(grid - 5891.6))] > 0.02
@@ -47,8 +47,8 @@ def test_lines_have_unit_area():
 def test_effects_are_bounded(rng):
     grid, ones = input_grid(), np.ones(2430)
     for _ in range(50):
-        assert np.abs(effects._joint(ones, grid, 1800.0, rng) - 1.0).max() < 0.26
-        assert np.abs(effects._wiggle(ones, grid, 1800.0, rng) - 1.0).max() < 0.031
-        assert effects._emission(ones, grid, 1800.0, rng).min() >= 1.0
-        added = effects._stray(ones, grid, 1800.0, rng).mean() - 1.0
+        assert np.abs(effects._joint(grid, ones, 1800.0, rng) - 1.0).max() < 0.26
+        assert np.abs(effects._wiggle(grid, ones, 1800.0, rng) - 1.0).max() < 0.031
+        assert effects._emission(grid, ones, 1800.0, rng).min() >= 1.0
+        added = effects._stray(grid, ones, 1800.0, rng).mean() - 1.0
         assert -0.06 < added < 0.11

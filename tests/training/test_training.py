@@ -19,10 +19,10 @@ from sedflux.training.augment import (
     random_curves,
     random_noise,
 )
+from sedflux.training.covariance_stage import fit_covariance, measure_calibration
 from sedflux.training.examples import ExampleGenerator
 from sedflux.training.export import export_model
 from sedflux.training.pretrain import Schedule, pretrain
-from sedflux.training.refine import fit_covariance, measure_calibration
 
 SMALL = Config(components=16, sed_components=8, width=32, blocks=1, groups=8, channels=(4,),
                rank=4, knots=6)
@@ -188,7 +188,42 @@ def test_interrupted_training_resumes_from_its_checkpoint(engine, tmp_path, monk
         assert_allclose(one.detach(), other.detach(), atol=1e-6)
 
 
-@pytest.mark.parametrize("damage", ["cut", "empty", "other", "nan"])
+def test_the_average_follows_the_weights_with_a_growing_memory():
+    """Step n keeps n / (n + 9) of the average, up to the decay; the first weights are step 0."""
+    from sedflux.training.pretrain import _averaged
+
+    network = torch.nn.Linear(1, 1, bias=False)
+    values = np.random.default_rng(4).normal(size=60)
+    expected = network.weight.item()
+    average = _averaged(network, 0.8)
+    for step, value in enumerate(values, start=1):
+        with torch.no_grad():
+            network.weight.fill_(value)
+        average.update_parameters(network)
+        kept = min(0.8, step / (step + 9))
+        expected = kept * expected + (1.0 - kept) * value
+        assert_allclose(average.module.weight.item(), expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("first", [0, 300, 700])
+def test_learning_rates_go_on_where_a_run_stopped(first):
+    """Linear over 500 steps, and a cosine from 1 to 0.01 of the peak."""
+    from sedflux.training.pretrain import _scheduler
+
+    schedule = Schedule(steps=1000, learning_rate=2e-3)
+    weights = {"params": [torch.nn.Parameter(torch.zeros(1))], "initial_lr": 2e-3}
+    optimizer = torch.optim.AdamW([weights], lr=2e-3)
+    scheduler, rates = _scheduler(optimizer, schedule, first), []
+    for _ in range(first, schedule.steps):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    steps = np.arange(first, schedule.steps)
+    cosine = 0.01 + 0.99 * np.cos(0.5 * np.pi * steps / schedule.steps) ** 2
+    assert_allclose(rates, 2e-3 * cosine * np.minimum(1.0, (steps + 1) / 500), rtol=1e-10)
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "other", "nan", "older layout"])
 def test_damaged_checkpoints_are_told(engine, tmp_path, damage):
     from safetensors.torch import load_file, save_file
 
@@ -199,6 +234,10 @@ def test_damaged_checkpoints_are_told(engine, tmp_path, damage):
     content, tensors = path.read_bytes(), load_file(path)
     if damage == "nan":
         tensors["network.sed_mean"] = tensors["network.sed_mean"] * np.nan
+        save_file(tensors, path, metadata={"step": "2"})
+    elif damage == "older layout":
+        tensors = {name.replace("average.module.", "average."): value
+                   for name, value in tensors.items() if name != "average.n_averaged"}
         save_file(tensors, path, metadata={"step": "2"})
     elif damage == "other":
         tensors.pop("network.sed_mean")

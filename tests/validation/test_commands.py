@@ -22,12 +22,14 @@ def test_training_says_where_it_comes_from(toy_models):
     assert (toy_models[0].parent / "training.png").stat().st_size > 1000
 
 
-def test_labels_of_an_earlier_model_are_taken(toy_models, star_files, tmp_path):
-    paths = [str(star_files[name]) for name in ("library", "miles", "stis", "photometry")]
-    assert main(["train", "finetune", *paths, "--start", str(toy_models[0]), "--labels-of",
-                 str(toy_models[1]), "--output", str(tmp_path), "--name", "uara.three",
-                 "--leave-out", "1", "--steps", "8", "--workers", "0"]) == 0
-    assert Predictor(tmp_path / "uara.three.safetensors").name == "uara.three"
+def test_three_trainings_lead_to_a_model(toy_models):
+    folder = toy_models[1].parent
+    logs = [Table.read(path / "log.csv", format="ascii.csv")
+            for path in (folder / "first", folder / "second", folder)]
+    assert [int(log["step"][-1]) for log in logs] == [4, 8, 2]
+    training = Predictor(toy_models[1]).metadata["training"]
+    assert [stage["steps"] for stage in training["stages"]] == [4, 8, 2]
+    assert training["stages"][2]["seed"] == training["stages"][1]["seed"] + 1
 
 
 def test_tables_and_figures_of_stars(toy_models, star_files, tmp_path):

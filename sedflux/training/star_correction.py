@@ -16,8 +16,11 @@ A library whose models carry the mean corrections is still a library: emulator, 
 and label fit use it as they use the synthetic one.
 """
 
+from __future__ import annotations
+
 import logging
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -51,7 +54,12 @@ from sedflux.training.sed_truths import (
 from sedflux.training.smoothness import choose_smoothness
 from sedflux.training.stars import MILES_POWER, STIS_POWER, RealStars, inner_fold
 
-__all__ = ["PlacedStars", "correct_seds", "fit_correction", "place_stars"]
+if TYPE_CHECKING:
+    from sedflux.libraries.library import SpectralLibrary
+    from sedflux.training.types import BandWeights, Kernels, Network, Passbands
+
+__all__ = ["PlacedStars", "correct_seds", "fit_correction", "place_stars",
+           "with_network_labels"]
 
 _log = logging.getLogger(__name__)
 
@@ -59,11 +67,12 @@ _log = logging.getLogger(__name__)
 _ITERATIONS, _CHOICES = 4, (0, 2)
 #: Classes of stars, see `~sedflux.training.correction.class_shares`, and draws of the errors.
 _CLASSES, _DRAWS = 4, 64
-#: S/N that discrepancies leave to spectra at R = 500, and chi-square beyond which a star is odd.
+#: S/N of spectra at R = 500, their discrepancies included, and the chi-square a pixel beyond
+#: which a star is left out.
 _COARSE_SNR = 40.0
 _COARSE_CHI2 = 2.0
-#: Chi-square of the SED, a sample, beyond which labels of a coarse spectrum are wrong: above
-#: `_HOT`, where models have the right SEDs, and below.
+#: Chi-square of the SED, a sample, beyond which a star with a coarse spectrum is left out:
+#: above `_HOT` (K), where SEDs of models are accurate, and below.
 _COARSE_SHAPE, _HOT = (1.0, 3.0), 7000.0
 #: Errors of TEFF (K) and LOGG from a spectral type of early A.
 _EARLY_ERRORS = (300.0, 0.3)
@@ -102,7 +111,8 @@ def _class_scatter(truths, rows, coefficients, members):
     return star_scatter(chosen, rows[inside], coefficients)
 
 
-def fit_correction(library, kernels, stars, passbands, johnson=None, *, network=None):
+def fit_correction(library: SpectralLibrary, kernels: Kernels, stars: RealStars,
+                   passbands: Passbands, johnson: BandWeights | None = None) -> Correction:
     """
     Measure what real stars add to a synthetic library.
 
@@ -117,16 +127,13 @@ def fit_correction(library, kernels, stars, passbands, johnson=None, *, network=
         From `sedflux.training.stars.read_passbands`.
     johnson : dict, optional
         From `sedflux.training.johnson.johnson_weights`.
-    network : `torch.nn.Module`, optional
-        Trained on this library with corrected lines, from the same stars: its labels replace
-        those of label fits.
 
     Returns
     -------
     correction : `Correction`
     """
     fitter = LabelFit(library, kernels, resolving_power=MILES_POWER)
-    placed = place_stars(library, kernels, fitter, stars, network=network)
+    placed = place_stars(library, kernels, fitter, stars)
     return correct_seds(fitter, placed, passbands, johnson)
 
 
@@ -151,13 +158,14 @@ class PlacedStars:
     residuals: np.ndarray
 
 
-def place_stars(library, kernels, fitter, stars, *, network=None):
+def place_stars(library: SpectralLibrary, kernels: Kernels, fitter: LabelFit, stars: RealStars
+                ) -> PlacedStars:
     """
     The correction of lines, and the labels that the lines of each star then give.
 
     Parameters
     ----------
-    library, kernels, stars, network
+    library, kernels, stars
         See `fit_correction`.
     fitter : `~sedflux.emulator.labelfit.LabelFit`
         At the resolving power of the sharp spectra.
@@ -170,11 +178,8 @@ def place_stars(library, kernels, fitter, stars, *, network=None):
     sharp, coarse = stars.take(stars.source == "MILES"), stars.take(stars.source != "MILES")
     lines, _, residuals = fit_lines(fitter, sharp, low, high)
     better = lines_alone(lines, sharp.labels, residuals).correct(library)
-    if network is None:
-        corrected = LabelFit(better, kernels, resolving_power=MILES_POWER)
-        labels = line_labels(corrected, sharp.normalised, low, high)
-    else:
-        labels = np.clip(network_labels(network, sharp), low, high)
+    corrected = LabelFit(better, kernels, resolving_power=MILES_POWER)
+    labels = line_labels(corrected, sharp.normalised, low, high)
     if not len(coarse):
         return PlacedStars(sharp, labels, lines, residuals)
     fitted, kept = _coarse_labels(better, kernels, coarse)
@@ -183,7 +188,29 @@ def place_stars(library, kernels, fitter, stars, *, network=None):
     return PlacedStars(stars.take(rows), np.vstack([labels, fitted[kept]]), lines, residuals)
 
 
-def lines_alone(lines, labels, residuals):
+def with_network_labels(placed: PlacedStars, network: Network, library: SpectralLibrary
+                        ) -> PlacedStars:
+    """
+    The same stars at the labels that a network gives those with sharp spectra.
+
+    Parameters
+    ----------
+    placed : `PlacedStars`
+    network : `torch.nn.Module`
+        Trained on the library with these corrected lines, from the same stars.
+    library : `~sedflux.libraries.SpectralLibrary`
+
+    Returns
+    -------
+    placed : `PlacedStars`
+    """
+    low, high = library.labels.min(axis=0), library.labels.max(axis=0)
+    sharp, labels = placed.stars.source == "MILES", placed.labels.copy()
+    labels[sharp] = np.clip(network_labels(network, placed.stars.take(sharp)), low, high)
+    return replace(placed, labels=labels)
+
+
+def lines_alone(lines: LineModel, labels: np.ndarray, residuals: np.ndarray) -> Correction:
     """A correction of lines that leaves SEDs as they are."""
     samples, features = sed_grid().size, lines.features
     size = len(features.centres)
@@ -193,7 +220,8 @@ def lines_alone(lines, labels, residuals):
                       np.zeros(SPLINES))
 
 
-def correct_seds(fitter, placed, passbands, johnson=None):
+def correct_seds(fitter: LabelFit, placed: PlacedStars, passbands: Passbands,
+                 johnson: BandWeights | None = None) -> Correction:
     """
     The correction of SEDs at the labels that lines give.
 
@@ -221,7 +249,7 @@ def correct_seds(fitter, placed, passbands, johnson=None):
     noise = np.stack([rms_of_known(left[kinds == kind]) for kind in range(_CLASSES)])
     count = np.isfinite(stars.stis_sed).sum(axis=0)
     known = np.flatnonzero(count >= min(_FEWEST, count.max()))
-    # Beyond the reddest and bluest samples that HST has measured, the last value holds.
+    # The correction is constant beyond the bluest and reddest samples that HST has measured.
     held = np.clip(np.arange(samples), known[0], known[-1])
     first = lines_alone(placed.lines, labels[: len(placed.residuals)], placed.residuals)
     return replace(first, features=features, sed_terms=(coarse + fine)[:, held],
@@ -239,11 +267,11 @@ def _posterior_draws(root, shape):
 
 def _coarse_labels(library, kernels, stars):
     """
-    Labels of stars with coarse spectra through the corrected library; which to keep.
+    Labels of stars with coarse spectra by the corrected library, and which stars to keep.
 
-    Near 9000 K the same Balmer lines belong to two temperatures and coarse spectra cannot
-    tell them apart, so labels are searched over the whole library by lines and the star's
-    own SED together, within what dust and models may do, and then refined by the lines.
+    Near 9000 K two temperatures have the same Balmer lines, and coarse spectra cannot tell
+    them apart.  So labels are first searched over the whole library, by the lines and the
+    star's own SED within the errors of dust and models, and then refined by the lines.
     """
     fitter = LabelFit(library, kernels, resolving_power=STIS_POWER)
     trial = _trial_labels(library.labels, np.random.default_rng(_SEED))
@@ -260,7 +288,7 @@ def _coarse_labels(library, kernels, stars):
         best = np.argsort(total)[:_BEST]
         fit = fitter.fit(values, weight, start=trial[best].mean(axis=0), errors=_REFINE)
         labels[index], chi2[index] = fit.labels, fit.chi2 / values.size
-    # Coarse lines of A0 stars look like those at 8000 K: there the spectral type says more,
+    # Coarse lines of A0 stars look like those at 8000 K: there the spectral type is better,
     # unless the SED contradicts it.
     typed, fitted = (_shape_chi2(fitter, stars, values) for values in (stars.labels, labels))
     early = (stars.labels[:, 0] > EARLY) & (typed < fitted)
@@ -288,7 +316,7 @@ def _trial_labels(labels, rng):
 
 
 def _sed_chi2(stars, index, log_sed):
-    """How badly models' SEDs (N, 575) agree with a star's own, whatever its dust."""
+    """Chi-square of models' SEDs (N, 575) against a star's own, with free dust."""
     source, curve = stars.source[index], extinction_curve(sed_grid())
     splines = sed_splines()
     truth = sed_truth(index, splines, stars.stis_sed[index] - log_sed[0], source, EBV[source],

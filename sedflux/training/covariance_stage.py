@@ -1,26 +1,33 @@
 """
-The second stage: the covariance alone, on features of the finished network.
+The second stage of training: the covariance alone, with the means held fixed.
 
-While means improve, their errors shrink and change shape, and the covariance lags
-behind.  When they stand still, the features of some ten thousand fresh stars are
-computed once, and the covariance's heads are trained on them to convergence by the
-full likelihood.  Then a last scale of sigma, by band and S/N, is measured on stars
-that neither stage saw.
+While the means are trained, their errors shrink and change shape faster than the covariance
+follows.  So afterwards the features of some ten thousand fresh stars are computed once, and
+the heads of the covariance are trained on them to convergence by the full likelihood.  Then
+a last scale of sigma, by band and S/N, is measured on stars that neither stage saw.
 """
 
+from __future__ import annotations
+
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from sedflux.spectra.bands import BANDS, band_rows
+from sedflux.spectra.grids import sed_grid
 from sedflux.training.loss import covariance_loss, label_loss, score_loss
 from sedflux.training.pool import as_tensors
 
+if TYPE_CHECKING:
+    from sedflux.training.examples import ExampleGenerator
+    from sedflux.training.types import Network
+
 __all__ = ["fit_covariance", "measure_calibration"]
 
-#: Edges in S/N, and centres in wavelength (Angstrom), of the last scale of sigma.
+#: Edges in S/N of the last scale of sigma, which is measured in the bands of the tables.
 SNR_EDGES = (5.0, 8.0, 14.0, 28.0, 56.0, 110.0, 300.0)
-BANDS = ((2500.0, 3000.0), (3000.0, 4000.0), (4000.0, 7000.0), (7000.0, 10500.0))
 
 
 def _compute(network, engine, examples, rng):
@@ -40,8 +47,9 @@ def _compute(network, engine, examples, rng):
     return [torch.cat(values) for values in zip(*found, strict=True)]
 
 
-def fit_covariance(network, engine, *, examples=40960, steps=1800, batch=512,
-                   learning_rate=2e-3, seed=1):
+def fit_covariance(network: Network, engine: ExampleGenerator, *, examples: int = 40960,
+                   steps: int = 1800, batch: int = 512, learning_rate: float = 2e-3,
+                   seed: int = 1) -> list[float]:
     """
     Train the heads of the covariance; the means stay as they are.
 
@@ -90,7 +98,8 @@ def fit_covariance(network, engine, *, examples=40960, steps=1800, batch=512,
     return history
 
 
-def measure_calibration(network, engine, *, examples=24576, seed=1):
+def measure_calibration(network: Network, engine: ExampleGenerator, *, examples: int = 24576,
+                        seed: int = 1) -> dict[str, list]:
     """
     Ratio of true to predicted errors, by S/N and band, on fresh stars.
 
@@ -107,11 +116,9 @@ def measure_calibration(network, engine, *, examples=24576, seed=1):
         ``snr`` (k,), ``wavelength`` (4,) and ``scale`` (k, 4), as
         `sedflux.predict.sigma.Widening` takes them.
     """
-    from sedflux.spectra.grids import sed_grid
-
     rng = np.random.default_rng([seed, 2**31 + 2])
     features, bounded, log_sed, _, level = _compute(network, engine, examples, rng)
-    grid = sed_grid()
+    bands = band_rows(sed_grid()).values()
     pulls = []
     with torch.no_grad():
         for rows in torch.arange(len(features)).split(1024):
@@ -123,7 +130,6 @@ def measure_calibration(network, engine, *, examples=24576, seed=1):
     scale = []
     for low, high in pairwise(SNR_EDGES):
         inside = (level >= low) & (level < high)
-        scale.append([float(np.sqrt(square[inside][:, (grid >= a) & (grid < b)].mean()))
-                      for a, b in BANDS])
+        scale.append([float(np.sqrt(square[inside][:, band].mean())) for band in bands])
     return {"snr": [float(np.sqrt(a * b)) for a, b in pairwise(SNR_EDGES)],
-            "wavelength": [float(np.sqrt(a * b)) for a, b in BANDS], "scale": scale}
+            "wavelength": [float(np.sqrt(a * b)) for a, b in BANDS.values()], "scale": scale}

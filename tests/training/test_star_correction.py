@@ -12,8 +12,8 @@ from sedflux.spectra.grids import input_grid, sed_grid
 from sedflux.spectra.normalise import input_basis
 from sedflux.spectra.reddening import extinction_curve
 from sedflux.training.correction import SPLINES, class_shares, sed_splines
-from sedflux.training.empirical import fit_correction
 from sedflux.training.examples import ExampleGenerator
+from sedflux.training.star_correction import fit_correction
 from sedflux.training.stars import FOLDS, LABEL_ERRORS, RealStars, fold_of
 
 KERNELS = (Kernel.initial(),)

@@ -1,0 +1,204 @@
+"""`condition`: from SEDs of lines and magnitudes to SEDs of both."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+from astropy import units as u
+
+from sedflux.conditioning.bands import BandRows, find_bands
+from sedflux.conditioning.dust import Dust, dust_prior
+from sedflux.conditioning.magnitudes import Magnitudes, as_magnitudes, zero_point_errors
+from sedflux.conditioning.posterior import Posterior, update
+from sedflux.conditioning.result import ConditionedSEDs
+from sedflux.conditioning.update import Stars
+from sedflux.exceptions import InputError
+from sedflux.predict.prediction import SEDPrediction
+from sedflux.spectra.reddening import LAW, R_V
+from sedflux.spectra.sed import SEDArrays, from_sed
+from sedflux.spectra.spectrum import header_cards
+from sedflux.units import whole_number
+
+__all__ = ["condition", "star_arrays"]
+
+#: Stars that are worked on at a time: their arrays fit into the caches of a core.
+_CHUNK = 16
+
+
+def condition(sed: Any, photometry: Any, bandpasses: Any, *, reddening: Any = None,
+              r_v: float = R_V, r_v_error: float = 0.0, law: str = LAW,
+              zero_point_error: Any = None, system: str = "AB", vega: Any = None,
+              area: u.Quantity | None = None, intrinsic: bool = False, workers: int = 1) -> Any:
+    """
+    Condition SEDs that lines predict on magnitudes: scale, dust and SED at once.
+
+    Parameters
+    ----------
+    sed : `~specutils.Spectrum` or `~sedflux.SEDPrediction`
+        One SED with its covariance, such as from `sedflux.predict_sed` without reddening; or
+        predictions of N stars.  The scale of a relative SED is free, that of an absolute one is
+        known by its covariance.
+    photometry : mapping or `~astropy.table.Table`
+        Band to a pair of magnitude and error, for N stars each an array (N,); or a table with
+        columns such as ``g`` and ``g_error`` and one row a star.  Missing values are masked,
+        None, or NaN in both.
+    bandpasses : mapping
+        Band to `synphot.SpectralElement`, `~sedflux.slitless.throughput.Throughput` or the path of
+        a throughput (see `sedflux.read_throughput`).
+    reddening : float, tuple or None, optional
+        What is known of E(B-V) before: a value, which is then taken as exact; a value and its
+        error (a Gaussian that is cut at zero); None if every E(B-V) >= 0 is as likely.  For N
+        stars also arrays (N,).
+    r_v, r_v_error, law : optional
+        Extinction law, see `sedflux.spectra.reddening.extinction_curve`, and the error of R_V.
+    zero_point_error : float or mapping of band to float, optional
+        Errors in mag that all stars share.
+    system : {'AB', 'ST', 'Vega'}, optional
+        Of magnitudes whose unit does not say it (``u.ABmag``, ``u.STmag``, ``u.ct / u.s`` do).
+    vega : `~specutils.Spectrum`, optional
+        Flux of Vega, for Vega magnitudes.
+    area : `~astropy.units.Quantity`, optional
+        Collecting area, for count rates.
+    intrinsic : bool, optional
+        Give the SED without dust; by default it is the star as it is seen.
+    workers : int, optional
+        Threads, for many stars.
+
+    Returns
+    -------
+    sed : type of ``sed``, or `~sedflux.ConditionedSEDs`
+        In erg/s/cm2/Angstrom.  Of a spectrum, ``meta["sedflux"]["photometry"]`` is the
+        `~sedflux.ConditionedSEDs`: E(B-V), chi2 and its p-value, and the pulls of the bands.
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If a magnitude, a band, the dust or the SED cannot be used; the message says what to do.
+
+    Examples
+    --------
+    >>> from synphot import SpectralElement
+    >>> from synphot.models import Box1D
+    >>> from sedflux import condition, predict_sed
+    >>> from sedflux.demo import demo_spectrum
+    >>> bands = {"blue": SpectralElement(Box1D, x_0=4500, width=900),
+    ...          "red": SpectralElement(Box1D, x_0=6500, width=900)}
+    >>> sed = condition(predict_sed(demo_spectrum()), {"blue": (6.6, 0.02), "red": (6.0, 0.02)},
+    ...                 bands, reddening=(0.02, 0.02))
+    >>> result = sed.meta["sedflux"]["photometry"]
+    >>> bool(result.reddening > 0), sed.flux.unit.to_string()
+    (True, 'erg / (Angstrom s cm2)')
+    """
+    many = isinstance(sed, SEDPrediction)
+    wavelength, relative, count = _facts(sed)
+    magnitudes = as_magnitudes(photometry, system=system, stars=count)
+    bands = find_bands(wavelength, magnitudes.bands, magnitudes.systems, bandpasses, area=area,
+                       vega=vega)
+    dust = dust_prior(wavelength, count, reddening=reddening, law=law, r_v=r_v,
+                      r_v_error=r_v_error)
+    _check_information(magnitudes, dust, relative)
+    _check_no_dust(sed, dust)
+    zero = zero_point_errors(zero_point_error, bands.names)
+    stars = star_arrays(sed, magnitudes, zero)
+    found = _in_chunks(stars, bands, dust, intrinsic, whole_number(workers, "workers", least=1))
+    result = _result(wavelength, stars, bands, found, zero, getattr(sed, "flag_bits", 0))
+    if many:
+        return result[0] if sed.single else result
+    return _spectrum(sed, result[0])
+
+
+def _facts(sed) -> tuple[np.ndarray, bool, int]:
+    """Wavelengths, whether the flux is relative, and the number of stars."""
+    if isinstance(sed, SEDPrediction):
+        return sed.wavelength, True, len(sed)
+    arrays = from_sed(sed)
+    return arrays.wavelength, not arrays.absolute, 1
+
+
+def _check_information(magnitudes: Magnitudes, dust: Dust, relative: bool) -> None:
+    least = 1 + (dust.flat and relative)
+    few = np.isfinite(magnitudes.value).sum(axis=1) < least
+    if few.any():
+        raise InputError(f"photometry has one magnitude of the star of row {np.argmax(few)}, which "
+                         "cannot tell scale from dust; give reddening, as a value or a value and "
+                         "its error, or another band")
+
+
+def _check_no_dust(sed: Any, dust: Dust) -> None:
+    """Refuse to put dust on SEDs that have it already."""
+    if dust.fixed and not dust.mean.any():
+        return
+    parts = sed.parts if isinstance(sed, SEDPrediction) else from_sed(sed).parts
+    cards = {} if isinstance(sed, SEDPrediction) else header_cards(sed)
+    if "reddening" in parts or cards.get("SEDEBV", (0.0, ""))[0]:
+        raise InputError("sed is already behind dust, and would be reddened twice; predict it "
+                         "without reddening, or give reddening=0")
+
+
+def star_arrays(sed: Any, magnitudes: Magnitudes, zero: np.ndarray) -> Stars:
+    """
+    Arrays of stars with their magnitudes.
+
+    Parameters
+    ----------
+    sed : `~specutils.Spectrum` or `~sedflux.SEDPrediction`
+    magnitudes : `~sedflux.conditioning.magnitudes.Magnitudes`
+    zero : `~numpy.ndarray`, shape (b,)
+        Errors of zero points.
+    """
+    if isinstance(sed, SEDPrediction):
+        axis = (lambda array: array[None]) if sed.single else (lambda array: array)
+        flux, diagonal, factor = axis(sed.flux), axis(sed.diagonal), axis(sed.factor)
+        relative = True
+    else:
+        arrays: SEDArrays = from_sed(sed)
+        covariance = arrays.relative_covariance
+        flux, diagonal, factor = (arrays.flux[None], covariance.diagonal[None],
+                                  covariance.factor[None])
+        relative = not arrays.absolute
+    known = np.isfinite(magnitudes.value)
+    return Stars(np.log(np.asarray(flux, dtype=float)), np.asarray(diagonal, dtype=float),
+                 np.asarray(factor, dtype=float), relative, np.where(known, magnitudes.value, 0.0),
+                 np.where(known, magnitudes.error, 1.0) ** 2 + zero**2, known)
+
+
+def _in_chunks(stars: Stars, bands: BandRows, dust: Dust, intrinsic: bool, workers: int
+               ) -> Posterior:
+    """The posterior of all stars, some at a time, on threads."""
+    count = len(stars.log_flux)
+    chunks = [slice(begin, begin + _CHUNK) for begin in range(0, count, _CHUNK)]
+
+    def work(rows: slice) -> Posterior:
+        return update(stars.take(rows), bands, dust.take(rows), intrinsic=intrinsic)
+
+    if workers == 1 or len(chunks) == 1:
+        found = [work(rows) for rows in chunks]
+    else:
+        with ThreadPoolExecutor(workers) as pool:
+            found = list(pool.map(work, chunks))
+    rank = max(one.factor.shape[1] for one in found)
+    merged = {}
+    for name in (one.name for one in fields(Posterior)):
+        parts = [getattr(one, name) for one in found]
+        if name == "factor":
+            parts = [np.pad(part, ((0, 0), (0, rank - part.shape[1]), (0, 0))) for part in parts]
+        merged[name] = np.concatenate(parts)
+    return Posterior(**merged)
+
+
+def _result(wavelength, stars, bands, found, zero, flag_bits) -> ConditionedSEDs:
+    parts = {"reddening": found.with_ebv} if found.with_ebv.any() else {}
+    parts |= {f"zero point {name}": zero[index] * found.gains[:, index]
+              for index, name in enumerate(bands.names) if zero[index]}
+    return ConditionedSEDs(
+        wavelength, np.exp(found.log_flux), stars.diagonal, found.factor, bands.names, found.ebv,
+        found.ebv_error, found.interval, found.chi2, found.p_value, found.dof, found.pulls, parts,
+        np.array(np.broadcast_to(flag_bits, len(stars.log_flux))))
+
+
+def _spectrum(sed, result: ConditionedSEDs) -> Any:
+    notes = dict((sed.meta or {}).get("sedflux", {}))
+    return result.to_spectrum(type(sed), meta=notes, header=header_cards(sed))

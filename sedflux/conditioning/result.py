@@ -1,0 +1,160 @@
+"""`ConditionedSEDs`: SEDs on an absolute scale, and what the magnitudes said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+from astropy import units as u
+from astropy.table import QTable
+
+from sedflux.covariance import LowRankCovariance
+from sedflux.exceptions import InputError
+from sedflux.spectra.sed import RelativeErrors
+from sedflux.spectra.spectrum import sed_to_spectrum
+from sedflux.units import FLAM
+
+__all__ = ["ConditionedSEDs"]
+
+
+@dataclass(frozen=True)
+class ConditionedSEDs:
+    """
+    SEDs of N stars, or of one, given their lines and their magnitudes.
+
+    Attributes
+    ----------
+    wavelength : `~numpy.ndarray`, shape (n,)
+        Vacuum wavelength in Angstrom.
+    flux : `~numpy.ndarray`, shape (n,) or (N, n)
+        F_lambda in erg/s/cm2/Angstrom: exp of the posterior mean of ln(flux).
+    diagonal : `~numpy.ndarray`, shape (n,) or (N, n)
+        Independent part of the variance of ln(flux).
+    factor : `~numpy.ndarray`, shape (r, n) or (N, r, n)
+        Common part of the covariance of ln(flux), the scale included.
+    bands : tuple of str, length b
+    reddening, reddening_error : float, or `~numpy.ndarray`, shape (N,)
+        Posterior mean and standard deviation of E(B-V), in mag.
+    reddening_interval : `~numpy.ndarray`, shape (2,) or (N, 2)
+        16th and 84th percentile of E(B-V).
+    chi2, p_value : float, or `~numpy.ndarray`, shape (N,)
+        Of the magnitudes, given the lines; NaN without degrees of freedom.
+    dof : int, or `~numpy.ndarray`, shape (N,)
+        Degrees of freedom.
+    pulls : `~numpy.ndarray`, shape (b,) or (N, b)
+        Of each magnitude against lines and the other magnitudes: measured minus predicted, over
+        the error of that.
+    parts : dict of str to `~numpy.ndarray`, shape of ``flux``
+        ``reddening``: covariance of ln(flux) with E(B-V), over the standard deviation of E(B-V).
+        ``zero point NAME``: what one standard deviation of the zero point of a band does; all
+        stars share it.
+    flag_bits : int, or `~numpy.ndarray` of int, shape (N,)
+        Of the predictions.
+    """
+
+    wavelength: np.ndarray
+    flux: np.ndarray
+    diagonal: np.ndarray
+    factor: np.ndarray
+    bands: tuple[str, ...]
+    reddening: float | np.ndarray
+    reddening_error: float | np.ndarray
+    reddening_interval: np.ndarray
+    chi2: float | np.ndarray
+    p_value: float | np.ndarray
+    dof: int | np.ndarray
+    pulls: np.ndarray
+    parts: Mapping[str, np.ndarray] = field(default_factory=dict)
+    flag_bits: int | np.ndarray = 0
+
+    @property
+    def single(self) -> bool:
+        """Whether this is one star, without an axis for stars."""
+        return self.flux.ndim == 1
+
+    def __len__(self) -> int:
+        return 1 if self.single else len(self.flux)
+
+    def __getitem__(self, row: int) -> ConditionedSEDs:
+        """One of the stars."""
+        if self.single:
+            raise InputError("this is one star and has no rows")
+        if not -len(self) <= row < len(self):
+            raise InputError(f"row is {row!r}; there are {len(self)} stars")
+        whole = ("wavelength", "bands", "parts")
+        changed = {one.name: getattr(self, one.name)[row] for one in fields(self)
+                   if one.name not in whole}
+        changed["factor"] = changed["factor"][np.any(changed["factor"], axis=1)]
+        return replace(self, **changed,
+                       parts={name: value[row] for name, value in self.parts.items()})
+
+    @property
+    def relative_covariance(self) -> Any:
+        """Covariance of ln(flux): a `~sedflux.LowRankCovariance`, or a tuple of N."""
+        if self.single:
+            return LowRankCovariance(self.diagonal, self.factor)
+        return tuple(self[row].relative_covariance for row in range(len(self)))
+
+    @property
+    def sigma(self) -> np.ndarray:
+        """Standard deviation of the flux, shape of ``flux``."""
+        return self.flux * np.sqrt(self.diagonal + (self.factor**2).sum(axis=-2))
+
+    def table(self) -> QTable:
+        """
+        One row a star: E(B-V), chi2 and pulls.
+
+        Returns
+        -------
+        table : `~astropy.table.QTable`
+        """
+        columns = {"reddening": np.atleast_1d(self.reddening) * u.mag,
+                   "reddening_error": np.atleast_1d(self.reddening_error) * u.mag,
+                   "chi2": np.atleast_1d(self.chi2), "dof": np.atleast_1d(self.dof),
+                   "p_value": np.atleast_1d(self.p_value)}
+        pulls = np.atleast_2d(self.pulls)
+        return QTable(columns | {f"pull_{name}": pulls[:, index]
+                                 for index, name in enumerate(self.bands)})
+
+    def to_spectrum(self, kind: type | None = None, *, meta: Mapping[str, Any] | None = None,
+                    header: Mapping[str, Any] | None = None) -> Any:
+        """
+        One star as a spectrum with its covariance, as `sedflux.anchor` gives it.
+
+        Parameters
+        ----------
+        kind : type, optional
+            `~specutils.Spectrum` (default) or a subclass.
+        meta, header : dict, optional
+            More for ``meta["sedflux"]`` and ``meta["header"]``.
+
+        Returns
+        -------
+        sed : `~specutils.Spectrum`
+            ``meta["sedflux"]["photometry"]`` is this object.
+        """
+        if not self.single:
+            raise InputError("several stars are no single spectrum; take them one by one, as "
+                             "seds[0].to_spectrum()")
+        if kind is None:
+            from specutils import Spectrum as kind
+        errors = RelativeErrors(self.wavelength, self.relative_covariance, self.parts)
+        return sed_to_spectrum(
+            kind, self.wavelength * u.AA, self.flux, errors.covariance.scaled(self.flux).sigma,
+            meta=dict(meta or {}) | {"errors": errors, "photometry": self},
+            header=dict(header or {}) | self._cards(), unit=FLAM)
+
+    def _cards(self) -> dict[str, tuple[Any, str]]:
+        """Cards for FITS headers."""
+        cards: dict[str, tuple[Any, str]] = {
+            "SEDNORM": ("photometry", "the flux is absolute, by magnitudes"),
+            "SEDBANDS": (", ".join(self.bands)[:60], "bands of the magnitudes"),
+            "SEDEBV": (float(self.reddening), "[mag] E(B-V), posterior mean"),
+            "SEDEBVER": (float(self.reddening_error), "[mag] its standard deviation"),
+            "SEDCHI2": (float(self.chi2), "chi2 of the magnitudes, given the lines"),
+            "SEDDOF": (int(self.dof), "its degrees of freedom")}
+        if np.isfinite(self.p_value):
+            cards["SEDPVAL"] = (float(self.p_value), "its p-value")
+        return cards

@@ -1,0 +1,57 @@
+"""Gaps between the pixels of spectra: where they are, and how they are marked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from sedflux.spectra.arrays import SpectrumArrays
+
+__all__ = ["fill_gaps", "usual_step"]
+
+#: Steps between pixels beyond this many median steps of their neighbours are gaps.
+_GAP = 3.0
+#: Pixels whose median step tells what is usual nearby.
+_NEIGHBOURS = 21
+
+
+def usual_step(wavelength: np.ndarray) -> np.ndarray:
+    """Median step between pixels near each of the n - 1 steps, which gaps do not move."""
+    from scipy.ndimage import median_filter
+
+    step = np.diff(wavelength)
+    return median_filter(step, size=min(_NEIGHBOURS, step.size // 2 * 2 + 1), mode="nearest")
+
+
+def fill_gaps(spectra: SpectrumArrays) -> SpectrumArrays:
+    """
+    Mark the ends of gaps by bad pixels, so that no pixel reaches into a gap.
+
+    A pixel reaches half-way to its neighbours.  Where pixels were dropped instead of
+    masked, the last one before a gap would count as the whole of it.
+
+    Parameters
+    ----------
+    spectra : `SpectrumArrays`
+
+    Returns
+    -------
+    spectra : `SpectrumArrays`
+        With two bad pixels more for each gap.
+    """
+    wavelength = spectra.wavelength
+    step, usual = np.diff(wavelength), usual_step(wavelength)
+    ends = np.flatnonzero(step > _GAP * usual)
+    if not ends.size:
+        return spectra
+    extra = np.r_[wavelength[ends] + usual[ends], wavelength[ends + 1] - usual[ends]]
+    joined = np.r_[wavelength, extra]
+    order = np.argsort(joined, kind="stable")
+    blank = np.zeros((len(spectra), extra.size))
+    power = spectra.resolving_power
+    if isinstance(power, np.ndarray):
+        power = np.r_[power, power[ends], power[ends + 1]][order]
+    return replace(spectra, wavelength=joined[order], resolving_power=power,
+                   flux=np.hstack([spectra.flux, blank])[:, order],
+                   ivar=np.hstack([spectra.ivar, blank])[:, order])

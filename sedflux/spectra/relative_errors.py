@@ -1,0 +1,139 @@
+"""
+Errors of ln(flux) on the wavelengths on which an SED was made, and whether they are still its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from sedflux.covariance import LowRankCovariance
+from sedflux.exceptions import InputError
+
+__all__ = ["NO_COVARIANCE", "RelativeErrors", "check_absolute", "find_errors", "precision_of"]
+
+#: Relative difference of wavelengths that does not matter.
+_SAME_WAVELENGTH = 1e-8
+#: Relative difference of sigma / flux that rounding explains, in units of the precision of the
+#: spectrum's numbers.
+_ROUNDINGS = 1000.0
+_OTHER_WAYS = ("predict it again with wavelengths=..., or attach the right covariance with "
+               "sedflux.with_covariance")
+_STALE = ("; the spectrum was changed by an operation that its covariance cannot follow, such as "
+          f"smoothing, adding or resampling: {_OTHER_WAYS}")
+#: What is said of an SED without covariance.
+NO_COVARIANCE = ("sed has no covariance; sedflux.predict_sed and sedflux.anchor give one, and "
+                 f"files that sedflux wrote hold it.  Resampling drops it: {_OTHER_WAYS}")
+
+
+@dataclass(frozen=True)
+class RelativeErrors:
+    """
+    Errors of an SED that a change of scale or unit leaves as they are.
+
+    Attributes
+    ----------
+    wavelength : `~numpy.ndarray`, shape (n,)
+        Vacuum wavelength in Angstrom on which the SED was made, in any order.
+    covariance : `~sedflux.LowRankCovariance`
+        Of ln(flux).
+    parts : dict of str to `~numpy.ndarray`, shape (n,)
+        Directions of the covariance whose origin is known, such as ``reddening``.
+    """
+
+    wavelength: np.ndarray
+    covariance: LowRankCovariance
+    parts: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def take(self, rows: np.ndarray) -> RelativeErrors:
+        """Errors at some of the wavelengths."""
+        if np.array_equal(rows, np.arange(self.wavelength.size)):
+            # Covariances are large: stars of one catalogue share those that nothing changes.
+            return self
+        return RelativeErrors(self.wavelength[rows], self.covariance.take(rows),
+                              {name: part[rows] for name, part in self.parts.items()})
+
+    def at(self, wavelength: np.ndarray) -> RelativeErrors:
+        """
+        Errors at wavelengths that are among its own.
+
+        Raises
+        ------
+        sedflux.exceptions.InputError
+            If one of them is not.
+        """
+        if np.array_equal(wavelength, self.wavelength):
+            return self
+        order = np.argsort(self.wavelength)
+        known = self.wavelength[order]
+        place = np.clip(np.searchsorted(known, wavelength), 1, known.size - 1)
+        place = place - (wavelength - known[place - 1] < known[place] - wavelength)
+        if (np.abs(known[place] - wavelength) > _SAME_WAVELENGTH * wavelength).any():
+            raise InputError("sed has wavelengths that its covariance does not know" + _STALE)
+        return self.take(order[place])
+
+
+def find_errors(sed: Any, wavelength: np.ndarray, flux: np.ndarray,
+                variance: np.ndarray | None, row: int) -> tuple[int, RelativeErrors]:
+    """
+    The star whose errors are those of one SED, and these errors at its wavelengths.
+
+    Parameters
+    ----------
+    sed : `~specutils.Spectrum`
+        With errors in ``meta["sedflux"]``, of one star or of several.
+    wavelength, flux, variance : `~numpy.ndarray`, shape (n,)
+        Of the SED, or of one of its rows; the variance may be None.
+    row : int
+        Where to look first.
+
+    Returns
+    -------
+    row : int
+    errors : `RelativeErrors`
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If no star has the errors of the SED.
+    """
+    errors = sed.meta["sedflux"]["errors"]
+    errors = [errors] if isinstance(errors, RelativeErrors) else errors
+    for number in sorted(range(len(errors)), key=lambda number: number != row):
+        found = errors[number].at(wavelength)
+        if _agrees(found.covariance, flux, variance, precision_of(sed)):
+            return number, found
+    raise InputError("sed has an uncertainty that its covariance does not give" + _STALE)
+
+
+def precision_of(sed: Any) -> float:
+    """Relative difference of sigma / flux that rounding explains."""
+    kinds = [np.asarray(sed.data).dtype]
+    if sed.uncertainty is not None:
+        kinds.append(np.asarray(sed.uncertainty.array).dtype)
+    return _ROUNDINGS * max(np.finfo(kind if kind.kind == "f" else float).eps for kind in kinds)
+
+
+def check_absolute(covariance: LowRankCovariance, variance: np.ndarray | None, size: int,
+                   precision: float) -> None:
+    """Refuse a covariance of the flux that another flux or sigma was given."""
+    if len(covariance) != size or (
+            variance is not None
+            and not np.allclose(covariance.variance, variance, rtol=2 * precision, atol=0.0)):
+        raise InputError("sed has an uncertainty that its covariance does not give" + _STALE)
+
+
+def _agrees(covariance: LowRankCovariance, flux: np.ndarray, variance: np.ndarray | None,
+            precision: float) -> bool:
+    """Whether sigma of ln(flux) is that of the spectrum."""
+    sigma = covariance.sigma
+    if variance is None:
+        # Without errors there is no uncertainty to compare.
+        return not sigma.any()
+    # Where nearly all is removed, rounding of what it was is left.
+    removed = np.sqrt((covariance.removed**2).sum(axis=0))
+    near = np.abs(np.sqrt(variance) - sigma * np.abs(flux))
+    return bool((near <= precision * (np.sqrt(variance) + removed * np.abs(flux))).all())

@@ -1,0 +1,63 @@
+"""How long and how to train."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Schedule"]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """
+    How long and how to train.
+
+    Attributes
+    ----------
+    steps : int
+        Optimiser steps.
+    batch : int
+        Examples a step.
+    block : int
+        Examples that the engine makes at once.
+    pool : int
+        Blocks among which a step draws its examples.
+    reuse : int
+        How often each example is drawn on average.
+    learning_rate : float
+        Peak of the cosine schedule.
+    seed : int
+        Fixes every example and every initial weight.
+    average : float
+        Decay of the exponential average of the weights, which is what is kept.
+    patience : int
+        Checks of the validation loss, one every 500 steps, without improvement after
+        which the training stops.
+    diagonal : bool
+        Use the plain diagonal loss.
+    """
+
+    steps: int = 24000
+    batch: int = 512
+    block: int = 4096
+    pool: int = 64
+    reuse: int = 4
+    learning_rate: float = 1.5e-3
+    seed: int = 1
+    average: float = 0.999
+    patience: int = 12
+    diagonal: bool = False
+
+    @property
+    def steps_per_block(self) -> int:
+        """Steps between renewals of a block."""
+        return max(1, self.reuse * self.block // self.batch)
+
+    def sized(self, examples: int) -> int:
+        """As many examples as are needed, or in proportion to a trial run of few steps."""
+        return min(examples, 1024 + 64 * self.steps)
+
+    @property
+    def blocks(self) -> int:
+        """Blocks that the pool holds: fewer in a trial run, which sees few examples."""
+        return max(1, min(self.pool, self.steps * self.batch // self.block))

@@ -1,0 +1,26 @@
+"""Many spectra take the memory of what is predicted, and little more."""
+
+import tracemalloc
+
+import numpy as np
+
+
+def peak(predictor, star, size):
+    """Most bytes that a prediction of so many spectra takes, and those of its result."""
+    wavelength, flux = star
+    spectra = np.full((size, flux.size), flux, dtype=np.float32)
+    ivar = np.full(spectra.shape, 400.0, dtype=np.float32)
+    tracemalloc.start()
+    try:
+        found = predictor.predict(wavelength, spectra, ivar)
+        return (tracemalloc.get_traced_memory()[1],
+                found.flux.nbytes + found.diagonal.nbytes + found.factor.nbytes)
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_of_a_star_is_that_of_its_result(predictor, star):
+    few, many = (peak(predictor, star, size) for size in (512, 1024))
+    beyond = (many[0] - many[1] - few[0] + few[1]) / 512
+    # A copy of a spectrum in double precision alone takes 8 bytes for every pixel.
+    assert beyond < 4.0 * star[0].size
