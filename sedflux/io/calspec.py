@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["identify_calspec", "identify_ngsl", "read_calspec", "read_ngsl", "stis_fwhm"]
 
 _COLUMNS = {"WAVELENGTH", "FLUX"}
-#: FWHM in Angstrom below each wavelength: two pixels of the gratings G430L and G750L (STIS
+#: FWHM in Angstrom below each wavelength: two pixels of the gratings G230LB, G430L and G750L (STIS
 #: Instrument Handbook).
-_STIS_FWHM = ((5650.0, 5.5), (np.inf, 9.8))
+_STIS_FWHM = ((3060.0, 2.7), (5650.0, 5.5), (np.inf, 9.8))
 #: Wavelengths that are read, in Angstrom: those of STIS.
 _RANGE = (1100.0, 11000.0)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -201,7 +201,8 @@ class Predictor:
         sharp, power = check_resolving_power(resolving_power, spectra.wavelength)
         none = np.zeros((0, spectra.wavelength.size))
         near = _near(SpectrumArrays(spectra.wavelength, none, none, False, resolving_power=sharp))
-        sigma = broadening_sigma(near.wavelength, near.resolving_power, power)
+        own_power = cast("float | np.ndarray", near.resolving_power)
+        sigma = broadening_sigma(near.wavelength, own_power, power)
         kernel = lsf_matrix(near.wavelength, sigma) if sigma.any() else None
         # One operator serves all stars within 1 km/s, a seventieth of a pixel: such stars go
         # together.

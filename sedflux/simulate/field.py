@@ -15,6 +15,7 @@ from astropy.table import Table
 
 from sedflux.exceptions import WriteError
 from sedflux.slitless.instrument import SlitlessBand
+from sedflux.units import FLAM
 from sedflux.writing import write_whole
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ class SimulatedField:
         write_whole(folder / "truth.ecsv", partial(self.truth.write, format="ascii.ecsv"))
         hdus = fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(self.wavelength, name="WAVELENGTH"),
                              fits.ImageHDU(self.flux, name="FLUX")])
+        hdus["WAVELENGTH"].header["BUNIT"] = "Angstrom"
+        hdus["FLUX"].header["BUNIT"] = FLAM.to_string("fits")
         write_whole(folder / "true_seds.fits", hdus.writeto)
         return folder
 

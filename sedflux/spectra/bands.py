@@ -1,5 +1,9 @@
 """Wavelength bands of the accuracy tables."""
 
+from collections.abc import Mapping
+
+import numpy as np
+
 __all__ = ["BANDS", "band_rows"]
 
 #: Bands of the tables, in Angstrom.
@@ -11,6 +15,7 @@ BANDS = {
 }
 
 
-def band_rows(wavelength, bands=BANDS):
+def band_rows(wavelength: np.ndarray, bands: Mapping[str, tuple[float, float]] = BANDS
+              ) -> dict[str, np.ndarray]:
     """Which wavelengths each band holds: dict of name to bool array."""
     return {name: (wavelength >= low) & (wavelength < high) for name, (low, high) in bands.items()}

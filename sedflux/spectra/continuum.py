@@ -22,6 +22,7 @@ The weights :math:`w = 1 / (1 + \sigma^2 / s_0^2)` with the relative noise
 spectrum of a star does not depend on its noise; they vanish for bad pixels.
 """
 
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -46,7 +47,8 @@ _LONGEST = 0.7
 _LIMIT = 40.0
 
 
-def smooth_basis(pixels, *, degree=DEGREE, shapes=()):
+def smooth_basis(pixels: int, *, degree: int = DEGREE, shapes: Sequence[np.ndarray] = ()
+                 ) -> np.ndarray:
     """
     Orthonormal basis of the smooth curves that the continuum may follow.
 
@@ -156,7 +158,9 @@ def _inverse_continuum(coefficients, basis, product):
     return np.exp(np.clip(log_inverse, -_LIMIT, _LIMIT, out=log_inverse), out=log_inverse)
 
 
-def fit_continuum(flux, ivar, basis, *, iterations=25, tolerance=1e-9, product=np.matmul):
+def fit_continuum(flux: np.ndarray, ivar: np.ndarray, basis: np.ndarray, *, iterations: int = 25,
+                  tolerance: float = 1e-9, product: Callable[..., np.ndarray] = np.matmul
+                  ) -> np.ndarray:
     """
     Fit the continuum of each spectrum.
 
@@ -203,7 +207,9 @@ def fit_continuum(flux, ivar, basis, *, iterations=25, tolerance=1e-9, product=n
                     tolerance=tolerance)
 
 
-def remove_continuum(flux, ivar, basis, *, tolerance=1e-9, product=np.matmul):
+def remove_continuum(flux: np.ndarray, ivar: np.ndarray, basis: np.ndarray, *,
+                     tolerance: float = 1e-9, product: Callable[..., np.ndarray] = np.matmul
+                     ) -> tuple[np.ndarray, np.ndarray]:
     """
     Continuum-normalised flux minus one, and its inverse variance.
 

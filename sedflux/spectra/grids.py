@@ -27,7 +27,7 @@ SED_SAMPLES = 575
 SED_RESOLVING_POWER = 200.0
 
 
-def input_grid():
+def input_grid() -> np.ndarray:
     """
     Centres of the input pixels: LAMOST's own, 4000 to 7000 Angstrom.
 
@@ -46,7 +46,7 @@ def input_grid():
     return 10 ** (3.6021 + INPUT_STEP * np.arange(INPUT_PIXELS))
 
 
-def sed_grid():
+def sed_grid() -> np.ndarray:
     """
     Wavelengths of the SED: 2500 to 10500 Angstrom, two samples at R = 200.
 
@@ -58,7 +58,7 @@ def sed_grid():
     return np.geomspace(2500.0, 10500.0, SED_SAMPLES)
 
 
-def pixel_edges(wavelength):
+def pixel_edges(wavelength: np.ndarray) -> np.ndarray:
     """
     Edges of pixels from their centres: half-way between neighbours.
 
@@ -78,7 +78,7 @@ def pixel_edges(wavelength):
     return np.concatenate([[first], middle, [last]])
 
 
-def index_runs(first, last):
+def index_runs(first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     Rows and columns of a matrix whose row i holds the columns ``first[i]:last[i]``.
 
@@ -108,7 +108,7 @@ def _overlaps(wavelength, new_wavelength):
     return sparse.csr_matrix((overlap, columns, np.r_[0, np.cumsum(last - first)]), shape=shape)
 
 
-def rebin_matrix(wavelength, new_wavelength):
+def rebin_matrix(wavelength: np.ndarray, new_wavelength: np.ndarray) -> sparse.csr_matrix:
     """
     Sparse operator from pixels to pixels that conserves flux.
 
@@ -160,7 +160,7 @@ class Rebinning:
         Ascending centres of the output pixels.
     """
 
-    def __init__(self, wavelength, new_wavelength):
+    def __init__(self, wavelength: np.ndarray, new_wavelength: np.ndarray) -> None:
         overlap = _overlaps(np.asarray(wavelength, float), np.asarray(new_wavelength, float))
         self._least = 0.5 * np.diff(pixel_edges(new_wavelength))[:, None]
         width = np.diff(pixel_edges(wavelength))
@@ -169,7 +169,7 @@ class Rebinning:
             (overlap.data / width[overlap.indices], overlap.indices, overlap.indptr),
             shape=overlap.shape)
 
-    def __call__(self, flux, ivar):
+    def __call__(self, flux: np.ndarray, ivar: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """
         Rebin spectra.
 
@@ -198,7 +198,8 @@ class Rebinning:
         return new_flux.T, (usable * new_ivar).T
 
 
-def rebin_spectra(wavelength, flux, ivar, new_wavelength):
+def rebin_spectra(wavelength: np.ndarray, flux: np.ndarray, ivar: np.ndarray,
+                  new_wavelength: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     Rebin noisy spectra with bad pixels, see `Rebinning`.
 
@@ -215,7 +216,7 @@ def rebin_spectra(wavelength, flux, ivar, new_wavelength):
     return Rebinning(wavelength, new_wavelength)(flux, ivar)
 
 
-def interpolation_matrix(wavelength, position):
+def interpolation_matrix(wavelength: np.ndarray, position: np.ndarray) -> sparse.csr_matrix:
     """
     Sparse operator from samples of a curve to its values between them.
 
@@ -240,7 +241,7 @@ def interpolation_matrix(wavelength, position):
     return sparse.csr_matrix((entries, where), shape=(position.size, x.size))
 
 
-def average_matrix(wavelength, new_wavelength):
+def average_matrix(wavelength: np.ndarray, new_wavelength: np.ndarray) -> sparse.csr_matrix:
     """
     Sparse operator from samples of a curve to its averages over pixels.
 
@@ -267,7 +268,8 @@ def average_matrix(wavelength, new_wavelength):
         sparse.diags_array(scale) @ integral_matrix(x, edges[:-1], edges[1:]))
 
 
-def integral_matrix(wavelength, low, high):
+def integral_matrix(wavelength: np.ndarray, low: np.ndarray, high: np.ndarray
+                    ) -> sparse.csr_matrix:
     """
     Sparse operator from samples of a curve to its integrals over intervals.
 
@@ -305,6 +307,6 @@ def integral_matrix(wavelength, low, high):
     return sparse.csr_matrix((entries, where), shape=(low.size, x.size))
 
 
-def optical_mean(wavelength):
+def optical_mean(wavelength: np.ndarray) -> sparse.csr_matrix:
     """Row vector that averages a sampled SED over 4000-7000 Angstrom, sparse (1, n)."""
     return average_matrix(wavelength, np.array([2500.0, 5500.0, 8500.0]))[1:2]

@@ -20,7 +20,7 @@ _NO_CONTINUUM = 1e4
 _TOLERANCE = 1e-3
 
 
-def input_basis():
+def input_basis() -> np.ndarray:
     """Basis of the continuum on the input grid: polynomials and extinction curves."""
     grid = input_grid()
     return smooth_basis(grid.size, shapes=continuum_shapes(grid))

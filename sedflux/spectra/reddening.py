@@ -20,7 +20,7 @@ LAW, R_V = "G23", 3.1
 LAWS = ("G23", "F99", "F19", "F04", "CCM89", "O94", "M14")
 
 
-def extinction_curve(wavelength, *, law=LAW, r_v=R_V):
+def extinction_curve(wavelength: np.ndarray, *, law: str = LAW, r_v: float = R_V) -> np.ndarray:
     """
     Change of ln(flux) for a unit of E(B-V): ``-0.4 ln(10) k(lambda)``.
 
@@ -65,7 +65,7 @@ def extinction_curve(wavelength, *, law=LAW, r_v=R_V):
     return -0.4 * np.log(10.0) * r_v * np.asarray(ratio)
 
 
-def continuum_shapes(wavelength):
+def continuum_shapes(wavelength: np.ndarray) -> list[np.ndarray]:
     """
     Extinction curves whose structure the continuum removal projects out.
 
@@ -75,8 +75,9 @@ def continuum_shapes(wavelength):
     return [extinction_curve(wavelength, law=law) for law in ("G23", "F19")]
 
 
-def redden(wavelength, log_flux, covariance, reddening, *, reddening_error=0.0, law="G23",
-           r_v=3.1):
+def redden(wavelength: np.ndarray, log_flux: np.ndarray, covariance: LowRankCovariance,
+           reddening: float, *, reddening_error: float = 0.0, law: str = LAW, r_v: float = R_V
+           ) -> tuple[np.ndarray, LowRankCovariance]:
     """
     Redden an SED: ln(flux) and its covariance.
 
@@ -99,7 +100,7 @@ def redden(wavelength, log_flux, covariance, reddening, *, reddening_error=0.0, 
     -------
     log_flux : `~numpy.ndarray`
     covariance : `~sedflux.covariance.LowRankCovariance`
-        With one more column for the error of E(B-V).
+        With one more row in the factor, for the error of E(B-V).
     """
     reddening = plain_number(reddening, "reddening", u.mag)
     reddening_error = plain_number(reddening_error, "reddening_error", u.mag)

@@ -12,7 +12,8 @@ __all__ = ["FWHM_PER_SIGMA", "broadening_sigma", "degrade_spectra", "lsf_matrix"
 FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))
 
 
-def broadening_sigma(wavelength, resolving_power, new_resolving_power):
+def broadening_sigma(wavelength: np.ndarray, resolving_power: float | np.ndarray,
+                     new_resolving_power: float) -> np.ndarray:
     """
     Gaussian sigma in Angstrom that takes one resolving power to a lower one.
 
@@ -36,7 +37,8 @@ def broadening_sigma(wavelength, resolving_power, new_resolving_power):
     return wavelength / FWHM_PER_SIGMA * np.sqrt(np.clip(square, 0.0, None))
 
 
-def lsf_matrix(wavelength, sigma, *, new_wavelength=None, reach=5.0):
+def lsf_matrix(wavelength: np.ndarray, sigma: np.ndarray, *,
+               new_wavelength: np.ndarray | None = None, reach: float = 5.0) -> sparse.csr_matrix:
     """
     Sparse operator that convolves samples with a Gaussian of varying width.
 
@@ -92,7 +94,8 @@ def lsf_matrix(wavelength, sigma, *, new_wavelength=None, reach=5.0):
     return sparse.csr_matrix(sparse.diags_array(scale) @ matrix)
 
 
-def recovery_matrix(wavelength, resolving_power, position, *, iterations=32, points=8):
+def recovery_matrix(wavelength: np.ndarray, resolving_power: float, position: np.ndarray, *,
+                    iterations: int = 32, points: int = 8) -> sparse.csr_matrix:
     """
     Operator from samples of a broadened curve to the curve itself, where it can be told.
 
@@ -139,7 +142,9 @@ def recovery_matrix(wavelength, resolving_power, position, *, iterations=32, poi
     return sparse.csr_matrix(matrix)
 
 
-def degrade_spectra(wavelength, flux, ivar, resolving_power, new_resolving_power):
+def degrade_spectra(wavelength: np.ndarray, flux: np.ndarray, ivar: np.ndarray,
+                    resolving_power: float | np.ndarray, new_resolving_power: float
+                    ) -> tuple[np.ndarray, np.ndarray]:
     """
     Bring noisy spectra with bad pixels down to a lower resolving power.
 
@@ -167,7 +172,8 @@ def degrade_spectra(wavelength, flux, ivar, resolving_power, new_resolving_power
     return smooth_spectra(lsf_matrix(wavelength, sigma), flux, ivar)
 
 
-def smooth_spectra(kernel, flux, ivar):
+def smooth_spectra(kernel: sparse.csr_matrix, flux: np.ndarray, ivar: np.ndarray
+                   ) -> tuple[np.ndarray, np.ndarray]:
     """
     Smooth noisy spectra with bad pixels, see `degrade_spectra`.
 

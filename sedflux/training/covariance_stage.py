@@ -78,7 +78,8 @@ def fit_covariance(network: Network, engine: ExampleGenerator, *, examples: int 
         parameter.requires_grad_(True)
     optimizer = torch.optim.Adam(heads, lr=learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    history, recent = [], []
+    history: list[float] = []
+    recent: list[float] = []
     for step in range(steps):
         rows = torch.from_numpy(rng.integers(0, len(features), batch))
         output = network.output_of(features[rows], bounded[rows])

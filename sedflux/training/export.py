@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,7 +57,7 @@ def measure_domain(network: Network, engine: ExampleGenerator, *,
         `sedflux.predict.flags` wants them.
     """
     batch = engine.examples(examples, np.random.default_rng([seed, 2**30]))
-    found = {"excess": [], "unusual": [], "strange": []}
+    found: dict[str, list[np.ndarray]] = {"excess": [], "unusual": [], "strange": []}
     with torch.inference_mode():
         for rows in np.array_split(np.arange(examples), max(examples // 256, 1)):
             part = batch.take(rows)
@@ -128,7 +128,7 @@ def export_model(path: PathLike, network: Network, engine: ExampleGenerator, *, 
     claim : tuple of float, optional
         See `measure_domain`.
     """
-    sized = schedule.sized if schedule is not None else int
+    sized: Callable[[int], int] = int if schedule is None else schedule.sized
     keep_references(network, engine, count=sized(2048))
     library = engine.library
     stars = engine.scatter is not None

@@ -143,7 +143,8 @@ def johnson_weights(path: PathLike) -> BandWeights:
     weights : dict of str to `~numpy.ndarray`, shape (575,)
         By the letter of the band.
     """
-    grid, found = sed_grid(), {}
+    grid = sed_grid()
+    found: dict[str, np.ndarray] = {}
     with fits.open(path) as hdus:
         for hdu in hdus:
             if hdu.name.startswith("JOHNSON_"):

@@ -30,7 +30,7 @@ _DUST_ERROR = 0.014
 _ZERO_TEFF = 4500.0
 
 
-def johnson_residuals(names: Sequence[str], labels: np.ndarray,
+def johnson_residuals(names: Sequence[str] | np.ndarray, labels: np.ndarray,
                       predictions: Sequence[SEDPrediction], johnson: Johnson, weights: BandWeights
                       ) -> Table:
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +87,7 @@ def predict_left_out(predictors: Sequence[Predictor], miles: SpectralLibrary, st
 
 
 def predictions_by_fold(predictors: Sequence[Predictor], miles: SpectralLibrary,
-                        rows: npt.ArrayLike, names: Sequence[str], *, snr: float | None = None,
+                        rows: npt.ArrayLike, names: Iterable[str], *, snr: float | None = None,
                         seed: int = 3) -> list[SEDPrediction]:
     """
     Predictions of some MILES spectra, each by the model that never saw the star.
@@ -117,15 +117,15 @@ def predictions_by_fold(predictors: Sequence[Predictor], miles: SpectralLibrary,
         ivar = np.where(ivar > 0, 1.0 / (1.0 / np.maximum(ivar, 1e-30) + (flux / snr) ** 2), 0.0)
         flux = flux * (1.0 + noise / snr)
     folds = np.array([fold_of(name) for name in names]) % len(predictors)
-    found = [None] * len(folds)
+    found: dict[int, SEDPrediction] = {}
     for fold, predictor in enumerate(predictors):
         inside = np.flatnonzero(folds == fold)
         if inside.size:
             many = predictor.predict(wavelength, flux[inside], ivar[inside],
                                      resolving_power=wavelength / MILES_FWHM)
             for place, row in enumerate(inside):
-                found[row] = many[place]
-    return found
+                found[int(row)] = many[place]
+    return [found[row] for row in range(len(folds))]
 
 
 def stis_error(truth: np.ndarray) -> float:

@@ -137,13 +137,13 @@ class Pool:
         loader = DataLoader(blocks, batch_size=None, num_workers=workers,
                             prefetch_factor=4 if workers else None)
         self._source = iter(loader)
-        self._ring = None
+        self._ring: list[torch.Tensor] = []
         for index in range(self._renewals, self._renewals + schedule.blocks):
             self._put(index)
 
     def _put(self, index):
         fresh = next(self._source)
-        if self._ring is None:
+        if not self._ring:
             size = self._schedule.blocks
             self._ring = [value.new_empty(size, *value.shape) for value in fresh]
         for ring, value in zip(self._ring, fresh, strict=True):

@@ -53,13 +53,13 @@ def prepare_network(engine: ExampleGenerator, config: Config, *, seed: int,
     torch.manual_seed(seed)
     network = build(config)
     rng = np.random.default_rng([seed, 2**31])
-    examples = engine.examples(examples, rng)
+    drawn = engine.examples(examples, rng)
     # Noise would become templates: keep pixels of good spectra.
-    quiet = np.median(examples.ivar, axis=1) > 40.0**2
-    values = np.where(examples.ivar > 0, examples.normalised, 0.0)[quiet].astype(np.float64)
+    quiet = np.median(drawn.ivar, axis=1) > 40.0**2
+    values = np.where(drawn.ivar > 0, drawn.normalised, 0.0)[quiet].astype(np.float64)
     mean = values.mean(axis=0)
     covariance = (values - mean).T @ (values - mean) / len(values)
-    noise = np.median((1.0 / np.maximum(examples.ivar[quiet], 1.0)).mean(axis=1))
+    noise = np.median((1.0 / np.maximum(drawn.ivar[quiet], 1.0)).mean(axis=1))
     power, vectors = np.linalg.eigh(covariance)
     power, vectors = power[::-1][: config.components], vectors[:, ::-1][:, : config.components]
     projection = network.projection
@@ -67,13 +67,13 @@ def prepare_network(engine: ExampleGenerator, config: Config, *, seed: int,
     projection.templates.copy_(torch.from_numpy(vectors.T.copy()))
     spread = np.sqrt(np.maximum(power - noise, 0.02 * power))
     projection.spread.copy_(torch.from_numpy(spread))
-    log_sed = examples.log_sed.astype(np.float64)
+    log_sed = drawn.log_sed.astype(np.float64)
     network.sed_mean.copy_(torch.from_numpy(log_sed.mean(axis=0)))
     _, singular, vectors = np.linalg.svd(log_sed - log_sed.mean(axis=0), full_matrices=False)
     size = singular[: config.sed_components] / np.sqrt(len(log_sed))
     templates = vectors[: config.sed_components] * size[:, None]
     network.sed_templates.copy_(torch.from_numpy(templates))
-    _start_linear(network, examples)
+    _start_linear(network, drawn)
     return network
 
 
@@ -259,7 +259,9 @@ def pretrain(engine: ExampleGenerator, schedule: Schedule, folder: PathLike, *,
     first = _resume(checkpoint, network, average, optimizer) if checkpoint.exists() else 0
     scheduler = _scheduler(optimizer, schedule, first)
     pool = Pool(engine, start, schedule, step=first, workers=workers)
-    history, recent, begin = [], [], time.monotonic()
+    history: list[dict[str, float]] = []
+    recent: list[float] = []
+    begin = time.monotonic()
     bar = tqdm(total=schedule.steps, initial=first, disable=None if progress else True, unit="step")
     for step in range(first, schedule.steps):
         loss, _ = _loss(network, _move(pool.batch(step), device), schedule)

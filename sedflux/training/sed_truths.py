@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.linalg import cho_solve
@@ -67,7 +67,8 @@ _OUTLIER = 4.0
 #: Error of a MILES spectrum's slope below 4500 A, at 3600 A.
 _MILES_SLOPE = 0.04
 #: Prior E(B-V) and its error: MILES (dereddened), unknown, and known.
-EBV = {"MILES": (0.0, 0.03), "CALSPEC": (0.015, 0.02), "NGSL": (0.02, 0.03), "known": 0.025}
+EBV: dict[str, Any] = {"MILES": (0.0, 0.03), "CALSPEC": (0.015, 0.02), "NGSL": (0.02, 0.03),
+                       "known": 0.025}
 _PHOTOMETRY_ERROR = 0.01
 STEP = 3
 

@@ -89,7 +89,7 @@ def choose_smoothness(truths: Sequence[Truth], labels: np.ndarray, folds: np.nda
     -------
     smoothness : `Smoothness`
     """
-    scores = {}
+    scores: dict[tuple[float, ...], float] = {}
 
     def score(values):
         if values not in scores:
@@ -97,8 +97,9 @@ def choose_smoothness(truths: Sequence[Truth], labels: np.ndarray, folds: np.nda
             _log.info("smoothness %s: %.4f", values, scores[values])
         return scores[values]
 
-    best = _FIRST
+    best: tuple[float, ...] = _FIRST
     for _, axis in product(range(_SWEEPS), range(len(_AXES))):
         candidates = [(*best[:axis], value, *best[axis + 1 :]) for value in _AXES[axis]]
         best = min([best, *candidates], key=score)
-    return Smoothness(best[:-1], best[-1], score(best))
+    first, second, third, size = best
+    return Smoothness((first, second, third), size, score(best))

@@ -297,33 +297,34 @@ def read_stars(miles: PathLike, stis: PathLike, photometry: PathLike,
     -------
     stars : `RealStars`
     """
-    miles, stis, bands = read_library(miles), read_library(stis), read_passbands(photometry)
+    spectra, seds = read_library(miles), read_library(stis)
+    bands = read_passbands(photometry)
     colours = Table.read(photometry, hdu=1)
-    three = np.column_stack([np.asarray(miles.table[name], float)
+    three = np.column_stack([np.asarray(spectra.table[name], float)
                              for name in ("TEFF", "LOGG", "FEH")])
     rows = np.flatnonzero(_usable(three))
-    names = np.array(_names(miles.table["NAME"]))[rows]
-    wavelength, flux, ivar = miles_inputs(miles, rows)
+    names = np.array(_names(spectra.table["NAME"]))[rows]
+    wavelength, flux, ivar = miles_inputs(spectra, rows)
     first = _normalise(wavelength, flux, ivar, wavelength / MILES_FWHM, MILES_POWER)
     empty = np.full((len(rows), sed_grid().size), np.nan)
     magnitudes, ebv = np.full((len(rows), len(bands)), np.nan), np.full(len(rows), np.nan)
     measured = empty.copy()
     place = {name: index for index, name in enumerate(names)}
-    for row, partner in enumerate(_names(stis.table["MILES"])):
-        suspect = str(stis.table["QUALITY"][row]).strip() == "suspect"
+    for row, partner in enumerate(_names(seds.table["MILES"])):
+        suspect = str(seds.table["QUALITY"][row]).strip() == "suspect"
         if partner in place and not suspect:
-            measured[place[partner]] = np.log(stis_sed(stis, row))
+            measured[place[partner]] = np.log(stis_sed(seds, row))
     for entry in colours:
         index = place.get(str(entry["NAME"]).strip())
         if index is not None:
             magnitudes[index] = [entry[band] for band in bands]
             ebv[index] = np.ma.filled(entry["EBV"], np.nan)
-    more, labels, errors = _stis_only(stis)
-    second = _stis_inputs(stis, more)
+    more, labels, errors = _stis_only(seds)
+    second = _stis_inputs(seds, more)
     count = len(more)
-    sources = _names(stis.table["SOURCE"])
+    sources = _names(seds.table["SOURCE"])
     titles = [hd if hd.startswith("HD") else own for hd, own in
-              zip(_names(stis.table["HD"]), _names(stis.table["NAME"]), strict=True)]
+              zip(_names(seds.table["HD"]), _names(seds.table["NAME"]), strict=True)]
     every = np.r_[names, [titles[row] for row in more]]
     blank = np.full((len(every), 3), np.nan)
     colors, color_errors, dust, zero = ((blank, blank, blank[:, :2], (0.0, 0.0))
@@ -336,8 +337,8 @@ def read_stars(miles: PathLike, stis: PathLike, photometry: PathLike,
         label_errors=np.vstack([np.tile(LABEL_ERRORS, (len(rows), 1)), errors]),
         normalised=np.vstack([first[0], second[0]]), ivar=np.vstack([first[1], second[1]]),
         resolving_power=np.r_[np.full(len(rows), MILES_POWER), np.full(count, STIS_POWER)],
-        miles_sed=np.vstack([_miles_seds(miles, rows), empty[:1].repeat(count, axis=0)]),
-        stis_sed=np.vstack([measured, [np.log(stis_sed(stis, row)) for row in more]]),
+        miles_sed=np.vstack([_miles_seds(spectra, rows), empty[:1].repeat(count, axis=0)]),
+        stis_sed=np.vstack([measured, [np.log(stis_sed(seds, row)) for row in more]]),
         magnitudes=np.vstack([magnitudes, np.full((count, len(bands)), np.nan)]),
         ebv=np.r_[ebv, np.full(count, np.nan)],
         johnson=colors, johnson_error=color_errors, dust=dust, johnson_zero=zero,

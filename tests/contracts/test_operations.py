@@ -129,7 +129,8 @@ def anchored(sed, dense, number):
 
 def resampled(sed, dense, number):
     dense.broken = True
-    return FluxConservingResampler()(sed, np.linspace(4100.0, 6900.0, 200) * u.AA)
+    grid = (np.linspace(4100.0, 6900.0, 200) * u.AA).to(sed.spectral_axis.unit)
+    return FluxConservingResampler()(sed, grid)
 
 
 def smoothed(sed, dense, number):

@@ -15,7 +15,7 @@ from specutils import Spectrum
 
 from sedflux import InputError, predict_sed, register_readers
 from sedflux.demo import demo_arrays, demo_path, demo_spectrum
-from sedflux.io.calspec import read_calspec, read_ngsl
+from sedflux.io.calspec import read_calspec, read_ngsl, stis_fwhm
 from sedflux.io.lamost import read_lamost
 from sedflux.io.miles import read_miles
 from sedflux.io.registry import read_spectrum
@@ -207,6 +207,12 @@ def test_calspec_values_and_keys(tmp_path):
     # Where the file does not tell, two pixels of STIS.
     assert_allclose(star.meta["resolving_power"][:3], star.spectral_axis.value[:3] / 5.5)
     assert star.meta["radial_velocity"] == 10.0 * u.km / u.s
+
+
+def test_stis_resolves_two_pixels():
+    """Dispersions of G230LB, G430L and G750L in Angstrom a pixel, from the handbook."""
+    assert_allclose(stis_fwhm(np.array([2800.0, 4000.0, 8000.0])),
+                    2.0 * np.array([1.35, 2.73, 4.92]), rtol=0.02)
 
 
 @pytest.mark.parametrize(("change", "message"), [
