@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from astropy import units as u
+from astropy.io import fits
 from astropy.nddata import StdDevUncertainty
 from astropy.table import Table
 
@@ -201,3 +202,72 @@ def toy_models(star_files, tmp_path_factory):
                  "--name", "uara.two", "--leave-out", "1", "--johnson", files["johnson"],
                  "--effects", "--claim", "4800", "9800", *common]) == 0
     return first, folder / "two" / "uara.two.safetensors"
+
+
+#: Pixels of DESI spectra in Angstrom, and for each arm: start, number of pixels, sigma of a line.
+_STEP = 0.8
+_ARMS = {"B": (3600.0, 2751, 1.1), "R": (5760.0, 2326, 0.9), "Z": (7520.0, 2881, 0.8)}
+
+
+@pytest.fixture(scope="session")
+def write_sdss():
+    """A function that writes a spectrum in the layout of SDSS."""
+    return _write_sdss
+
+
+@pytest.fixture(scope="session")
+def write_desi():
+    """A function that writes a DESI coadd of three spectra, and its redshifts."""
+    return _write_desi
+
+
+def _write_sdss(path, spectrum, *, velocity=90.0, kind="STAR"):
+    log_wavelength = 3.58 + 1e-4 * np.arange(3800)
+    flux = spectrum(10**log_wavelength)
+    ivar = np.full(flux.size, 25.0)
+    ivar[100] = 0.0
+    columns = [fits.Column(name, "E", array=values) for name, values in (
+        ("flux", flux), ("loglam", log_wavelength), ("ivar", ivar),
+        ("wdisp", np.full(flux.size, 1.0)))]
+    header = fits.Header([("TELESCOP", "SDSS 2.5-M"), ("PLATEID", 4055), ("MJD", 55359),
+                          ("FIBERID", 7), ("PLUG_RA", 240.5), ("PLUG_DEC", 30.25)])
+    about = [fits.Column("CLASS", "6A", array=[kind]),
+             fits.Column("Z", "E", array=[velocity / 299792.458])]
+    fits.HDUList([fits.PrimaryHDU(header=header),
+                  fits.BinTableHDU.from_columns(columns, name="COADD"),
+                  fits.BinTableHDU.from_columns(about, name="SPECOBJ")]).writeto(path)
+    return path
+
+
+def _write_desi(path, spectrum, *, redrock=True):
+    """Three targets, the second on the sky; the arms overlap, and the third misses B pixels."""
+    targets = np.array([39627700000000001, 39627700000000002, 39627700000000003])
+    fibers = [fits.Column("TARGETID", "K", array=targets),
+              fits.Column("OBJTYPE", "3A", array=["TGT", "SKY", "TGT"]),
+              fits.Column("TARGET_RA", "D", array=[10.0, 11.0, 12.0]),
+              fits.Column("TARGET_DEC", "D", array=[-1.0, -2.0, -3.0])]
+    hdus = [fits.PrimaryHDU(), fits.BinTableHDU.from_columns(fibers, name="FIBERMAP")]
+    for level, (name, (start, size, sigma)) in enumerate(_ARMS.items()):
+        wavelength = start + _STEP * np.arange(size)
+        flux = np.tile(spectrum(wavelength) + 0.1 * level, (3, 1)).astype(np.float32)
+        ivar = np.full((3, size), 4.0 * (level + 1), dtype=np.float32)
+        mask = np.zeros((3, size), dtype=np.int32)
+        if name == "B":
+            mask[2, :50] = 1
+        offset = np.arange(-5, 6)[:, None]
+        profile = np.exp(-0.5 * (offset / (sigma / _STEP)) ** 2)
+        resolution = np.broadcast_to(profile / profile.sum(), (3, 11, size)).astype(np.float32)
+        hdus += [fits.ImageHDU(wavelength, name=f"{name}_WAVELENGTH"),
+                 fits.ImageHDU(flux, name=f"{name}_FLUX"),
+                 fits.ImageHDU(ivar, name=f"{name}_IVAR"),
+                 fits.CompImageHDU(mask, name=f"{name}_MASK"),
+                 fits.ImageHDU(resolution, name=f"{name}_RESOLUTION")]
+    fits.HDUList(hdus).writeto(path)
+    if redrock:
+        found = [fits.Column("TARGETID", "K", array=targets[::-1]),
+                 fits.Column("SPECTYPE", "6A", array=["STAR", "STAR", "GALAXY"]),
+                 fits.Column("Z", "D", array=[2e-4, 0.0, 0.3])]
+        fits.HDUList([fits.PrimaryHDU(),
+                      fits.BinTableHDU.from_columns(found, name="REDSHIFTS")]).writeto(
+            path.with_name(path.name.replace("coadd-", "redrock-")))
+    return path

@@ -13,10 +13,13 @@ import zarr
 from astropy import units as u
 from astropy.table import QTable, Table
 
+from sedflux.catalog.bands import bandpass
 from sedflux.catalog.destination import Destination, undamaged
+from sedflux.catalog.products import photometry_of, rebinned
 from sedflux.catalog.shard import DIAGNOSTICS
 from sedflux.exceptions import InputError
-from sedflux.photometry import band_rows
+from sedflux.photometry import anchor
+from sedflux.predict.checks import check_reddening
 from sedflux.predict.flags import flag, sentences
 from sedflux.predict.prediction import SEDPrediction
 
@@ -24,7 +27,6 @@ __all__ = ["SEDCatalog"]
 
 #: Stars that are read at a time.
 _CHUNK = 512
-_MAG_PER_LN = 2.5 / np.log(10.0)
 #: Columns of every table.
 _NEEDED = {"identifier", "path", "ra", "dec", "radial_velocity", "predicted", "flag_bits", "error",
            *DIAGNOSTICS}
@@ -41,6 +43,18 @@ class SEDCatalog:
     path : path-like
     rows : array_like of int, optional
         Rows of a selection, ascending; all stars if not given.
+    dust : pair of array_like, optional
+        E(B-V) and its error of every row, from `reddened`.
+
+    Attributes
+    ----------
+    path : `~pathlib.Path`
+    facts : dict
+        What the catalogue is of.
+    wavelength : `~numpy.ndarray`, shape (n,)
+        In Angstrom.
+    rows : `~numpy.ndarray` of int, shape (N,)
+    dust : pair of `~numpy.ndarray`, shape (N,), or None
 
     Raises
     ------
@@ -61,7 +75,8 @@ class SEDCatalog:
     (1, (575,))
     """
 
-    def __init__(self, path: str | os.PathLike[str], rows: Any = None) -> None:
+    def __init__(self, path: str | os.PathLike[str], rows: Any = None, *, dust: Any = None
+                 ) -> None:
         self._place = Destination(path)
         self.facts = self._place.facts
         self.path = self._place.path
@@ -73,6 +88,7 @@ class SEDCatalog:
                              "prediction again to finish it")
         self.wavelength = np.asarray(self.facts["wavelength"])
         self.rows = np.arange(self.facts["stars"]) if rows is None else np.asarray(rows)
+        self.dust = dust
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -150,7 +166,31 @@ class SEDCatalog:
             allowed = 0 if flags == "none" else sum(
                 flag(name.strip()).mask for name in flags.split(","))
             keep &= (np.asarray(table["flag_bits"]) & ~allowed) == 0
-        return SEDCatalog(self.path, self.rows[keep])
+        return self._some(keep)
+
+    def _some(self, places):
+        """Some of these stars."""
+        dust = None if self.dust is None else tuple(value[places] for value in self.dust)
+        return SEDCatalog(self.path, self.rows[places], dust=dust)
+
+    def reddened(self, reddening: Any, *, reddening_error: Any = 0.0) -> SEDCatalog:
+        """
+        The same stars behind dust; what is stored, and the table, stay as they are.
+
+        Parameters
+        ----------
+        reddening, reddening_error : float or array_like, shape (N,)
+            E(B-V) and its error in mag, of all stars or of each, beyond what the catalogue has.
+
+        Returns
+        -------
+        catalog : `SEDCatalog`
+        """
+        if self.dust is not None:
+            raise InputError("these stars are reddened already; give the sum of E(B-V)")
+        dust = tuple(np.broadcast_to(np.asarray(value, dtype=float), len(self)).copy()
+                     for value in check_reddening((reddening, reddening_error), len(self)))
+        return SEDCatalog(self.path, self.rows, dust=dust)
 
     def chunks(self) -> Iterator[SEDPrediction]:
         """
@@ -162,9 +202,22 @@ class SEDCatalog:
             With a first axis for stars.
         """
         for begin in range(0, len(self), _CHUNK):
-            yield self._prediction(slice(begin, begin + _CHUNK))
+            yield self.predictions(slice(begin, begin + _CHUNK))
 
-    def _prediction(self, places: slice) -> SEDPrediction:
+    def predictions(self, places: slice) -> SEDPrediction:
+        """
+        The predictions of some of the selected stars.
+
+        Parameters
+        ----------
+        places : slice
+            Among the selected stars.
+
+        Returns
+        -------
+        prediction : `~sedflux.SEDPrediction`
+            With a first axis for stars, in relative flux; NaN where there is none.
+        """
         rows = self.rows[places]
         part = SEDCatalog(self.path, rows)
         table = part.columns("predicted", "flag_bits", "radial_velocity", *DIAGNOSTICS)
@@ -172,13 +225,17 @@ class SEDCatalog:
             arrays = self._arrays(rows, np.asarray(table["predicted"], dtype=bool))
         bits = np.asarray(table["flag_bits"])
         # Stars of the source without E(B-V) are intrinsic.
-        dust = {name: np.nan_to_num(np.asarray(part.columns(name)[name]))
-                for name in ("reddening", "reddening_error") if name in self._columns}
-        return SEDPrediction(
+        known = {name: np.nan_to_num(np.asarray(part.columns(name)[name]))
+                 for name in ("reddening", "reddening_error") if name in self._columns}
+        prediction = SEDPrediction(
             self.wavelength, arrays["flux"], arrays["diagonal"], arrays["factor"],
             sentences(bits, {"teff": self.facts["teff"]}), self.facts["model"],
             self.facts["sha256"], {name: np.asarray(table[name]) for name in DIAGNOSTICS},
-            flag_bits=bits, radial_velocity=np.asarray(table["radial_velocity"]), **dust)
+            flag_bits=bits, radial_velocity=np.asarray(table["radial_velocity"]), **known)
+        if self.dust is None:
+            return prediction
+        dust, error = (value[places] for value in self.dust)
+        return prediction.reddened(dust, reddening_error=error)
 
     def _arrays(self, rows, predicted):
         """Flux, diagonal and factor of some stars; all finite where there is a prediction."""
@@ -201,52 +258,103 @@ class SEDCatalog:
         return {name: place for place, name in enumerate(self.columns("identifier")["identifier"])}
 
     def __getitem__(self, identifier: str) -> Any:
-        """The SED of a star, as `sedflux.predict_sed` gives it."""
+        """
+        The SED of a star, as `sedflux.predict_sed` gives it.
+
+        It is on an absolute scale, as by `sedflux.anchor`, if the star has a magnitude.
+        """
         if identifier not in self._places:
             raise InputError(f"star {identifier!r} is not among the {len(self)} of this selection")
         place = self._places[identifier]
         if not self.columns("predicted")["predicted"][place]:
             reason = self.columns("error")["error"][place]
             raise InputError(f"star {identifier!r} could not be predicted: {reason}")
-        return next(SEDCatalog(self.path, self.rows[place:place + 1]).spectra())
+        return next(self._some(slice(place, place + 1)).spectra())
+
+    @cached_property
+    def _bandpasses(self):
+        """The bands of the catalogue for synphot."""
+        return {name: bandpass(table) for name, table in self.facts["bands"].items()}
+
+    @cached_property
+    def magnitudes(self) -> Table | None:
+        """Table of ``magnitude``, ``magnitude_error`` and ``band``, if the source gave them."""
+        names = ("magnitude", "magnitude_error", "band")
+        return self.columns(*names) if "magnitude" in self._columns else None
 
     def spectra(self) -> Iterator[Any]:
-        """The SEDs of the selected stars, one by one, such as for `sedflux.anchor`."""
-        table = self.columns("identifier", "ra", "dec")
-        cards = ({"OBJECT": (str(name)[:68], "star")} | {
-            card: (float(place), "[deg] as in the source")
-            for card, place in (("RA", ra), ("DEC", dec)) if np.isfinite(place)}
-            for name, ra, dec in zip(*(table[column] for column in table.colnames), strict=True))
+        """
+        The SEDs of the selected stars, one by one, such as for `sedflux.fit_responses`.
+
+        They are on an absolute scale, as by `sedflux.anchor`, where a star has a magnitude.
+        """
+        table, known, place = self.columns("identifier", "ra", "dec"), self.magnitudes, 0
         for prediction in self.chunks():
             for row in range(len(prediction)):
-                yield prediction[row].to_spectrum(header=next(cards))
+                sed = prediction[row].to_spectrum(header=_cards(table[place]))
+                if known is not None and np.isfinite(known["magnitude"][place]):
+                    name = str(known["band"][place])
+                    sed = anchor(sed, float(known["magnitude"][place]) * u.ABmag,
+                                 {name: self._bandpasses[name]},
+                                 magnitude_error=float(known["magnitude_error"][place]) * u.mag)
+                yield sed
+                place += 1
 
     def photometry(self, bandpasses: Any) -> QTable:
         """
-        Colours of all selected stars, with errors.
+        Colours of all selected stars, and their magnitudes where they have one, with errors.
 
         Parameters
         ----------
         bandpasses : dict of `synphot.SpectralElement`
-            Two or more bands inside the range of the SEDs.
+            Bands inside the range of the SEDs; two or more if no star has a magnitude.
 
         Returns
         -------
         table : `~astropy.table.QTable`
             ``identifier``, and for every band but the first the AB colour relative to the first,
-            as ``g-r``, with its error ``g-r_error``, in mag; NaN where no SED was predicted.
+            as ``g-r``, with its error ``g-r_error``, in mag; NaN where no SED was predicted.  If
+            the source gave magnitudes, also ``g`` and ``g_error``, in mag(AB); NaN for
+            stars without one.
         """
-        names, rows = band_rows(self.wavelength, bandpasses)
-        if len(names) < 2:
-            raise InputError("bandpasses holds one band; SEDs of a catalogue are relative and have "
-                             "colours: give two bands or more")
-        values = [_colours(prediction, rows) for prediction in self.chunks()]
-        colour, error = (np.concatenate([value[i] for value in values]) for i in (0, 1))
-        table = QTable({"identifier": self.columns("identifier")["identifier"]})
-        for number, name in enumerate(names[1:], start=1):
-            table[f"{names[0]}-{name}"] = -colour[:, number] * u.mag
-            table[f"{names[0]}-{name}_error"] = error[:, number] * u.mag
-        return table
+        return photometry_of(self, bandpasses)
+
+    def rebin(self, wavelengths: u.Quantity) -> tuple[np.ndarray, np.ndarray]:
+        """
+        Flux of all selected stars, averaged over other pixels, and its error.
+
+        Parameters
+        ----------
+        wavelengths : `~astropy.units.Quantity`, shape (m,)
+            Ascending pixel centres inside the range of the SEDs.
+
+        Returns
+        -------
+        flux, sigma : `~numpy.ndarray`, shape (N, m)
+            Relative flux; NaN where no SED was predicted.
+        """
+        return rebinned(self, wavelengths)
+
+    def write(self, destination: str | os.PathLike[str]) -> SEDCatalog:
+        """
+        Write the selected stars, with their dust, as a catalogue of their own.
+
+        An interrupted call is finished by the same call.
+
+        Parameters
+        ----------
+        destination : path-like
+            A new folder.
+
+        Returns
+        -------
+        catalog : `SEDCatalog`
+            The one that was written.
+        """
+        from sedflux.catalog.copying import write_selection
+
+        write_selection(self, destination)
+        return SEDCatalog(destination)
 
     def verify(self) -> None:
         """
@@ -262,17 +370,11 @@ class SEDCatalog:
                              "notes in the folder 'landed' and run the prediction again")
 
 
-def _colours(prediction, bands):
-    """Magnitudes relative to the first band, and their errors, of N stars."""
-    rows, zero_points = bands
-    flux = prediction.flux @ rows.T
-    magnitude = -2.5 * np.log10(flux) + zero_points
-    # Shares of ln(flux) of each wavelength in a band, minus those in the first band.
-    share = rows * prediction.flux[:, None, :] / flux[:, :, None]
-    share = _MAG_PER_LN * (share - share[:, :1])
-    common = np.einsum("nbw,nrw->nbr", share, prediction.factor)
-    variance = (common**2).sum(axis=2) + np.einsum("nbw,nw->nb", share**2, prediction.diagonal)
-    return magnitude - magnitude[:, :1], np.sqrt(variance)
+def _cards(row):
+    """Name and place of a star, for the header of its spectrum."""
+    return {"OBJECT": (str(row["identifier"])[:68], "star")} | {
+        card: (float(row[name]), "[deg] as in the source")
+        for card, name in (("RA", "ra"), ("DEC", "dec")) if np.isfinite(row[name])}
 
 
 def _within(values, limit, name):

@@ -35,13 +35,15 @@ __all__ = ["Destination", "undamaged"]
 _LAYOUT = "sedflux-catalog-1"
 #: Units of the columns of the table.
 _UNITS = {"ra": "deg", "dec": "deg", "radial_velocity": "km / s", "teff": "K", "reddening": "mag",
-          "reddening_error": "mag"}
+          "reddening_error": "mag", "magnitude": "mag(AB)", "magnitude_error": "mag",
+          "scale": "erg / (s cm2 Angstrom)"}
 #: Begins the notes from which astropy knows how long the texts of a column are.
 _LENGTH = "table::len::"
 #: What a catalogue holds before its catalog.json.
 _BEGUN = ("parts", "landed", "spectra.zarr", "inputs.parquet")
 #: Entries of catalog.json that a resumed run must have in common.
-_SAME = ("model", "sha256", "shard_size", "rank", "inputs_sha256", "wavelength_sha256")
+_SAME = ("model", "sha256", "shard_size", "rank", "inputs_sha256", "wavelength_sha256",
+         "bands_sha256")
 
 #: Samples and rows of the factor beyond which no SED goes.
 _MOST_SAMPLES, _MOST_ROWS = 100_000, 10_000
@@ -52,6 +54,10 @@ _FACTS: dict[str, Callable[[Any], bool]] = {
     "rank": lambda value: type(value) is int and 0 <= value <= _MOST_ROWS,
     "model": lambda value: isinstance(value, str),
     "sha256": lambda value: isinstance(value, str),
+    "version": lambda value: isinstance(value, str),
+    "bands": lambda value: isinstance(value, dict) and all(
+        np.ndim(band) == 2 and len(band) == 2 and np.isfinite(band).all()
+        for band in value.values()),
     "teff": lambda value: np.shape(value) == (2,) and np.isfinite(value).all(),
     "wavelength": lambda value: (np.ndim(value) == 1 and 2 <= len(value) <= _MOST_SAMPLES
                                  and np.isfinite(value).all() and value[0] > 0
@@ -146,7 +152,8 @@ class Destination:
         rows : `~astropy.table.Table`
             From `~sedflux.catalog.sources.read_source`.
         facts : dict
-            ``model``, ``sha256``, ``wavelength``, ``shard_size``, ``rank`` and ``version``.
+            ``model``, ``sha256``, ``wavelength``, ``shard_size``, ``rank``, ``version`` and
+            ``bands``, the tables of `~sedflux.catalog.bands.band_tables`.
 
         Raises
         ------
@@ -157,7 +164,9 @@ class Destination:
         wavelength = np.asarray(facts["wavelength"], dtype="<f8")
         facts = {"layout": _LAYOUT, **facts, "wavelength": wavelength.tolist(),
                  "stars": len(rows), "inputs_sha256": _digest(rows),
-                 "wavelength_sha256": hashlib.sha256(wavelength.tobytes()).hexdigest()}
+                 "wavelength_sha256": hashlib.sha256(wavelength.tobytes()).hexdigest(),
+                 "bands_sha256": hashlib.sha256(
+                     json.dumps(facts["bands"], sort_keys=True).encode()).hexdigest()}
         if (self.path / "catalog.json").exists():
             self._check_same(facts)
             return
@@ -183,7 +192,8 @@ class Destination:
         known = self.facts
         for name in _SAME:
             if known.get(name) != facts[name]:
-                what = {"inputs_sha256": "source (its spectra or their options)"}.get(name, name)
+                what = {"inputs_sha256": "source (its spectra or their options)",
+                        "bands_sha256": "bands"}.get(name, name)
                 raise InputError(
                     f"{str(self.path)!r} was begun with another {what}: {known.get(name)!r} "
                     f"instead of {facts[name]!r}; choose another destination, or the same "
@@ -317,7 +327,7 @@ def _parquet(table, rows):
     columns = {name: pyarrow.array(table[name].tolist() if table[name].dtype.kind in "OU"
                                    else np.asarray(table[name])) for name in table.colnames}
     fields = [pyarrow.field(name, column.type,
-                            metadata={"unit": _UNITS[name]} if name in _UNITS else None)
+                            metadata={"unit": _unit(name)} if _unit(name) else None)
               for name, column in columns.items()]
     lengths = {f"{_LENGTH}{name}": str(max(map(len, table[name]), default=1) or 1)
                for name in table.colnames if table[name].dtype.kind in "OU"}
@@ -326,6 +336,13 @@ def _parquet(table, rows):
         pyarrow.table(columns, schema=pyarrow.schema(fields, metadata=lengths)), stream,
         row_group_size=rows)
     return stream.getvalue()
+
+
+def _unit(name):
+    """Unit of a column; those of magnitudes in a band are called after it."""
+    if name.startswith("mag_"):
+        return "mag" if name.endswith("_error") else "mag(AB)"
+    return _UNITS.get(name)
 
 
 def _joint_schema(schemas):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from sedflux._version import __version__
+from sedflux.catalog.bands import CatalogBands, band_tables
 from sedflux.catalog.destination import Destination
 from sedflux.catalog.shard import predict_rows
 from sedflux.catalog.sources import read_source
@@ -30,6 +31,7 @@ _ATTEMPTS = 20
 def predict_catalog(source: Any, destination: str | os.PathLike[str], *,
                     model: str | os.PathLike[str] | None = None, client: Any = None,
                     workers: int | None = None, shard_size: int = 512,
+                    bands: Mapping[str, Any] | None = None,
                     progress: bool | None = None) -> dict[str, Any]:
     """
     Predict the SEDs of very many spectra into a folder.
@@ -52,6 +54,9 @@ def predict_catalog(source: Any, destination: str | os.PathLike[str], *,
         Local processes if there is no client; 1 works in this process.  One per core by default.
     shard_size : int, optional
         Spectra that are read, predicted and written together.
+    bands : dict of str to path-like or `synphot.SpectralElement`, optional
+        Throughputs by name, for the column ``band`` of the source; stars with a magnitude get
+        their AB magnitudes in all of them.  A ``band`` that is none of these is a file.
     progress : bool, optional
         Whether to draw a progress bar; by default if the standard error is a terminal.
 
@@ -82,11 +87,15 @@ def predict_catalog(source: Any, destination: str | os.PathLike[str], *,
     """
     shard_size = whole_number(shard_size, "shard_size", least=1)
     rows = read_source(source)
+    tables = band_tables(rows, bands)
     predictor = loaded_predictor(model)
+    # Bands that the SEDs do not cover are refused before anything is written.
+    CatalogBands.from_tables(predictor.wavelength, tables)
     place = Destination(destination)
     with place.locked():
         place.start(rows, {
-            "model": predictor.name, "sha256": predictor.sha256, "version": __version__,
+            "bands": tables, "version": __version__,
+            "model": predictor.name, "sha256": predictor.sha256,
             "wavelength": predictor.wavelength, "teff": list(predictor.metadata["domain"]["teff"]),
             "shard_size": min(shard_size, len(rows)),
             "rank": _rank(predictor) + ("reddening" in rows.colnames)})
@@ -130,7 +139,8 @@ def predict_shard(path: str, number: int, model: str | os.PathLike[str] | None) 
     place = Destination(path)
     rows = place.rows(number)
     if not place.has_landed(number):
-        shard = predict_rows(loaded_predictor(model), rows, rank=place.facts["rank"])
+        shard = predict_rows(loaded_predictor(model), rows, rank=place.facts["rank"],
+                             bands=place.facts["bands"])
         place.land(number, shard)
     return len(rows)
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from astropy.table import Table
 
+from sedflux.catalog.bands import CatalogBands, colours
 from sedflux.catalog.spectra import read_stars
 from sedflux.exceptions import InputError
 from sedflux.predict.flags import FLAGS
 from sedflux.predict.many import predict_groups
+from sedflux.predict.prediction import SEDPrediction
 from sedflux.predict.predictor import Predictor
 
-__all__ = ["ARRAYS", "DIAGNOSTICS", "Shard", "predict_rows"]
+__all__ = ["ARRAYS", "DIAGNOSTICS", "Shard", "fill_magnitudes", "predict_rows"]
 
 #: Arrays of a catalogue, and the type in which they are stored.
 ARRAYS = {"flux": "f4", "sigma": "f4", "diagonal": "f4", "factor": "f2"}
@@ -39,7 +43,8 @@ class Shard:
     table: Table
 
 
-def predict_rows(predictor: Predictor, rows: Table, *, rank: int) -> Shard:
+def predict_rows(predictor: Predictor, rows: Table, *, rank: int,
+                 bands: Mapping[str, Any] | None = None) -> Shard:
     """
     Predict some rows of a source.
 
@@ -50,22 +55,58 @@ def predict_rows(predictor: Predictor, rows: Table, *, rank: int) -> Shard:
         From `~sedflux.catalog.sources.read_source`.
     rank : int
         Rows of the factor that are kept; missing ones are zero.
+    bands : dict, optional
+        From `~sedflux.catalog.bands.band_tables`.
 
     Returns
     -------
     shard : `Shard`
     """
-    shard = _empty_shard(rows, predictor.wavelength.size, rank)
+    known = CatalogBands.from_tables(predictor.wavelength, bands or {})
+    shard = _empty_shard(rows, predictor.wavelength.size, rank, known.names)
     entries, errors = read_stars(rows)
     for numbers, found in predict_groups([entry.star for entry in entries], predictor):
         members = [entries[number] for number in numbers]
         if isinstance(found, InputError):
             errors[members[0].row] = " ".join(str(found).split())
         else:
-            _fill(shard, members, _reddened(found, members, rows))
+            prediction = _reddened(found, members, rows)
+            _fill(shard, members, prediction)
+            if "magnitude" in rows.colnames:
+                fill_magnitudes(shard.table, [entry.row for entry in members], prediction, known)
     for row, message in errors.items():
         shard.table["error"][row] = message
     return shard
+
+
+def fill_magnitudes(table: Table, places: Any, prediction: SEDPrediction,
+                    bands: CatalogBands) -> None:
+    """
+    Set the scale, and the magnitudes in all bands, of stars that have a magnitude.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        Of a shard; rows of stars without a magnitude stay NaN.
+    places : array_like of int, shape (N,)
+        Rows of the stars.
+    prediction : `~sedflux.SEDPrediction`
+        Of the N stars.
+    bands : `~sedflux.catalog.bands.CatalogBands`
+    """
+    places = np.asarray(places)
+    magnitude = np.asarray(table["magnitude"], dtype=float)[places]
+    measured = np.flatnonzero(np.isfinite(magnitude))
+    if not measured.size:
+        return
+    places, magnitude, prediction = places[measured], magnitude[measured], prediction.take(measured)
+    band = np.array([bands.names.index(str(name)) for name in table["band"][places]])
+    table["scale"][places] = bands.scales(prediction.flux, magnitude, band)
+    colour, error = colours(prediction, bands, band)
+    own = np.asarray(table["magnitude_error"])[places]
+    for number, name in enumerate(bands.names):
+        table[f"mag_{name}"][places] = magnitude + colour[:, number]
+        table[f"mag_{name}_error"][places] = np.hypot(error[:, number], own)
 
 
 def _reddened(prediction, members, rows):
@@ -79,7 +120,7 @@ def _reddened(prediction, members, rows):
     return prediction.reddened(values[0], reddening_error=values[1])
 
 
-def _empty_shard(rows, samples, rank):
+def _empty_shard(rows, samples, rank, bands):
     size = len(rows)
     arrays = {name: np.full((size, samples), np.nan) for name in ("flux", "sigma", "diagonal")}
     arrays["factor"] = np.full((size, rank, samples), np.nan)
@@ -90,6 +131,15 @@ def _empty_shard(rows, samples, rank):
     for name in ("reddening", "reddening_error"):
         if name in rows.colnames:
             table[name] = np.asarray(rows[name], dtype=float)
+    if "magnitude" in rows.colnames:
+        table["magnitude"] = np.asarray(rows["magnitude"], dtype=float)
+        # A magnitude without an error is exact.
+        table["magnitude_error"] = np.nan_to_num(np.asarray(
+            rows["magnitude_error"], dtype=float)) if "magnitude_error" in rows.colnames \
+            else np.zeros(size)
+        table["band"] = np.asarray(rows["band"], dtype=str)
+        for name in ("scale", *(f"mag_{band}{end}" for band in bands for end in ("", "_error"))):
+            table[name] = np.full(size, np.nan)
     table["predicted"] = np.zeros(size, dtype=bool)
     table["flag_bits"] = np.zeros(size, dtype=np.int32)
     for one in FLAGS:

@@ -14,18 +14,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from astropy import units as u
 from astropy.table import Table
 
 from sedflux.exceptions import InputError
+from sedflux.io.desi import desi_targets, is_coadd_name
 
-__all__ = ["OPTIONS", "open_arrays", "read_source"]
+__all__ = ["ARRAYS", "OPTIONS", "open_arrays", "read_source"]
 
 #: Optional columns of a table of files, with the unit that bare numbers have.
 OPTIONS = {"radial_velocity": "km/s", "resolving_power": "", "reddening": "mag",
-           "reddening_error": "mag"}
+           "reddening_error": "mag", "magnitude": "mag", "magnitude_error": "mag"}
+#: Row of a file that holds one spectrum.
+_WHOLE_FILE = -1
+#: AB magnitudes beyond this are none, and errors beyond this say nothing.
+_LARGEST_MAGNITUDE, _LARGEST_ERROR = 50.0, 10.0
 #: Endings of tables of files, and of arrays.
 _TABLES = (".ecsv", ".csv", ".fits", ".fit", ".parquet", ".vot")
-_ARRAYS = (".npz", ".zarr")
+ARRAYS = (".npz", ".zarr")
 
 
 def read_source(source: str | os.PathLike[str] | Sequence[Any] | Table) -> Table:
@@ -35,11 +41,13 @@ def read_source(source: str | os.PathLike[str] | Sequence[Any] | Table) -> Table
     Parameters
     ----------
     source : path-like, sequence of path-like or `~astropy.table.Table`
-        A folder (with its subfolders), a pattern such as ``"dr9/*/*.fits.gz"``, a list of files; a
-        table, or a file of one, with the column ``path`` and optionally ``identifier``,
-        ``radial_velocity`` (km/s), ``resolving_power``, ``reddening`` and ``reddening_error``
-        (mag); or arrays on one grid, ``.npz`` or ``.zarr`` with ``wavelength`` (n,), ``flux`` and
-        ``ivar`` (N, n) and optionally ``identifier`` and those columns (N,).
+        A folder (with its subfolders), a pattern such as ``"dr9/*/*.fits.gz"``, a list of files, of
+        which DESI coadds give one row per target; a table, or a file of one, with the column
+        ``path`` and optionally ``identifier``, ``row`` (in a coadd), ``radial_velocity`` (km/s),
+        ``resolving_power``, ``reddening`` and ``reddening_error`` (mag), ``magnitude`` (AB),
+        ``magnitude_error`` and ``band``; or arrays on one grid,
+        ``.npz`` or ``.zarr`` with ``wavelength`` (n,), ``flux`` and ``ivar`` (N, n) and optionally
+        ``identifier`` and those columns (N,).
 
     Returns
     -------
@@ -63,6 +71,7 @@ def read_source(source: str | os.PathLike[str] | Sequence[Any] | Table) -> Table
                          "table of files, or a file of arrays")
     if not len(rows):
         raise InputError(f"source {source!r} holds no spectra")
+    _check_magnitudes(rows)
     names, counts = np.unique(np.asarray(rows["identifier"], dtype=str), return_counts=True)
     if counts.max() > 1:
         name = str(names[counts.argmax()])
@@ -71,8 +80,39 @@ def read_source(source: str | os.PathLike[str] | Sequence[Any] | Table) -> Table
     return rows
 
 
+def _check_magnitudes(rows):
+    """A magnitude needs its band, and an error that can be one."""
+    if "magnitude" not in rows.colnames:
+        if extra := [name for name in ("magnitude_error", "band") if name in rows.colnames]:
+            raise InputError(f"source has the column {extra[0]!r} but no 'magnitude'")
+        return
+    if "band" not in rows.colnames:
+        raise InputError("source has the column 'magnitude'; it needs 'band' too: the name of a "
+                         "band, or a file of its throughput")
+    magnitude = np.asarray(rows["magnitude"], dtype=float)
+    measured = np.isfinite(magnitude)
+    for name, wrong in (
+            ("magnitude", measured & (np.abs(magnitude) > _LARGEST_MAGNITUDE)),
+            ("band", measured & (np.asarray(rows["band"], dtype=str) == "")),
+            ("magnitude_error", measured & ~_good_errors(rows))):
+        if wrong.any():
+            first = int(wrong.argmax())
+            raise InputError(
+                f"star {str(rows['identifier'][first])!r} has the magnitude {magnitude[first]:g} "
+                f"and the {name} {rows[name][first]}; AB magnitudes within "
+                f"{_LARGEST_MAGNITUDE:g}, a band, and errors of 0 to 10 mag are needed, or NaN "
+                "for no magnitude")
+
+
+def _good_errors(rows):
+    if "magnitude_error" not in rows.colnames:
+        return np.ones(len(rows), dtype=bool)
+    error = np.asarray(rows["magnitude_error"], dtype=float)
+    return ~((error < 0) | (error > _LARGEST_ERROR))
+
+
 def _from_path(path, name):
-    if path.suffix in _ARRAYS and path.exists():
+    if path.suffix in ARRAYS and path.exists():
         return _from_arrays(path)
     if path.is_dir():
         return _from_files(_files_below(path), base=path)
@@ -82,7 +122,7 @@ def _from_path(path, name):
     if path.is_file() and path.suffix in _TABLES:
         return _from_table(_read_table(path))
     raise InputError(f"source {name!r} is no folder, pattern that fits a file, table of files "
-                     f"({', '.join(_TABLES)}), or file of arrays ({', '.join(_ARRAYS)})")
+                     f"({', '.join(_TABLES)}), or file of arrays ({', '.join(ARRAYS)})")
 
 
 def _files_below(folder):
@@ -90,11 +130,38 @@ def _files_below(folder):
     found = []
     for place, folders, files in os.walk(folder, followlinks=False):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [Path(place, name) for name in sorted(files) if not name.startswith(".")]
+        # DESI's files of redshifts hold no spectra; they are read with their coadds.
+        found += [Path(place, name) for name in sorted(files)
+                  if not name.startswith((".", "redrock-"))]
     return found
 
 
 def _from_files(paths, base=None):
+    """One row per file, or per spectrum of a DESI coadd."""
+    rows = _named(paths, base)
+    coadds = {number: targets for number, path in enumerate(paths)
+              if is_coadd_name(path) and (targets := _targets(path)) is not None}
+    if not coadds:
+        return rows
+    names, files, numbers = [], [], []
+    for number, (name, path) in enumerate(rows["identifier", "path"].iterrows()):
+        targets = coadds.get(number)
+        names += [name] if targets is None else [f"{name}/{target}" for target in targets]
+        files += [path] * (1 if targets is None else len(targets))
+        numbers += [_WHOLE_FILE] if targets is None else range(len(targets))
+    return Table({"identifier": np.array(names, dtype=str), "path": np.array(files, dtype=str),
+                  "row": np.array(numbers, dtype=int)})
+
+
+def _targets(path):
+    """Targets of a coadd; None for a file that is none, which fails when it is read."""
+    try:
+        return desi_targets(path)
+    except InputError:
+        return None
+
+
+def _named(paths, base=None):
     """One row per file, called by its name, or by its path in the folder where names repeat."""
     names = [path.name.split(".fit")[0] for path in paths]
     if len(set(names)) < len(names):
@@ -119,13 +186,30 @@ def _from_table(table):
     if "path" not in table.colnames:
         raise InputError(f"table of spectra has the columns {', '.join(table.colnames)}; it needs "
                          "'path'")
-    rows = _from_files([Path(str(path)).expanduser() for path in table["path"]])
+    paths = [Path(str(path)).expanduser() for path in table["path"]]
+    rows = _named(paths) if "row" in table.colnames or "identifier" in table.colnames \
+        else _from_files(paths)
+    if len(rows) != len(table):
+        raise InputError("table of spectra names DESI coadds, which hold many stars; give it the "
+                         "columns 'row' (from 0) and 'identifier'")
+    if "row" in table.colnames:
+        rows["row"] = np.nan_to_num(_plain_column(table["row"], "", "row"),
+                                    nan=_WHOLE_FILE).astype(int)
     if "identifier" in table.colnames:
         rows["identifier"] = np.array([str(name) for name in table["identifier"]], dtype=str)
     for name, unit in OPTIONS.items():
         if name in table.colnames:
             rows[name] = _plain_column(table[name], unit, name)
+    if "band" in table.colnames:
+        rows["band"] = _texts(table["band"])
     return rows
+
+
+def _texts(column):
+    """Texts, empty where a value is masked."""
+    masked = np.ma.getmaskarray(column) if np.ma.isMaskedArray(column) else np.zeros(len(column))
+    return np.array(["" if hidden else str(value)
+                     for value, hidden in zip(column, masked, strict=True)], dtype=str)
 
 
 def _plain_column(column, unit, name):
@@ -134,6 +218,8 @@ def _plain_column(column, unit, name):
         values = np.ma.asarray(column.filled(np.nan) if hasattr(column, "filled") else column)
         values = np.asarray(values, dtype=float)
         given = getattr(column, "unit", None)
+        if unit == "mag" and given == u.ABmag:
+            return values
         return values if given is None or not unit else (values * given).to_value(unit)
     except (TypeError, ValueError) as error:
         raise InputError(f"column {name} is no column of numbers in {unit or 'no unit'} "
@@ -184,4 +270,6 @@ def _from_arrays(path):
     for name in OPTIONS:
         if name in arrays:
             rows[name] = np.asarray(arrays[name][:], dtype=float)
+    if "band" in arrays:
+        rows["band"] = np.asarray(arrays["band"][:]).astype(str)
     return rows

@@ -12,8 +12,9 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.table import Table
 
-from sedflux.catalog.sources import open_arrays
-from sedflux.exceptions import SedfluxError
+from sedflux.catalog.sources import ARRAYS, open_arrays
+from sedflux.exceptions import InputError, SedfluxError
+from sedflux.io.desi import read_desi
 from sedflux.io.lamost import is_lamost, lamost_arrays
 from sedflux.io.reading import strict_fits
 from sedflux.io.registry import read_spectrum
@@ -60,12 +61,13 @@ def read_stars(rows: Table) -> tuple[list[Entry], dict[int, str]]:
         Why the other rows cannot be read.
     """
     entries, errors = [], {}
-    arrays = _read_arrays(rows) if "row" in rows.colnames else None
+    arrays = _read_arrays(rows) if Path(rows["path"][0]).suffix in ARRAYS else None
+    coadds = _Coadds(rows)
     for number in range(len(rows)):
         options = {name: rows[name][number] for name in rows.colnames}
         try:
             with strict_fits():
-                entries.append(_read_entry(number, options, arrays))
+                entries.append(_read_entry(number, options, arrays, coadds))
         except SedfluxError as error:
             errors[number] = " ".join(str(error).split())
         except Exception as error:  # whatever a damaged file does, the others go on
@@ -81,16 +83,43 @@ def _read_arrays(rows):
     return arrays["wavelength"][:], arrays["flux"][block], arrays["ivar"][block]
 
 
-def _read_entry(number, options, arrays):
+class _Coadds:
+    """The spectra of DESI coadds among some rows; one file is in memory at a time."""
+
+    def __init__(self, rows: Table) -> None:
+        self._rows, self._path = rows, ""
+        self._places: dict[int, int] = {}
+
+    def star(self, number):
+        """The star of a row, and its coordinates."""
+        path = self._rows["path"][number]
+        if path != self._path:
+            here = np.flatnonzero((self._rows["path"] == path) & (self._rows["row"] >= 0))
+            self._coadd = read_desi(path, np.asarray(self._rows["row"])[here])
+            self._path, self._places = path, {row: place for place, row in enumerate(here)}
+        coadd, place = self._coadd, self._places[number]
+        if not coadd.target[place]:
+            raise InputError("the fibre was on the sky")
+        spectrum = spectrum_arrays(coadd.wavelength, coadd.flux[place], coadd.ivar[place])
+        return (Star(spectrum, coadd.resolving_power, float(coadd.radial_velocity[place])),
+                tuple(coadd.place[place].tolist()))
+
+
+def _read_entry(number, options, arrays, coadds):
+    where = None
     if arrays is not None:
         wavelength, flux, ivar = arrays
         star = Star(spectrum_arrays(wavelength, flux[number], ivar[number]), RESOLVING_POWER, 0.0)
+    elif options.get("row", -1) >= 0:
+        star, where = coadds.star(number)
     else:
         star = _read_file(Path(options["path"]))
     given = {name: float(options[name]) for name in ("resolving_power", "radial_velocity")
              if np.isfinite(options.get(name, np.nan))}
     star = replace(star, **given)
     check_velocity(star.radial_velocity, 1)
+    if where is not None:
+        return Entry(number, star, where)
     place = star_place(star.spectrum.meta.get("header", {}))
     return Entry(number, star, (place.get("RA", np.nan), place.get("DEC", np.nan)))
 

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from sedflux.cli.options import add_command, add_model, given, say, whole_number
+from sedflux.exceptions import InputError
 
 __all__ = ["add_parser", "run"]
 
@@ -28,6 +29,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--shard-size", type=whole_number(1), metavar="N", help="spectra that are "
                         "read, predicted and written together "
                         "(default: {catalog.run:predict_catalog.shard_size})")
+    parser.add_argument("--band", action="append", metavar="NAME=FILE", dest="bands",
+                        help="throughput of a band that the column band of the source names; stars "
+                        "with a magnitude get theirs in all bands; may be repeated")
     parser.add_argument("--verify", action="store_true",
                         help="compare all files with their checksums at the end")
     add_model(parser.add_argument_group("model"))
@@ -39,6 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
     from sedflux.catalog.run import predict_catalog
 
     options = given(arguments, ["model", "workers", "shard_size"])
+    if arguments.bands is not None:
+        options["bands"] = _bands(arguments.bands)
     if arguments.scheduler is None:
         summary = predict_catalog(arguments.source, arguments.destination, **options)
     else:
@@ -60,3 +66,14 @@ def run(arguments: argparse.Namespace) -> int:
         if len(failed) > _SHOWN:
             say([f"  and {len(failed) - _SHOWN} more, in the column error of table.parquet"])
     return 0
+
+
+def _bands(pairs):
+    """Files of throughputs by the names of their bands."""
+    found = {}
+    for pair in pairs:
+        name, separator, path = pair.partition("=")
+        if not (name and separator and path) or name in found:
+            raise InputError(f"--band is {pair!r}; give NAME=FILE, each name once")
+        found[name] = path
+    return found

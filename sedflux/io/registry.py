@@ -12,6 +12,7 @@ from sedflux.io.calspec import identify_calspec, identify_ngsl, read_calspec, re
 from sedflux.io.lamost import identify_lamost, read_lamost
 from sedflux.io.miles import identify_miles, read_miles
 from sedflux.io.reading import first_line
+from sedflux.io.sdss import identify_sdss, read_sdss
 from sedflux.io.sed import identify_sed, read_sed, write_spectrum
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ __all__ = ["READERS", "read_spectrum", "register_readers"]
 #: Name of each format, and the functions that recognise and read it.
 READERS = {
     "LAMOST low resolution": (identify_lamost, read_lamost),
+    "SDSS spectrum": (identify_sdss, read_sdss),
     "CALSPEC": (identify_calspec, read_calspec),
     "NGSL": (identify_ngsl, read_ngsl),
     "MILES": (identify_miles, read_miles),

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["predict_sed", "star_place", "to_sed"]
 
 #: Cards of the coordinates, and those of input headers that hold them.
-_PLACES = {"RA": ("RA", "RA_TARG", "RA_OBJ"), "DEC": ("DEC", "DEC_TARG", "DEC_OBJ")}
+_PLACES = {"RA": ("RA", "RA_TARG", "RA_OBJ", "PLUG_RA"),
+           "DEC": ("DEC", "DEC_TARG", "DEC_OBJ", "PLUG_DEC")}
 
 
 def predict_sed(spectrum: Spectrum, *, model: str | os.PathLike[str] | Predictor | None = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,8 +70,6 @@ def _read_star(counts, sed, row, name, options):
         if not flux_of(sed)[2]:
             return "its SED is relative; put it on an absolute scale with sedflux.anchor"
         arrays = from_sed(sed)
-        # The fit has no place for directions that are taken away.
-        arrays = replace(arrays, relative_covariance=arrays.relative_covariance.rounded_up())
     except InputError as error:
         raise InputError(f"seds[{row}]: {error}") from error
     if pixels.size < MIN_PIXELS:
@@ -198,7 +196,8 @@ def _sed_arrays(found, fine, nodes, line_spread):
     for index, star in enumerate(found):
         key = (star.sed.wavelength.tobytes(), star.resolving_power)
         groups.setdefault(key, []).append(index)
-    rank = max(star.sed.relative_covariance.rank for star in found)
+    rank = max(star.sed.relative_covariance.rank + len(star.sed.relative_covariance.removed)
+               for star in found)
     size = len(found)
     photons, diagonal = np.zeros((size, fine.size)), np.zeros((size, nodes.size))
     factor = np.zeros((size, rank, nodes.size), dtype=np.float32)
@@ -234,7 +233,9 @@ def _errors_at_nodes(found, rows, smooth, level, *, factor, diagonal, parts):
     """Fill in the relative errors of some stars' SEDs at the nodes, (N, g)."""
     square = smooth.power(2)
     for row, here in zip(rows, level, strict=True):
-        flux, covariance = found[row].sed.flux, found[row].sed.relative_covariance
+        # The fit has no place for directions that are taken away.  What is rounded up is not kept:
+        # the covariances of many stars are large.
+        flux, covariance = found[row].sed.flux, found[row].sed.relative_covariance.rounded_up()
         factor[row, : covariance.rank] = (smooth @ (covariance.factor * flux).T).T / here
         diagonal[row] = (square @ (covariance.diagonal * flux**2)) / here**2
         for name, direction in found[row].sed.parts.items():

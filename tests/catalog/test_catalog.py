@@ -14,12 +14,21 @@ import pyarrow.parquet
 import pytest
 import zarr
 from astropy import units as u
+from astropy.nddata import StdDevUncertainty
 from astropy.table import Table
 from numpy.testing import assert_allclose
+from specutils import Spectrum
 from synphot import SpectralElement
 from synphot.models import Box1D
 
-from sedflux import InputError, SEDCatalog, predict_catalog, predict_sed, synthetic_photometry
+from sedflux import (
+    InputError,
+    SEDCatalog,
+    anchor,
+    predict_catalog,
+    predict_sed,
+    synthetic_photometry,
+)
 from sedflux.catalog import run
 from sedflux.catalog.destination import Destination
 from sedflux.cli.main import main
@@ -151,6 +160,137 @@ def test_arrays_with_dust(star, predictor, tmp_path):
     assert_allclose(found.uncertainty.array, alone.sigma, rtol=2e-3)
     clean = predictor.predict(wavelength, flux, ivar[0], radial_velocity=-20.0)
     assert_allclose(catalog["2"].flux.value, clean.flux, rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def anchored(star, tmp_path_factory):
+    """Three stars of one spectrum: with a magnitude and dust, with a magnitude alone, without."""
+    folder = tmp_path_factory.mktemp("anchored")
+    wavelength, flux = star
+    ivar = np.full((3, flux.size), 2500.0) / flux**2
+    np.savez(folder / "stars.npz", wavelength=wavelength, flux=np.stack([flux] * 3), ivar=ivar,
+             reddening=[0.1, 0.0, 0.0], reddening_error=[0.02, 0.0, 0.0], band=["r", "g", ""],
+             magnitude=[14.5, 12.0, np.nan], magnitude_error=[0.02, 0.0, np.nan])
+    predict_catalog(folder / "stars.npz", folder / "out", workers=1, shard_size=2, bands=BANDS)
+    return SEDCatalog(folder / "out")
+
+
+def test_magnitudes_put_stars_on_an_absolute_scale(star, predictor, anchored):
+    wavelength, flux = star
+    alone = predictor.predict(wavelength, flux, 2500.0 / flux**2)
+    reddened = anchor(alone.reddened(0.1, reddening_error=0.02).to_spectrum(), 14.5 * u.ABmag,
+                      {"r": BANDS["r"]}, magnitude_error=0.02 * u.mag)
+    bright = anchor(alone.to_spectrum(), 12.0 * u.ABmag, {"g": BANDS["g"]})
+    table = anchored.table
+    for name, wanted in (("0", reddened), ("1", bright)):
+        found, row = anchored[name], table[table["identifier"] == name][0]
+        assert found.flux.unit == wanted.flux.unit
+        assert_allclose(found.flux.value, wanted.flux.value, rtol=1e-4)
+        # The factor is stored in half precision, and the magnitude removes most of it.
+        assert_allclose(found.uncertainty.array / wanted.flux.value,
+                        wanted.uncertainty.array / wanted.flux.value, rtol=5e-3, atol=5e-5)
+        photometry = synthetic_photometry(wanted, BANDS)
+        for band, value, sigma in zip(photometry.bands, photometry.value.value,
+                                      photometry.sigma.value, strict=True):
+            assert_allclose(row[f"mag_{band}"], value, atol=1e-4)
+            assert_allclose(row[f"mag_{band}_error"], sigma, rtol=5e-3, atol=1e-4)
+        assert_allclose(row["scale"] * anchored.predictions(slice(0, 3)).flux[int(name)],
+                        wanted.flux.value, rtol=1e-4)
+    assert np.isnan(table["mag_g"][2])
+    assert np.isnan(table["scale"][2])
+    assert anchored["2"].flux.unit == u.dimensionless_unscaled
+    assert table["mag_g_error"].unit == u.mag
+    assert len(anchored.select(mag_g=(11.9, 12.1))) == 1
+
+
+def test_magnitudes_of_all_stars(anchored):
+    table = anchored.photometry({"g": BANDS["g"], "u": BANDS["u"]})
+    assert_allclose(table["g"][1].value, 12.0, atol=1e-4)
+    assert_allclose(table["g_error"][1].value, 0.0, atol=1e-4)
+    assert_allclose(table["u"][0].value, anchored.table["mag_u"][0], atol=1e-4)
+    assert_allclose(table["g"][0].value - table["u"][0].value, table["g-u"][0].value, atol=1e-6)
+    assert np.isnan(table["u"][2].value)
+    assert np.isfinite(table["g-u"][2].value)
+    assert_allclose(anchored.photometry({"u": BANDS["u"]})["u"][0].value, table["u"][0].value)
+
+
+def test_dust_pixels_and_a_copy(anchored, catalog, tmp_path):
+    dusty = catalog.select(flags="none").reddened(0.2, reddening_error=0.03)
+    name = dusty.table["identifier"][0]
+    sed = dusty[name]
+    wanted = next(catalog.select(identifier=name).chunks()).reddened(0.2, reddening_error=0.03)
+    assert_allclose(sed.flux.value, wanted.flux[0], rtol=1e-9)
+    assert_allclose(sed.uncertainty.array, wanted.sigma[0], rtol=1e-9)
+    pixels = np.arange(3000.0, 9000.0, 40.0) * u.AA
+    flux, sigma = dusty.rebin(pixels)
+    rebinned = wanted[0].to_spectrum(wavelengths=pixels)
+    assert_allclose(flux[0], rebinned.flux.value, rtol=1e-10)
+    assert_allclose(sigma[0], rebinned.uncertainty.array, rtol=1e-6)
+    copy = dusty.write(tmp_path / "dusty")
+    copy.verify()
+    assert list(copy.table["identifier"]) == list(dusty.table["identifier"])
+    assert_allclose(copy[name].flux.value, sed.flux.value, rtol=1e-6)
+    assert_allclose(copy[name].uncertainty.array, sed.uncertainty.array, rtol=2e-3)
+    before = checksums(tmp_path / "dusty")
+    dusty.write(tmp_path / "dusty")
+    assert checksums(tmp_path / "dusty") == before
+    same = anchored.write(tmp_path / "same")
+    assert_allclose(same["0"].flux.value, anchored["0"].flux.value, rtol=1e-6)
+    assert_allclose(same.table["mag_u"], anchored.table["mag_u"], atol=1e-4)
+    with pytest.raises(InputError, match="reddened already"):
+        dusty.reddened(0.1)
+    with pytest.raises(InputError, match="catalogue itself"):
+        dusty.write(catalog.path)
+    with pytest.raises(InputError, match="no stars"):
+        catalog.select(snr=(1e9, None)).write(tmp_path / "none")
+    with pytest.raises(InputError, match="pixel centres"):
+        catalog.rebin([3000.0, 2900.0] * u.AA)
+
+
+def test_a_selection_gives_a_response(anchored):
+    from sedflux import fit_responses, get_instrument
+    from sedflux.slitless.forward import count_model
+
+    band = get_instrument("lookalike").bands["GV"]
+    pixels = band.wavelengths()
+    seds, counts = list(anchored.select(magnitude=(0, 20)).spectra()), []
+    for sed in seds:
+        wavelength = sed.spectral_axis.to_value(u.AA)
+        model = count_model(pixels, wavelength, area=band.area.to_value(u.cm**2),
+                            line_spread=band.line_spread, sed_resolving_power=200.0)
+        rate = model.counts(band.throughput(model.fine), sed.flux.value)
+        counts.append(Spectrum(spectral_axis=pixels * u.AA, flux=rate * u.ct / u.s,
+                               uncertainty=StdDevUncertainty(0.01 * rate * u.ct / u.s)))
+    response = fit_responses({"GV": counts}, seds, {"GV": band})["GV"]
+    error = np.log(response.throughput / band.throughput(response.wavelength))
+    assert response.good.sum() > 100
+    assert np.abs(error[response.good]).max() < 0.02
+
+
+def test_sdss_and_desi_files(star, write_sdss, write_desi, tmp_path):
+    wavelength, flux = star
+    folder = tmp_path / "in"
+    folder.mkdir()
+    def spectrum(pixels):
+        return 10.0 * np.interp(pixels, wavelength, flux / np.median(flux))
+
+    write_sdss(folder / "spec-4055-55359-0007.fits", spectrum)
+    write_desi(folder / "coadd-main-bright-1.fits", spectrum)
+    summary = predict_catalog(folder, tmp_path / "out", workers=1, shard_size=2)
+    assert (summary["predicted"], summary["failed"]) == (3, 1)
+    catalog = SEDCatalog(tmp_path / "out")
+    table = catalog.table
+    rows = {str(row["identifier"]): row for row in table}
+    first = rows["coadd-main-bright-1/39627700000000001"]
+    assert first["predicted"], first["error"]
+    assert (first["ra"], first["dec"]) == (10.0, -1.0)
+    assert "sky" in rows["coadd-main-bright-1/39627700000000002"]["error"]
+    third = rows["coadd-main-bright-1/39627700000000003"]
+    assert_allclose(third["radial_velocity"], 2e-4 * 299792.458, rtol=1e-6)
+    sdss = rows["spec-4055-55359-0007"]
+    assert sdss["predicted"], sdss["error"]
+    assert sdss["ra"] == 240.5
+    assert_allclose(sdss["radial_velocity"], 90.0, rtol=1e-4)
 
 
 def test_an_interrupted_run_is_resumed(survey, catalog, tmp_path, monkeypatch):

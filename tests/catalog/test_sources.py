@@ -4,6 +4,7 @@ from astropy import units as u
 from astropy.table import QTable, Table
 
 from sedflux import InputError
+from sedflux.catalog.bands import band_tables
 from sedflux.catalog.sources import read_source
 
 
@@ -60,10 +61,28 @@ def test_arrays(star, tmp_path):
     (Table({"name": ["a"]}), "needs 'path'"),
     (Table({"path": ["a.fits", "b.fits"], "identifier": ["x", "x"]}), "'x' occurs 2 times"),
     (Table({"path": ["a.fits"], "reddening": ["much"]}), "no column of numbers"),
+    (Table({"path": ["a.fits"], "magnitude": [12.0]}), "needs 'band' too"),
+    (Table({"path": ["a.fits"], "band": ["g"]}), "but no 'magnitude'"),
+    (Table({"path": ["a.fits"], "magnitude": [12.0], "band": [""]}), "a band"),
+    (Table({"path": ["a.fits"], "magnitude": [99.0], "band": ["g"]}), "'a' has the magnitude 99"),
+    (Table({"path": ["a.fits"], "magnitude": [9.0], "band": ["g"], "magnitude_error": [-1.0]}),
+     "errors of 0 to 10"),
 ])
 def test_bad_sources_are_refused(source, message):
     with pytest.raises(InputError, match=message):
         read_source(source)
+
+
+def test_magnitudes_of_a_table():
+    table = Table({"path": ["a.fits", "b.fits"], "band": ["g", "r"]}, masked=True)
+    table["magnitude"] = np.ma.array([12.0, 99.0], mask=[False, True])
+    table["magnitude"].unit = u.ABmag
+    rows = read_source(table)
+    np.testing.assert_array_equal(rows["magnitude"], [12.0, np.nan])
+    with pytest.raises(InputError, match="nowhere"):
+        band_tables(rows, {"g": "nowhere.txt"})
+    with pytest.raises(InputError, match="bands is a list"):
+        band_tables(rows, ["g"])
 
 
 def test_bad_arrays_are_refused(tmp_path):

@@ -1,0 +1,148 @@
+"""Bands of a catalogue: the scale that a magnitude gives to an SED, and magnitudes in all bands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy.table import Table
+
+from sedflux.exceptions import InputError
+from sedflux.photometry import band_rows
+from sedflux.predict.prediction import SEDPrediction
+from sedflux.slitless.throughput import Throughput, as_throughput
+
+if TYPE_CHECKING:
+    from synphot import SpectralElement
+
+__all__ = ["CatalogBands", "band_tables", "colours"]
+
+_MAG_PER_LN = 2.5 / np.log(10.0)
+
+
+def band_tables(rows: Table, bands: Mapping[str, Any] | None) -> dict[str, list[list[float]]]:
+    """
+    Throughputs of the bands of a catalogue: those that are given, and files that a source names.
+
+    Parameters
+    ----------
+    rows : `~astropy.table.Table`
+        From `~sedflux.catalog.sources.read_source`.
+    bands : dict of str to path-like, `~sedflux.slitless.throughput.Throughput` or \
+`synphot.SpectralElement`, or None
+
+    Returns
+    -------
+    tables : dict of str to list
+        Wavelengths in Angstrom and throughputs by the name of each band.
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If a throughput cannot be read, or a star has a magnitude without a band.
+    """
+    if bands is not None and not isinstance(bands, Mapping):
+        raise InputError(f"bands is a {type(bands).__name__}; a mapping from names of bands to "
+                         "throughputs is needed")
+    found = {str(name): value for name, value in (bands or {}).items()}
+    if "magnitude" in rows.colnames:
+        measured = np.isfinite(np.asarray(rows["magnitude"], dtype=float))
+        for name in np.unique(np.asarray(rows["band"], dtype=str)[measured]):
+            # Names that are not among the bands are files.
+            found.setdefault(str(name), str(name))
+    tables = {}
+    for name, value in found.items():
+        curve = as_throughput(value, area=None)
+        tables[name] = [curve.wavelength.tolist(), curve.value.tolist()]
+    return tables
+
+
+@dataclass(frozen=True)
+class CatalogBands:
+    """
+    Bands as rows that are multiplied with the fluxes of many SEDs.
+
+    Attributes
+    ----------
+    names : tuple of str
+    rows : `~numpy.ndarray`, shape (m, n)
+    zero_points : `~numpy.ndarray`, shape (m,)
+        ``-2.5 log10(rows @ flux) + zero_points`` are AB magnitudes.
+    """
+
+    names: tuple[str, ...]
+    rows: np.ndarray
+    zero_points: np.ndarray
+
+    @classmethod
+    def of(cls, wavelength: np.ndarray, bandpasses: Any) -> CatalogBands:
+        """Of bandpasses as `sedflux.synthetic_photometry` takes them; none at all are fine."""
+        if isinstance(bandpasses, Mapping) and not bandpasses:
+            return cls((), np.zeros((0, wavelength.size)), np.zeros(0))
+        names, (rows, zero_points) = band_rows(wavelength, bandpasses)
+        return cls(names, rows, zero_points)
+
+    @classmethod
+    def from_tables(cls, wavelength: np.ndarray, tables: Mapping[str, Any]) -> CatalogBands:
+        """Of the tables of `band_tables`."""
+        return cls.of(wavelength, {name: bandpass(table) for name, table in tables.items()})
+
+    def joined(self, other: CatalogBands) -> CatalogBands:
+        """These bands and then others."""
+        return CatalogBands((*self.names, *other.names), np.concatenate([self.rows, other.rows]),
+                            np.concatenate([self.zero_points, other.zero_points]))
+
+    def scales(self, flux: np.ndarray, magnitude: np.ndarray, band: np.ndarray) -> np.ndarray:
+        """
+        Factor from relative fluxes to erg/s/cm2/Angstrom.
+
+        Parameters
+        ----------
+        flux : `~numpy.ndarray`, shape (N, n)
+        magnitude : `~numpy.ndarray`, shape (N,)
+            AB; NaN for none.
+        band : `~numpy.ndarray` of int, shape (N,)
+            Number of each star's band.
+
+        Returns
+        -------
+        scale : `~numpy.ndarray`, shape (N,)
+        """
+        mean = np.einsum("nw,nw->n", self.rows[band], flux)
+        return 10 ** (-0.4 * (magnitude - self.zero_points[band])) / mean
+
+
+def bandpass(table: Any) -> SpectralElement:
+    """A band of `band_tables` for synphot."""
+    return Throughput(np.asarray(table[0]), np.asarray(table[1])).to_synphot()
+
+
+def colours(prediction: SEDPrediction, bands: CatalogBands, reference: Any = 0
+            ) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Magnitudes relative to a reference band, and their errors.
+
+    Parameters
+    ----------
+    prediction : `~sedflux.SEDPrediction`
+        Of N stars.
+    bands : `CatalogBands`
+    reference : int or `~numpy.ndarray` of int, shape (N,), optional
+        Number of the reference band, of all stars or of each.
+
+    Returns
+    -------
+    colour, error : `~numpy.ndarray`, shape (N, m)
+        In mag.
+    """
+    star, reference = np.arange(len(prediction)), np.broadcast_to(reference, len(prediction))
+    flux = prediction.flux @ bands.rows.T
+    magnitude = -2.5 * np.log10(flux) + bands.zero_points
+    # Shares of ln(flux) of each wavelength in a band, minus those in the reference band.
+    share = bands.rows * prediction.flux[:, None, :] / flux[:, :, None]
+    share = _MAG_PER_LN * (share - share[star, reference][:, None])
+    common = np.einsum("nbw,nrw->nbr", share, prediction.factor, optimize=True)
+    variance = (common**2).sum(axis=2) + np.einsum("nbw,nw->nb", share**2, prediction.diagonal)
+    return magnitude - magnitude[star, reference][:, None], np.sqrt(variance)

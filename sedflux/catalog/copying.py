@@ -1,0 +1,71 @@
+"""Write a selection of a catalogue, with changes such as dust, as a catalogue of its own."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+from astropy.table import Table
+
+from sedflux.catalog.bands import CatalogBands
+from sedflux.catalog.destination import Destination
+from sedflux.catalog.shard import ARRAYS, Shard, fill_magnitudes
+from sedflux.exceptions import InputError
+
+if TYPE_CHECKING:
+    from sedflux.catalog.catalog import SEDCatalog
+
+__all__ = ["write_selection"]
+
+#: Columns that come from the source, and not from the prediction.
+_SOURCE = ("identifier", "path", "reddening", "reddening_error", "magnitude",
+           "magnitude_error", "band")
+
+
+def write_selection(catalog: SEDCatalog, destination: str | os.PathLike[str]) -> None:
+    """
+    Write the stars of a selection; see `SEDCatalog.write`.
+
+    Parameters
+    ----------
+    catalog : `SEDCatalog`
+    destination : path-like
+    """
+    if not len(catalog):
+        raise InputError("the selection holds no stars; there is nothing to write")
+    place = Destination(destination)
+    if place.path == catalog.path:
+        raise InputError(f"{str(place.path)!r} is the catalogue itself; choose another folder")
+    table = catalog.table
+    if catalog.dust is not None:
+        table["reddening"], table["reddening_error"] = catalog.dust
+    rows = Table({name: np.asarray(table[name]) for name in _SOURCE if name in table.colnames})
+    size = min(catalog.facts["shard_size"], len(catalog))
+    facts = {name: catalog.facts[name] for name in ("model", "sha256", "version", "wavelength",
+                                                    "teff", "bands")}
+    rank = catalog.facts["rank"] + (catalog.dust is not None)
+    bands = CatalogBands.from_tables(catalog.wavelength, facts["bands"])
+    with place.locked():
+        place.start(rows, facts | {"shard_size": size, "rank": rank})
+        for number in range(place.shard_count()):
+            if not place.has_landed(number):
+                places = slice(number * size, (number + 1) * size)
+                place.land(number, _shard(catalog, places, table[places], rank, bands))
+        place.finish()
+
+
+def _shard(catalog, places, table, rank, bands):
+    """Some stars of a selection as a shard."""
+    prediction = catalog.predictions(places)
+    factor = np.zeros((len(table), rank, catalog.wavelength.size))
+    factor[:, : prediction.factor.shape[1]] = prediction.factor
+    arrays = {"flux": prediction.flux, "sigma": prediction.sigma,
+              "diagonal": prediction.diagonal, "factor": factor}
+    predicted = np.flatnonzero(table["predicted"])
+    failed = ~np.asarray(table["predicted"])
+    for name in ARRAYS:
+        arrays[name][failed] = np.nan
+    if "magnitude" in table.colnames:
+        fill_magnitudes(table, predicted, prediction.take(predicted), bands)
+    return Shard(arrays, Table({name: np.asarray(table[name]) for name in table.colnames}))
