@@ -138,8 +138,6 @@ class ConditionedSEDs:
         if not self.single:
             raise InputError("several stars are no single spectrum; take them one by one, as "
                              "seds[0].to_spectrum()")
-        if kind is None:
-            from specutils import Spectrum as kind
         errors = RelativeErrors(self.wavelength, self.relative_covariance, self.parts)
         return sed_to_spectrum(
             kind, self.wavelength * u.AA, self.flux, errors.covariance.scaled(self.flux).sigma,

@@ -229,7 +229,7 @@ def _inverse_variance(spectrum: Spectrum, flux: np.ndarray, good: np.ndarray) \
     return np.where(known, 1.0 / np.where(known, variance, 1.0), 0.0), scale
 
 
-def sed_to_spectrum(kind: type, wavelength: u.Quantity, flux: np.ndarray, sigma: np.ndarray, *,
+def sed_to_spectrum(kind: type | None, wavelength: u.Quantity, flux: np.ndarray, sigma: np.ndarray, *,
                     meta: Mapping[str, Any], header: Mapping[str, Any],
                     unit: u.UnitBase | None = None) -> Any:
     """
@@ -237,8 +237,8 @@ def sed_to_spectrum(kind: type, wavelength: u.Quantity, flux: np.ndarray, sigma:
 
     Parameters
     ----------
-    kind : type
-        `specutils.Spectrum` or a subclass: what the user gave.
+    kind : type or None
+        `specutils.Spectrum`, which None stands for, or a subclass: what the user gave.
     wavelength : `~astropy.units.Quantity`
         Spectral axis.
     flux, sigma : `~numpy.ndarray`
@@ -253,7 +253,10 @@ def sed_to_spectrum(kind: type, wavelength: u.Quantity, flux: np.ndarray, sigma:
     -------
     spectrum : ``kind``
     """
+    from specutils import Spectrum
+
     unit = u.dimensionless_unscaled if unit is None else unit
+    kind = Spectrum if kind is None else kind
     cards = fits.Header()
     for name, value in header.items():
         try:
