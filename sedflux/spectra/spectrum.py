@@ -229,8 +229,8 @@ def _inverse_variance(spectrum: Spectrum, flux: np.ndarray, good: np.ndarray) \
     return np.where(known, 1.0 / np.where(known, variance, 1.0), 0.0), scale
 
 
-def sed_to_spectrum(kind: type | None, wavelength: u.Quantity, flux: np.ndarray, sigma: np.ndarray, *,
-                    meta: Mapping[str, Any], header: Mapping[str, Any],
+def sed_to_spectrum(kind: type | None, wavelength: u.Quantity, flux: np.ndarray,
+                    sigma: np.ndarray, *, meta: Mapping[str, Any], header: Mapping[str, Any],
                     unit: u.UnitBase | None = None) -> Any:
     """
     Build the spectrum that is handed to the user.
