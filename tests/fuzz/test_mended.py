@@ -45,6 +45,32 @@ def test_magnitudes_are_no_sed():
         covariance_of(magnitudes)
 
 
+@pytest.mark.parametrize("rows", ["x", None, 5.5, [7], [[0, 1]], {}])
+def test_several_rows_of_predictions(rows):
+    wavelength, flux, ivar, predictor, _ = base()
+    both = predictor.predict(wavelength, np.stack([flux, flux]), np.stack([ivar, ivar]))
+    with pytest.raises(InputError, match="rows of a prediction"):
+        both.take(rows)
+    assert len(both.take([True, False])) == 1
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"kind": len}, "kind is"), ({"kind": dict}, "kind is"), ({"header": "x"}, "header is"),
+    ({"header": {"OBJECT": np.zeros((2, 2))}}, "header has .* for the card 'OBJECT'")])
+def test_spectra_of_predictions(options, message):
+    with pytest.raises(InputError, match=message):
+        base()[4].to_spectrum(**options)
+
+
+@pytest.mark.parametrize("notes", ["x", 1j, {"errors": 5 * u.kg}, {"errors": ("x",)}])
+def test_notes_that_were_replaced(notes, tmp_path):
+    sed = predict_sed(demo_spectrum(), model=base()[3])
+    sed.meta["sedflux"] = notes
+    for use in (covariance_of, lambda one: write_sed(one, tmp_path / "sed.fits")):
+        with pytest.raises(InputError, match="covariance"):
+            use(sed)
+
+
 @pytest.mark.parametrize("lost", ["DIAGONAL", "FACTOR"])
 def test_seds_without_an_extension(lost, tmp_path):
     sed = predict_sed(demo_spectrum(), model=base()[3])
