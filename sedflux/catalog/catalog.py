@@ -294,8 +294,9 @@ class SEDCatalog:
                 sed = prediction[row].to_spectrum(header=_cards(table[place]))
                 if known is not None and np.isfinite(known["magnitude"][place]):
                     name = str(known["band"][place])
-                    sed = anchor(sed, float(known["magnitude"][place]) * u.ABmag,
-                                 {name: self._bandpasses[name]},
+                    with undamaged(self.path, "catalog.json"):
+                        band = {name: self._bandpasses[name]}
+                    sed = anchor(sed, float(known["magnitude"][place]) * u.ABmag, band,
                                  magnitude_error=float(known["magnitude_error"][place]) * u.mag)
                 yield sed
                 place += 1
