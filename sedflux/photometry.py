@@ -23,7 +23,7 @@ from sedflux.spectra.sed import RelativeErrors, flux_of, from_sed, notes_of
 from sedflux.spectra.spectrum import sed_to_spectrum
 from sedflux.units import FLAM, PHOTON_ENERGY, plain_number, positive_number
 
-__all__ = ["SyntheticPhotometry", "anchor", "band_rows", "count_rates", "synthetic_photometry",
+__all__ = ["SyntheticPhotometry", "anchor", "band_rows", "synthetic_photometry",
            "to_source_spectrum"]
 
 _MAG_PER_LN = 2.5 / np.log(10.0)
@@ -207,27 +207,6 @@ def band_rows(wavelength: np.ndarray, bandpasses: Any
     pivots = np.array([pivot for _, pivot in found])
     zero_points = (1.0 * FLAM).to_value(u.ABmag, u.spectral_density(pivots * u.AA))
     return tuple(bands), (np.stack([row for row, _ in found]), zero_points)
-
-
-def count_rates(wavelength: np.ndarray, flux: np.ndarray, bandpasses: Any, area: float
-                ) -> np.ndarray:
-    """
-    Counts a second of one SED.
-
-    Parameters
-    ----------
-    wavelength, flux : `~numpy.ndarray`, shape (n,)
-        Angstrom, ascending; erg/s/cm2/Angstrom.
-    bandpasses : `synphot.SpectralElement`, sequence or dict of them
-    area : float
-        Collecting area in cm2.
-
-    Returns
-    -------
-    rates : `~numpy.ndarray`, shape (m,)
-    """
-    return np.array([_count_row(wavelength, band, name, area) @ flux
-                     for name, band in _named_bands(bandpasses).items()])
 
 
 def synthetic_photometry(sed: Any, bandpasses: Any, *, unit: u.UnitBase = u.ABmag,

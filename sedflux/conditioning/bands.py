@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from astropy import units as u
 
 from sedflux.exceptions import InputError
-from sedflux.photometry import band_rows, count_rates
+from sedflux.photometry import band_rows
 from sedflux.slitless.throughput import Throughput, as_throughput, collecting_area
 from sedflux.spectra.sed import flux_of
+from sedflux.units import PHOTON_ENERGY
 
 __all__ = ["MAG_PER_LN", "BandRows", "find_bands"]
 
@@ -91,8 +93,7 @@ def find_bands(wavelength: np.ndarray, names: tuple[str, ...], systems: tuple[st
         elif system == "Vega":
             zero_points[index] = 2.5 * np.log10(_vega_flux(vega, name, found[name]))
         elif system == "counts":
-            zero_points[index] = -2.5 * np.log10(_count_ratio(wavelength, name, found[name], area,
-                                                              rows[index]))
+            zero_points[index] = -2.5 * np.log10(_count_ratio(name, found[name], area))
     return _short(names, rows, zero_points)
 
 
@@ -115,12 +116,13 @@ def _vega_flux(vega, name, band):
     return rows[0] @ flux[order]
 
 
-def _count_ratio(wavelength, name, band, area, row):
+def _count_ratio(name, band, area):
     """Counts a second for a mean flux of one in the band."""
     if area is None:
         raise InputError(f"photometry of {name!r} is a count rate; give area, the collecting area")
-    flat = np.ones_like(wavelength)
-    return count_rates(wavelength, flat, {name: band}, collecting_area(area))[0] / (row @ flat)
+    own = band.waveset.to_value(u.AA)
+    photons = np.trapezoid(own * band(own * u.AA).value, own) / PHOTON_ENERGY
+    return collecting_area(area) * photons
 
 
 def _short(names, rows, zero_points):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -106,7 +106,9 @@ def condition(sed: Any, photometry: Any, bandpasses: Any, *, reddening: Any = No
     zero = zero_point_errors(zero_point_error, bands.names)
     stars = star_arrays(sed, magnitudes, zero)
     found = _in_chunks(stars, bands, dust, intrinsic, whole_number(workers, "workers", least=1))
-    result = _result(wavelength, stars, bands, found, zero, getattr(sed, "flag_bits", 0))
+    result = replace(
+        _result(wavelength, stars, bands, found, zero, getattr(sed, "flag_bits", 0)),
+        intrinsic=bool(intrinsic), law=law, r_v=float(r_v))
     if many:
         return result[0] if sed.single else result
     return _spectrum(sed, result[0])

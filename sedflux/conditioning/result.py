@@ -12,6 +12,7 @@ from astropy.table import QTable
 
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
+from sedflux.spectra.reddening import LAW, R_V
 from sedflux.spectra.sed import RelativeErrors
 from sedflux.spectra.spectrum import sed_to_spectrum
 from sedflux.units import FLAM
@@ -52,6 +53,10 @@ class ConditionedSEDs:
         stars share it.
     flag_bits : int, or `~numpy.ndarray` of int, shape (N,)
         Of the predictions.
+    intrinsic : bool
+        Whether the dust was taken off the flux.
+    law, r_v
+        Extinction law, see `sedflux.spectra.reddening.extinction_curve`.
     """
 
     wavelength: np.ndarray
@@ -68,6 +73,9 @@ class ConditionedSEDs:
     pulls: np.ndarray
     parts: Mapping[str, np.ndarray] = field(default_factory=dict)
     flag_bits: int | np.ndarray = 0
+    intrinsic: bool = False
+    law: str = LAW
+    r_v: float = R_V
 
     @property
     def single(self) -> bool:
@@ -83,7 +91,7 @@ class ConditionedSEDs:
             raise InputError("this is one star and has no rows")
         if not -len(self) <= row < len(self):
             raise InputError(f"row is {row!r}; there are {len(self)} stars")
-        whole = ("wavelength", "bands", "parts")
+        whole = ("wavelength", "bands", "parts", "intrinsic", "law", "r_v")
         changed = {one.name: getattr(self, one.name)[row] for one in fields(self)
                    if one.name not in whole}
         changed["factor"] = changed["factor"][np.any(changed["factor"], axis=1)]
@@ -149,10 +157,15 @@ class ConditionedSEDs:
         cards: dict[str, tuple[Any, str]] = {
             "SEDNORM": ("photometry", "the flux is absolute, by magnitudes"),
             "SEDBANDS": (", ".join(self.bands)[:60], "bands of the magnitudes"),
-            "SEDEBV": (float(self.reddening), "[mag] E(B-V), posterior mean"),
-            "SEDEBVER": (float(self.reddening_error), "[mag] its standard deviation"),
+            "SEDDUST": (float(self.reddening), "[mag] E(B-V) by lines and magnitudes"),
+            "SEDDUSTE": (float(self.reddening_error), "[mag] its standard deviation"),
             "SEDCHI2": (float(self.chi2), "chi2 of the magnitudes, given the lines"),
             "SEDDOF": (int(self.dof), "its degrees of freedom")}
+        if not self.intrinsic:
+            cards |= {"SEDEBV": (float(self.reddening), "[mag] E(B-V) of the SED"),
+                      "SEDEBVER": (float(self.reddening_error), "[mag] its error"),
+                      "SEDLAW": (self.law, "extinction law"),
+                      "SEDRVEXT": (float(self.r_v), "R_V of the law")}
         if np.isfinite(self.p_value):
             cards["SEDPVAL"] = (float(self.p_value), "its p-value")
         return cards

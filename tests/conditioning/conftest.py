@@ -93,10 +93,10 @@ def toy_sed():
 
 
 @pytest.fixture
-def star_photometry():
-    """Magnitudes that go with it, behind little dust."""
-    return {"u": (15.4, 0.05), "g": (14.3, 0.02), "r": (13.9, 0.02), "i": (13.75, 0.02),
-            "z": (13.7, 0.03)}
+def star_photometry(draw, photometry):
+    """Magnitudes that go with it, behind dust."""
+    measured = photometry(draw(3, 0.25).magnitudes, 0.02)
+    return {name: (float(value[1]), 0.02) for name, (value, _) in measured.items()}
 
 
 @pytest.fixture

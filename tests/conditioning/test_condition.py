@@ -156,6 +156,8 @@ def test_intrinsic_is_the_seen_without_its_dust(toy_sed, star_photometry, bandpa
     seen = condition(toy_sed, star_photometry, bandpasses)
     bare = condition(toy_sed, star_photometry, bandpasses, intrinsic=True)
     result = seen.meta["sedflux"]["photometry"]
+    assert "SEDEBV" not in bare.meta["header"]
+    assert bare.meta["header"]["SEDDUST"] == seen.meta["header"]["SEDEBV"]
     curve = extinction_curve(toy_sed.spectral_axis.value)
     assert_allclose(np.log(bare.flux / seen.flux), -result.reddening * curve, atol=1e-9)
     part = parts_of(seen)["reddening"]
