@@ -171,7 +171,7 @@ class _Moments:
 
 def _gains(stars, dust, nodes, sample):
     """Changes of all coordinates with the magnitudes, (N, coordinates, b); E(B-V) as Gaussian."""
-    free = (nodes.ebv[:, 0] > 0) & ~dust.fixed
+    free = (nodes.ebv[:, 0] > 0) & (not dust.fixed)
     column = sample.dust * np.where(free, dust.error, 0.0)[:, None, None]
     solution = solve(sample, relative=stars.relative, column=column)
     information = solution.information[:, 0]
@@ -185,7 +185,7 @@ def _gains(stars, dust, nodes, sample):
 
 def _tests(stars, bands, dust, nodes, sample, own_rows):
     """chi2, its p-value and degrees of freedom, and the pulls, at the most likely E(B-V) >= 0."""
-    free = (nodes.ebv[:, 0] > 0) & ~dust.fixed
+    free = (nodes.ebv[:, 0] > 0) & (not dust.fixed)
     ebv = dust.mean[:, None] if dust.fixed else np.maximum(nodes.ebv, 0.0)
     _, sample, solution = settle(stars, bands, dust, ebv, nodes, own_rows)
     prior = (np.zeros(len(ebv)) if dust.flat or dust.fixed
