@@ -45,6 +45,13 @@ def count_rate_unit(unit: Any) -> u.UnitBase | None:
     return next((rate for rate in _RATES if unit.is_equivalent(rate)), None)
 
 
+def _remedy(unit):
+    """How counts of another unit become counts a second and pixel."""
+    if isinstance(unit, u.UnitBase) and count_rate_unit(unit * u.AA) is not None:
+        return "multiply by the width of each pixel in wavelength"
+    return "divide by the exposure time"
+
+
 def saturation_rate(saturation: u.Quantity | None) -> u.Quantity | None:
     """
     Count rate of saturation, checked and per second.
@@ -108,7 +115,7 @@ def count_arrays(counts: Any, label: str, *, saturation: u.Quantity | None = Non
         raise InputError(
             f"{label} has the unit {counts.unit.to_string()!r} and the type "
             f"{counts.data.dtype}; real numbers of electron / s (or ct / s) a pixel are needed: "
-            "divide by the exposure time"
+            f"{_remedy(counts.unit)}"
         )
     if saturation is not None and (unit == _ADU_RATE) != (saturation.unit == _ADU_RATE):
         raise InputError(f"saturation is {saturation}, {label} has the unit {unit}; multiply the "
