@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> None:
     from sedflux.libraries.library import read_library
     from sedflux.simulate.settings import FieldSettings
     from sedflux.simulate.simulator import Simulator
-    from sedflux.slitless.instrument import named_bands
+    from sedflux.slitless.instrument_files import named_bands
 
     settings = FieldSettings(**given(arguments, _SETTINGS))
     bands, _ = named_bands(arguments.instrument, arguments.throughput)

@@ -9,7 +9,7 @@ demonstrations and tests.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import Any
@@ -23,8 +23,8 @@ from sedflux.slitless.line_spread import LineSpread
 from sedflux.slitless.throughput import Throughput, as_throughput, collecting_area
 from sedflux.units import finite_array, plain_number, positive_number
 
-__all__ = ["SlitlessBand", "SlitlessInstrument", "get_instrument", "list_instruments",
-           "named_bands"]
+__all__ = ["SlitlessBand", "SlitlessInstrument", "described_instrument", "get_instrument",
+           "list_instruments"]
 
 #: Range of predicted SEDs in Angstrom; the ends of `sedflux.spectra.grids.sed_grid`.
 SED_RANGE = (2500.0, 10500.0)
@@ -251,35 +251,6 @@ def list_instruments() -> tuple[str, ...]:
     return tuple(_descriptions())
 
 
-def named_bands(name: str, files: Sequence[str]) -> tuple[dict[str, SlitlessBand],
-                                                          tuple[str, ...]]:
-    """
-    Bands of an instrument that have a throughput, from options of a command.
-
-    Parameters
-    ----------
-    name : str
-        One of `list_instruments`.
-    files : sequence of str
-        ``BAND=FILE``.
-
-    Returns
-    -------
-    bands : dict of str to `SlitlessBand`
-    named : tuple of str
-        Bands that ``files`` names.
-    """
-    wrong = [text for text in files if "=" not in text]
-    if wrong:
-        raise InputError(f"--throughput is {wrong[0]!r}; BAND=FILE is needed")
-    pairs = dict(text.split("=", 1) for text in files)
-    bands = {key: band for key, band in get_instrument(name).with_throughputs(pairs).bands.items()
-             if band.throughput is not None}
-    if not bands:
-        raise InputError(f"{name} has no throughputs; give --throughput BAND=FILE")
-    return bands, tuple(pairs)
-
-
 def _descriptions():
     """The packaged descriptions: dict of name to dict."""
     return json.loads(resources.files("sedflux").joinpath("data", "instruments.json").read_text())
@@ -309,7 +280,23 @@ def get_instrument(name: str) -> SlitlessInstrument:
     if not isinstance(name, str) or name not in known:
         raise InputError(f"instrument {name!r} is unknown; {', '.join(known)} are described.  "
                          "Build your own from sedflux.SlitlessBand")
-    one = known[name]
+    return described_instrument(name, known[name])
+
+
+def described_instrument(name: str, one: Mapping[str, Any]) -> SlitlessInstrument:
+    """
+    An instrument from the numbers of its description.
+
+    Parameters
+    ----------
+    name : str
+    one : mapping
+        As in ``data/instruments.json``.
+
+    Returns
+    -------
+    instrument : `SlitlessInstrument`
+    """
     bands = {band: _band(band, one, values) for band, values in one["bands"].items()}
     return SlitlessInstrument(name, one["title"], one["note"], bands, one["size"], one["sources"])
 

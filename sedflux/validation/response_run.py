@@ -12,7 +12,8 @@ from sedflux.libraries.library import read_library, split_models
 from sedflux.predict.predictor import Predictor
 from sedflux.simulate.settings import FieldSettings
 from sedflux.simulate.simulator import Simulator
-from sedflux.slitless.instrument import SlitlessBand, get_instrument, named_bands
+from sedflux.slitless.instrument import SlitlessBand, get_instrument
+from sedflux.slitless.instrument_files import named_bands
 from sedflux.training.stars import read_stars
 from sedflux.validation import response_figures as figures
 from sedflux.validation.response_closure import closure, resolution_study
