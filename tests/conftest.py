@@ -1,4 +1,10 @@
-"""Fixtures that many tests share: small, seeded, and offline."""
+"""Fixtures that many tests share: small, seeded, and offline; and how tests share processors."""
+
+import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Processes side by side have one thread each; libraries read this when they are imported.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
@@ -9,6 +15,31 @@ from astropy.table import Table
 
 from sedflux.demo import demo_arrays
 from sedflux.libraries.library import SpectralLibrary
+
+#: Fixtures that take seconds to make: tests that use one of them run in one process.
+SLOW_FIXTURES = ("toy_models", "trained", "responses", "correction", "survey", "computed")
+#: Files of tests that take seconds each.
+SLOW_FILES = ("test_response_studies.py", "test_catalog.py", "test_simulator.py", "test_fit.py",
+              "test_quality.py", "test_training.py")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """One process for files that are named; as many as pytest-xdist likes for more."""
+    return 0 if all(".py" in name for name in config.args) else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Make slow fixtures in one process alone, and begin with what is slow."""
+    ranks = {}
+    for item in items:
+        used = [name for name in SLOW_FIXTURES if name in getattr(item, "fixturenames", ())]
+        if used:
+            item.add_marker(pytest.mark.xdist_group(used[0]))
+        ranks[item] = (not used, item.path.name not in SLOW_FILES)
+    if hasattr(config, "workerinput"):
+        items.sort(key=ranks.get)
 
 
 @pytest.fixture

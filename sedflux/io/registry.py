@@ -98,8 +98,8 @@ def read_spectrum(path: str | os.PathLike[str]) -> Spectrum:
         else:
             reason = first_line(error)
         raise InputError(
-            f"spectrum {os.fspath(path)!r} cannot be read ({reason}); sedflux knows LAMOST, "
-            "CALSPEC, NGSL and MILES files, and all that specutils reads"
+            f"spectrum {os.fspath(path)!r} cannot be read ({reason}); the formats "
+            f"{', '.join(READERS)} are known, and all that specutils reads"
         ) from error
 
 

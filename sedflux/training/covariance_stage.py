@@ -32,11 +32,11 @@ SNR_EDGES = (5.0, 8.0, 14.0, 28.0, 56.0, 110.0, 300.0)
 
 def _compute(network, engine, examples, rng):
     """Features, truth and S/N of fresh stars, in pieces that fit the memory."""
-    found = []
+    found, size = [], min(examples, 2048)
     with torch.no_grad():
-        for _ in range(-(-examples // 2048)):
-            part = engine.examples(2048, rng)
-            for rows in np.array_split(np.arange(2048), 4):
+        for _ in range(-(-examples // size)):
+            part = engine.examples(size, rng)
+            for rows in np.array_split(np.arange(size), 4):
                 piece = part.take(rows)
                 normalised, ivar, power, log_sed, labels = as_tensors(piece)
                 projected = network.projection(normalised, ivar)

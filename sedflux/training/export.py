@@ -98,7 +98,7 @@ def keep_references(network: Network, engine: ExampleGenerator, *, count: int = 
     found, total = [], 0
     with torch.inference_mode():
         while total < count:
-            part = engine.examples(4096, rng)
+            part = engine.examples(2 * count, rng)
             quiet = np.flatnonzero(np.median(part.ivar, axis=1) > _QUIET**2)
             # Of the noisy copies of one star, one is kept.
             quiet = quiet[np.unique(part.labels[quiet], axis=0, return_index=True)[1]]

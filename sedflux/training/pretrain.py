@@ -245,18 +245,17 @@ def pretrain(engine: ExampleGenerator, schedule: Schedule, folder: PathLike, *,
     if start is None:
         start = prepare_network(engine, config or Config(), seed=schedule.seed,
                                 examples=schedule.sized(_TEMPLATE_EXAMPLES))
-    # Other processes make the examples, on the CPU.
-    validation = summarise_examples(start, engine.examples(
-        schedule.sized(_VALIDATION), np.random.default_rng([schedule.seed, 2**31 + 7])))
     device = _device()
     network = build(start.config).to(device)
     network.load_state_dict(start.state_dict())
     average = _averaged(network, schedule.average)
-    validation = _move(validation, device)
     weights = {"params": list(network.parameters()), "initial_lr": schedule.learning_rate}
     optimizer = torch.optim.AdamW([weights], lr=schedule.learning_rate, weight_decay=1e-4)
     checkpoint = folder / "checkpoint.safetensors"
     first = _resume(checkpoint, network, average, optimizer) if checkpoint.exists() else 0
+    # Other processes make the examples, on the CPU.
+    validation = _move(summarise_examples(start, engine.examples(
+        schedule.sized(_VALIDATION), np.random.default_rng([schedule.seed, 2**31 + 7]))), device)
     scheduler = _scheduler(optimizer, schedule, first)
     pool = Pool(engine, start, schedule, step=first, workers=workers)
     history: list[dict[str, float]] = []

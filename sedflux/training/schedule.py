@@ -55,7 +55,7 @@ class Schedule:
 
     def sized(self, examples: int) -> int:
         """As many examples as are needed, or in proportion to a trial run of few steps."""
-        return min(examples, 1024 + 64 * self.steps)
+        return min(examples, 256 + 64 * self.steps)
 
     @property
     def blocks(self) -> int:

@@ -126,7 +126,7 @@ def trained(engine, tmp_path_factory):
     from sedflux.training import pretrain as module
 
     folder = tmp_path_factory.mktemp("run")
-    schedule = Schedule(steps=160, batch=128, block=512, learning_rate=3e-3)
+    schedule = Schedule(steps=160, batch=128, block=512, pool=8, learning_rate=3e-3)
     with pytest.MonkeyPatch.context() as patch:
         # A toy library needs few examples for its templates.
         patch.setattr(module, "_TEMPLATE_EXAMPLES", 3072)
@@ -223,15 +223,22 @@ def test_learning_rates_go_on_where_a_run_stopped(first):
     assert_allclose(rates, 2e-3 * cosine * np.minimum(1.0, (steps + 1) / 500), rtol=1e-10)
 
 
+@pytest.fixture(scope="module")
+def stopped(trained, engine, tmp_path_factory):
+    """Options of a run that stopped after two steps, and its checkpoint."""
+    folder = tmp_path_factory.mktemp("stopped")
+    options = {"start": trained[0], "workers": 0, "progress": False}
+    pretrain(engine, Schedule(steps=2, batch=64, block=256), folder, **options)
+    return options, folder / "checkpoint.safetensors"
+
+
 @pytest.mark.parametrize("damage", ["cut", "empty", "other", "nan", "older layout"])
-def test_damaged_checkpoints_are_told(engine, tmp_path, damage):
+def test_damaged_checkpoints_are_told(stopped, engine, tmp_path, damage):
     from safetensors.torch import load_file, save_file
 
-    options = {"config": SMALL, "workers": 0, "progress": False}
-    schedule = Schedule(steps=2, batch=64, block=256)
-    pretrain(engine, schedule, tmp_path, **options)
-    path = next(tmp_path.glob("*.safetensors"))
-    content, tensors = path.read_bytes(), load_file(path)
+    options, checkpoint = stopped
+    path = tmp_path / checkpoint.name
+    content, tensors = checkpoint.read_bytes(), load_file(checkpoint)
     if damage == "nan":
         tensors["network.sed_mean"] = tensors["network.sed_mean"] * np.nan
         save_file(tensors, path, metadata={"step": "2"})
@@ -283,7 +290,7 @@ def test_every_example_is_used_as_often_as_the_schedule_says(engine):
     from sedflux.training.pool import Pool
     from sedflux.training.pretrain import prepare_network
 
-    network = prepare_network(engine, SMALL, seed=1, examples=2048)
+    network = prepare_network(engine, SMALL, seed=1, examples=512)
     schedule = Schedule(steps=12, batch=128, block=256, pool=2, reuse=2)
     assert schedule.steps_per_block == 4
     pool = Pool(engine, network, schedule, step=0, workers=0)
