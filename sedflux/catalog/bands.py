@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from astropy.table import Table
@@ -13,9 +13,6 @@ from sedflux.exceptions import InputError
 from sedflux.photometry import band_rows
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.slitless.throughput import Throughput, as_throughput
-
-if TYPE_CHECKING:
-    from synphot import SpectralElement
 
 __all__ = ["CatalogBands", "band_tables", "colours"]
 
@@ -114,7 +111,7 @@ class CatalogBands:
         return 10 ** (-0.4 * (magnitude - self.zero_points[band])) / mean
 
 
-def bandpass(table: Any) -> SpectralElement:
+def bandpass(table: Any) -> Any:
     """A band of `band_tables` for synphot."""
     return Throughput(np.asarray(table[0]), np.asarray(table[1])).to_synphot()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from astropy.table import Table
@@ -13,9 +13,6 @@ from sedflux.catalog.destination import Destination
 from sedflux.catalog.shard import ARRAYS, Shard, fill_magnitudes
 from sedflux.exceptions import InputError
 
-if TYPE_CHECKING:
-    from sedflux.catalog.catalog import SEDCatalog
-
 __all__ = ["write_selection"]
 
 #: Columns that come from the source, and not from the prediction.
@@ -23,13 +20,13 @@ _SOURCE = ("identifier", "path", "reddening", "reddening_error", "magnitude",
            "magnitude_error", "band")
 
 
-def write_selection(catalog: SEDCatalog, destination: str | os.PathLike[str]) -> None:
+def write_selection(catalog: Any, destination: str | os.PathLike[str]) -> None:
     """
     Write the stars of a selection; see `SEDCatalog.write`.
 
     Parameters
     ----------
-    catalog : `SEDCatalog`
+    catalog : `~sedflux.SEDCatalog`
     destination : path-like
     """
     if not len(catalog):
