@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from astropy import units as u
@@ -15,19 +15,16 @@ from sedflux.predict.prediction import SEDPrediction
 from sedflux.spectra.grids import average_matrix
 from sedflux.units import finite_array
 
-if TYPE_CHECKING:
-    from sedflux.catalog.catalog import SEDCatalog
-
 __all__ = ["photometry_of", "rebinned"]
 
 
-def photometry_of(catalog: SEDCatalog, bandpasses: Any) -> QTable:
+def photometry_of(catalog: Any, bandpasses: Any) -> QTable:
     """
     Colours, and magnitudes of stars that have one; see `SEDCatalog.photometry`.
 
     Parameters
     ----------
-    catalog : `SEDCatalog`
+    catalog : `~sedflux.SEDCatalog`
     bandpasses : dict of `synphot.SpectralElement`
 
     Returns
@@ -66,7 +63,7 @@ def _all_colours(catalog, bands, reference=0):
     return colour, error
 
 
-def _rows(catalog: SEDCatalog) -> Iterator[tuple[slice, SEDPrediction]]:
+def _rows(catalog: Any) -> Iterator[tuple[slice, SEDPrediction]]:
     """Predictions of some stars at a time, and which they are."""
     begin = 0
     for prediction in catalog.chunks():
@@ -74,13 +71,13 @@ def _rows(catalog: SEDCatalog) -> Iterator[tuple[slice, SEDPrediction]]:
         begin += len(prediction)
 
 
-def rebinned(catalog: SEDCatalog, wavelengths: u.Quantity) -> tuple[np.ndarray, np.ndarray]:
+def rebinned(catalog: Any, wavelengths: u.Quantity) -> tuple[np.ndarray, np.ndarray]:
     """
     Fluxes averaged over other pixels, and their errors; see `SEDCatalog.rebin`.
 
     Parameters
     ----------
-    catalog : `SEDCatalog`
+    catalog : `~sedflux.SEDCatalog`
     wavelengths : `~astropy.units.Quantity`, shape (m,)
 
     Returns
