@@ -14,6 +14,7 @@ from sedflux.conditioning.update import (
     Sample,
     Solution,
     Stars,
+    percentiles,
     quadrature,
     search,
     settle,
@@ -163,10 +164,7 @@ class _Moments:
     @property
     def interval(self):
         """16th and 84th percentile of E(B-V), (N, 2)."""
-        ebv = self._nodes.ebv
-        total = np.cumsum(self._weights, axis=1) - 0.5 * self._weights
-        return np.array([np.interp((0.1587, 0.8413), *pair)
-                         for pair in zip(total, ebv, strict=True)])
+        return percentiles(self._nodes.ebv, self._weights, (0.1587, 0.8413))
 
 
 def _gains(stars, dust, nodes, sample):

@@ -18,8 +18,8 @@ import numpy as np
 from sedflux.conditioning.bands import MAG_PER_LN, BandRows
 from sedflux.conditioning.dust import MOST_REDDENING, Dust
 
-__all__ = ["Nodes", "Sample", "Solution", "Stars", "linearised", "quadrature", "search", "settle",
-           "solve"]
+__all__ = ["Nodes", "Sample", "Solution", "Stars", "linearised", "percentiles", "quadrature",
+           "search", "settle", "solve"]
 
 #: Steps of Newton's method: to the most likely E(B-V), and at each node.
 _SEARCHES, _SETTLES = 6, 2
@@ -27,6 +27,8 @@ _SEARCHES, _SETTLES = 6, 2
 _SEARCHED = (-2.0, 12.0)
 #: Standard deviations of E(B-V) that the nodes reach to either side.
 _REACH = 7.0
+#: Points between which percentiles are interpolated.
+_POINTS = 513
 
 
 @dataclass(frozen=True)
@@ -304,3 +306,36 @@ def quadrature(mean: np.ndarray, error: np.ndarray, count: int
     place, weight = np.polynomial.legendre.leggauss(count)
     half = 0.5 * (high - low)[:, None]
     return 0.5 * (high + low)[:, None] + half * place, half * weight
+
+
+def percentiles(ebv: np.ndarray, weights: np.ndarray, shares: tuple[float, ...]) -> np.ndarray:
+    """
+    Percentiles of a density at the nodes of `quadrature`, whose polynomial is integrated.
+
+    Parameters
+    ----------
+    ebv, weights : `~numpy.ndarray`, shape (N, count)
+        Nodes, and density times their weights, with a sum of one.
+    shares : tuple of float, length m
+
+    Returns
+    -------
+    ebv : `~numpy.ndarray`, shape (N, m)
+    """
+    count = ebv.shape[1]
+    if count == 1:
+        return np.repeat(ebv, len(shares), axis=1)
+    place, _ = np.polynomial.legendre.leggauss(count)
+    half = (ebv[:, -1] - ebv[:, 0]) / (place[-1] - place[0])
+    middle = 0.5 * (ebv[:, 0] + ebv[:, -1])
+    points = np.linspace(-1.0, 1.0, _POINTS)
+    legendre = np.polynomial.legendre.legvander
+    # The integral of P_m from -1 is (P_m+1 - P_m-1) / (2 m + 1).
+    above = legendre(points, count)
+    integral = np.column_stack([points + 1.0, 0.5 * (above[:, 2:] - above[:, :-2])])
+    shape = legendre(place, count - 1)
+    scale = np.r_[0.5, np.ones(count - 1)]
+    total = weights @ (shape * scale) @ integral.T
+    total = np.maximum.accumulate(total, axis=1)
+    found = np.array([np.interp(shares, row, points) for row in total])
+    return middle[:, None] + half[:, None] * found

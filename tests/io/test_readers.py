@@ -205,7 +205,7 @@ def test_calspec_values_and_keys(tmp_path):
                               "resolving_power", "radial_velocity", "systematic"}
     assert_allclose(star.meta["resolving_power"][3:], star.spectral_axis.value[3:] / 4.0)
     # Where the file does not tell, two pixels of STIS.
-    assert_allclose(star.meta["resolving_power"][:3], star.spectral_axis.value[:3] / 5.5)
+    assert_allclose(star.meta["resolving_power"][:3], star.spectral_axis.value[:3] / 2.7)
     assert star.meta["radial_velocity"] == 10.0 * u.km / u.s
 
 

@@ -184,8 +184,10 @@ def test_cut_and_changed_files_are_refused(product, tmp_path):
 
 def test_older_files_are_read(product, tmp_path):
     """Files of sedflux 0.1: a covariance of the flux, without checksums."""
-    product.write(tmp_path / "table.fits", format="tabular-fits")
-    covariance = covariance_of(product)
+    covariance = covariance_of(product).rounded_up()
+    sigma = StdDevUncertainty(covariance.sigma, unit=product.flux.unit)
+    Spectrum(spectral_axis=product.spectral_axis, flux=product.flux, uncertainty=sigma,
+             meta=product.meta).write(tmp_path / "table.fits", format="tabular-fits")
     with fits.open(tmp_path / "table.fits") as hdus:
         hdus.append(fits.ImageHDU(covariance.diagonal, name="DIAGONAL"))
         hdus["DIAGONAL"].header["SEDRES"] = 200.0
