@@ -147,7 +147,7 @@ def write_sed(sed: Spectrum, path: str | os.PathLike[str], *, overwrite: bool = 
     ...     write_sed(sed, f"{folder}/sed.fits")
     ...     again = read_sed(f"{folder}/sed.fits")
     >>> bool((again.flux == sed.flux).all()), again.meta["sedflux"]["model"]
-    (True, 'uara.stars1')
+    (True, 'uara.stars2')
     """
     if getattr(getattr(sed, "flux", None), "ndim", 0) != 1:
         raise InputError("sed must be one specutils.Spectrum of one dimension; give one SED, and "

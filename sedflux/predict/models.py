@@ -25,7 +25,7 @@ from sedflux.io.download import DownloadError, fetch_file, file_hash
 __all__ = ["DEFAULT_MODEL", "ModelEntry", "find_model", "list_models", "registry"]
 
 #: Name of the model that is used when none is given.
-DEFAULT_MODEL = "uara.stars1"
+DEFAULT_MODEL = "uara.stars2"
 #: ``arch.tag``; a name becomes the name of a file, and must not lead out of its folder.
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -160,7 +160,7 @@ def find_model(model: str | os.PathLike[str] | None = None) -> Path:
     --------
     >>> from sedflux.predict.models import find_model
     >>> find_model().name
-    'uara.stars1.safetensors'
+    'uara.stars2.safetensors'
     """
     if not isinstance(model, (str, os.PathLike, type(None))):
         raise ModelError(f"model is {model!r}; give a name, such as {DEFAULT_MODEL!r}, or the path "

@@ -361,7 +361,7 @@ def loaded_predictor(model: str | os.PathLike[str] | Predictor | None = None) ->
     Examples
     --------
     >>> from sedflux.predict.predictor import loaded_predictor
-    >>> loaded_predictor() is loaded_predictor("uara.stars1")
+    >>> loaded_predictor() is loaded_predictor("uara.stars2")
     True
     """
     from sedflux.predict.models import DEFAULT_MODEL, find_model

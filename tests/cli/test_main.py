@@ -18,7 +18,7 @@ def test_predict_demo_with_figure(tmp_path, capsys):
     figure = tmp_path / "demo.png"
     assert main(["predict", "--demo", "--plot", str(figure)]) == 0
     out = capsys.readouterr().out
-    for word in ("BD+17D4708", "uara.stars1", "-291.0 km/s", "flags", "measured", "sigma"):
+    for word in ("BD+17D4708", "uara.stars2", "-291.0 km/s", "flags", "measured", "sigma"):
         assert word in out
     assert figure.read_bytes().startswith(b"\x89PNG")
     assert figure.stat().st_size > 30_000
@@ -61,7 +61,7 @@ def test_errors_are_one_line_and_status_two(arguments, message, capsys, tmp_path
 
 def test_models_and_version(capsys):
     assert main(["models"]) == 0
-    assert "uara.stars1" in capsys.readouterr().out
+    assert "uara.stars2" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         main(["--version"])
     assert __version__ in capsys.readouterr().out

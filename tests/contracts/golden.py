@@ -11,7 +11,7 @@ import sys
 import numpy as np
 from astropy import units as u
 
-MODELS = ("uara.stars1", "uara.synthetic2")
+MODELS = ("uara.stars2", "uara.synthetic2")
 
 
 def spectra():

@@ -25,7 +25,7 @@ def test_default_output(sed):
     assert_allclose(np.trapezoid(sed.flux[inside], sed.spectral_axis[inside])
                     / np.ptp(sed.spectral_axis[inside]), 1.0, atol=2e-3)
     notes = sed.meta["sedflux"]
-    assert notes["model"] == "uara.stars1"
+    assert notes["model"] == "uara.stars2"
     assert len(notes["sha256"]) == 64
     assert isinstance(covariance_of(sed), LowRankCovariance)
     assert_allclose(covariance_of(sed).sigma, sed.uncertainty.array)
@@ -272,7 +272,7 @@ def test_bad_options_say_what_to_do(predictor, spectrum, change, message):
 
 
 def test_model_by_name_is_loaded():
-    assert Predictor("uara.stars1").name == "uara.stars1"
+    assert Predictor("uara.stars2").name == "uara.stars2"
 
 
 def test_stars_behind_different_dust(star):

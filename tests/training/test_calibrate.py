@@ -56,7 +56,7 @@ def test_calibrated_models_say_more_honest_errors(star_files, tmp_path):
     files = (star_files["miles"], star_files["stis"], star_files["photometry"])
     paths = calibrate_models(*files, tmp_path, model="uara.synthetic2",
                              johnson=star_files["johnson"],
-                             folds=["uara.stars1"] * 3 + ["uara.synthetic2"])
+                             folds=["uara.stars2"] * 3 + ["uara.synthetic2"])
     assert paths[-1].name == "uara.synthetic2.safetensors"
     before, after = Predictor("uara.synthetic2"), Predictor(paths[-1])
     assert "scatter" not in before.metadata
@@ -72,7 +72,7 @@ def test_calibrated_models_say_more_honest_errors(star_files, tmp_path):
 def test_a_missing_fold_is_told(star_files, tmp_path):
     with pytest.raises(InputError, match="one a fold"):
         calibrate_models(star_files["miles"], star_files["stis"], star_files["photometry"],
-                         tmp_path, model="uara.stars1", folds=["uara.stars1"])
+                         tmp_path, model="uara.stars2", folds=["uara.stars2"])
 
 
 def test_scale_follows_the_temperature():
