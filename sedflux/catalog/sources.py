@@ -65,12 +65,16 @@ def read_source(source: str | os.PathLike[str] | Sequence[Any] | Table) -> Table
     elif isinstance(source, (str, os.PathLike)):
         rows = _from_path(Path(source).expanduser(), os.fspath(source))
     elif isinstance(source, Iterable):
-        rows = _from_files([Path(name).expanduser() for name in source])
+        rows = _from_files([_as_path(name) for name in source])
     else:
         raise InputError(f"source is a {type(source).__name__}; give a folder, a pattern, files, a "
                          "table of files, or a file of arrays")
     if not len(rows):
         raise InputError(f"source {source!r} holds no spectra")
+    arrays = [path for path in rows["path"] if Path(path).suffix in ARRAYS]
+    if arrays and ("row" not in rows.colnames or len(set(rows["path"])) > 1):
+        raise InputError(f"source names the arrays {arrays[0]!r} among files of spectra; give the "
+                         "file of arrays as the source itself")
     _check_magnitudes(rows)
     names, counts = np.unique(np.asarray(rows["identifier"], dtype=str), return_counts=True)
     if counts.max() > 1:
@@ -182,6 +186,13 @@ def _read_table(path):
                          f"{error})") from error
 
 
+def _as_path(name):
+    """The path of a file of a list."""
+    if not isinstance(name, (str, os.PathLike)):
+        raise InputError(f"source holds {name!r}; give paths of files")
+    return Path(name).expanduser()
+
+
 def _from_table(table):
     if "path" not in table.colnames:
         raise InputError(f"table of spectra has the columns {', '.join(table.colnames)}; it needs "
@@ -265,11 +276,19 @@ def _from_arrays(path):
     rows = Table({"identifier": np.arange(shape[0]).astype(str),
                   "path": np.full(shape[0], os.fspath(path.absolute())),
                   "row": np.arange(shape[0])})
-    if "identifier" in arrays:
-        rows["identifier"] = np.asarray(arrays["identifier"][:]).astype(str)
-    for name in OPTIONS:
+    for name in ("identifier", *OPTIONS, "band"):
         if name in arrays:
-            rows[name] = np.asarray(arrays[name][:], dtype=float)
-    if "band" in arrays:
-        rows["band"] = np.asarray(arrays["band"][:]).astype(str)
+            rows[name] = _one_a_star(arrays[name], name, shape[0], path)
     return rows
+
+
+def _one_a_star(values, name, count, path):
+    """An array with one number or text a star."""
+    if values.shape != (count,):
+        raise InputError(f"arrays {str(path)!r} have {name!r} of the shape {values.shape}; one a "
+                         f"star, ({count},), is needed")
+    try:
+        return np.asarray(values[:]).astype(float if name in OPTIONS else str)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"arrays {str(path)!r} have {name!r} of the type {values.dtype}; numbers "
+                         "are needed") from error

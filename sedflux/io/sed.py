@@ -228,7 +228,11 @@ def _note_hdus(notes):
         flags = Table({"NAME": list(notes.get("flag_names", ("",) * len(notes["flags"]))),
                        "SENTENCE": list(notes["flags"])})
         hdus.append(fits.BinTableHDU(flags, name="FLAGS"))
-    known = {name: value for name, value in notes.get("diagnostics", {}).items()
+    diagnostics = notes.get("diagnostics", {})
+    if not isinstance(diagnostics, Mapping):
+        raise InputError("sed has diagnostics in meta['sedflux'] that are no dictionary; leave "
+                         "them as sedflux made them")
+    known = {name: value for name, value in diagnostics.items()
              if name in _DIAGNOSTICS and np.ndim(value) == 0}
     if known:
         table = QTable({name: [float(value)] * u.Unit(_DIAGNOSTICS[name][0])

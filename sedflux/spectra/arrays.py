@@ -67,9 +67,10 @@ class SpectrumArrays:
         if inside.stop - inside.start <= 2:
             return self
         power = self.resolving_power
+        if isinstance(power, np.ndarray) and power.ndim:
+            power = power[inside]
         return replace(self, wavelength=self.wavelength[inside], flux=self.flux[:, inside],
-                       ivar=self.ivar[:, inside],
-                       resolving_power=power[inside] if isinstance(power, np.ndarray) else power)
+                       ivar=self.ivar[:, inside], resolving_power=power)
 
 
 @dataclass(frozen=True)

@@ -267,9 +267,13 @@ def sed_to_spectrum(kind: type | None, wavelength: u.Quantity, flux: np.ndarray,
     with warnings.catch_warnings():
         # The user's own class may be the deprecated one: saying so is not ours to do.
         warnings.filterwarnings("ignore", message=".*Spectrum1D.*")
-        return kind(spectral_axis=wavelength, flux=flux * unit,
-                    uncertainty=StdDevUncertainty(sigma * unit),
-                    meta={"sedflux": dict(meta), "header": cards})
+        try:
+            return kind(spectral_axis=wavelength, flux=flux * unit,
+                        uncertainty=StdDevUncertainty(sigma * unit),
+                        meta={"sedflux": dict(meta), "header": cards})
+        except ValueError as error:
+            raise InputError(f"the SED is no spectrum ({error}); leave wavelength and flux as "
+                             "sedflux made them") from error
 
 
 def header_cards(spectrum: Spectrum) -> dict[str, tuple[Any, str]]:

@@ -95,3 +95,23 @@ def test_bad_arrays_are_refused(tmp_path):
     (tmp_path / "c.npz").write_bytes(b"nothing")
     with pytest.raises(InputError, match="cannot be read"):
         read_source(tmp_path / "c.npz")
+
+
+@pytest.mark.parametrize(("name", "values", "message"), [
+    ("identifier", "x", "'identifier' of the shape"),
+    ("radial_velocity", [1.0, 2.0, 3.0], "'radial_velocity' of the shape"),
+    ("radial_velocity", ["a", "b"], "'radial_velocity' of the type")])
+def test_arrays_with_damaged_columns(star, tmp_path, name, values, message):
+    wavelength, flux = star
+    arrays = {"wavelength": wavelength, "flux": np.stack([flux] * 2),
+              "ivar": np.ones((2, flux.size))}
+    np.savez(tmp_path / "stars.npz", **arrays, **{name: np.array(values)})
+    with pytest.raises(InputError, match=message):
+        read_source(tmp_path / "stars.npz")
+
+
+def test_arrays_are_no_files_of_a_list(tmp_path):
+    with pytest.raises(InputError, match="file of arrays as the source itself"):
+        read_source(Table({"path": [str(tmp_path / "stars.npz")]}))
+    with pytest.raises(InputError, match="give paths of files"):
+        read_source([3.0 * u.m])

@@ -80,3 +80,25 @@ def test_seds_without_an_extension(lost, tmp_path):
         fits.HDUList([hdu for hdu in hdus if hdu.name != lost]).writeto(tmp_path / "cut.fits")
     with pytest.raises(InputError, match=r"cut\.fits"):
         read_spectrum(tmp_path / "cut.fits")
+
+
+def test_diagnostics_that_were_replaced(tmp_path):
+    sed = base()[4].to_spectrum()
+    sed.meta["sedflux"]["diagnostics"] = 3.0 * u.m
+    with pytest.raises(InputError, match="diagnostics"):
+        sed.write(tmp_path / "sed.fits")
+
+
+def test_wavelengths_that_were_replaced():
+    from dataclasses import replace
+
+    prediction = base()[4]
+    with pytest.raises(InputError, match="the SED is no spectrum"):
+        replace(prediction, wavelength=np.abs(prediction.wavelength - 5000.0)).to_spectrum()
+
+
+def test_one_power_in_an_array():
+    wavelength, flux, ivar, predictor, _ = base()
+    power = u.Quantity(2000.0)
+    assert (predictor.predict(wavelength, flux, ivar, resolving_power=power).flux
+            == predictor.predict(wavelength, flux, ivar, resolving_power=2000.0).flux).all()
