@@ -310,7 +310,7 @@ def _band(name, one, values):
         spread = LineSpread.from_resolving_power(power, wavelength)
     throughput = _shape(values["shape"], values["range"]) if "shape" in values else None
     return SlitlessBand(
-        name, one["area_cm2"] * u.cm**2, values["range"], spread, values["dispersion"],
+        name, float(one["area_cm2"]) * u.cm**2, values["range"], spread, values["dispersion"],
         values["pixels"], throughput, sky=one["sky"], dark=one["dark"],
         read_noise=one["read_noise"], height=one["height"], detector_size=one["size"])
 

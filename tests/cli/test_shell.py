@@ -113,7 +113,10 @@ def test_a_full_disk_is_told_in_one_line(arguments):
 def test_interrupt_from_the_keyboard():
     """SIGINT while a command works: one line, status 130."""
     with subprocess.Popen(
-        [sys.executable, "-c", "import time\nimport sedflux.cli.models as models\n"
+        # Where tests run side by side, their processes ignore the signal.
+        [sys.executable, "-c", "import signal\n"
+         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+         "import time\nimport sedflux.cli.models as models\n"
          "from sedflux.cli.main import main\nimport sys\n"
          "import sedflux.predict.models as below\n"
          "def wait():\n    print('ready', flush=True)\n    time.sleep(100)\n"

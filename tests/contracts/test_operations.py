@@ -129,9 +129,8 @@ def anchored(sed, dense, number):
 
 def resampled(sed, dense, number):
     dense.broken = True
-    grid = np.sort((np.linspace(4100.0, 6900.0, 200) * u.AA).to(sed.spectral_axis.unit,
-                                                                   u.spectral()))
-    return FluxConservingResampler()(sed, grid)
+    sed = sed.with_spectral_axis_unit(u.AA)
+    return FluxConservingResampler()(sed, np.linspace(4100.0, 6900.0, 200) * u.AA)
 
 
 def smoothed(sed, dense, number):
