@@ -71,9 +71,9 @@ def read_source(source: str | os.PathLike[str] | Sequence[Any] | Table) -> Table
                          "table of files, or a file of arrays")
     if not len(rows):
         raise InputError(f"source {source!r} holds no spectra")
-    arrays = [path for path in rows["path"] if Path(path).suffix in ARRAYS]
-    if arrays and ("row" not in rows.colnames or len(set(rows["path"])) > 1):
-        raise InputError(f"source names the arrays {arrays[0]!r} among files of spectra; give the "
+    arrays = next((path for path in rows["path"] if path.endswith(ARRAYS)), None)
+    if arrays and ("row" not in rows.colnames or (rows["path"] != arrays).any()):
+        raise InputError(f"source names the arrays {arrays!r} among files of spectra; give the "
                          "file of arrays as the source itself")
     _check_magnitudes(rows)
     names, counts = np.unique(np.asarray(rows["identifier"], dtype=str), return_counts=True)
