@@ -21,12 +21,11 @@ from sedflux.exceptions import InputError
 from sedflux.spectra.grids import interpolation_matrix
 from sedflux.spectra.sed import RelativeErrors, flux_of, from_sed, notes_of
 from sedflux.spectra.spectrum import sed_to_spectrum
-from sedflux.units import FLAM, PHOTON_ENERGY, plain_number, positive_number
+from sedflux.units import FLAM, MAG_PER_LN, PHOTON_ENERGY, plain_number, positive_number
 
 __all__ = ["SyntheticPhotometry", "anchor", "band_rows", "synthetic_photometry",
            "to_source_spectrum"]
 
-_MAG_PER_LN = 2.5 / np.log(10.0)
 #: Share of a band's throughput that may lie outside the SED.
 _OUTSIDE = 0.005
 #: AB magnitudes that a source can have, and errors that still say something.
@@ -269,7 +268,7 @@ def synthetic_photometry(sed: Any, bandpasses: Any, *, unit: u.UnitBase = u.ABma
         _, (rows, zero_points) = band_rows(arrays.wavelength, bands)
         flux = rows @ arrays.flux
         value = (zero_points - 2.5 * np.log10(flux)) * u.ABmag
-        rows = rows * (_MAG_PER_LN / flux)[:, None]
+        rows = rows * (MAG_PER_LN / flux)[:, None]
     if not arrays.absolute:
         if unit == u.ct or len(rows) < 2:
             raise InputError("sed is relative: it has colours, of two bands or more, but no "
@@ -348,11 +347,11 @@ def anchor(sed: Any, magnitude: u.Quantity, bandpass: Any, *,
     wanted = magnitude.to_value(FLAM, u.spectral_density(pivot * u.AA))
     flux = arrays.flux * (wanted / (row @ arrays.flux))
     share = row * arrays.flux / (row @ arrays.flux)
-    relative = _anchored(arrays.relative_covariance, share, (error / _MAG_PER_LN) ** 2)
+    relative = _anchored(arrays.relative_covariance, share, (error / MAG_PER_LN) ** 2)
     absolute = relative.scaled(flux)
     # What is known of the origin of errors, relative to the band that fixes the scale.
     parts = {name: direction - share @ direction for name, direction in arrays.parts.items()}
-    parts["anchor"] = np.full(len(flux), error / _MAG_PER_LN)
+    parts["anchor"] = np.full(len(flux), error / MAG_PER_LN)
     notes, cards = notes_of(sed)
     meta = notes | {"errors": RelativeErrors(arrays.wavelength, relative, parts)}
     cards |= {

@@ -12,13 +12,15 @@ from astropy import units as u
 
 from sedflux.exceptions import InputError
 
-__all__ = ["FLAM", "LIGHT_KM_S", "PHOTON_ENERGY", "finite_array", "photons_per_flux",
-           "plain_number", "positive_number", "whole_number"]
+__all__ = ["FLAM", "LIGHT_KM_S", "MAG_PER_LN", "PHOTON_ENERGY", "finite_array",
+           "photons_per_flux", "plain_number", "positive_number", "whole_number"]
 
 #: Unit of F_lambda inside sedflux.
 FLAM = u.Unit("erg / (s cm2 Angstrom)")
 #: Speed of light in km/s, exact by definition of the metre.
 LIGHT_KM_S = 299792.458
+#: Magnitudes that a change of ln(flux) by one makes, but for their sign.
+MAG_PER_LN = 2.5 / np.log(10.0)
 #: h c in erg Angstrom: the energy of a photon times its wavelength.
 PHOTON_ENERGY = (constants.h * constants.c).to_value(u.erg * u.AA)
 

@@ -13,10 +13,9 @@ from sedflux.exceptions import InputError
 from sedflux.photometry import band_rows
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.slitless.throughput import Throughput, as_throughput
+from sedflux.units import MAG_PER_LN
 
 __all__ = ["CatalogBands", "band_tables", "colours"]
-
-_MAG_PER_LN = 2.5 / np.log(10.0)
 
 
 def band_tables(rows: Table, bands: Mapping[str, Any] | None) -> dict[str, list[list[float]]]:
@@ -139,7 +138,7 @@ def colours(prediction: SEDPrediction, bands: CatalogBands, reference: Any = 0
     magnitude = -2.5 * np.log10(flux) + bands.zero_points
     # Shares of ln(flux) of each wavelength in a band, minus those in the reference band.
     share = bands.rows * prediction.flux[:, None, :] / flux[:, :, None]
-    share = _MAG_PER_LN * (share - share[star, reference][:, None])
+    share = MAG_PER_LN * (share - share[star, reference][:, None])
     common = np.einsum("nbw,nrw->nbr", share, prediction.factor, optimize=True)
     variance = (common**2).sum(axis=2) + np.einsum("nbw,nw->nb", share**2, prediction.diagonal)
     return magnitude - magnitude[star, reference][:, None], np.sqrt(variance)

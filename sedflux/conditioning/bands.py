@@ -16,10 +16,8 @@ from sedflux.slitless.throughput import Throughput, as_throughput, collecting_ar
 from sedflux.spectra.sed import flux_of
 from sedflux.units import PHOTON_ENERGY
 
-__all__ = ["MAG_PER_LN", "BandRows", "find_bands"]
+__all__ = ["BandRows", "find_bands"]
 
-#: Change of a magnitude with ln(flux), without its sign.
-MAG_PER_LN = 2.5 / np.log(10.0)
 #: Zero point of ST magnitudes, for F_lambda in erg/s/cm2/Angstrom.
 _ST_ZERO = -21.10
 

@@ -11,7 +11,7 @@ from astropy import units as u
 from astropy.table import Table
 
 from sedflux.exceptions import InputError
-from sedflux.units import positive_number
+from sedflux.units import MAG_PER_LN, positive_number
 
 __all__ = ["Magnitudes", "as_magnitudes", "zero_point_errors"]
 
@@ -21,7 +21,6 @@ _BRIGHTEST, _FAINTEST = -30.0, 40.0
 _SMALLEST_ERROR, _LARGEST_ERROR = 1e-5, 10.0
 #: S/N of a count rate below which a magnitude has no Gaussian error.
 _LEAST_SNR = 3.0
-_MAG_PER_LN = 2.5 / np.log(10.0)
 #: Ends the names of the columns with errors.
 _ERROR = "_error"
 #: Systems by their units.
@@ -179,7 +178,7 @@ def _of_counts(name, rate, error, error_unit, unit, stars):
         raise InputError(f"count rate of {name!r} is {rate[row]:g} with the error {error[row]:g} "
                          f"for {_star(row, stars)}; a positive error and a S/N of "
                          f"{_LEAST_SNR:g} are needed: mask fainter stars")
-    return -2.5 * np.log10(rate), _MAG_PER_LN * error / rate
+    return -2.5 * np.log10(rate), MAG_PER_LN * error / rate
 
 
 def zero_point_errors(errors: Any, bands: tuple[str, ...]) -> np.ndarray:

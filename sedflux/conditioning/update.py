@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sedflux.conditioning.bands import MAG_PER_LN, BandRows
+from sedflux.conditioning.bands import BandRows
 from sedflux.conditioning.dust import MOST_REDDENING, Dust
+from sedflux.units import MAG_PER_LN
 
 __all__ = ["Nodes", "Sample", "Solution", "Stars", "linearised", "percentiles", "quadrature",
            "search", "settle", "solve"]

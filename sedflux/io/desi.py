@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from astropy.constants import c
 
 from sedflux.exceptions import InputError
 from sedflux.io.reading import check_wavelengths, open_fits
 from sedflux.spectra.resolution import FWHM_PER_SIGMA
+from sedflux.units import LIGHT_KM_S
 
 __all__ = ["DESICoadd", "desi_targets", "is_coadd_name", "read_desi"]
 
@@ -182,6 +182,6 @@ def _velocities(path, targets):
         star = np.char.strip(np.asarray(table["SPECTYPE"]).astype(str)) == "STAR"
         known: dict[int, Any] = dict(zip(
             np.asarray(table["TARGETID"], dtype=np.int64)[star].tolist(),
-            (np.asarray(table["Z"], dtype=float)[star] * c.to_value("km/s")).tolist(),
+            (np.asarray(table["Z"], dtype=float)[star] * LIGHT_KM_S).tolist(),
             strict=True))
     return np.array([known.get(target, 0.0) for target in targets.tolist()])

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
-from astropy.constants import c
 from astropy.io import fits
 from astropy.nddata import InverseVariance
 
 from sedflux.exceptions import InputError
 from sedflux.io.reading import FITS_ERRORS, check_wavelengths, file_name, open_fits
 from sedflux.spectra.resolution import FWHM_PER_SIGMA
+from sedflux.units import LIGHT_KM_S
 
 if TYPE_CHECKING:
     from specutils import Spectrum
@@ -105,7 +105,7 @@ def _object(hdus):
     row = hdus[2].data[0]
     kind, redshift = str(row["CLASS"]).strip(), float(row["Z"])
     star = kind == "STAR" and np.isfinite(redshift)
-    return kind, c.to_value(u.km / u.s) * redshift if star else 0.0
+    return kind, LIGHT_KM_S * redshift if star else 0.0
 
 
 def _resolving_power(table, log_wavelength):

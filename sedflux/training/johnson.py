@@ -16,6 +16,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from sedflux.spectra.grids import sed_grid
+from sedflux.units import MAG_PER_LN
 
 if TYPE_CHECKING:
     from sedflux.training.types import BandWeights, PathLike
@@ -173,12 +174,12 @@ def color_responses(log_sed: np.ndarray, weights: BandWeights) -> tuple[np.ndarr
         Derivatives of the colours with respect to ln(SED), in mag.
     """
     flux, colors, responses = np.exp(log_sed), [], []
-    scale = -2.5 / np.log(10.0)
     for first, second in COLORS:
         light = [flux * weights[band] for band in (first, second)]
         total = [part.sum(axis=-1) for part in light]
-        colors.append(scale * np.log(total[0] / total[1]))
-        responses.append(scale * (light[0] / total[0][..., None] - light[1] / total[1][..., None]))
+        colors.append(-MAG_PER_LN * np.log(total[0] / total[1]))
+        share = light[0] / total[0][..., None] - light[1] / total[1][..., None]
+        responses.append(-MAG_PER_LN * share)
     return np.stack(colors, axis=-1), np.stack(responses, axis=-2)
 
 

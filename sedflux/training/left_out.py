@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from sedflux.predict.prediction import SEDPrediction
     from sedflux.predict.predictor import Predictor
 
-__all__ = ["LeftOut", "fit_reddening", "predict_left_out", "predictions_by_fold",
-           "stis_error"]
+__all__ = ["LeftOut", "fit_reddening", "ivar_with_noise", "predict_folds", "predict_left_out",
+           "predictions_by_fold", "stis_error"]
 
 #: Relative error of measured SEDs at each wavelength, by source.
 TRUTH_ERROR = {"CALSPEC": 0.01, "NGSL": 0.02, "MILES": 0.02}
@@ -108,24 +108,54 @@ def predictions_by_fold(predictors: Sequence[Predictor], miles: SpectralLibrary,
     -------
     predictions : list of `~sedflux.SEDPrediction`
     """
-    if len(predictors) not in (1, FOLDS):
-        raise InputError(f"{len(predictors)} models are given; one for all stars or {FOLDS}, one "
-                         "for every fold, are needed")
     wavelength, flux, ivar = miles_inputs(miles, rows)
     if snr is not None:
         noise = np.random.default_rng([seed, int(snr)]).standard_normal(flux.shape)
-        ivar = np.where(ivar > 0, 1.0 / (1.0 / np.maximum(ivar, 1e-30) + (flux / snr) ** 2), 0.0)
+        ivar = ivar_with_noise(flux, ivar, snr)
         flux = flux * (1.0 + noise / snr)
-    folds = np.array([fold_of(name) for name in names]) % len(predictors)
     found: dict[int, SEDPrediction] = {}
+    for inside, many in predict_folds(predictors, names, wavelength, flux, ivar):
+        for place, row in enumerate(inside):
+            found[int(row)] = many[place]
+    return [found[row] for row in range(len(flux))]
+
+
+def ivar_with_noise(flux: np.ndarray, ivar: np.ndarray, snr: float) -> np.ndarray:
+    """Inverse variance (N, n) of spectra to which noise of an S/N a pixel is added."""
+    return np.where(ivar > 0, 1.0 / (1.0 / np.maximum(ivar, 1e-30) + (flux / snr) ** 2), 0.0)
+
+
+def predict_folds(predictors: Sequence[Predictor], names: Iterable[str], wavelength: np.ndarray,
+                  flux: np.ndarray, ivar: np.ndarray
+                  ) -> Iterator[tuple[np.ndarray, SEDPrediction]]:
+    """
+    Predict spectra of MILES's resolution, those of each fold by its model.
+
+    Parameters
+    ----------
+    predictors : sequence of `~sedflux.Predictor`
+        One for all stars, or one for every fold in order.
+    names : iterable of str, length N
+        Of the stars, which decide their folds.
+    wavelength : `~numpy.ndarray`, shape (n,)
+    flux, ivar : `~numpy.ndarray`, shape (N, n)
+
+    Yields
+    ------
+    rows : `~numpy.ndarray` of int, shape (m,)
+        Stars of a fold that has any.
+    predictions : `~sedflux.SEDPrediction`
+        Of these stars.
+    """
+    if len(predictors) not in (1, FOLDS):
+        raise InputError(f"{len(predictors)} models are given; one for all stars or {FOLDS}, one "
+                         "for every fold, are needed")
+    folds = np.array([fold_of(name) for name in names]) % len(predictors)
     for fold, predictor in enumerate(predictors):
         inside = np.flatnonzero(folds == fold)
         if inside.size:
-            many = predictor.predict(wavelength, flux[inside], ivar[inside],
-                                     resolving_power=wavelength / MILES_FWHM)
-            for place, row in enumerate(inside):
-                found[int(row)] = many[place]
-    return [found[row] for row in range(len(folds))]
+            yield inside, predictor.predict(wavelength, flux[inside], ivar[inside],
+                                            resolving_power=wavelength / MILES_FWHM)
 
 
 def stis_error(truth: np.ndarray) -> float:

@@ -26,7 +26,8 @@ from sedflux.training.effects import (
     ripple,
     step,
 )
-from sedflux.training.stars import MILES_FWHM, fold_of, miles_inputs
+from sedflux.training.left_out import ivar_with_noise, predict_folds
+from sedflux.training.stars import miles_inputs
 
 __all__ = ["EFFECTS", "mixture", "effects_table"]
 
@@ -134,18 +135,16 @@ def effects_table(predictors: Sequence[Predictor], miles: SpectralLibrary, *, sn
     teff = np.asarray(miles.table["TEFF"], float)
     rows = np.flatnonzero((teff > _TEFF[0]) & (teff < _TEFF[1]))
     wavelength, flux, ivar = miles_inputs(miles, rows)
-    folds = np.array([fold_of(str(name).strip()) for name in miles.table["NAME"][rows]])
+    names = [str(name).strip() for name in miles.table["NAME"][rows]]
     noise = np.random.default_rng([seed, 1]).standard_normal(flux.shape) / snr
     # The same noise with and without the effect.
-    ivar = np.where(ivar > 0, 1.0 / (1.0 / np.maximum(ivar, 1e-30) + (flux / snr) ** 2), 0.0)
+    ivar = ivar_with_noise(flux, ivar, snr)
 
     def predicted(spectra):
-        values, errors, flagged = (np.empty((len(rows), len(_BANDS))), np.empty((len(rows),
-                                   len(_BANDS))), np.empty(len(rows), dtype=bool))
-        for fold, predictor in enumerate(predictors):
-            inside = folds % len(predictors) == fold
-            part = predictor.predict(wavelength, spectra[inside] * (1.0 + noise[inside]),
-                                     ivar[inside], resolving_power=wavelength / MILES_FWHM)
+        values, errors = (np.empty((len(rows), len(_BANDS))) for _ in range(2))
+        flagged = np.empty(len(rows), dtype=bool)
+        for inside, part in predict_folds(predictors, names, wavelength, spectra * (1.0 + noise),
+                                          ivar):
             values[inside], errors[inside] = _log_bands(part)
             flagged[inside] = np.asarray(part.flag_bits) != 0
         return values, errors, flagged
