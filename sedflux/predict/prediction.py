@@ -19,7 +19,7 @@ from sedflux.predict.checks import check_reddening
 from sedflux.predict.flags import flag_names
 from sedflux.spectra.grids import SED_RESOLVING_POWER, average_matrix, optical_mean
 from sedflux.spectra.reddening import LAW, R_V, extinction_curve
-from sedflux.spectra.sed import RelativeErrors
+from sedflux.spectra.relative_errors import ErrorsOfStars, RelativeErrors
 from sedflux.spectra.spectrum import sed_to_spectrum
 
 __all__ = ["SEDPrediction"]
@@ -301,8 +301,9 @@ class SEDPrediction:
 
     def _errors(self):
         """Relative errors of each star."""
-        return tuple(RelativeErrors(self.wavelength, one.relative_covariance, one.parts)
-                     for one in self._rows())
+        if self.single:
+            return (RelativeErrors(self.wavelength, self.relative_covariance, self.parts),)
+        return ErrorsOfStars(self.wavelength, self.diagonal, self.factor, self.parts)
 
     def _averaged(self, wavelengths):
         """Flux and relative errors averaged over the user's pixels, in the user's order."""
@@ -314,7 +315,7 @@ class SEDPrediction:
         # Relative errors are averaged with the flux as weight.
         errors = tuple(
             RelativeErrors(centre, one.covariance.propagate(matrix).scaled(1.0 / row))
-            for one, row in zip(self._rows(), flux, strict=True))
+            for one, row in zip(self._errors(), flux, strict=True))
         return flux[0] if self.single else flux, errors, wavelengths
 
 

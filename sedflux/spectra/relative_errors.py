@@ -4,16 +4,16 @@ Errors of ln(flux) on the wavelengths on which an SED was made, and whether they
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
 
-__all__ = ["NO_COVARIANCE", "RelativeErrors", "check_absolute", "checked_notes",
+__all__ = ["NO_COVARIANCE", "ErrorsOfStars", "RelativeErrors", "check_absolute", "checked_notes",
            "find_errors", "precision_of"]
 
 #: Relative difference of wavelengths that does not matter.
@@ -77,6 +77,48 @@ class RelativeErrors:
         return self.take(order[place])
 
 
+@dataclass(frozen=True)
+class ErrorsOfStars(Sequence[RelativeErrors]):
+    """
+    Errors of several SEDs on the same wavelengths.
+
+    Those of a star are made when they are asked for: the arrays stay as they are, which takes
+    half of the memory.
+
+    Attributes
+    ----------
+    wavelength : `~numpy.ndarray`, shape (n,)
+        Vacuum wavelength in Angstrom.
+    diagonal : `~numpy.ndarray`, shape (N, n)
+        Independent part of the variance of ln(flux).
+    factor : `~numpy.ndarray`, shape (N, r, n)
+        Common part of it.
+    parts : dict of str to `~numpy.ndarray`, shape (N, n)
+        Directions of the covariances whose origin is known.
+    """
+
+    wavelength: np.ndarray
+    diagonal: np.ndarray
+    factor: np.ndarray
+    parts: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.diagonal)
+
+    @overload
+    def __getitem__(self, row: int) -> RelativeErrors: ...
+
+    @overload
+    def __getitem__(self, row: slice) -> tuple[RelativeErrors, ...]: ...
+
+    def __getitem__(self, row: int | slice) -> RelativeErrors | tuple[RelativeErrors, ...]:
+        if isinstance(row, slice):
+            return tuple(self[number] for number in range(len(self))[row])
+        return RelativeErrors(self.wavelength,
+                              LowRankCovariance(self.diagonal[row], self.factor[row]),
+                              {name: part[row] for name, part in self.parts.items()})
+
+
 def checked_notes(sed: Any) -> dict[str, Any]:
     """
     ``meta["sedflux"]`` of a spectrum.
@@ -98,8 +140,8 @@ def checked_notes(sed: Any) -> dict[str, Any]:
     notes = (sed.meta or {}).get("sedflux", {})
     errors = notes.get("errors") if isinstance(notes, dict) else notes
     several = errors if isinstance(errors, (tuple, list)) else [errors]
-    if not isinstance(notes, dict) or not all(
-            one is None or isinstance(one, RelativeErrors) for one in several):
+    if not isinstance(notes, dict) or (not isinstance(errors, ErrorsOfStars) and not all(
+            one is None or isinstance(one, RelativeErrors) for one in several)):
         raise InputError(f"sed has no covariance: its meta['sedflux'] was replaced; {_OTHER_WAYS}")
     return notes
 
