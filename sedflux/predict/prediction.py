@@ -30,7 +30,7 @@ _MOST_PIXELS = 100_000
 _OF_STARS = ("radial_velocity", "reddening", "reddening_error")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SEDPrediction:
     """
     Predicted SEDs of N stars, or of one.
@@ -89,6 +89,12 @@ class SEDPrediction:
 
     def __len__(self):
         return 1 if self.single else len(self.flux)
+
+    def __repr__(self):
+        about = f"flags {', '.join(self._flag_names()) or 'none'}" if self.single else (
+            f"{np.count_nonzero(self.flag_bits)} with flags")
+        return (f"<SEDPrediction of {len(self)} star{'' if len(self) == 1 else 's'} at "
+                f"{self.wavelength.size} wavelengths by {self.model}: {about}>")
 
     def __getitem__(self, row):
         """One of the stars."""

@@ -18,9 +18,9 @@ __all__ = ["NO_COVARIANCE", "ErrorsOfStars", "RelativeErrors", "check_absolute",
 
 #: Relative difference of wavelengths that does not matter.
 _SAME_WAVELENGTH = 1e-8
-#: Relative difference of sigma / flux that rounding explains, in units of the precision of the
-#: spectrum's numbers.
-_ROUNDINGS = 1000.0
+#: Relative difference of sigma / flux that rounding explains: that of numbers which were in single
+#: precision once, and in units of the precision of the spectrum's numbers.
+_ONCE_SINGLE, _ROUNDINGS = 1e-6, 1000.0
 _OTHER_WAYS = ("predict it again with wavelengths=..., or attach the right covariance with "
                "sedflux.with_covariance")
 _STALE = ("; the spectrum was changed by an operation that its covariance cannot follow, such as "
@@ -30,7 +30,7 @@ NO_COVARIANCE = ("sed has no covariance; sedflux.predict_sed and sedflux.anchor 
                  f"files that sedflux wrote hold it.  Resampling drops it: {_OTHER_WAYS}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RelativeErrors:
     """
     Errors of an SED that a change of scale or unit leaves as they are.
@@ -48,6 +48,10 @@ class RelativeErrors:
     wavelength: np.ndarray
     covariance: LowRankCovariance
     parts: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        parts = "".join(f", {name}" for name in self.parts)
+        return f"<RelativeErrors of {self.wavelength.size} values{parts}>"
 
     def take(self, rows: np.ndarray) -> RelativeErrors:
         """Errors at some of the wavelengths."""
@@ -77,7 +81,7 @@ class RelativeErrors:
         return self.take(order[place])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ErrorsOfStars(Sequence[RelativeErrors]):
     """
     Errors of several SEDs on the same wavelengths.
@@ -101,6 +105,9 @@ class ErrorsOfStars(Sequence[RelativeErrors]):
     diagonal: np.ndarray
     factor: np.ndarray
     parts: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<ErrorsOfStars of {len(self)} stars, {self.wavelength.size} values each>"
 
     def __len__(self) -> int:
         return len(self.diagonal)
@@ -184,7 +191,8 @@ def precision_of(sed: Any) -> float:
     kinds = [np.asarray(sed.data).dtype]
     if sed.uncertainty is not None:
         kinds.append(np.asarray(sed.uncertainty.array).dtype)
-    return _ROUNDINGS * max(np.finfo(kind if kind.kind == "f" else float).eps for kind in kinds)
+    return max(_ONCE_SINGLE, _ROUNDINGS * max(np.finfo(kind if kind.kind == "f" else float).eps
+                                              for kind in kinds))
 
 
 def check_absolute(covariance: LowRankCovariance, variance: np.ndarray | None, size: int,

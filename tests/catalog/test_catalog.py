@@ -114,6 +114,11 @@ def test_the_table_has_a_votable_for_topcat(catalog, anchored):
     assert found["scale"].unit == u.Unit("erg / (s cm2 Angstrom)")
 
 
+def test_stars_behind_dust_get_no_more(anchored):
+    with pytest.raises(InputError, match="reddened already"):
+        anchored.reddened(0.1)
+
+
 def test_selections(catalog):
     good = catalog.select(flags="none")
     assert set(good.table["flag_bits"]) == {0}

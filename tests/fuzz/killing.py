@@ -17,18 +17,24 @@ from .writers import WRITERS
 __all__ = ["fill_disk", "fill_folder", "kill_writer"]
 
 
-def _killed(name, path, new, delay):
-    """Start a writer, kill it after a delay; the number in the file, or None if it is half."""
-    process = multiprocessing.get_context("fork").Process(
-        target=WRITERS[name][2], args=(path, new))
+def _killed(write, path, new, delay):
+    """Start a writer, and kill it after a delay; its exit status."""
+    process = multiprocessing.get_context("fork").Process(target=write, args=(path, new))
     process.start()
     time.sleep(delay)
     os.kill(process.pid, signal.SIGKILL)
     process.join()
+    return process.exitcode
+
+
+def _found(read, path, content):
+    """The number in a file, None if it is half; content is that of the old one."""
     try:
-        return round(float(WRITERS[name][3](path)), 3), process.exitcode
+        if content is not None and path.read_bytes() == content:
+            return 1.0
+        return round(float(read(path)), 3)
     except Exception:  # whatever it is, no reader of ours can read the file
-        return None, process.exitcode
+        return None
 
 
 def kill_writer(name, times, *, seed=0):
@@ -50,17 +56,23 @@ def kill_writer(name, times, *, seed=0):
         ``new`` or ``half`` afterwards.
     """
     rng, count = np.random.default_rng(seed), Counter()
-    file_name, make, write, _ = WRITERS[name]
+    file_name, make, write, read = WRITERS[name]
     with tempfile.TemporaryDirectory() as folder:
         path, old, new = Path(folder) / file_name, make(1.0), make(2.0)
         begin = time.monotonic()
         write(path, new)
         longest = 2.0 * (time.monotonic() - begin) + 0.01
+        write(path, old)
+        content = path.read_bytes() if path.is_file() else None
         for _ in range(times):
-            write(path, old)
-            found, status = _killed(name, path, new, rng.uniform(0.0, longest))
+            status = _killed(write, path, new, rng.uniform(0.0, longest))
+            found = _found(read, path, content)
             count["killed" if status == -signal.SIGKILL else "finished"] += 1
             count[{1.0: "old", 2.0: "new"}.get(found, "half")] += 1
+            if content is None:
+                write(path, old)
+            elif found != 1.0:
+                path.write_bytes(content)
     return count
 
 

@@ -265,7 +265,7 @@ def _selection(scale):
         return None
     path = Path(tempfile.mkdtemp()) / "catalog"
     _write_catalog(path, _source(2.0))
-    return SEDCatalog(path).reddened(0.1)
+    return SEDCatalog(path)
 
 
 if find_spec("zarr") and find_spec("pyarrow"):
