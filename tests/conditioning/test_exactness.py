@@ -6,7 +6,7 @@ from astropy import units as u
 from numpy.testing import assert_allclose
 
 from sedflux import anchor, condition
-from sedflux.conditioning.bands import MAG_PER_LN, BandRows
+from sedflux.conditioning.bands import BandRows
 from sedflux.conditioning.dust import Dust
 from sedflux.conditioning.posterior import update
 from sedflux.conditioning.update import Stars
@@ -14,6 +14,7 @@ from sedflux.covariance import LowRankCovariance
 from sedflux.photometry import band_rows
 from sedflux.spectra.reddening import extinction_curve
 from sedflux.spectra.sed import covariance_of
+from sedflux.units import MAG_PER_LN
 
 from .conftest import WAVELENGTH, toy_factor, toy_flux
 
