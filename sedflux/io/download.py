@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from sedflux.exceptions import WeightsError, WriteError
-from sedflux.writing import write_whole
+from sedflux.exceptions import WeightsError
+from sedflux.writing import make_folder, write_whole
 
 __all__ = ["DownloadError", "fetch_file", "file_hash"]
 
@@ -73,11 +73,7 @@ def fetch_file(urls: Sequence[str], path: str | os.PathLike[str], *,
         If the disk is full or the folder cannot be written.
     """
     path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WriteError(f"folder {str(path.parent)!r} cannot be made ({error.strerror}); choose "
-                         "another one") from error
+    make_folder(path.parent)
     failures, absent = [], bool(urls)
     for url in urls:
         try:
