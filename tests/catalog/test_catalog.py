@@ -406,5 +406,6 @@ def test_the_shell_names_what_failed(write_lamost, tmp_path, capsys):
     assert "  bad: " in shown
     assert main(["catalog", "nowhere", str(tmp_path / "out")]) == 2
     assert main(["catalog", str(tmp_path / "in"), str(tmp_path / "new"), "--band", "g"]) == 2
-    assert "give NAME=FILE" in capsys.readouterr().err
+    assert "--band is" in (error := capsys.readouterr().err)
+    assert "BAND=FILE is needed" in error
     assert json.loads((Path(tmp_path) / "out" / "catalog.json").read_text())["stars"] == 2
