@@ -208,6 +208,28 @@ def band_rows(wavelength: np.ndarray, bandpasses: Any
     return tuple(bands), (np.stack([row for row, _ in found]), zero_points)
 
 
+def band_magnitudes(rows: np.ndarray, zero_points: np.ndarray, flux: np.ndarray
+                    ) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Magnitudes of one or many SEDs, and their derivatives.
+
+    Parameters
+    ----------
+    rows : `~numpy.ndarray`, shape (m, n)
+    zero_points : `~numpy.ndarray`, shape (m,)
+        From `band_rows`.
+    flux : `~numpy.ndarray`, shape (n,) or (N, n)
+
+    Returns
+    -------
+    magnitudes : `~numpy.ndarray`, shape (m,) or (N, m)
+    derivatives : `~numpy.ndarray`, shape (m, n) or (N, m, n)
+        Of the magnitudes with respect to the flux.
+    """
+    mean = (rows @ flux.T).T
+    return zero_points - 2.5 * np.log10(mean), rows * (-MAG_PER_LN / mean)[..., None]
+
+
 def synthetic_photometry(sed: Any, bandpasses: Any, *, unit: u.UnitBase = u.ABmag,
                          area: u.Quantity | None = None) -> SyntheticPhotometry:
     """
@@ -266,9 +288,8 @@ def synthetic_photometry(sed: Any, bandpasses: Any, *, unit: u.UnitBase = u.ABma
         value = rows @ arrays.flux * u.ct / u.s
     else:
         _, (rows, zero_points) = band_rows(arrays.wavelength, bands)
-        flux = rows @ arrays.flux
-        value = (zero_points - 2.5 * np.log10(flux)) * u.ABmag
-        rows = rows * (MAG_PER_LN / flux)[:, None]
+        magnitudes, rows = band_magnitudes(rows, zero_points, arrays.flux)
+        value = magnitudes * u.ABmag
     if not arrays.absolute:
         if unit == u.ct or len(rows) < 2:
             raise InputError("sed is relative: it has colours, of two bands or more, but no "
