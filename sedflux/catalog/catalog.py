@@ -265,8 +265,7 @@ class SEDCatalog:
         If the star has a magnitude, `sedflux.anchor` puts it on an absolute scale.
         """
         if identifier not in self._places:
-            raise InputError(f"star {identifier!r} is not one of the {len(self)} stars of this "
-                             "selection")
+            raise InputError(f"star {identifier!r} is not among the {len(self)} of this selection")
         place = self._places[identifier]
         if not self.columns("predicted")["predicted"][place]:
             reason = self.columns("error")["error"][place]

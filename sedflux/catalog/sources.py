@@ -73,8 +73,8 @@ def read_source(source: str | os.PathLike[str] | Sequence[Any] | Table) -> Table
         raise InputError(f"source {source!r} holds no spectra")
     arrays = next((path for path in rows["path"] if path.endswith(ARRAYS)), None)
     if arrays and ("row" not in rows.colnames or (rows["path"] != arrays).any()):
-        raise InputError(f"source lists the arrays {arrays!r} among files of spectra; give the "
-                         "file of arrays alone, as source")
+        raise InputError(f"source lists the arrays {str(arrays)!r} among files of spectra; give "
+                         "the file of arrays as the source itself")
     _check_magnitudes(rows)
     names, counts = np.unique(np.asarray(rows["identifier"], dtype=str), return_counts=True)
     if counts.max() > 1:
