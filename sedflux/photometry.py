@@ -245,7 +245,7 @@ def synthetic_photometry(sed: Any, bandpasses: Any, *, unit: u.UnitBase = u.ABma
         ever, and so does this: a table must end at zero (see
         `synphot.SpectralElement.taper`), or it leaks.
     unit : `~astropy.units.Unit`, optional
-        ``u.ABmag`` or ``u.ct`` (counts a second).
+        ``u.ABmag`` or ``u.ct`` (counts per second).
     area : `~astropy.units.Quantity`, optional
         Collecting area, for counts.
 

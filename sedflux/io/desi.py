@@ -60,7 +60,7 @@ def is_coadd_name(path: str | os.PathLike[str]) -> bool:
 
 def desi_targets(path: str | os.PathLike[str]) -> np.ndarray:
     """
-    Numbers of the targets of a coadd, one a spectrum.
+    Numbers of the targets of a coadd, one per spectrum.
 
     Parameters
     ----------

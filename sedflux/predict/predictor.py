@@ -44,7 +44,7 @@ __all__ = ["Predictor", "loaded_predictor", "velocity_of"]
 
 #: Inverse variance of a flux of order one that single precision holds after all scaling.
 _MAX_IVAR = 1e12
-#: S/N a pixel beyond which no training spectrum reaches.
+#: S/N per pixel beyond which no training spectrum reaches.
 MAX_SNR = 300.0
 #: Wavelengths around the input grid that are worth reading, in Angstrom.
 _NEAR = (3900.0, 7150.0)

@@ -229,7 +229,7 @@ def _plain_table(hdu):
 
 
 def _numbers(column, path):
-    """The numbers of a column, one a row."""
+    """The numbers of a column, one per row."""
     values = finite_array(np.ma.asarray(column), f"column {column.name!r} of {path.name}")
     if values.ndim != 1:
         raise InputError(f"column {column.name!r} of {path.name} has the shape {values.shape}; "

@@ -143,7 +143,7 @@ def random_curves(size: int, rng: np.random.Generator, dust_curve: np.ndarray, *
 def random_noise(size: int, rng: np.random.Generator, *, low: float = 5.0, high: float = 300.0
                  ) -> tuple[np.ndarray, np.ndarray]:
     """
-    Random noise levels: S/N a pixel, varying along the spectrum, with gaps.
+    Random noise levels: S/N per pixel, varying along the spectrum, with gaps.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def random_noise(size: int, rng: np.random.Generator, *, low: float = 5.0, high:
         Number of spectra.
     rng : `numpy.random.Generator`
     low, high : float, optional
-        Limits of the typical S/N a pixel, drawn evenly in its logarithm.
+        Limits of the typical S/N per pixel, drawn evenly in its logarithm.
 
     Returns
     -------

@@ -226,7 +226,7 @@ def calibrate_models(miles: PathLike, stis: PathLike, photometry: PathLike, fold
         If there is not one model for every fold.
     """
     if len(folds) != FOLDS:
-        raise InputError(f"folds has {len(folds)} models; {FOLDS}, one a fold, are needed")
+        raise InputError(f"folds has {len(folds)} models; {FOLDS}, one per fold, are needed")
     predictors = [Predictor(path) for path in (*folds, model)]
     for predictor in predictors:
         predictor.metadata.pop("scatter", None)
