@@ -22,6 +22,7 @@ from sedflux.photometry import anchor
 from sedflux.predict.checks import check_reddening
 from sedflux.predict.flags import flag, sentences
 from sedflux.predict.prediction import SEDPrediction
+from sedflux.units import finite_array
 
 __all__ = ["SEDCatalog"]
 
@@ -150,8 +151,8 @@ class SEDCatalog:
             ``"low_snr,bad_pixels"``, keep stars without any other flag.
         **limits : tuple of float, bool, or array_like
             By the name of a column: the least and the largest value (None for no limit), one
-            value, or a list of values.  Stars without a prediction are left out unless
-            ``predicted=False`` is given.
+            value, or a list of values; numbers in the unit of the column, or quantities.  Stars
+            without a prediction are left out unless ``predicted=False`` is given.
 
         Returns
         -------
@@ -161,7 +162,7 @@ class SEDCatalog:
         table = self.columns(*conditions, *(() if flags is None else ("flag_bits",)))
         keep = np.ones(len(self), dtype=bool)
         for name, limit in conditions.items():
-            keep &= _within(np.asarray(table[name]), limit, name)
+            keep &= _within(table[name], limit, name)
         if flags is not None:
             allowed = 0 if flags == "none" else sum(
                 flag(name.strip()).mask for name in flags.split(","))
@@ -379,13 +380,19 @@ def _cards(row):
         for card, name in (("RA", "ra"), ("DEC", "dec")) if np.isfinite(row[name])}
 
 
-def _within(values, limit, name):
-    """Which values lie within limits, or are in a list."""
+def _within(column, limit, name):
+    """Which values of a column lie within limits, or are in a list."""
+    values, unit = np.asarray(column), column.unit
     if isinstance(limit, tuple):
         if len(limit) != 2:
             raise InputError(f"{name} is {limit!r}; give the least and the largest value")
-        low, high = (np.inf * sign if value is None else value
+        low, high = (np.inf * sign if value is None else _plain(value, unit, name)
                      for value, sign in zip(limit, (-1, 1), strict=True))
         return (values >= low) & (values <= high)
-    return np.isin(values, np.atleast_1d(limit))
+    return np.isin(values, np.atleast_1d(_plain(limit, unit, name)))
+
+
+def _plain(value, unit, name):
+    """A value in the unit of a column."""
+    return finite_array(value, name, unit) if isinstance(value, u.Quantity) else value
 

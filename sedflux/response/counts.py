@@ -118,8 +118,8 @@ def count_arrays(counts: Any, label: str, *, saturation: u.Quantity | None = Non
             f"{_remedy(counts.unit)}"
         )
     if saturation is not None and (unit == _ADU_RATE) != (saturation.unit == _ADU_RATE):
-        raise InputError(f"saturation is {saturation}, {label} has the unit {unit}; multiply that "
-                         "in ADU by the gain")
+        raise InputError(f"saturation is {saturation}, {label} has the unit {unit}; multiply the "
+                         "one in ADU by the gain")
     try:
         pixels, variance = vacuum_angstrom(counts, "vacuum"), flux_variance(counts)
     except InputError as error:

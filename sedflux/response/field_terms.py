@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from astropy import units as u
 from numpy.polynomial import legendre
 
 from sedflux.exceptions import InputError
@@ -81,7 +82,7 @@ class FieldTerms:
         if not isinstance(self.epoch, (bool, np.bool_)):
             raise InputError(f"epoch is {self.epoch!r}; True and False are allowed")
         for name in ("size", "epochs"):
-            values = finite_array(getattr(self, name), name)
+            values = finite_array(getattr(self, name), name, u.pix if name == "size" else None)
             if values.shape != (2,):
                 raise InputError(f"{name} is {getattr(self, name)!r}; two numbers are needed")
             checked[name] = tuple(values.tolist())
@@ -138,7 +139,7 @@ class FieldTerms:
         """
         columns = []
         if self.position:
-            x, y = (2.0 * self._column(stars, name) / size - 1.0
+            x, y = (2.0 * self._column(stars, name, u.pix) / size - 1.0
                     for name, size in zip("xy", self.size, strict=True))
             self._check_length(stars, x, y)
             for i, j in self._powers:
@@ -161,8 +162,8 @@ class FieldTerms:
         return np.stack(columns, axis=1)
 
     @staticmethod
-    def _column(stars, name):
-        return np.atleast_1d(finite_array(_get(stars, name), f"{name} of the stars"))
+    def _column(stars, name, unit=None):
+        return np.atleast_1d(finite_array(_get(stars, name), f"{name} of the stars", unit))
 
     @staticmethod
     def _check_length(stars, *columns):

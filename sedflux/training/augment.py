@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft, special
 
-from sedflux.spectra.grids import INPUT_PIXELS, INPUT_STEP
+from sedflux.spectra.grids import INPUT_PIXELS, INPUT_START, INPUT_STEP
 from sedflux.spectra.resolution import FWHM_PER_SIGMA
 from sedflux.units import LIGHT_KM_S
 
@@ -28,7 +28,7 @@ _LIMB_DARKENING = 0.6
 def fine_grid() -> np.ndarray:
     """Wavelengths of the fine grid in Angstrom, shape (5000,)."""
     index = np.arange(-_MARGIN, 2 * INPUT_PIXELS + _MARGIN)
-    return 10 ** (3.6021 + 0.5 * INPUT_STEP * (index - 0.5))
+    return 10 ** (INPUT_START + 0.5 * INPUT_STEP * (index - 0.5))
 
 
 @dataclass(frozen=True)

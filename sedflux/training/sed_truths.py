@@ -18,7 +18,7 @@ import numpy as np
 from scipy.linalg import cho_solve
 
 from sedflux.libraries.labels import scale_labels
-from sedflux.spectra.grids import sed_grid
+from sedflux.spectra.grids import SED_RANGE, sed_grid
 from sedflux.spectra.reddening import extinction_curve
 from sedflux.training.correction import SPLINES, sed_splines
 from sedflux.training.johnson import color_responses, zero_points
@@ -77,7 +77,7 @@ STEP = 3
 
 def _knot_values(blue, middle, red):
     """A quantity at every spline, interpolated between blue, middle and red."""
-    centre = np.exp(np.interp(np.arange(SPLINES), [0, SPLINES - 1], np.log([2500.0, 10500.0])))
+    centre = np.exp(np.interp(np.arange(SPLINES), [0, SPLINES - 1], np.log(SED_RANGE)))
     return np.interp(centre, [3900.0, 4700.0, 6200.0, 7500.0], [blue, middle, middle, red])
 
 

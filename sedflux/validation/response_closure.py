@@ -17,8 +17,7 @@ from sedflux.response.fit import fit_response
 from sedflux.slitless.forward import count_model
 from sedflux.slitless.instrument import SlitlessBand
 from sedflux.slitless.line_spread import LineSpread
-from sedflux.spectra.bands import BANDS
-from sedflux.spectra.grids import SED_RESOLVING_POWER, pixel_edges, sed_grid
+from sedflux.spectra.grids import OPTICAL_RANGE, SED_RESOLVING_POWER, pixel_edges, sed_grid
 from sedflux.units import photons_per_flux
 from sedflux.validation.response_parts import count_spectrum, sed_spectrum
 
@@ -126,7 +125,7 @@ def resolution_study(library: SpectralLibrary, bands: Mapping[str, SlitlessBand]
     chosen = library.take(np.linspace(0, len(library) - 1, models).astype(int))
     coarse, fine = np.exp(library_seds(chosen)), np.asarray(chosen.sed_flux, dtype=float)
     grid = sed_grid()
-    low, high = BANDS["4000-7000"]
+    low, high = OPTICAL_RANGE
     optical = (chosen.wavelength > low) & (chosen.wavelength < high)
     level = np.trapezoid(fine[:, optical], chosen.wavelength[optical], axis=1) / (high - low)
     rows = []
