@@ -27,7 +27,7 @@ __all__ = ["SyntheticPhotometry", "anchor", "band_rows", "synthetic_photometry",
            "to_source_spectrum"]
 
 #: Share of a band's throughput that may lie outside the SED.
-_OUTSIDE = 0.005
+_SHARE_OUTSIDE = 0.005
 #: AB magnitudes that a source can have, and errors that still say something.
 _BRIGHTEST, _FAINTEST, _LARGEST_ERROR = -50.0, 100.0, 10.0
 
@@ -149,7 +149,7 @@ def _band_samples(wavelength, band, name):
     passed = band(own * u.AA).value
     outside = (own < wavelength[0]) | (own > wavelength[-1])
     total = np.trapezoid(passed, own)
-    if not total > 0 or np.trapezoid(np.where(outside, passed, 0.0), own) > _OUTSIDE * total:
+    if not total > 0 or np.trapezoid(np.where(outside, passed, 0.0), own) > _SHARE_OUTSIDE * total:
         open_at = own[passed > 0] if (passed > 0).any() else own
         raise InputError(
             f"bandpass {name!r} covers {open_at.min():.0f}-{open_at.max():.0f} Angstrom, the SED "

@@ -16,7 +16,7 @@ _ATTEMPTS = 3
 #: Seconds that a server may stay silent.
 _TIMEOUT = 60
 #: HTTP statuses of a server that has no such file: not found, gone.
-_ABSENT = (404, 410)
+_ABSENT_STATUSES = (404, 410)
 
 
 class DownloadError(WeightsError):
@@ -113,7 +113,7 @@ def _download(url, temporary, sha256):
         answer = getattr(error, "response", None)
         status = None if answer is None else answer.status_code
         lines = str(error).splitlines() or [""]
-        raise _BadAnswer(f"{type(error).__name__}: {lines[0]}", absent=status in _ABSENT,
+        raise _BadAnswer(f"{type(error).__name__}: {lines[0]}", absent=status in _ABSENT_STATUSES,
                          final=isinstance(error, ValueError)) from error
     found = file_hash(temporary)
     if sha256 is not None and found != sha256:

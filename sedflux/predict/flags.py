@@ -39,7 +39,7 @@ SPIKES = 3
 IMPLAUSIBLE_SNR = 1000.0
 #: Severity of stars near or beyond a limit of temperature, of compact, metal-free or luminous
 #: ones, and of spectra that cannot be used.
-_EDGE, _NO_METALS, _UNUSABLE = 1.5, 3.0, 25.0
+_EDGE_SEVERITY, _NO_METALS_SEVERITY, _UNUSABLE_SEVERITY = 1.5, 3.0, 25.0
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ def _distance(values: Mapping[str, np.ndarray], limits: Mapping[str, Any]) -> np
     unusual = np.sqrt(values["unusual"] / limits["unusual"])
     strange = np.sqrt(values["strange"] / limits.get("strange", np.inf))
     distance = np.maximum.reduce([excess, unusual, strange])
-    return np.where(values["usable"] & values["finite"], distance, _UNUSABLE)
+    return np.where(values["usable"] & values["finite"], distance, _UNUSABLE_SEVERITY)
 
 
 def severity_of(bits: np.ndarray, values: Mapping[str, np.ndarray],
@@ -235,6 +235,7 @@ def severity_of(bits: np.ndarray, values: Mapping[str, np.ndarray],
         return (bits & sum(flag(name).mask for name in names)) != 0
 
     severity = _distance(values, limits)
-    severity = np.where(any_of("cool_limit", "hot_limit"), np.maximum(severity, _EDGE), severity)
+    severity = np.where(any_of("cool_limit", "hot_limit"), np.maximum(severity, _EDGE_SEVERITY),
+                        severity)
     foreign = any_of("compact", "no_metals", "supergiant")
-    return np.where(foreign, np.maximum(severity, _NO_METALS), severity)
+    return np.where(foreign, np.maximum(severity, _NO_METALS_SEVERITY), severity)

@@ -103,7 +103,7 @@ def keep_references(network: Network, generator: ExampleGenerator, *, count: int
             # Of the noisy copies of one star, one is kept.
             bright = bright[np.unique(part.labels[bright], axis=0, return_index=True)[1]]
             normalised, ivar, power, *_ = as_tensors(part.take(bright))
-            found.append(network.place(network.projection(normalised, ivar)[0], power))
+            found.append(network.coordinates(network.projection(normalised, ivar)[0], power))
             total += len(bright)
     network.set_references(torch.cat(found)[:count].clone())
 

@@ -118,7 +118,7 @@ def covariance_loss(network: Network, output: Output, log_sed: torch.Tensor, sco
     """
     Loss of the second stage: the full likelihood of the residuals, in two terms.
 
-    One term is for the components, whose covariance ``loadings^T loadings`` is full.  The
+    One term is for the components, whose covariance ``score_factor^T score_factor`` is full.  The
     other is for the rest, which is orthogonal to them and has a diagonal covariance.  Their
     sum neglects the small part of the diagonal covariance that lies within the components.
 
@@ -135,7 +135,7 @@ def covariance_loss(network: Network, output: Output, log_sed: torch.Tensor, sco
     """
     error = scores - output.scores
     floor = torch.full_like(error, -16.0)
-    within = gaussian_loss(error, floor, output.loadings)
+    within = gaussian_loss(error, floor, output.score_factor)
     rest = log_sed - output.mean - error @ network.sed_templates
     return within + diagonal_loss(rest, torch.logaddexp(
         output.log_variance, torch.full_like(output.log_variance, LOG_FLOOR)))
