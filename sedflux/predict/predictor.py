@@ -184,7 +184,7 @@ class Predictor:
         --------
         >>> from sedflux import Predictor
         >>> from sedflux.demo import demo_spectrum
-        >>> Predictor().predict_spectrum(demo_spectrum()).radial_velocity
+        >>> Predictor().predict_spectrum(demo_spectrum("bd17_stis")).radial_velocity
         -291.0
         """
         spectra = from_spectrum(spectrum, medium=medium, resolving_power=resolving_power)
