@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -246,7 +247,7 @@ def resolve_short_name(app, env, node, contents):
     A link for a name that is documented under a longer one, or under ``sedflux`` itself.
 
     Docstrings name their neighbours shortly (`Throughput`), and classes by their modules, which
-    the reference has under their public names.  A module without a page stays plain text.
+    the reference has under their public names.  What exists and has no page stays plain text.
     """
     target = node.get("reftarget", "")
     if node.get("refdomain") != "py" or not target:
@@ -258,18 +259,26 @@ def resolve_short_name(app, env, node, contents):
         found = domain.objects[names[0]]
         return make_refnode(app.builder, node["refdoc"], found.docname, found.node_id, contents,
                             names[0])
-    return contents if target.startswith("sedflux.") and _is_module(target) else None
+    return contents if target.startswith("sedflux.") and _exists(target) else None
 
 
-def _is_module(name):
+def _exists(name):
+    """Whether a name is a module, or something in one."""
+    module, _, inner = name.rpartition(".")
     try:
         return find_spec(name) is not None
     except ModuleNotFoundError:
-        return False
+        return hasattr(import_module(module), inner)
+
+
+def shorten_signature(app, what, name, obj, options, signature, returned):
+    """Defaults that a dataclass makes anew for every object, as three dots."""
+    return (signature or "").replace("<factory>", "...") or signature, returned
 
 
 def setup(app):
     """Make the directives known to sphinx."""
+    app.connect("autodoc-process-signature", shorten_signature)
     app.connect("missing-reference", resolve_short_name)
     app.add_directive("command-options", CommandOptions)
     app.add_directive("flag-table", FlagTable)

@@ -5,12 +5,16 @@ from __future__ import annotations
 from argparse import Namespace
 
 import matplotlib.pyplot as plt
+import numpy as np
 from astropy import units as u
 
 from sedflux import Predictor, fit_responses, get_instrument, simulate_field
-from sedflux.cli.report import measured_sed, normalised_input
+from sedflux.cli.report import normalised_input
 from sedflux.demo import demo_spectrum
 from sedflux.plotting import draw_normalised, draw_response, draw_sed
+from sedflux.spectra.grids import SED_RESOLVING_POWER, optical_mean
+from sedflux.spectra.resolution import FWHM_PER_SIGMA
+from sedflux.spectra.spectrum import from_spectrum
 
 #: Inches of a panel: legible at the width of a telephone.
 _SIZE = (4.4, 3.4)
@@ -24,8 +28,8 @@ def draw_panels():
 
 
 def _lines():
-    """The packaged spectrum of BD+17 4708, without its shape."""
-    spectrum = demo_spectrum("bd17_stis")
+    """The spectrum of the solar twin 16 Cyg B, without its shape."""
+    spectrum = demo_spectrum("16cygb_miles")
     prediction = Predictor().predict_spectrum(spectrum)
     as_read = Namespace(medium=None, resolving_power=None)
     _, axis = plt.subplots(figsize=_SIZE, layout="constrained")
@@ -34,11 +38,19 @@ def _lines():
 
 
 def _sed():
-    """The SED of BD+17 4708 from its lines, and what HST measured."""
-    spectrum = demo_spectrum("bd17_stis")
+    """The SED of 16 Cyg B from its lines, and what MILES measured."""
+    spectrum = demo_spectrum("16cygb_miles")
     prediction = Predictor().predict_spectrum(spectrum)
+    seen = from_spectrum(spectrum)
+    width = prediction.wavelength / SED_RESOLVING_POWER / FWHM_PER_SIGMA
+    weights = np.exp(-0.5 * ((seen.wavelength - prediction.wavelength[:, None])
+                             / width[:, None]) ** 2)
+    measured = weights @ seen.flux[0] / weights.sum(axis=1)
+    measured /= optical_mean(prediction.wavelength) @ measured
+    measured[(prediction.wavelength < seen.wavelength[0])
+             | (prediction.wavelength > seen.wavelength[-1])] = np.nan
     _, axis = plt.subplots(figsize=_SIZE, layout="constrained")
-    draw_sed(axis, prediction, measured=measured_sed(spectrum, prediction)[0])
+    draw_sed(axis, prediction, measured=measured)
     axis.set_title("2. give its SED, with errors")
 
 

@@ -39,7 +39,7 @@ cases = {
     "hydrogen in emission": star * (1 + sum(2.0 * line(centre, 3) for centre in BALMER)),
     "velocity wrong by 1500 km/s": np.interp(wavelength * 1.005, wavelength, star),
     "dip between two arms": star * (1 - 0.4 * line(5900, 60)),
-    "nine in ten pixels bad": star,
+    "half of the pixels bad": star,
     "broad Balmer lines alone": white_dwarf,
     "quasar": quasar,
     "saw-tooth bands, as of an M star": molecules,
@@ -50,7 +50,7 @@ flux = np.array([one * (1 + rng.standard_normal(wavelength.size) / ratio)
                  for one, ratio in zip(cases.values(), snr, strict=True)])
 flux[-1] = 1 + 0.3 * rng.standard_normal(wavelength.size)
 ivar = (snr[:, None] / np.array(list(cases.values()))) ** 2
-ivar[list(cases).index("nine in ten pixels bad")] *= rng.random(wavelength.size) < 0.1
+ivar[list(cases).index("half of the pixels bad")] *= rng.random(wavelength.size) < 0.5
 
 # %%
 # All in one call.  Flags are bits with names; errors grow with the distance from the training.
@@ -63,13 +63,19 @@ for name, names, error in zip(cases, flags, typical, strict=True):
     print(f"{name:33s} sigma below 4000 Å {error:5.1f} %   {', '.join(names) or 'no flag'}")
 
 # %%
-# A white square is a flag that was set.  Left out of a response, none of these does harm.
+# Dark squares are flags that were set.  A response leaves such stars out.  One fault passes
+# without a flag here, the dip between two arms: sigma grows a little, and a response would find
+# the star by its counts.
 
 columns = [one.name for one in FLAGS if any(one.name in names for names in flags)]
 table = np.array([[name in names for name in columns] for names in flags])
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.6), sharey=True, width_ratios=(2, 1),
                             layout="constrained")
-axes[0].imshow(~table, cmap="Blues_r", vmin=0, vmax=1.6, aspect="auto")
+axes[0].imshow(table, cmap="Blues", vmin=0, vmax=1.2, aspect="auto")
+axes[0].set_xticks(np.arange(len(columns)) + 0.5, minor=True)
+axes[0].set_yticks(np.arange(len(cases)) + 0.5, minor=True)
+axes[0].grid(which="minor", color="0.85", lw=0.8)
+axes[0].tick_params(which="both", length=0)
 axes[0].set_xticks(range(len(columns)), columns, rotation=40, ha="right")
 axes[0].set_yticks(range(len(cases)), list(cases))
 for row, column in zip(*np.nonzero(table), strict=True):
