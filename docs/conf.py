@@ -21,6 +21,7 @@ html_theme_options = {
     "header_links_before_dropdown": 7,
     "show_toc_level": 2,
     "navbar_align": "left",
+    "secondary_sidebar_items": {"index": [], "**": ["page-toc"]},
     "logo": {"text": "sedflux"},
     "footer_start": ["copyright"],
     "footer_end": ["last-updated"],

@@ -130,7 +130,7 @@ def instrument_lines() -> Iterator[str]:
     for name in list_instruments():
         instrument = get_instrument(name)
         title = f"``{name}``"
-        yield from (title, "-" * len(title), "", f"{escaped(instrument.title)}.",
+        yield from (title, "^" * len(title), "", f"{escaped(instrument.title)}.",
                     f"{escaped(instrument.note)}.", "", ".. list-table::", "   :header-rows: 1", "",
                     "   * - band", "     - range (Å)", "     - FWHM of the line-spread function",
                     "     - first pixel, Å a pixel", "     - collecting area (cm²)")
