@@ -45,7 +45,7 @@ def _sed():
     width = prediction.wavelength / SED_RESOLVING_POWER / FWHM_PER_SIGMA
     weights = np.exp(-0.5 * ((seen.wavelength - prediction.wavelength[:, None])
                              / width[:, None]) ** 2)
-    measured = weights @ seen.flux[0] / weights.sum(axis=1)
+    measured = weights @ seen.flux[0] / np.maximum(weights.sum(axis=1), 1e-30)
     measured /= optical_mean(prediction.wavelength) @ measured
     measured[(prediction.wavelength < seen.wavelength[0])
              | (prediction.wavelength > seen.wavelength[-1])] = np.nan

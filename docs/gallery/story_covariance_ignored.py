@@ -44,8 +44,9 @@ def pulls(response):
 for covariance, responses in fits.items():
     found = np.concatenate([pulls(one) for one in responses])
     claimed = np.median([np.median(one.covariance.sigma[one.good]) for one in responses])
+    fit_quality = np.mean([one.chi2 / one.degrees_of_freedom for one in responses])
     print(f"{covariance:9s} claims {claimed:.2%}, errs by {found.std():.2f} times that, "
-          f"chi2 / dof {np.mean([one.chi2 / one.dof for one in responses]):.2f}")
+          f"chi2 / degrees of freedom {fit_quality:.2f}")
 
 # %%
 # With the covariance, the errors are what they are claimed to be.  Without it the fit is sure of

@@ -49,7 +49,7 @@ def measured_flux(spectrum):
     width = wavelength / 200 / 2.355
     weights = np.exp(-0.5 * ((rest - wavelength[:, None]) / width[:, None]) ** 2)
     weights *= np.gradient(rest) * (arrays.ivar[0] > 0)
-    flux = weights @ np.where(arrays.ivar[0] > 0, arrays.flux[0], 0.0) / weights.sum(axis=1)
+    flux = weights @ np.nan_to_num(arrays.flux[0]) / np.maximum(weights.sum(axis=1), 1e-30)
     flux[(wavelength < rest[0]) | (wavelength > rest[-1])] = np.nan
     return flux / flux[(wavelength > 4000) & (wavelength < 7000)].mean()
 
