@@ -225,7 +225,7 @@ def draw_response(axis: Axes, response: Any, *, truth: np.ndarray | None = None)
                           alpha=alpha, lw=0, label=label)
     axis.plot(response.wavelength, value, color=INK, lw=1.2, label="fitted")
     if truth is not None:
-        axis.plot(response.wavelength, truth, color=TRUTH_COLOR, lw=1, ls="--", label="true")
+        axis.plot(response.wavelength, truth * good, color=TRUTH_COLOR, lw=1, ls="--", label="true")
     axis.set(ylabel="throughput", xlabel=WAVELENGTH_LABEL, ylim=(0, None))
     # Below the curve the axes are empty.
     axis.legend(frameon=False, fontsize="small", loc="lower center")

@@ -64,8 +64,9 @@ def heat_map(name, *, value, rows, columns, panels=None, where=None, percent=Fal
 
 
 def _values(table, column):
-    """Values of a column, in the order in which they come."""
-    return list(dict.fromkeys(table[column].tolist()))
+    """Values of a column: numbers ascend, names stay in the order in which they come."""
+    values = list(dict.fromkeys(table[column].tolist()))
+    return sorted(values) if isinstance(values[0], float) else values
 
 
 def _name(table, column, value):

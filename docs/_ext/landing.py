@@ -17,7 +17,7 @@ from sedflux.spectra.resolution import FWHM_PER_SIGMA
 from sedflux.spectra.spectrum import from_spectrum
 
 #: Inches of a panel: legible at the width of a telephone.
-_SIZE = (4.4, 3.4)
+_SIZE = (3.6, 3.0)
 
 
 def draw_panels():
@@ -64,6 +64,8 @@ def _response():
     for name, response in responses.items():
         draw_response(axis, response, truth=bands[name].throughput(response.wavelength))
     handles, labels = axis.get_legend_handles_labels()
-    first = dict(zip(reversed(labels), reversed(handles), strict=True))
-    axis.legend(first.values(), first.keys(), frameon=False, fontsize="small", loc="upper left")
-    axis.set(title="3. Eighty stars give a response", xlabel="wavelength (Å)", ylim=(0, 0.6))
+    # The bands share their labels: one entry each is enough.
+    entries = dict(zip(labels, handles, strict=True))
+    axis.legend(entries.values(), entries.keys(), frameon=False, fontsize="x-small",
+                loc="upper right", ncols=2)
+    axis.set(title="3. Eighty stars give a response", ylim=(0, 0.6))
