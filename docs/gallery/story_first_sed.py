@@ -17,7 +17,8 @@ from sedflux.spectra.spectrum import from_spectrum
 from sedflux.units import LIGHT_KM_S
 
 # %%
-# 16 Cyg B is a twin of the Sun, observed by MILES at R = 2000.
+# 16 Cyg B is a twin of the Sun, observed by MILES at R = 2000.  The file has no errors, so that
+# the noise is estimated, and a flag says so.
 
 twin = demo_spectrum("16cygb_miles")
 sed = predict_sed(twin)
