@@ -107,15 +107,12 @@ class CommandOptions(SphinxDirective):
 
 
 def flag_lines() -> Iterator[str]:
-    """All flags: bit, name, sentence, and what to do."""
-    yield from (".. list-table::", "   :header-rows: 1", "   :widths: 6 22 72", "",
-                "   * - bit", "     - name", "     - what it says, what it means, what to do")
+    """All flags as a definition list: name and bit, sentence, and what it means."""
     for one in sorted(FLAGS, key=lambda flag: flag.bit):
         sentence = one.sentence.replace("{cool:.0f} K", "the model").replace(
             "{hot:.0f} K", "the model")
-        yield from (f"   * - {one.bit}", f"     - ``{one.name}``",
-                    f"     - **{escaped(sentence)}** |br|", f"       {escaped(one.explanation)}")
-    yield from ("", ".. |br| raw:: html", "", "   <br/>")
+        yield from (f"``{one.name}`` (bit {one.bit})",
+                    f"    **{escaped(sentence)}.** {escaped(one.explanation)}", "")
 
 
 class FlagTable(SphinxDirective):
