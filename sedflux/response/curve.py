@@ -202,7 +202,7 @@ class ResponseCurve:
 
         Parameters
         ----------
-        throughput : path-like, `~sedflux.slitless.throughput.Throughput` or `synphot` element
+        throughput : path-like, `~sedflux.slitless.throughput.Throughput` or ``synphot`` element
             Its errors, if there are any, count as fully correlated between wavelengths.
         area : `~astropy.units.Quantity`
             Collecting area.
