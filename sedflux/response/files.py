@@ -110,7 +110,8 @@ def _write_ecsv(response, path):
     table, header, arrays = _curve_table(response), _header(response), _arrays(response)
     table.meta = {"sedflux": header | {
         "sha256": _digest(header, table, arrays),
-        "arrays": {name: value.tolist() for name, value in arrays.items()}}}
+        # One text: YAML takes seconds over as many numbers.
+        "arrays": json.dumps({name: value.tolist() for name, value in arrays.items()})}}
     table.write(path, format="ascii.ecsv")
 
 
@@ -194,8 +195,9 @@ def _read_ecsv(path):
     header = dict(table.meta["sedflux"])
     if header["format"] != _VERSION:
         raise ValueError(f"its format is {header['format']!r}")
-    arrays = {name: np.asarray(value, dtype=float)
-              for name, value in header.pop("arrays").items()}
+    stored = header.pop("arrays")
+    arrays = {name: np.asarray(value, dtype=float) for name, value in
+              (json.loads(stored) if isinstance(stored, str) else stored).items()}
     digest = header.pop("sha256")
     if digest != _digest(header, table, arrays):
         raise ValueError("its content does not have the SHA-256 that it had when it was written")

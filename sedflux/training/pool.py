@@ -132,7 +132,7 @@ class Pool:
         self._schedule = schedule
         self._renewals = step // schedule.steps_per_block
         wanted = schedule.blocks + max(schedule.steps - 1, 0) // schedule.steps_per_block
-        blocks = _Blocks(generator, network, schedule.block, schedule.seed, self._renewals,
+        blocks = _Blocks(generator, network, schedule.block_size, schedule.seed, self._renewals,
                          wanted - self._renewals)
         loader = DataLoader(blocks, batch_size=None, num_workers=workers,
                             prefetch_factor=4 if workers else None)
@@ -162,5 +162,5 @@ class Pool:
             self._put(self._renewals + schedule.blocks)
             self._renewals += 1
         rng = np.random.default_rng([schedule.seed, 2**30, step])
-        rows = torch.from_numpy(rng.integers(0, schedule.blocks * schedule.block, schedule.batch))
+        rows = torch.from_numpy(rng.integers(0, schedule.blocks * schedule.block_size, schedule.batch))
         return Batch.from_tensors([ring.flatten(0, 1)[rows] for ring in self._ring])

@@ -49,9 +49,14 @@ class Schedule:
     diagonal: bool = False
 
     @property
+    def block_size(self) -> int:
+        """Examples in a block: fewer in a trial run, whose steps would see few of them."""
+        return min(self.block, max(256, self.steps * self.batch // (4 * self.reuse) * 4))
+
+    @property
     def steps_per_block(self) -> int:
         """Steps between renewals of a block."""
-        return max(1, self.reuse * self.block // self.batch)
+        return max(1, self.reuse * self.block_size // self.batch)
 
     def sized(self, examples: int) -> int:
         """Number of examples, reduced in a trial run of few steps."""

@@ -36,10 +36,7 @@ def true_lines(labels):
 
 @pytest.fixture(scope="module")
 def simulated(toy_library):
-    """
-    Stars made of toy models, with known corrections, dust and label errors.
-
-    """
+    """Stars made of toy models, with known corrections, dust and label errors."""
     rng = np.random.default_rng(8)
     generator = ExampleGenerator(toy_library, kernels=KERNELS)
     labels = generator.draw_labels(160, rng)

@@ -154,12 +154,13 @@ def test_sigma_is_honest_on_fresh_stars(trained, generator):
     assert np.all(np.abs(np.log(calibration["scale"])) < 0.5)
 
 
-def test_interrupted_training_resumes_from_its_checkpoint(generator, tmp_path, monkeypatch):
+def test_interrupted_training_resumes_from_its_checkpoint(trained, generator, tmp_path,
+                                                              monkeypatch):
     """A run that stops after a checkpoint, and is started again, is the whole run."""
     from sedflux.training import pretrain as module
 
     monkeypatch.setattr(module, "SAVE_EVERY", 4)
-    options = {"config": SMALL, "workers": 0, "progress": False}
+    options = {"start": trained[0], "workers": 0, "progress": False}
     schedule = Schedule(steps=8, batch=64, block=256)
     whole, _ = pretrain(generator, schedule, tmp_path / "whole", **options)
 
