@@ -1,8 +1,8 @@
 """
 A loaded model: from spectra to predicted SEDs.
 
-`Predictor` takes plain arrays or a `specutils.Spectrum`; both go through one door,
-`sedflux.spectra.arrays.check_spectra`, and one path follows.
+`Predictor` takes plain arrays or a `specutils.Spectrum`.  Both are checked by
+`sedflux.spectra.arrays.check_spectra` and then take the same path.
 """
 
 from __future__ import annotations
@@ -264,11 +264,11 @@ class Predictor:
         return new_flux, new_ivar
 
     def _network_values(self, normalised, ivar, power):
-        """What the network says of a few normalised spectra."""
+        """What the network returns for a few normalised spectra."""
         import torch
 
         # The same number of rows in every product makes a star's result independent
-        # of its company.
+        # of the other stars.
         count = len(normalised)
         size = next(size for size in _BATCH_SIZES if count <= size)
         padded = [np.zeros((size, self._grid.size), dtype=np.float32, order="F") for _ in range(2)]

@@ -123,8 +123,8 @@ def _improve(coefficients, flux, variance, count, basis, *, iterations, toleranc
     Take Newton steps until those of each spectrum are small.
 
     The gradient counts every pixel.  Its derivative needs no such care, and is summed over
-    blocks of pixels.  A spectrum that has arrived leaves the work to the others, so that its
-    result does not depend on its company.
+    blocks of pixels.  The fit of a spectrum ends with its own last step, so that its result
+    does not depend on the spectra fitted with it.
     """
     pixels, size = basis.shape
     sums, middle = _block_sums(pixels, _BLOCKS)

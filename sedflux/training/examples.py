@@ -123,9 +123,9 @@ class ExampleGenerator:
         """
         Draw labels from the prior: those of models, each smoothed among its neighbours.
 
-        A Gaussian as wide as the distances between models smooths out the lattice of the library.
-         Solar-scaled models stay solar-scaled, and labels beyond the library's
-        range are reflected back into it.
+        A Gaussian as wide as the distances between models smooths out the lattice of
+        the library.  Solar-scaled models stay solar-scaled, and labels beyond the
+        library's range are reflected back into it.
 
         Returns
         -------
