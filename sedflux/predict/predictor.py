@@ -226,7 +226,7 @@ class Predictor:
         return prediction[0] if spectra.single else prediction
 
     def _piece(self, near, kernel, velocity, power):
-        """From some of the spectra to what the network says of them, and why some say nothing."""
+        """Output of the network for some of the spectra, and why some of them are unusable."""
         from sedflux.network.threads import product
 
         # Pixels become the slow axis: every operator then works on many spectra at a time.
@@ -296,7 +296,7 @@ class Predictor:
         return values
 
     def _assemble(self, values, velocity, noise_estimated, pieces, each):
-        """One prediction from what the network says, with flags and errors that grow with them."""
+        """One prediction from the output of the network, with flags and widened errors."""
         from sedflux.network.threads import product
 
         limits = self.metadata["domain"]
