@@ -306,8 +306,12 @@ def _band(name, one, values):
     if "fwhm" in values:
         spread = LineSpread.from_fwhm(values["fwhm"])
     else:
-        wavelength, power = np.array(values["resolving_power"], dtype=float).T
-        spread = LineSpread.from_resolving_power(power, wavelength)
+        power = finite_array(values["resolving_power"], f"resolving_power of band {name}")
+        if power.ndim and (power.ndim != 2 or power.shape[1] != 2):
+            raise InputError(f"resolving_power of band {name} is {values['resolving_power']!r}; "
+                             "one number, or pairs of wavelength and resolving power, are needed")
+        spread = (LineSpread.from_resolving_power(power[:, 1], power[:, 0]) if power.ndim
+                  else LineSpread.from_resolving_power(power))
     throughput = _shape(values["shape"], values["range"]) if "shape" in values else None
     return SlitlessBand(
         name, float(one["area_cm2"]) * u.cm**2, values["range"], spread, values["dispersion"],

@@ -15,8 +15,8 @@ A file holds what ``data/instruments.json`` holds of one instrument::
         pixels: 160
         throughput: p1.fits
 
-Wavelengths are in Angstrom.  ``resolving_power`` may replace ``fwhm``: pairs of wavelength and
-resolving power.  Paths of throughputs are relative to the file.
+Wavelengths are in Angstrom.  ``resolving_power`` may replace ``fwhm``: one number, or pairs of
+wavelength and resolving power.  Paths of throughputs are relative to the file.
 """
 
 from __future__ import annotations
