@@ -83,15 +83,15 @@ FLAGS = (
          "The spectrum has no information, and the SED is the mean of the training with its "
          "whole spread as error."),
     Flag("low_snr", 3, "low S/N",
-         f"S/N below {LOW_SNR:g} per pixel.  The answer leans towards the mean of the training; "
-         "its error says by how much."),
+         f"S/N below {LOW_SNR:g} per pixel.  The answer is biased towards the mean of the training, "
+         "and its error includes this."),
     Flag("unlike_training", 4, "unlike the training: other kind of object or bad data",
          "No mixture of training spectra fits the lines within the noise, or the star is far "
          "from all training stars.  The error grows with the distance."),
     Flag("cool_limit", 5, "near or beyond the cool limit of {cool:.0f} K",
-         "The training ends here.  Predictions lean towards warmer stars."),
+         "The training ends here.  Predictions are biased towards warmer stars."),
     Flag("hot_limit", 6, "near or beyond the hot limit of {hot:.0f} K",
-         "The training ends here.  Predictions lean towards cooler stars."),
+         "The training ends here.  Predictions are biased towards cooler stars."),
     Flag("emission", 7, "emission lines or spikes were left out",
          f"More than {SPIKES} pixels stand far above the continuum and were masked: an active "
          "star, a nebula, or cosmic rays."),
