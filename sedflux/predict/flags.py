@@ -83,8 +83,8 @@ FLAGS = (
          "The spectrum has no information, and the SED is the mean of the training with its "
          "whole spread as error."),
     Flag("low_snr", 3, "low S/N",
-         f"S/N below {LOW_SNR:g} per pixel.  The answer is biased towards the mean of the training, "
-         "and its error includes this."),
+         f"S/N below {LOW_SNR:g} per pixel.  The answer is biased towards the mean of the "
+         "training, and its error includes this."),
     Flag("unlike_training", 4, "unlike the training: other kind of object or bad data",
          "No mixture of training spectra fits the lines within the noise, or the star is far "
          "from all training stars.  The error grows with the distance."),
