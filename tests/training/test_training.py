@@ -155,7 +155,7 @@ def test_sigma_is_honest_on_fresh_stars(trained, generator):
 
 
 def test_interrupted_training_resumes_from_its_checkpoint(trained, generator, tmp_path,
-                                                              monkeypatch):
+                                                          monkeypatch):
     """A run that stops after a checkpoint, and is started again, is the whole run."""
     from sedflux.training import pretrain as module
 
