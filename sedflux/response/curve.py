@@ -153,7 +153,7 @@ class ResponseCurve:
     good : `~numpy.ndarray` of bool, shape (n,)
         Where there are enough photons and stars; elsewhere the curve is an interpolation.
     systematics : dict of str to `~sedflux.LowRankCovariance`
-        Covariance of ln(throughput) from errors common to all stars: ``truth scale`` and
+        Covariance of ln(throughput) from errors that all stars share: ``truth scale`` and
         ``library``.
     chi2 : float
         Chi-square of the fit, summed over pixels and errors of SEDs.
@@ -342,7 +342,7 @@ class ResponseCurve:
         counts : `~specutils.Spectrum`
             Electrons (or counts) per second and pixel.
         systematics : bool, optional
-            Include the errors common to all stars of the fit.
+            Include the errors that all stars of the fit share.
         x, y, detector, epoch : optional
             Position, detector and time, for responses with field terms.
 

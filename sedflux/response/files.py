@@ -93,7 +93,7 @@ def _write_fits(response, path):
     primary.header["AREA"] = (response.area.to_value(u.cm**2), "[cm2] collecting area")
     header = fits.BinTableHDU(Table({"JSON": [json.dumps(_header(response))]}), name="HEADER")
     describe_columns(table, _COLUMNS)
-    # FITS cannot hold empty arrays, so that a factor without rows has no extension.
+    # FITS has no arrays without values: a factor without rows has no extension.
     images = [fits.ImageHDU(value, name=name) for name, value in _arrays(response).items()
               if value.size]
     for hdu in images:
