@@ -112,6 +112,9 @@ class Predictor:
                                   self.network.unit_templates().numpy(), templates.numpy())
         use_one_thread_after_fork()
 
+    def __repr__(self) -> str:
+        return f"<Predictor {self.name}>"
+
     def predict(self, wavelength: npt.ArrayLike, flux: npt.ArrayLike,
                 ivar: npt.ArrayLike | None = None, *, mask: npt.ArrayLike | None = None,
                 resolving_power: Any = RESOLVING_POWER,

@@ -135,7 +135,7 @@ def _wavelengths(wavelength: npt.ArrayLike) -> np.ndarray:
     return found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ResponseCurve:
     """
     Throughput of telescope and instrument, with its covariance.
@@ -194,6 +194,10 @@ class ResponseCurve:
     root: np.ndarray | None = None
     field: FieldTerms = default(default_factory=FieldTerms)
     problem: LinearProblem | None = default(default=None, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        return (f"<ResponseCurve of {self.wavelength.size} wavelengths, "
+                f"{self.wavelength[0]:.0f}-{self.wavelength[-1]:.0f} Angstrom>")
 
     @classmethod
     def from_throughput(cls, throughput: Any, *, area: u.Quantity) -> ResponseCurve:
