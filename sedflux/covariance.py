@@ -2,8 +2,8 @@
 `LowRankCovariance`: a diagonal plus a few directions, never a dense matrix.
 
 ``C = diag(d) + U^T U`` with ``d`` (n,) and ``U`` (r, n).  Everything costs ``n r^2`` by the
-Woodbury identity.  What a measurement takes away may stand beside it as ``- R^T R``: an anchored
-SED needs one such direction, or as many more rows of ``U`` as its band has samples.
+Woodbury identity.  A measurement lowers the covariance by ``R^T R``, which is kept apart: an
+anchored SED needs one row of ``R``, or as many more rows of ``U`` as its band has samples.
 
 Inside sedflux it describes ln(flux), which is relative flux; `scaled` turns it into the
 covariance of an absolute flux.
@@ -76,7 +76,7 @@ class LowRankCovariance:
     diagonal : array_like, shape (n,)
         Variances that are independent from value to value; not negative.
     factor : array_like, shape (r, n)
-        Directions in which all values move together, one a row; r may be zero.
+        Directions in which all values move together, one per row; r may be zero.
     removed : array_like, shape (s, n), optional
         Directions that are taken away; none by default.  Without them the covariance is too
         large, never too small.

@@ -1,10 +1,11 @@
 """
-The folder of a catalogue: what it holds, which shards have landed, and who writes.
+The folder of a catalogue: its files, which shards are complete, and the lock of the writing run.
 
-``catalog.json`` says what the catalogue is of, and ``inputs.parquet`` lists the spectra.
-``spectra.zarr`` has the arrays, one chunk per shard; ``parts`` has the tables of the shards, and
-``landed`` one note with checksums for each shard that is complete.  ``table.parquet`` joins the
-parts at the end.  A shard has landed when its note is there: the note is written last and whole.
+``catalog.json`` describes the catalogue, and ``inputs.parquet`` lists the spectra.
+``spectra.zarr`` has the arrays, one chunk per shard.  ``parts`` has the tables of the shards, which
+``table.parquet`` joins at the end.  ``landed`` has a note with checksums for each complete shard.
+The note is written last, so that a shard *has landed*, that is, it is complete, when its note
+exists.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ _BEGUN = ("parts", "landed", "spectra.zarr", "inputs.parquet")
 _SAME = ("model", "sha256", "shard_size", "rank", "inputs_sha256", "wavelength_sha256",
          "bands_sha256")
 
-#: Samples and rows of the factor beyond which no SED goes.
+#: Largest numbers of samples and of rows of the factor that an SED may have.
 _MOST_SAMPLES, _MOST_ROWS = 100_000, 10_000
-#: Entries of catalog.json and what they must be.
+#: Entries of catalog.json, and the checks of their values.
 _FACTS: dict[str, Callable[[Any], bool]] = {
     "stars": lambda value: type(value) is int and value >= 1,
     "shard_size": lambda value: type(value) is int and value >= 1,
@@ -62,14 +63,14 @@ _FACTS: dict[str, Callable[[Any], bool]] = {
 @contextmanager
 def undamaged(path: str | os.PathLike[str], what: str) -> Iterator[None]:
     """
-    Turn whatever readers raise on a damaged file of a catalogue into an error that names it.
+    Turn any error of a reader, on a damaged file of a catalogue, into an error that names the file.
 
     Parameters
     ----------
     path : path-like
         Of the catalogue.
     what : str
-        The file in it.
+        The file in this folder.
 
     Raises
     ------
@@ -99,7 +100,7 @@ class Destination:
     @property
     def facts(self) -> dict[str, Any]:
         """
-        What the catalogue is of.
+        Entries of ``catalog.json``, checked.
 
         Raises
         ------
@@ -122,12 +123,12 @@ class Destination:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """
-        Keep other runs away; the system frees the lock when the process ends, however it ends.
+        Keep other runs from writing; the system frees the lock when the process ends.
 
         Raises
         ------
         sedflux.exceptions.InputError
-            If another run writes this catalogue.
+            If another run is writing this catalogue.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with open(self.path / ".lock", "w") as stream:
@@ -140,7 +141,7 @@ class Destination:
 
     def start(self, rows: Table, facts: Mapping[str, Any]) -> None:
         """
-        Begin a catalogue, or check that the one that is there is the same.
+        Begin a catalogue, or check that an existing one has the same source, model and options.
 
         Parameters
         ----------
@@ -165,7 +166,7 @@ class Destination:
         if (self.path / "catalog.json").exists():
             self._check_same(facts)
             return
-        # A run that was killed before catalog.json was written leaves some of these.
+        # A run killed before it wrote catalog.json leaves some of the first files.
         others = [path.name for path in self.path.iterdir()
                   if path.name not in _BEGUN and not path.name.startswith(".")]
         if others:
@@ -200,7 +201,7 @@ class Destination:
         return -(-facts["stars"] // facts["shard_size"])
 
     def rows(self, number: int) -> Table:
-        """The rows of the source that belong to a shard."""
+        """The rows of the source in a shard."""
         with undamaged(self.path, "inputs.parquet"):
             inputs = pyarrow.parquet.ParquetFile(self.path / "inputs.parquet")
             columns = inputs.read_row_group(number).to_pydict()
@@ -251,7 +252,7 @@ class Destination:
         write_whole(self._note(number), lambda path: path.write_text(json.dumps(note)))
 
     def notes(self) -> dict[int, dict[str, Any]]:
-        """What is noted of the shards that have landed, by their numbers."""
+        """Notes of the shards that have landed, by shard number."""
         found = {}
         for number in range(self.shard_count()):
             if self.has_landed(number):
@@ -264,7 +265,7 @@ class Destination:
         return found
 
     def finish(self) -> Path:
-        """Join the tables of all shards into ``table.parquet``; its path."""
+        """Join the tables of all shards into ``table.parquet``, and return its path."""
         target = self.path / "table.parquet"
 
         def write(temporary):
@@ -282,7 +283,7 @@ class Destination:
         return target
 
     def verify(self) -> list[int]:
-        """Numbers of the shards whose files do not have the checksums of their notes."""
+        """Numbers of the shards whose files differ from the checksums in their notes."""
         size, wrong = self.facts["shard_size"], []
         for number, note in self.notes().items():
             rows = slice(number * size, min((number + 1) * size, self.facts["stars"]))
@@ -296,14 +297,14 @@ class Destination:
         return wrong
 
     def _hashes(self, number, rows):
-        """SHA-256 of the arrays and the table of a shard, as they are read."""
+        """SHA-256 of the arrays and the table of a shard in the folder."""
         group: Any = zarr.open_group(os.fspath(self.path / "spectra.zarr"), mode="r")
         found = {name: hashlib.sha256(group[name][rows].tobytes()).hexdigest() for name in ARRAYS}
         return found | {"table": hashlib.sha256(self.part(number).read_bytes()).hexdigest()}
 
 
 def _make_arrays(path, facts):
-    """Arrays with one chunk per shard; rows that are not predicted are NaN."""
+    """Create the arrays, with one chunk per shard and filled with NaN."""
     samples, stars = len(facts["wavelength"]), facts["stars"]
     group = zarr.open_group(os.fspath(path / "spectra.zarr"), mode="w")
     group.attrs.update({

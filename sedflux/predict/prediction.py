@@ -229,7 +229,7 @@ class SEDPrediction:
 
     def to_spectrum(self, kind=None, *, wavelengths=None, header=None):
         """
-        As a spectrum, with `StdDevUncertainty` and the covariance in its meta.
+        As a spectrum, with `~astropy.nddata.StdDevUncertainty` and the covariance in its meta.
 
         Parameters
         ----------

@@ -69,7 +69,7 @@ class ResponseRead(UnifiedReadWrite):
 
 class ResponseWrite(UnifiedReadWrite):
     """
-    Write a response curve; a failed write leaves the former file as it was.
+    Write a response curve; if this fails, an existing file does not change.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ class ResponseCurve:
     area : `~astropy.units.Quantity`
         Collecting area that the throughput refers to.
     good : `~numpy.ndarray` of bool, shape (n,)
-        Where there are enough photons and stars; elsewhere the curve is no measurement.
+        Where there are enough photons and stars; elsewhere the curve is an interpolation.
     systematics : dict of str to `~sedflux.LowRankCovariance`
         Covariance of ln(throughput) from errors that all stars share: ``truth scale`` and
         ``library``.
@@ -161,7 +161,7 @@ class ResponseCurve:
     effective_stars : `~numpy.ndarray`, shape (n,)
         Number of equally good stars that would give the same error.
     stars : `~astropy.table.Table`
-        One row a star: whether it was used, kind and reason of its rejection, weight,
+        One row per star: whether it was used, kind and reason of its rejection, weight,
         chi-squares.
     residuals : `~numpy.ndarray`, shape (N, n)
         Counts over expected counts minus one for the usable stars; NaN without data.
@@ -206,7 +206,7 @@ class ResponseCurve:
 
         Parameters
         ----------
-        throughput : path-like, `~sedflux.slitless.throughput.Throughput` or `synphot` element
+        throughput : path-like, `~sedflux.slitless.throughput.Throughput` or ``synphot`` element
             Its errors, if there are any, count as fully correlated between wavelengths.
         area : `~astropy.units.Quantity`
             Collecting area.
@@ -232,7 +232,7 @@ class ResponseCurve:
 
     @property
     def total_covariance(self) -> LowRankCovariance:
-        """Covariance of ln(throughput) with the errors that all stars share."""
+        """Covariance of ln(throughput), with the errors common to all stars."""
         factor = np.vstack([self.covariance.factor,
                             *(part.factor for part in self.systematics.values())])
         return LowRankCovariance(self.covariance.diagonal, factor)
@@ -257,7 +257,7 @@ class ResponseCurve:
         wavelength : array_like, shape (p,)
             Angstrom; a Quantity is converted.
         systematics : bool, optional
-            Include the errors that all stars share.
+            Include the errors common to all stars.
         x, y, detector, epoch : optional
             Position, detector and time, for responses with field terms; by default the mean
             over the field.
@@ -344,7 +344,7 @@ class ResponseCurve:
         Parameters
         ----------
         counts : `~specutils.Spectrum`
-            Electrons (or counts) a second and pixel.
+            Electrons (or counts) per second and pixel.
         systematics : bool, optional
             Include the errors that all stars of the fit share.
         x, y, detector, epoch : optional

@@ -1,4 +1,4 @@
-"""Spectra as plain arrays, checked once: the door that all predictions go through."""
+"""Spectra as plain arrays: the checks that all predictions share."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ __all__ = ["MIN_PIXELS", "CheckedSpectra", "SpectrumArrays", "check_spectra", "e
 
 #: Fewer pixels than these are no spectrum.
 MIN_PIXELS = 20
-#: Inverse variances of the relative flux that measurements have: below, a pixel says nothing;
-#: what claims to be above is told by a flag, and must not overflow.
+#: Inverse variances of the relative flux that measurements have.  A pixel below counts as
+#: bad; values above would overflow and are limited, and a flag tells of them.
 _MIN_IVAR, _MAX_IVAR = 1e-20, 1e200
 #: Spectra that are checked and scaled at a time.
 _BLOCK = 64
@@ -179,7 +179,7 @@ class CheckedSpectra:
         return good
 
     def _weighted(self, some: slice, good: np.ndarray) -> np.ndarray:
-        """Those of them whose inverse variance can be used."""
+        """Good pixels whose inverse variance can be used."""
         assert self.weights is not None
         good = good & np.isfinite(self.weights[some])
         for marks in self.unsure:

@@ -1,4 +1,4 @@
-"""The door between specutils and plain arrays: spectra in, spectra out."""
+"""Spectra of specutils as plain arrays, and plain arrays as spectra of specutils."""
 
 from __future__ import annotations
 
