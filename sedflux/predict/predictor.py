@@ -112,6 +112,9 @@ class Predictor:
                                   self.network.unit_templates().numpy(), templates.numpy())
         use_one_thread_after_fork()
 
+    def __repr__(self) -> str:
+        return f"<Predictor {self.name}>"
+
     def predict(self, wavelength: npt.ArrayLike, flux: npt.ArrayLike,
                 ivar: npt.ArrayLike | None = None, *, mask: npt.ArrayLike | None = None,
                 resolving_power: Any = RESOLVING_POWER,
@@ -184,7 +187,7 @@ class Predictor:
         --------
         >>> from sedflux import Predictor
         >>> from sedflux.demo import demo_spectrum
-        >>> Predictor().predict_spectrum(demo_spectrum()).radial_velocity
+        >>> Predictor().predict_spectrum(demo_spectrum("bd17_stis")).radial_velocity
         -291.0
         """
         spectra = from_spectrum(spectrum, medium=medium, resolving_power=resolving_power)

@@ -135,7 +135,7 @@ def _wavelengths(wavelength: npt.ArrayLike) -> np.ndarray:
     return found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ResponseCurve:
     """
     Throughput of telescope and instrument, with its covariance.
@@ -195,6 +195,10 @@ class ResponseCurve:
     field: FieldTerms = default(default_factory=FieldTerms)
     problem: LinearProblem | None = default(default=None, repr=False, compare=False)
 
+    def __repr__(self) -> str:
+        return (f"<ResponseCurve of {self.wavelength.size} wavelengths, "
+                f"{self.wavelength[0]:.0f}-{self.wavelength[-1]:.0f} Angstrom>")
+
     @classmethod
     def from_throughput(cls, throughput: Any, *, area: u.Quantity) -> ResponseCurve:
         """
@@ -202,7 +206,7 @@ class ResponseCurve:
 
         Parameters
         ----------
-        throughput : path-like, `~sedflux.slitless.throughput.Throughput` or `synphot` element
+        throughput : path-like, `~sedflux.slitless.throughput.Throughput` or ``synphot`` element
             Its errors, if there are any, count as fully correlated between wavelengths.
         area : `~astropy.units.Quantity`
             Collecting area.

@@ -215,7 +215,7 @@ def real_array(value: Any, name: str, *, masked: bool = False, cast: bool = True
         array = np.asarray(getattr(value, "unmasked", value))
         if array.dtype.kind not in "fiu":
             raise TypeError(f"its type is {array.dtype}")
-        if not masked and np.any(getattr(value, "mask", False)):
+        if not masked and any(map(np.any, _own_mask(value, array.shape))):
             raise TypeError("some are masked")
         return array.astype(float, copy=False) if cast or array.itemsize > 8 else array
     except (TypeError, ValueError) as error:
@@ -350,9 +350,9 @@ def _marked_pixels(flux: Any, mask: Any, pixels: tuple[int, ...], shape: tuple[i
 
 
 def _own_mask(values: Any, shape: tuple[int, ...]) -> list[np.ndarray]:
-    """The mask of a masked array, or nothing."""
+    """The mask of a masked array, or nothing; ``mask`` of a pandas.Series is a method."""
     own = getattr(values, "mask", None)
-    return [] if own is None else [np.broadcast_to(np.asarray(own), shape)]
+    return [] if own is None or callable(own) else [np.broadcast_to(np.asarray(own), shape)]
 
 
 def _array_of_ivar(ivar: Any, shape: tuple[int, ...]) -> np.ndarray:
