@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -105,7 +105,8 @@ def condition(sed: Any, photometry: Any, bandpasses: Any, *, reddening: Any = No
     _check_no_dust(sed, dust)
     zero = zero_point_errors(zero_point_error, bands.names)
     stars = star_arrays(sed, magnitudes, zero)
-    found = _in_chunks(stars, bands, dust, intrinsic, whole_number(workers, "workers", least=1))
+    found = _in_chunks(stars, bands, dust, zero, intrinsic,
+                       whole_number(workers, "workers", least=1))
     result = replace(
         _result(wavelength, stars, bands, found, zero, getattr(sed, "flag_bits", 0)),
         intrinsic=bool(intrinsic), law=law, r_v=float(r_v))
@@ -159,7 +160,7 @@ def star_arrays(sed: Any, magnitudes: Magnitudes, zero: np.ndarray) -> Stars:
         relative = True
     else:
         arrays: SEDArrays = from_sed(sed)
-        covariance = arrays.relative_covariance
+        covariance = arrays.relative_covariance.rounded_up()
         flux, diagonal, factor = (arrays.flux[None], covariance.diagonal[None],
                                   covariance.factor[None])
         relative = not arrays.absolute
@@ -169,38 +170,43 @@ def star_arrays(sed: Any, magnitudes: Magnitudes, zero: np.ndarray) -> Stars:
                  np.where(known, magnitudes.error, 1.0) ** 2 + zero**2, known)
 
 
-def _in_chunks(stars: Stars, bands: BandRows, dust: Dust, intrinsic: bool, workers: int
-               ) -> Posterior:
-    """The posterior of all stars, some at a time, on threads."""
-    count = len(stars.log_flux)
+def _in_chunks(stars: Stars, bands: BandRows, dust: Dust, zero: np.ndarray, intrinsic: bool,
+               workers: int) -> Posterior:
+    """The posterior of all stars, some at a time, on threads; gains of bands with ``zero``."""
+    count, asked = len(stars.log_flux), np.flatnonzero(zero)
     chunks = [slice(begin, begin + _CHUNK) for begin in range(0, count, _CHUNK)]
 
     def work(rows: slice) -> Posterior:
-        return update(stars.take(rows), bands, dust.take(rows), intrinsic=intrinsic)
+        return update(stars.take(rows), bands, dust.take(rows), intrinsic=intrinsic, asked=asked)
 
-    if workers == 1 or len(chunks) == 1:
-        found = [work(rows) for rows in chunks]
-    else:
-        with ThreadPoolExecutor(workers) as pool:
-            found = list(pool.map(work, chunks))
-    rank = max(one.factor.shape[1] for one in found)
-    merged = {}
-    for name in (one.name for one in fields(Posterior)):
-        parts = [getattr(one, name) for one in found]
-        if name == "factor":
-            parts = [np.pad(part, ((0, 0), (0, rank - part.shape[1]), (0, 0))) for part in parts]
-        merged[name] = np.concatenate(parts)
-    return Posterior(**merged)
+    def keep(rows: slice, found: Posterior) -> list[int]:
+        for name, part in vars(found).items():
+            (whole[name][:, :part.shape[1]] if name in uneven else whole[name])[rows] = part
+        return [getattr(found, name).shape[1] for name in uneven]
+
+    # Numbers of rows that differ from star to star.
+    uneven, first = ("factor", "removed"), work(chunks[0])
+    rank = stars.factor.shape[1] + 3 + len(bands)
+    shapes = {name: part.shape[1:] for name, part in vars(first).items()}
+    shapes |= dict.fromkeys(uneven, (rank, stars.log_flux.shape[1]))
+    whole = {name: np.zeros((count, *shapes[name]), part.dtype)
+             for name, part in vars(first).items()}
+    sizes = [keep(chunks[0], first)]
+    with ThreadPoolExecutor(workers) as pool:
+        sizes += pool.map(lambda rows: keep(rows, work(rows)), chunks[1:])
+    for name, most in zip(uneven, np.max(sizes, axis=0), strict=True):
+        whole[name] = whole[name][:, :most]
+    return Posterior(**whole)
 
 
 def _result(wavelength, stars, bands, found, zero, flag_bits) -> ConditionedSEDs:
     parts = {"reddening": found.with_ebv} if found.with_ebv.any() else {}
-    parts |= {f"zero point {name}": zero[index] * found.gains[:, index]
-              for index, name in enumerate(bands.names) if zero[index]}
+    parts |= {f"zero point {bands.names[band]}": zero[band] * found.gains[:, place]
+              for place, band in enumerate(np.flatnonzero(zero))}
     return ConditionedSEDs(
         wavelength, np.exp(found.log_flux), stars.diagonal, found.factor, bands.names, found.ebv,
         found.ebv_error, found.interval, found.chi2, found.p_value, found.dof, found.pulls, parts,
-        np.array(np.broadcast_to(flag_bits, len(stars.log_flux))))
+        np.array(np.broadcast_to(flag_bits, len(stars.log_flux))), removed=found.removed)
 
 
 def _spectrum(sed, result: ConditionedSEDs) -> Any:
