@@ -210,23 +210,23 @@ def signed_parts(rows: np.ndarray, core: np.ndarray) -> tuple[np.ndarray, np.nda
         ``factor.T @ factor - removed.T @ removed`` is the matrix; the strongest rows are first, and
         those that a matrix does not need are zero.
     """
-    length = np.sqrt((rows**2).sum(axis=-1))
+    gram = rows @ np.swapaxes(rows, 1, 2)
+    length = np.sqrt(np.diagonal(gram, axis1=1, axis2=2))
     length = np.where(length > 0, length, 1.0)
-    unit = rows / length[..., None]
-    values, vectors = np.linalg.eigh(unit @ np.swapaxes(unit, 1, 2))
+    size = length[..., None] * length[:, None]
+    values, vectors = np.linalg.eigh(gram / size)
     keep = values > _ROUNDING * values[:, -1:]
     root = np.sqrt(np.where(keep, values, 1.0))
-    # Orthonormal rows: ``towards @ unit``; zero where rounding made the direction.
-    towards = np.swapaxes(vectors, 1, 2) * (keep / root)[..., None]
+    # ``towards @ rows`` are orthonormal; zero where rounding made the direction.
+    towards = np.swapaxes(vectors / length[..., None], 1, 2) * (keep / root)[..., None]
     triangle = vectors * (root * keep)[:, None]
-    core = core * length[..., None] * length[:, None]
-    value, turn = np.linalg.eigh(np.swapaxes(triangle, 1, 2) @ core @ triangle)
+    value, turn = np.linalg.eigh(np.swapaxes(triangle, 1, 2) @ (core * size) @ triangle)
     turn = np.swapaxes(turn, 1, 2) @ towards
-    size = np.where(np.abs(value) > _ROUNDING * np.abs(value).max(axis=1, keepdims=True), value, 0.0)
-    return (_positive(size[:, ::-1], turn[:, ::-1]) @ unit, _positive(-size, turn) @ unit)
+    value[np.abs(value) <= _ROUNDING * np.abs(value).max(axis=1, keepdims=True)] = 0.0
+    return _positive(value[:, ::-1], turn[:, ::-1]) @ rows, _positive(-value, turn) @ rows
 
 
 def _positive(size: np.ndarray, turn: np.ndarray) -> np.ndarray:
-    """Rows (N, F, R) times the roots of positive, descending sizes (N, R); the others are left out."""
+    """Rows (N, R, R) times the roots of their sizes, descending; those above zero, (N, F, R)."""
     most = int((size > 0).sum(axis=1).max(initial=0))
     return turn[:, :most] * np.sqrt(np.clip(size[:, :most], 0.0, None))[..., None]

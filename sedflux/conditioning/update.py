@@ -17,13 +17,17 @@ import numpy as np
 
 from sedflux.conditioning.bands import BandRows
 from sedflux.conditioning.dust import Dust
+from sedflux.conditioning.quadrature import between
 from sedflux.units import MAG_PER_LN
 
 __all__ = ["Directions", "Nodes", "Sample", "Solution", "Stars", "linearised", "search", "settle",
            "solve"]
 
-#: Steps of Newton's method: to the most likely E(B-V), and at each node.
-_SEARCHES, _SETTLES = 6, 2
+#: Most steps of Newton's method to the most likely E(B-V), and the change of the coordinates,
+#: absolute or relative, that ends them.
+_SEARCHES, _FOUND = 6, 1e-5
+#: Nodes at which the first step to all nodes is made.
+_FEW_NODES = 8
 #: Range of E(B-V) while it is searched (mag).
 _SEARCHED = (-2.0, 12.0)
 
@@ -159,7 +163,7 @@ class Solution:
     log_likelihood: np.ndarray  # (N, G)
 
 
-def light(bands: BandRows, log_flux: np.ndarray, rows: np.ndarray
+def light(bands: BandRows, log_flux: np.ndarray, rows: np.ndarray, grey: int
           ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
     """
     Magnitudes of SEDs, and how they change.
@@ -171,6 +175,8 @@ def light(bands: BandRows, log_flux: np.ndarray, rows: np.ndarray
         Overwritten.
     rows : `~numpy.ndarray`, shape (N, R, n)
         Directions of ln(flux).
+    grey : int
+        Number of the row of ones.
 
     Returns
     -------
@@ -183,14 +189,13 @@ def light(bands: BandRows, log_flux: np.ndarray, rows: np.ndarray
     level = log_flux.max(axis=-1, keepdims=True)
     log_flux -= level
     flux = np.exp(log_flux, out=log_flux)
-    total = np.empty((*flux.shape[:2], len(bands)))
-    changes, shares = np.empty((*total.shape, rows.shape[1])), []
+    changes, shares = np.empty((*flux.shape[:2], len(bands), rows.shape[1])), []
     for index, (place, weight) in enumerate(zip(bands.places, bands.weights, strict=True)):
         part = flux[..., place] * weight
-        total[..., index] = part.sum(axis=-1)
         changes[..., index, :] = part @ np.swapaxes(rows[..., place], 1, 2)
-        shares.append(part[:, 0] / total[:, 0, index, None])
-    changes *= -MAG_PER_LN / total[..., None]
+        shares.append(part[:, 0] / changes[:, 0, index, grey, None])
+    total = changes[..., grey].copy()
+    changes *= (-MAG_PER_LN / total)[..., None]
     return bands.zero_points - MAG_PER_LN * (np.log(total) + level), changes, shares
 
 
@@ -208,48 +213,21 @@ def linearised(stars: Stars, bands: BandRows, nodes: Nodes, directions: Directio
     renew : bool, optional
         Take its rows of independent errors anew, at the first node.
     """
-    r = stars.factor.shape[1]
-    log_flux = nodes.coordinates @ directions.rows
+    r, coordinates = stars.factor.shape[1], nodes.coordinates
+    log_flux = coordinates @ directions.rows
     log_flux += stars.log_flux[:, None]
-    value, changes, shares = light(bands, log_flux, directions.rows)
+    value, changes, shares = light(bands, log_flux, directions.rows, r + 1)
     if renew:
         directions.renew(stars, bands, shares)
     known = stars.known[:, None]
-    changes *= known[..., None]
-    common = changes[..., :r + 1].copy()
+    dust = changes[..., r + 2] * known
+    moved = (changes @ coordinates[..., None])[..., 0] - dust * nodes.ebv[..., None]
+    common = changes[..., :r + 1] * known[..., None]
     common[..., r] *= nodes.ebv[..., None]
-    grey = -MAG_PER_LN * known
-    moved = ((common @ nodes.common[..., None] + changes[..., r + 3:] @ nodes.own[..., None])[..., 0]
-             + grey * nodes.scale[..., None])
     residual = np.where(known, stars.magnitudes[:, None] - value + moved, 0.0)
     errors = np.where(stars.known, stars.variance, 1.0)
     noise = directions.spread + errors[..., None] * np.eye(len(bands))
-    return Sample(residual, common, changes[..., r + 2], grey, noise[:, None])
-
-
-def inverse_and_log_det(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """
-    Inverses of many small positive matrices, by sweeps over all of them at once.
-
-    Parameters
-    ----------
-    matrices : `~numpy.ndarray`, shape (..., b, b)
-
-    Returns
-    -------
-    inverse : `~numpy.ndarray`, shape (..., b, b)
-    log_det : `~numpy.ndarray`, shape (...)
-    """
-    swept = np.array(np.moveaxis(matrices, (-2, -1), (0, 1)), order="C")
-    log_det = np.zeros(swept.shape[2:])
-    for pivot in range(len(swept)):
-        size, row = swept[pivot, pivot].copy(), swept[pivot].copy()
-        log_det += np.log(size)
-        scaled = row / size
-        swept -= row[:, None] * scaled
-        swept[pivot] = swept[:, pivot] = scaled
-        swept[pivot, pivot] = -1.0 / size
-    return np.moveaxis(-swept, (0, 1), (-2, -1)), log_det
+    return Sample(residual, common, dust, -MAG_PER_LN * known, noise[:, None])
 
 
 def solve(sample: Sample, *, relative: bool, column: np.ndarray | None = None) -> Solution:
@@ -272,7 +250,8 @@ def solve(sample: Sample, *, relative: bool, column: np.ndarray | None = None) -
     total = sample.common @ np.swapaxes(sample.common, -1, -2) + sample.noise
     if column is not None:
         total = total + column[..., :, None] * column[..., None, :]
-    inverse, log_det = inverse_and_log_det(total)
+    inverse = np.linalg.inv(total)
+    log_det = np.linalg.slogdet(total)[1]
     shape = sample.residual.shape
     grey_gain, variance = np.zeros(shape), np.zeros(shape[:-1])
     if relative:
@@ -293,7 +272,7 @@ def _start(stars: Stars, ebv: np.ndarray) -> Nodes:
                  np.zeros((*shape, stars.magnitudes.shape[1])), np.zeros(shape))
 
 
-def _moved(nodes: Nodes, sample: Sample, solution: Solution, ebv: np.ndarray,
+def _moved(sample: Sample, solution: Solution, ebv: np.ndarray,
            residual: np.ndarray | None = None) -> Nodes:
     """Nodes where the solution is."""
     innovation, residual = solution.innovation, sample.residual if residual is None else residual
@@ -327,9 +306,11 @@ def search(stars: Stars, bands: BandRows, dust: Dust
         solution = solve(sample, relative=stars.relative, column=column)
         shift = (column * solution.innovation).sum(axis=-1)
         ebv = np.clip(dust.mean[:, None] + dust.error[:, None] * shift, *_SEARCHED)
-        if step < _SEARCHES - 1:
-            left = residual - column * shift[..., None]
-            nodes = _moved(nodes, sample, solution, ebv, left)
+        moved = _moved(sample, solution, ebv, residual - column * shift[..., None])
+        if step == _SEARCHES - 1 or np.allclose(moved.coordinates, nodes.coordinates,
+                                                rtol=_FOUND, atol=_FOUND):
+            break
+        nodes = moved
     column = column[:, 0]
     taken = (column * (solution.information[:, 0] @ column[..., None])[..., 0]).sum(axis=-1)
     error = dust.error * np.sqrt(np.clip(1.0 - taken, 0.0, None))
@@ -345,15 +326,22 @@ def settle(stars: Stars, bands: BandRows, ebv: np.ndarray, nodes: Nodes, directi
     ----------
     stars, bands
     ebv : `~numpy.ndarray`, shape (N, G)
+        Of a node, or at the places of Gauss and Legendre.
     nodes : `Nodes`
         Where the search ended: the start of all nodes.
     directions : `Directions`
     """
     size = ebv.shape[1]
-    start = Nodes(ebv, np.repeat(nodes.common, size, axis=1), np.repeat(nodes.own, size, axis=1),
-                  np.repeat(nodes.scale, size, axis=1))
-    for _ in range(_SETTLES):
-        sample = linearised(stars, bands, start, directions)
-        solution = solve(sample, relative=stars.relative)
-        start = _moved(start, sample, solution, ebv)
-    return start, sample, solution
+    # Solutions are smooth in E(B-V): those of a few nodes are a good start of all.
+    few = min(size, _FEW_NODES)
+    there = ebv @ between(size, few).T
+    start = Nodes(there, *(np.repeat(part, few, axis=1)
+                           for part in (nodes.common, nodes.own, nodes.scale)))
+    sample = linearised(stars, bands, start, directions)
+    start = _moved(sample, solve(sample, relative=stars.relative), there)
+    if size > few:
+        spread = between(few, size)
+        start = Nodes(ebv, spread @ start.common, spread @ start.own, start.scale @ spread.T)
+    sample = linearised(stars, bands, start, directions)
+    solution = solve(sample, relative=stars.relative)
+    return _moved(sample, solution, ebv), sample, solution
