@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from astropy.table import Table
 
+from sedflux.conditioning.result import ConditionedSEDs
 from sedflux.exceptions import InputError
 from sedflux.photometry import band_rows
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.slitless.throughput import Throughput, as_throughput
 from sedflux.units import MAG_PER_LN
 
-__all__ = ["CatalogBands", "band_tables", "colours"]
+__all__ = ["CatalogBands", "band_tables", "colours", "magnitudes_of"]
 
 
 def band_tables(rows: Table, bands: Mapping[str, Any] | None) -> dict[str, list[list[float]]]:
@@ -142,3 +143,32 @@ def colours(prediction: SEDPrediction, bands: CatalogBands, reference: Any = 0
     common = np.einsum("nbw,nrw->nbr", share, prediction.factor, optimize=True)
     variance = (common**2).sum(axis=2) + np.einsum("nbw,nw->nb", share**2, prediction.diagonal)
     return magnitude - magnitude[star, reference][:, None], np.sqrt(variance)
+
+
+def magnitudes_of(seds: ConditionedSEDs, bands: CatalogBands) -> tuple[np.ndarray, np.ndarray]:
+    """
+    AB magnitudes of SEDs on an absolute scale, and their errors.
+
+    Parameters
+    ----------
+    seds : `~sedflux.ConditionedSEDs`
+        Of N stars.
+    bands : `CatalogBands`
+
+    Returns
+    -------
+    magnitude, error : `~numpy.ndarray`, shape (m, N)
+        In mag.
+    """
+    magnitude, error = (np.empty((len(bands.names), len(seds))) for _ in range(2))
+    for index, row in enumerate(bands.rows):
+        part = row * seds.flux
+        total = part.sum(axis=1)
+        share = MAG_PER_LN * part / total[:, None]
+        magnitude[index] = bands.zero_points[index] - 2.5 * np.log10(total)
+        common, removed = ((rows @ share[..., None])[..., 0]
+                           for rows in (seds.factor, seds.removed))
+        variance = ((share**2 * seds.diagonal).sum(axis=1) + (common**2).sum(axis=1)
+                    - (removed**2).sum(axis=1))
+        error[index] = np.sqrt(np.maximum(variance, 0.0))
+    return magnitude, error

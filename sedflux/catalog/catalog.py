@@ -13,12 +13,11 @@ import zarr
 from astropy import units as u
 from astropy.table import QTable, Table
 
-from sedflux.catalog.bands import bandpass
 from sedflux.catalog.destination import Destination, undamaged
-from sedflux.catalog.products import photometry_of, rebinned
+from sedflux.catalog.photometry import measured_columns
+from sedflux.catalog.products import photometry_of, rebinned, spectra_of
 from sedflux.catalog.shard import DIAGNOSTICS
 from sedflux.exceptions import InputError
-from sedflux.photometry import anchor
 from sedflux.predict.checks import check_reddening
 from sedflux.predict.flags import flag, sentences
 from sedflux.predict.prediction import SEDPrediction
@@ -188,6 +187,9 @@ class SEDCatalog:
         """
         if self.dust is not None:
             raise InputError("these stars are reddened already; give the sum of E(B-V)")
+        if self.facts["photometry"]:
+            raise InputError("these stars are conditioned on photometry, and are behind the dust "
+                             "that it asks for; predict a catalogue without photometry")
         dust = tuple(np.broadcast_to(np.asarray(value, dtype=float), len(self)).copy()
                      for value in check_reddening((reddening, reddening_error), len(self)))
         return SEDCatalog(self.path, self.rows, dust=dust)
@@ -226,7 +228,8 @@ class SEDCatalog:
         bits = np.asarray(table["flag_bits"])
         # Stars of the source without E(B-V) are intrinsic.
         known = {name: np.nan_to_num(np.asarray(part.columns(name)[name]))
-                 for name in ("reddening", "reddening_error") if name in self._columns}
+                 for name in ("reddening", "reddening_error")
+                 if name in self._columns and not self.facts["photometry"]}
         prediction = SEDPrediction(
             self.wavelength, arrays["flux"], arrays["diagonal"], arrays["factor"],
             sentences(bits, {"teff": self.facts["teff"]}), self.facts["model"],
@@ -261,7 +264,7 @@ class SEDCatalog:
         """
         The SED of a star, as `sedflux.predict_sed` gives it.
 
-        It is on an absolute scale, as by `sedflux.anchor`, if the star has a magnitude.
+        It is on an absolute scale if the star has magnitudes, see `spectra`.
         """
         if identifier not in self._places:
             raise InputError(f"star {identifier!r} is not among the {len(self)} of this selection")
@@ -272,34 +275,32 @@ class SEDCatalog:
         return next(self._some(slice(place, place + 1)).spectra())
 
     @cached_property
-    def _bandpasses(self):
-        """The bands of the catalogue for synphot."""
-        return {name: bandpass(table) for name, table in self.facts["bands"].items()}
-
-    @cached_property
     def magnitudes(self) -> Table | None:
         """Table of ``magnitude``, ``magnitude_error`` and ``band``, if the source gave them."""
         names = ("magnitude", "magnitude_error", "band")
         return self.columns(*names) if "magnitude" in self._columns else None
 
+    @cached_property
+    def measured(self) -> Table | None:
+        """
+        Table of the magnitudes that condition the SEDs, and of what was known of E(B-V) before.
+
+        None for catalogues without ``photometry``.
+        """
+        if not self.facts["photometry"]:
+            return None
+        names = [name for band in self.facts["photometry"] for name in measured_columns(band)]
+        return self.columns(*names, *(name for name in ("reddening", "reddening_error")
+                                      if name in self._columns))
+
     def spectra(self) -> Iterator[Any]:
         """
         The SEDs of the selected stars, one by one, such as for `sedflux.fit_responses`.
 
-        They are on an absolute scale, as by `sedflux.anchor`, where a star has a magnitude.
+        They are on an absolute scale where a star has a magnitude, as by `sedflux.anchor`, and by
+        `sedflux.condition` if the catalogue was made with ``photometry``.
         """
-        table, known, place = self.columns("identifier", "ra", "dec"), self.magnitudes, 0
-        for prediction in self.chunks():
-            for row in range(len(prediction)):
-                sed = prediction[row].to_spectrum(header=_cards(table[place]))
-                if known is not None and np.isfinite(known["magnitude"][place]):
-                    name = str(known["band"][place])
-                    with undamaged(self.path, "catalog.json"):
-                        band = {name: self._bandpasses[name]}
-                    sed = anchor(sed, float(known["magnitude"][place]) * u.ABmag, band,
-                                 magnitude_error=float(known["magnitude_error"][place]) * u.mag)
-                yield sed
-                place += 1
+        return spectra_of(self)
 
     def photometry(self, bandpasses: Any) -> QTable:
         """
@@ -316,7 +317,7 @@ class SEDCatalog:
             ``identifier``, and for every band but the first the AB colour relative to the first,
             as ``g-r``, with its error ``g-r_error``, in mag; NaN where no SED was predicted.  If
             the source gave magnitudes, also ``g`` and ``g_error``, in mag(AB); NaN for
-            stars without one.
+            stars without one, or with too few.
         """
         return photometry_of(self, bandpasses)
 
@@ -369,13 +370,6 @@ class SEDCatalog:
         if wrong := self._place.verify():
             raise InputError(f"shards {wrong[:10]} of {str(self.path)!r} are damaged; delete their "
                              "notes in the folder 'landed' and run the prediction again")
-
-
-def _cards(row):
-    """Name and place of a star, for the header of its spectrum."""
-    return {"OBJECT": (str(row["identifier"])[:68], "star")} | {
-        card: (float(row[name]), "[deg] as in the source")
-        for card, name in (("RA", "ra"), ("DEC", "dec")) if np.isfinite(row[name])}
 
 
 def _within(values, limit, name):

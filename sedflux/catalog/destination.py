@@ -36,14 +36,15 @@ _LAYOUT = "sedflux-catalog-1"
 #: Units of the columns of the table.
 _UNITS = {"ra": "deg", "dec": "deg", "radial_velocity": "km / s", "teff": "K", "reddening": "mag",
           "reddening_error": "mag", "magnitude": "mag(AB)", "magnitude_error": "mag",
-          "scale": "erg / (s cm2 Angstrom)"}
+          "scale": "erg / (s cm2 Angstrom)", "posterior_reddening": "mag",
+          "posterior_reddening_error": "mag"}
 #: Begins the notes from which astropy knows how long the texts of a column are.
 _LENGTH = "table::len::"
 #: What a catalogue holds before its catalog.json.
 _BEGUN = ("parts", "landed", "spectra.zarr", "inputs.parquet")
 #: Entries of catalog.json that a resumed run must have in common.
-_SAME = ("model", "sha256", "shard_size", "rank", "inputs_sha256", "wavelength_sha256",
-         "bands_sha256")
+_SAME = ("model", "sha256", "shard_size", "photometry", "rank", "inputs_sha256",
+         "wavelength_sha256", "bands_sha256")
 
 #: Samples and rows of the factor beyond which no SED goes.
 _MOST_SAMPLES, _MOST_ROWS = 100_000, 10_000
@@ -58,6 +59,8 @@ _FACTS: dict[str, Callable[[Any], bool]] = {
     "bands": lambda value: isinstance(value, dict) and all(
         np.ndim(band) == 2 and len(band) == 2 and np.isfinite(band).all()
         for band in value.values()),
+    "photometry": lambda value: isinstance(value, list) and all(
+        isinstance(name, str) for name in value),
     "teff": lambda value: np.shape(value) == (2,) and np.isfinite(value).all(),
     "wavelength": lambda value: (np.ndim(value) == 1 and 2 <= len(value) <= _MOST_SAMPLES
                                  and np.isfinite(value).all() and value[0] > 0
@@ -118,6 +121,8 @@ class Destination:
                              f"({type(error).__name__})") from error
         if not isinstance(facts, dict) or facts.get("layout") != _LAYOUT:
             raise InputError(f"{str(self.path)!r} is no catalogue of the layout {_LAYOUT!r}")
+        # Catalogues of former versions know of no photometry.
+        facts.setdefault("photometry", [])
         for name, right in _FACTS.items():
             with undamaged(self.path, "catalog.json"):
                 if not right(facts[name]):
@@ -153,7 +158,8 @@ class Destination:
             From `~sedflux.catalog.sources.read_source`.
         facts : dict
             ``model``, ``sha256``, ``wavelength``, ``shard_size``, ``rank``, ``version`` and
-            ``bands``, the tables of `~sedflux.catalog.bands.band_tables`.
+            ``bands``, the tables of `~sedflux.catalog.bands.band_tables`; ``photometry``, the
+            bands that condition the SEDs.
 
         Raises
         ------
@@ -340,7 +346,7 @@ def _parquet(table, rows):
 
 def _unit(name):
     """Unit of a column; those of magnitudes in a band are called after it."""
-    if name.startswith("mag_"):
+    if name.startswith(("mag_", "measured_")):
         return "mag" if name.endswith("_error") else "mag(AB)"
     return _UNITS.get(name)
 

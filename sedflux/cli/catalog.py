@@ -32,6 +32,12 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--band", action="append", metavar="NAME=FILE", dest="bands",
                         help="throughput of a band that the column band of the source names; stars "
                         "with a magnitude get theirs in all bands; may be repeated")
+    parser.add_argument("--bandpasses", nargs="+", action="extend", metavar="NAME=FILE",
+                        dest="bands", help="the same for several bands")
+    parser.add_argument("--photometry", nargs="+", metavar="BAND",
+                        help="condition the SEDs on these bands, whose AB magnitudes are columns "
+                        "of the source (g and g_error, or g=gmag,e_gmag); reddening and its error "
+                        "are then what is known before")
     parser.add_argument("--verify", action="store_true",
                         help="compare all files with their checksums at the end")
     add_model(parser.add_argument_group("model"))
@@ -45,6 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
     options = given(arguments, ["model", "workers", "shard_size"])
     if arguments.bands is not None:
         options["bands"] = _bands(arguments.bands)
+    if arguments.photometry is not None:
+        options["photometry"] = _columns(arguments.photometry)
     if arguments.scheduler is None:
         summary = predict_catalog(arguments.source, arguments.destination, **options)
     else:
@@ -76,4 +84,17 @@ def _bands(pairs):
         if not (name and separator and path) or name in found:
             raise InputError(f"--band is {pair!r}; give NAME=FILE, each name once")
         found[name] = path
+    return found
+
+
+def _columns(texts):
+    """Columns of magnitudes and errors by the names of their bands."""
+    found = {}
+    for text in texts:
+        name, equals, columns = text.partition("=")
+        pair = tuple(columns.split(",")) if equals else (name, f"{name}_error")
+        if not name or name in found or len(pair) != 2 or not all(pair):
+            raise InputError(f"--photometry has {text!r}; give BAND, or BAND=COLUMN,ERROR, each "
+                             "band once")
+        found[name] = pair
     return found

@@ -22,7 +22,7 @@ from sedflux.spectra.sed import SEDArrays, from_sed
 from sedflux.spectra.spectrum import header_cards
 from sedflux.units import whole_number
 
-__all__ = ["condition", "star_arrays"]
+__all__ = ["condition", "condition_stars", "conditioned_spectrum", "star_arrays"]
 
 #: Stars that are worked on at a time: their arrays fit into the caches of a core.
 _CHUNK = 16
@@ -103,16 +103,42 @@ def condition(sed: Any, photometry: Any, bandpasses: Any, *, reddening: Any = No
                       reddening=reddening, law=law, r_v=r_v, r_v_error=r_v_error)
     _check_information(magnitudes, dust, relative)
     _check_no_dust(sed, dust)
-    zero = zero_point_errors(zero_point_error, bands.names)
-    stars = star_arrays(sed, magnitudes, zero)
-    found = _in_chunks(stars, bands, dust, zero, intrinsic,
-                       whole_number(workers, "workers", least=1))
     result = replace(
-        _result(wavelength, stars, bands, found, zero, getattr(sed, "flag_bits", 0)),
+        condition_stars(sed, magnitudes, bands, dust, intrinsic=bool(intrinsic),
+                        zero=zero_point_errors(zero_point_error, bands.names),
+                        workers=whole_number(workers, "workers", least=1)),
         intrinsic=bool(intrinsic), law=law, r_v=float(r_v))
     if many:
         return result[0] if sed.single else result
-    return _spectrum(sed, result[0])
+    return conditioned_spectrum(sed, result[0])
+
+
+def condition_stars(sed: Any, magnitudes: Magnitudes, bands: BandRows, dust: Dust, *,
+                    zero: np.ndarray | None = None, intrinsic: bool = False, workers: int = 1
+                    ) -> ConditionedSEDs:
+    """
+    Condition SEDs on magnitudes: the part of `condition` after its checks.
+
+    Parameters
+    ----------
+    sed : `~specutils.Spectrum` or `~sedflux.SEDPrediction`
+    magnitudes : `~sedflux.conditioning.magnitudes.Magnitudes`
+    bands : `~sedflux.conditioning.bands.BandRows`
+    dust : `~sedflux.conditioning.dust.Dust`
+    zero : `~numpy.ndarray`, shape (b,), optional
+        Errors of zero points in mag; none by default.
+    intrinsic, workers : optional
+        See `condition`.
+
+    Returns
+    -------
+    seds : `~sedflux.ConditionedSEDs`
+        With an axis for stars.
+    """
+    zero = np.zeros(len(bands)) if zero is None else zero
+    stars = star_arrays(sed, magnitudes, zero)
+    found = _in_chunks(stars, bands, dust, zero, intrinsic, workers)
+    return _result(_facts(sed)[0], stars, bands, found, zero, getattr(sed, "flag_bits", 0))
 
 
 def _facts(sed) -> tuple[np.ndarray, bool, int]:
@@ -209,6 +235,18 @@ def _result(wavelength, stars, bands, found, zero, flag_bits) -> ConditionedSEDs
         np.array(np.broadcast_to(flag_bits, len(stars.log_flux))), removed=found.removed)
 
 
-def _spectrum(sed, result: ConditionedSEDs) -> Any:
+def conditioned_spectrum(sed: Any, result: ConditionedSEDs) -> Any:
+    """
+    One star as a spectrum, with what is noted of the SED that lines gave.
+
+    Parameters
+    ----------
+    sed : `~specutils.Spectrum`
+    result : `~sedflux.ConditionedSEDs`
+
+    Returns
+    -------
+    sed : type of ``sed``
+    """
     notes = dict((sed.meta or {}).get("sedflux", {}))
     return result.to_spectrum(type(sed), meta=notes, header=header_cards(sed))
