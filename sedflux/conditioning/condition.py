@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -205,23 +206,26 @@ def _in_chunks(stars: Stars, bands: BandRows, dust: Dust, zero: np.ndarray, intr
     def work(rows: slice) -> Posterior:
         return update(stars.take(rows), bands, dust.take(rows), intrinsic=intrinsic, asked=asked)
 
-    def keep(rows: slice, found: Posterior) -> list[int]:
-        for name, part in vars(found).items():
-            (whole[name][:, :part.shape[1]] if name in uneven else whole[name])[rows] = part
-        return [getattr(found, name).shape[1] for name in uneven]
-
-    # Numbers of rows that differ from star to star.
-    uneven, first = ("factor", "removed"), work(chunks[0])
-    rank = stars.factor.shape[1] + 3 + len(bands)
-    shapes = {name: part.shape[1:] for name, part in vars(first).items()}
-    shapes |= dict.fromkeys(uneven, (rank, stars.log_flux.shape[1]))
-    whole = {name: np.zeros((count, *shapes[name]), part.dtype)
+    first = work(chunks[0])
+    whole = {name: np.zeros((count, *part.shape[1:]), part.dtype)
              for name, part in vars(first).items()}
-    sizes = [keep(chunks[0], first)]
+    lock = Lock()
+
+    def keep(rows: slice, found: Posterior) -> None:
+        with lock:
+            for name, part in vars(found).items():
+                if name in ("factor", "removed"):
+                    # Some stars need more rows than others.
+                    more = max(part.shape[1] - whole[name].shape[1], 0)
+                    whole[name] = np.pad(whole[name], ((0, 0), (0, more), (0, 0))) if more \
+                        else whole[name]
+                    whole[name][rows, :part.shape[1]] = part
+                else:
+                    whole[name][rows] = part
+
+    keep(chunks[0], first)
     with ThreadPoolExecutor(workers) as pool:
-        sizes += pool.map(lambda rows: keep(rows, work(rows)), chunks[1:])
-    for name, most in zip(uneven, np.max(sizes, axis=0), strict=True):
-        whole[name] = whole[name][:, :most]
+        list(pool.map(lambda rows: keep(rows, work(rows)), chunks[1:]))
     return Posterior(**whole)
 
 
