@@ -31,7 +31,7 @@ def torch_device(device: Any) -> torch.device:
     """
     try:
         found = torch.device(device)
-    except (RuntimeError, TypeError) as error:
+    except (RuntimeError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"device is {device!r}; give 'cpu' or 'cuda'") from error
     if found.type not in ("cpu", "cuda"):
         raise InputError(f"device is {device!r}; 'cpu' and 'cuda' are allowed")
