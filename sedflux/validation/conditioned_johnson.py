@@ -27,6 +27,10 @@ __all__ = ["conditioned_johnson_table"]
 
 #: Temperatures (K) between which stars are scored together.
 _CELLS = ((4500.0, 5500.0), (5500.0, 6500.0), (6500.0, 10750.0), (4500.0, 10750.0))
+#: Fewest stars of a cell.
+_LEAST_STARS = 3
+#: Columns of the table where there are too few stars.
+_COLUMNS = ("quantity", "given", "teff", "teff_end", "stars")
 #: Places of the colours that condition, and of the one that is predicted.
 _GIVEN, _WANTED = (1, 2), 0
 #: Error of E(B-V) of the catalogue, from the star's spectrum (mag).
@@ -62,6 +66,8 @@ def conditioned_johnson_table(labels: np.ndarray, predictions: Sequence[SEDPredi
     good = np.flatnonzero(
         johnson.use & np.isfinite(colors).all(axis=1) & np.isfinite(johnson.estimate)
         & np.array([int(part.flag_bits) == 0 for part in predictions]))
+    if good.size < _LEAST_STARS:
+        return Table({name: np.zeros(0) for name in _COLUMNS})
     some, colors = _stacked([predictions[row] for row in good]), colors[good]
     errors = johnson.errors[good]
     teff, prior = labels[good, 0], (johnson.ebv[good], johnson.ebv_error[good])
@@ -76,7 +82,7 @@ def conditioned_johnson_table(labels: np.ndarray, predictions: Sequence[SEDPredi
     rows = []
     for low, high in _CELLS:
         inside = np.flatnonzero((teff >= low) & (teff < high))
-        if inside.size < 3:
+        if inside.size < _LEAST_STARS:
             continue
         for given, seds in (("lines", lines), ("lines, B-V", one), ("lines, B-V, R-I", both)):
             value, sigma = _color(seds, inside, weights)
