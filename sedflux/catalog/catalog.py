@@ -13,6 +13,7 @@ import zarr
 from astropy import units as u
 from astropy.table import QTable, Table
 
+from sedflux.catalog.bands import CatalogBands
 from sedflux.catalog.destination import Destination, undamaged
 from sedflux.catalog.photometry import measured_columns
 from sedflux.catalog.products import photometry_of, rebinned, spectra_of
@@ -273,6 +274,12 @@ class SEDCatalog:
             reason = self.columns("error")["error"][place]
             raise InputError(f"star {identifier!r} could not be predicted: {reason}")
         return next(self._some(slice(place, place + 1)).spectra())
+
+    @cached_property
+    def bands(self) -> CatalogBands:
+        """The bands of the catalogue, as rows on its wavelengths."""
+        with undamaged(self.path, "catalog.json"):
+            return CatalogBands.from_tables(self.wavelength, self.facts["bands"])
 
     @cached_property
     def magnitudes(self) -> Table | None:

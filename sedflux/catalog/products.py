@@ -61,9 +61,8 @@ def _conditioned(catalog, rows: slice, prediction: SEDPrediction
     """Groups of some stars given their magnitudes; none if the catalogue has none."""
     if catalog.measured is None:
         return iter(())
-    with undamaged(catalog.path, "catalog.json"):
-        bands = CatalogBands.from_tables(catalog.wavelength, catalog.facts["bands"])
-    return conditioned(prediction, catalog.measured[rows], bands, catalog.facts["photometry"])
+    return conditioned(prediction, catalog.measured[rows], catalog.bands,
+                       catalog.facts["photometry"])
 
 
 def _cards(row):
@@ -100,7 +99,7 @@ def photometry_of(catalog: Any, bandpasses: Any) -> QTable:
             table[name], table[f"{name}_error"] = magnitude * u.ABmag, error * u.mag
     if known is None:
         return table
-    own = CatalogBands.from_tables(catalog.wavelength, catalog.facts["bands"])
+    own = catalog.bands
     # Stars without a magnitude have no band; what is computed for them is NaN below.
     places = [own.names.index(str(name)) if name in own.names else 0 for name in known["band"]]
     colour, error = _all_colours(catalog, bands.joined(own), len(bands.names) + np.array(places))

@@ -18,6 +18,7 @@ from astropy import units as u
 from astropy.table import Table
 
 from sedflux.catalog.photometry import check_measured, measured_columns
+from sedflux.conditioning.dust import MOST_REDDENING
 from sedflux.exceptions import InputError
 from sedflux.io.desi import desi_targets, is_coadd_name
 
@@ -80,6 +81,7 @@ def read_source(source: str | os.PathLike[str] | Sequence[Any] | Table, *,
     if arrays and ("row" not in rows.colnames or (rows["path"] != arrays).any()):
         raise InputError(f"source names the arrays {arrays!r} among files of spectra; give the "
                          "file of arrays as the source itself")
+    _check_reddening(rows)
     _check_magnitudes(rows)
     if photometry:
         _check_photometry(rows, photometry)
@@ -89,6 +91,19 @@ def read_source(source: str | os.PathLike[str] | Sequence[Any] | Table, *,
         raise InputError(f"identifier {name!r} occurs {counts.max()} times; each spectrum needs "
                          "its own")
     return rows
+
+
+def _check_reddening(rows):
+    """E(B-V) that dust can have, before a worker stumbles over another one."""
+    for name in ("reddening", "reddening_error"):
+        if name in rows.colnames:
+            value = np.asarray(rows[name], dtype=float)
+            wrong = ~np.isnan(value) & ~((value >= 0) & (value <= MOST_REDDENING))
+            if wrong.any():
+                first = int(wrong.argmax())
+                raise InputError(
+                    f"star {str(rows['identifier'][first])!r} has the {name} {value[first]:g}; "
+                    f"0 to {MOST_REDDENING:g} mag are needed, or NaN where it is not known")
 
 
 def _check_magnitudes(rows):
@@ -261,6 +276,8 @@ def _plain_column(column, unit, name):
         values = np.ma.asarray(column.filled(np.nan) if hasattr(column, "filled") else column)
         values = np.asarray(values, dtype=float)
         given = getattr(column, "unit", None)
+        if isinstance(given, u.function.FunctionUnitBase) and given != u.ABmag:
+            raise TypeError(f"its unit is {given}")
         if unit == "mag" and given == u.ABmag:
             return values
         return values if given is None or not unit else (values * given).to_value(unit)

@@ -160,6 +160,8 @@ def test_a_run_is_resumed_with_the_same_photometry_alone(source, catalog):
     ({"g_error": [np.nan] * 5}, {"photometry": ("g",), "bands": BANDS}, "error nan"),
     ({"magnitude": [14.0] * 5, "band": ["g"] * 5}, {"photometry": ("g",), "bands": BANDS},
      "both set the scale"),
+    ({"reddening": [0.1, -0.1, 0.0, 0.0, 0.0]}, {}, "star '1' has the reddening -0.1"),
+    ({"reddening_error": [np.inf] * 5}, {}, "star '0' has the reddening_error inf"),
 ])
 def test_bad_photometry_is_refused_before_the_work(source, tmp_path, change, options, message):
     with np.load(source) as arrays:
@@ -167,6 +169,12 @@ def test_bad_photometry_is_refused_before_the_work(source, tmp_path, change, opt
     with pytest.raises(InputError, match=message):
         predict_catalog(tmp_path / "stars.npz", tmp_path / "out", workers=1, **options)
     assert not (tmp_path / "out" / "catalog.json").exists()
+
+
+def test_magnitudes_of_another_system_are_refused(tmp_path):
+    table = Table({"path": ["a.fits"], "g": [14.0] * u.STmag, "g_error": [0.1]})
+    with pytest.raises(InputError, match=r"column g is no column of numbers in mag .*ST"):
+        predict_catalog(table, tmp_path / "out", workers=1, bands=BANDS, photometry=("g",))
 
 
 def test_a_folder_has_no_magnitudes(survey, tmp_path):
