@@ -110,7 +110,7 @@ def kill_workers(folder, count, kills, seed=0):
 
     write_survey(folder / "survey", count)
     begin = time.monotonic()
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None,
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0",
                       silence_logs=50) as cluster, Client(cluster) as client:
         killer = Killer(client, kills, seed)
         killer.start()

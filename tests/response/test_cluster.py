@@ -15,7 +15,8 @@ distributed = pytest.importorskip("distributed")
 
 @pytest.fixture(scope="module")
 def client():
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None,
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1,
+                                  dashboard_address="127.0.0.1:0",
                                   silence_logs=logging.ERROR) as cluster, \
             distributed.Client(cluster) as found:
         yield found
