@@ -27,8 +27,8 @@ __all__ = ["SyntheticPhotometry", "anchor", "band_rows", "synthetic_photometry",
            "to_source_spectrum"]
 
 #: Share of a band's throughput that may lie outside the SED.
-_OUTSIDE = 0.005
-#: AB magnitudes that a source can have, and errors that still say something.
+_SHARE_OUTSIDE = 0.005
+#: AB magnitudes that a source can have, and largest error of a magnitude.
 _BRIGHTEST, _FAINTEST, _LARGEST_ERROR = -50.0, 100.0, 10.0
 
 
@@ -114,6 +114,7 @@ def _named_bands(bandpasses):
     """Bands as a dictionary of name to SpectralElement."""
     from synphot import SpectralElement
 
+    bandpasses = _element(bandpasses)
     if isinstance(bandpasses, SpectralElement):
         bandpasses = [bandpasses]
     if not isinstance(bandpasses, (Mapping, list, tuple)):
@@ -121,6 +122,7 @@ def _named_bands(bandpasses):
                          "or dictionary of them")
     if not isinstance(bandpasses, Mapping):
         bandpasses = _by_name(bandpasses)
+    bandpasses = {name: _element(band) for name, band in bandpasses.items()}
     for name, band in bandpasses.items():
         if not isinstance(band, SpectralElement) or band.waveset is None:
             raise InputError(
@@ -130,6 +132,11 @@ def _named_bands(bandpasses):
     if not bandpasses:
         raise InputError("bandpasses is empty; give at least one synphot.SpectralElement")
     return bandpasses
+
+
+def _element(band):
+    """A throughput of an instrument, or a response, as a `synphot.SpectralElement`."""
+    return band.to_synphot() if hasattr(band, "to_synphot") else band
 
 
 def _by_name(bandpasses):
@@ -149,7 +156,7 @@ def _band_samples(wavelength, band, name):
     passed = band(own * u.AA).value
     outside = (own < wavelength[0]) | (own > wavelength[-1])
     total = np.trapezoid(passed, own)
-    if not total > 0 or np.trapezoid(np.where(outside, passed, 0.0), own) > _OUTSIDE * total:
+    if not total > 0 or np.trapezoid(np.where(outside, passed, 0.0), own) > _SHARE_OUTSIDE * total:
         open_at = own[passed > 0] if (passed > 0).any() else own
         raise InputError(
             f"bandpass {name!r} covers {open_at.min():.0f}-{open_at.max():.0f} Angstrom, the SED "
@@ -208,6 +215,28 @@ def band_rows(wavelength: np.ndarray, bandpasses: Any
     return tuple(bands), (np.stack([row for row, _ in found]), zero_points)
 
 
+def band_magnitudes(rows: np.ndarray, zero_points: np.ndarray, flux: np.ndarray
+                    ) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Magnitudes of one or many SEDs, and their derivatives.
+
+    Parameters
+    ----------
+    rows : `~numpy.ndarray`, shape (m, n)
+    zero_points : `~numpy.ndarray`, shape (m,)
+        From `band_rows`.
+    flux : `~numpy.ndarray`, shape (n,) or (N, n)
+
+    Returns
+    -------
+    magnitudes : `~numpy.ndarray`, shape (m,) or (N, m)
+    derivatives : `~numpy.ndarray`, shape (m, n) or (N, m, n)
+        Of the magnitudes with respect to the flux.
+    """
+    mean = (rows @ flux.T).T
+    return zero_points - 2.5 * np.log10(mean), rows * (-MAG_PER_LN / mean)[..., None]
+
+
 def synthetic_photometry(sed: Any, bandpasses: Any, *, unit: u.UnitBase = u.ABmag,
                          area: u.Quantity | None = None) -> SyntheticPhotometry:
     """
@@ -219,11 +248,12 @@ def synthetic_photometry(sed: Any, bandpasses: Any, *, unit: u.UnitBase = u.ABma
         With its covariance: from `sedflux.predict_sed`, `anchor`, a file of theirs, or
         `sedflux.with_covariance`.  A relative SED has colours alone: two bands or more.
     bandpasses : `synphot.SpectralElement`, sequence or dict of them
+        Or `~sedflux.slitless.throughput.Throughput`, as `sedflux.read_throughput` gives it.
         Inside the range of the SED.  synphot carries the last value of a table on for
         ever, and so does this: a table must end at zero (see
         `synphot.SpectralElement.taper`), or it leaks.
     unit : `~astropy.units.Unit`, optional
-        ``u.ABmag`` or ``u.ct`` (counts a second).
+        ``u.ABmag`` or ``u.ct`` (counts per second).
     area : `~astropy.units.Quantity`, optional
         Collecting area, for counts.
 
@@ -266,9 +296,8 @@ def synthetic_photometry(sed: Any, bandpasses: Any, *, unit: u.UnitBase = u.ABma
         value = rows @ arrays.flux * u.ct / u.s
     else:
         _, (rows, zero_points) = band_rows(arrays.wavelength, bands)
-        flux = rows @ arrays.flux
-        value = (zero_points - 2.5 * np.log10(flux)) * u.ABmag
-        rows = rows * (MAG_PER_LN / flux)[:, None]
+        magnitudes, rows = band_magnitudes(rows, zero_points, arrays.flux)
+        value = magnitudes * u.ABmag
     if not arrays.absolute:
         if unit == u.ct or len(rows) < 2:
             raise InputError("sed is relative: it has colours, of two bands or more, but no "
@@ -318,7 +347,7 @@ def anchor(sed: Any, magnitude: u.Quantity, bandpass: Any, *,
         From `sedflux.predict_sed`.
     magnitude : `~astropy.units.Quantity`
         AB magnitude, such as ``12.3 * u.ABmag``.
-    bandpass : `synphot.SpectralElement`
+    bandpass : `synphot.SpectralElement` or `~sedflux.slitless.throughput.Throughput`
     magnitude_error : `~astropy.units.Quantity`, optional
         In mag.
 

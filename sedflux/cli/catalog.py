@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from sedflux.cli.options import add_command, add_model, given, say, whole_number
+from sedflux.cli.options import add_command, add_model, files_by_band, given, say, whole_number
 from sedflux.exceptions import InputError
 
 __all__ = ["add_parser", "run"]
 
-#: Failures that are printed.
+#: Largest number of failures that are printed.
 _SHOWN = 10
 
 
@@ -24,15 +24,15 @@ def add_parser(commands: Any) -> None:
                         "interrupted run")
     parser.add_argument("--workers", type=whole_number(1), help="local processes (default: one "
                         "per core)")
-    parser.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, such as "
-                        "tcp://host:8786, instead of local processes")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="use a Dask cluster with this "
+                        "address, such as tcp://host:8786, instead of local processes")
     parser.add_argument("--shard-size", type=whole_number(1), metavar="N", help="spectra that are "
                         "read, predicted and written together "
                         "(default: {catalog.run:predict_catalog.shard_size})")
-    parser.add_argument("--band", action="append", metavar="NAME=FILE", dest="bands",
-                        help="throughput of a band that the column band of the source names; stars "
-                        "with a magnitude get theirs in all bands; may be repeated")
-    parser.add_argument("--bandpasses", nargs="+", action="extend", metavar="NAME=FILE",
+    parser.add_argument("--band", action="append", metavar="BAND=FILE", dest="bands",
+                        help="throughput of a band in the column band of the source; stars with a "
+                        "magnitude get magnitudes in all bands; may be repeated")
+    parser.add_argument("--bandpasses", nargs="+", action="extend", metavar="BAND=FILE",
                         dest="bands", help="the same for several bands")
     parser.add_argument("--photometry", nargs="+", metavar="BAND",
                         help="condition the SEDs on these bands, whose AB magnitudes are columns "
@@ -44,13 +44,13 @@ def add_parser(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Predict the catalogue, and print how many spectra were predicted, flagged and refused."""
+    """Predict the catalogue, and print how many spectra were predicted, flagged and failed."""
     from sedflux.catalog.catalog import SEDCatalog
     from sedflux.catalog.run import predict_catalog
 
     options = given(arguments, ["model", "workers", "shard_size"])
     if arguments.bands is not None:
-        options["bands"] = _bands(arguments.bands)
+        options["bands"] = files_by_band(arguments.bands, "--band")
     if arguments.photometry is not None:
         options["photometry"] = _columns(arguments.photometry)
     if arguments.scheduler is None:
@@ -74,17 +74,6 @@ def run(arguments: argparse.Namespace) -> int:
         if len(failed) > _SHOWN:
             say([f"  and {len(failed) - _SHOWN} more, in the column error of table.parquet"])
     return 0
-
-
-def _bands(pairs):
-    """Files of throughputs by the names of their bands."""
-    found = {}
-    for pair in pairs:
-        name, separator, path = pair.partition("=")
-        if not (name and separator and path) or name in found:
-            raise InputError(f"--band is {pair!r}; give NAME=FILE, each name once")
-        found[name] = path
-    return found
 
 
 def _columns(texts):

@@ -1,7 +1,7 @@
 """
 The network: from a normalised spectrum to ln(SED), a diagonal and a low-rank factor.
 
-Two views of the spectrum meet in one residual trunk.
+Two kinds of features of the spectrum enter one residual trunk.
 
 * The *projection* is generalised least squares on principal components of training
   spectra: with templates ``B`` (k x n) of prior variance ``L``, mean ``m`` and pixel
@@ -105,25 +105,25 @@ class UncertaintyAwareResidualAttention(nn.Module):
         with torch.no_grad():
             self.shared.copy_(torch.eye(self.config.sed_components))
 
-    def place(self, coefficients, resolving_power):
-        """Where spectra stand among the references, (N, components + 1)."""
+    def coordinates(self, coefficients, resolving_power):
+        """Coordinates of spectra among the references, (N, components + 1): components, ln(R)."""
         power = torch.log(resolving_power / 1500.0) / POWER_SPREAD
         return torch.cat([coefficients, power[:, None]], dim=1)
 
-    def set_references(self, places):
+    def set_references(self, points):
         """
-        Keep ordinary stars, and how far they are from one another.
+        Store reference stars, and their typical distances from one another.
 
         Parameters
         ----------
-        places : `torch.Tensor`, shape (n, components + 1)
-            From `place`.
+        points : `torch.Tensor`, shape (n, components + 1)
+            From `coordinates`.
         """
-        self.config = replace(self.config, references=len(places))
-        self.references = places
-        distance = torch.cdist(places, places)
+        self.config = replace(self.config, references=len(points))
+        self.references = points
+        distance = torch.cdist(points, points)
         distance.fill_diagonal_(torch.inf)
-        step = places - places[distance.argmin(dim=1)]
+        step = points - points[distance.argmin(dim=1)]
         self.spacing = (step**2).mean(dim=0).sqrt().clamp(min=1e-3)
 
     def reference_spectra(self, rows=slice(None)):
@@ -142,21 +142,21 @@ class UncertaintyAwareResidualAttention(nn.Module):
         resolving_power : `~numpy.ndarray`, shape (n,)
             lambda / FWHM.
         """
-        places = self.references.numpy()[rows].astype(float)
+        points = self.references.numpy()[rows].astype(float)
         templates = (self.projection.templates * self.projection.spread[:, None]).numpy()
-        normalised = 1.0 + self.projection.mean.numpy() + places[:, :-1] @ templates
+        normalised = 1.0 + self.projection.mean.numpy() + points[:, :-1] @ templates
         return normalised, self.reference_powers()[rows]
 
     def reference_powers(self):
-        """Resolving powers of the references, (n,); the inverse of `place`."""
+        """Resolving powers of the references, (n,); the inverse of `coordinates`."""
         return 1500.0 * np.exp(POWER_SPREAD * self.references[:, -1].numpy().astype(float))
 
     def strangeness(self, projected, resolving_power):
         """
-        Distance of spectra from the nearest ordinary star, (N,).
+        Distance of spectra from the nearest reference star, (N,).
 
-        Mean square over the coefficients, in units of the noise and of the distances that
-        ordinary stars have from one another: about one for them.
+        Mean square over the coordinates, in units of the noise and of the distances between
+        reference stars: about one for ordinary stars.
 
         Parameters
         ----------
@@ -168,13 +168,13 @@ class UncertaintyAwareResidualAttention(nn.Module):
         if not len(self.references):
             return coefficients.new_zeros(len(coefficients))
         # The square is multiplied out, which cancels: double precision.
-        places = self.place(coefficients, resolving_power).double()
+        points = self.coordinates(coefficients, resolving_power).double()
         errors = torch.cat([errors, torch.zeros_like(errors[:, :1])], dim=1)
         weight = 1.0 / (errors.double() ** 2 + self.spacing.double() ** 2)
         known = self.references.double()
-        far = (weight * places**2).sum(dim=1, keepdim=True)
-        far = far - 2.0 * (weight * places) @ known.T + weight @ (known**2).T
-        return (far.min(dim=1).values.clamp(min=0.0) / places.shape[1]).float()
+        far = (weight * points**2).sum(dim=1, keepdim=True)
+        far = far - 2.0 * (weight * points) @ known.T + weight @ (known**2).T
+        return (far.min(dim=1).values.clamp(min=0.0) / points.shape[1]).float()
 
     def scores_of(self, log_sed):
         """Components of ln(SED) in units of their spread, (N, sed_components)."""
@@ -224,15 +224,15 @@ class UncertaintyAwareResidualAttention(nn.Module):
         seen = (ivar > 0).float().mean(dim=1)
         noise = torch.log(weight.mean(dim=1).clamp(min=1e-3)) / 4.0 - 1.5
         condition = torch.stack([noise, torch.log(resolving_power / 1500.0), seen], dim=1)
-        picture = weight.new_empty(len(weight), 0)
+        damped = weight.new_empty(len(weight), 0)
         if self.convolutions:
             gain = weight / (weight + LINE_SPREAD**-2)
-            picture = torch.stack([normalised * gain / LINE_SPREAD, gain], dim=1)
-        return Summary(coefficients, errors, condition, picture)
+            damped = torch.stack([normalised * gain / LINE_SPREAD, gain], dim=1)
+        return Summary(coefficients, errors, condition, damped)
 
     def features(self, summary):
         """
-        What the trunk makes of spectra.
+        Features of spectra from the trunk.
 
         Parameters
         ----------
@@ -244,15 +244,15 @@ class UncertaintyAwareResidualAttention(nn.Module):
         bounded : (N, components)
             Coefficients of the projection, clipped to about 6 standard deviations.
         """
-        # Coefficients far outside the training would drive the trunk anywhere.
+        # Coefficients far outside the training would give any output.
         bounded = 6.0 * torch.tanh(summary.coefficients / 6.0)
         condition = summary.condition
         hidden = self.entry(torch.cat([bounded, torch.log(summary.errors), condition], dim=1))
         if self.convolutions:
-            picture = self.stem(summary.picture)
+            damped = self.stem(summary.damped)
             for block in self.convolutions:
-                picture = block(picture, condition)
-            hidden = hidden + self.join(picture.flatten(1))
+                damped = block(damped, condition)
+            hidden = hidden + self.join(damped.flatten(1))
         for block in self.trunk:
             hidden = block(hidden, condition)
         return self.exit(hidden), bounded
@@ -269,18 +269,18 @@ class UncertaintyAwareResidualAttention(nn.Module):
         labels, scores = variances[:, config.knots :].split(
             [config.labels, config.sed_components], dim=1)
         scores = scores.clamp(-16.0, 4.0)
-        # Loadings of order one on the errors that the components are known to have: over
-        # a hundredfold range of noise no linear head would find the scale by itself.
+        # Rows of order one, times the errors of the components: a linear head alone would
+        # not learn the scale of errors over a hundredfold range of noise.
         # Directions shared by all stars, stronger or weaker in each, span every
         # component: with fewer rows than components, the likelihood inflates those
         # that there are (sigma came out three times too large with ten).
         own = self.factor_head(features).unflatten(-1, (config.rank, config.sed_components))
         shared = torch.exp(self.gain_head(features))[..., None] * self.shared
-        loadings = torch.cat([shared, own], dim=1) * torch.exp(0.5 * scores)[:, None]
+        score_factor = torch.cat([shared, own], dim=1) * torch.exp(0.5 * scores)[:, None]
         return {
             "mean": self.sed_mean + means[:, : config.sed_components] @ self.sed_templates,
             "log_variance": (self.log_variance_start + knots).clamp(-16.0, 4.0),
-            "loadings": loadings,
+            "score_factor": score_factor,
             "scores": means[:, : config.sed_components],
             "score_log_variance": scores,
             "label_mean": means[:, config.sed_components :],
@@ -316,7 +316,7 @@ class UncertaintyAwareResidualAttention(nn.Module):
         directions : (N, rank, sed_components)
         """
         rank, unit = self.config.rank, self.unit_templates()
-        rows = output.loadings * self.sed_templates.norm(dim=1)
+        rows = output.score_factor * self.sed_templates.norm(dim=1)
         values, vectors = torch.linalg.eigh((rows.mT @ rows).double())
         directions = (vectors * values.clamp(min=0.0).sqrt()[:, None]).mT
         small, large = directions.split([len(unit) - rank, rank], dim=1)

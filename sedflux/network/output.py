@@ -1,4 +1,4 @@
-"""What the network gives, and the summary of a spectrum that its trunk needs."""
+"""Output of the network, and the summary of a spectrum that its trunk needs."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ __all__ = ["Output", "Summary"]
 @dataclass(frozen=True)
 class Output:
     """
-    What the network says of N spectra, as tensors.
+    Output of the network for N spectra, as tensors.
 
     Attributes
     ----------
@@ -18,9 +18,9 @@ class Output:
         ln(SED).
     log_variance : (N, samples)
         Logarithm of the diagonal part of the covariance of ln(SED).
-    loadings : (N, sed_components + rank, sed_components)
+    score_factor : (N, sed_components + rank, sed_components)
         Rows of the common part of the covariance, in the space of the components:
-        ``loadings^T loadings`` is the covariance of ``scores``.
+        ``score_factor^T score_factor`` is the covariance of ``scores``.
     scores, score_log_variance : (N, sed_components)
         Components of ln(SED), in units of their spread in the training, from which the
         mean is made; and the logarithm of their variance.
@@ -39,7 +39,7 @@ class Output:
 
     mean: torch.Tensor
     log_variance: torch.Tensor
-    loadings: torch.Tensor
+    score_factor: torch.Tensor
     scores: torch.Tensor
     score_log_variance: torch.Tensor
     label_mean: torch.Tensor
@@ -53,7 +53,7 @@ class Output:
 @dataclass(frozen=True)
 class Summary:
     """
-    All that the trunk needs of N spectra: the projection's findings, as tensors.
+    What the trunk needs of N spectra, mainly from the projection, as tensors.
 
     Attributes
     ----------
@@ -61,14 +61,14 @@ class Summary:
         Of the projection, in units of the templates' spread.
     condition : (N, 3)
         Level of the noise, resolving power and share of good pixels, of order one.
-    picture : (N, 2, pixels) or (N, 0)
+    damped : (N, 2, pixels) or (N, 0)
         The damped spectrum and its damping, if there are convolutions.
     """
 
     coefficients: torch.Tensor
     errors: torch.Tensor
     condition: torch.Tensor
-    picture: torch.Tensor
+    damped: torch.Tensor
 
     def take(self, rows):
         """The summaries of some rows."""

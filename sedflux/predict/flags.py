@@ -1,11 +1,11 @@
 """
 Flags: reasons to be careful with a prediction, as data.
 
-Every flag has a name, a bit, a sentence for people and an explanation.  The projection on
-which the network stands tells how well a spectrum is made of training spectra: the
-*excess* is the rms of its residuals beyond the noise, *unusual* the distance of its
-coefficients from the mean of the training, *strange* their distance from the nearest training
-star.  The limits come with the model.
+Every flag has a name, a bit, a sentence for people and an explanation.  The projection that
+the network uses tells how well training spectra can represent a spectrum: the *excess* is the
+rms of its residuals beyond the noise, *unusual* the distance of its coefficients from the mean
+of the training, *strange* their distance from the nearest training star.  The limits come with
+the model.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sedflux.libraries.prior import survey_density
 
 __all__ = ["FLAGS", "Flag", "domain_flags", "flag", "flag_names", "severity_of"]
 
-#: Below this S/N a pixel the prior says more than the lines.
+#: Below this S/N per pixel the prior constrains the answer more than the lines.
 LOW_SNR = 8.0
 #: A star that seems poorer in metals than this has hardly any lines but hydrogen's: it may
 #: also be hot, a white dwarf or a subdwarf.
@@ -35,11 +35,11 @@ RARE = 1e-7
 FEW_GOOD = 0.8
 #: Input pixels with emission or spikes that are still normal.
 SPIKES = 3
-#: Median S/N a pixel beyond which an inverse variance is in the wrong unit.
+#: Median S/N per pixel beyond which an inverse variance is in the wrong unit.
 IMPLAUSIBLE_SNR = 1000.0
 #: Severity of stars near or beyond a limit of temperature, of compact, metal-free or luminous
 #: ones, and of spectra that cannot be used.
-_EDGE, _NO_METALS, _UNUSABLE = 1.5, 3.0, 25.0
+_EDGE_SEVERITY, _NO_METALS_SEVERITY, _UNUSABLE_SEVERITY = 1.5, 3.0, 25.0
 
 
 @dataclass(frozen=True)
@@ -73,38 +73,38 @@ class Flag:
 #: All flags, in the order in which people are told.  Bits are never used again.
 FLAGS = (
     Flag("compact", 0, "gravity beyond the main sequence: a white dwarf or subdwarf?",
-         "The lines ask for a surface gravity that no main-sequence star has.  The model knows "
+         "The lines fit a surface gravity that no main-sequence star has.  The training has "
          "neither white dwarfs nor subdwarfs: do not use the SED before the star is identified."),
     Flag("no_metals", 1, "hardly any metal lines: very metal-poor, or a hot star, subdwarf or "
          "white dwarf",
          "Hydrogen lines alone do not fix the temperature.  The error is widened; look at the "
          "star's colour."),
     Flag("unusable", 2, "too few good pixels: the prior alone",
-         "The spectrum says nothing, and the SED is the mean of the training with its whole "
-         "spread as error."),
+         "The spectrum has no information, and the SED is the mean of the training with its "
+         "whole spread as error."),
     Flag("low_snr", 3, "low S/N",
-         f"S/N below {LOW_SNR:g} a pixel.  The answer leans towards the mean of the training; "
-         "its error says by how much."),
+         f"S/N below {LOW_SNR:g} per pixel.  The answer is biased towards the mean of the "
+         "training, and its error includes this."),
     Flag("unlike_training", 4, "unlike the training: other kind of object or bad data",
          "No mixture of training spectra fits the lines within the noise, or the star is far "
          "from all training stars.  The error grows with the distance."),
     Flag("cool_limit", 5, "near or beyond the cool limit of {cool:.0f} K",
-         "The training ends here.  Predictions lean towards warmer stars."),
+         "The training ends here.  Predictions are biased towards warmer stars."),
     Flag("hot_limit", 6, "near or beyond the hot limit of {hot:.0f} K",
-         "The training ends here.  Predictions lean towards cooler stars."),
+         "The training ends here.  Predictions are biased towards cooler stars."),
     Flag("emission", 7, "emission lines or spikes were left out",
          f"More than {SPIKES} pixels stand far above the continuum and were masked: an active "
          "star, a nebula, or cosmic rays."),
     Flag("bad_pixels", 8, "many bad pixels",
          f"Less than {100 * FEW_GOOD:.0f} % of the input pixels are good."),
     Flag("rare", 9, "rare among a survey's stars: prior and lines disagree",
-         "The model expects the stars of a survey, and the lines ask for one that hardly "
+         "The prior is that of the stars of a survey, and the lines fit a star that hardly "
          "occurs there."),
     Flag("noise_estimated", 10, "noise estimated",
          "The spectrum has no uncertainty; its noise is estimated from the scatter between "
          "neighbouring pixels."),
     Flag("implausible_snr", 11, "S/N too high to be true: is the uncertainty in the right unit?",
-         f"The uncertainty claims an S/N above {IMPLAUSIBLE_SNR:.0f} a pixel.  It is limited to "
+         f"The uncertainty claims an S/N above {IMPLAUSIBLE_SNR:.0f} per pixel.  It is limited to "
          "that of the best training spectra."),
     Flag("not_finite", 12, "no finite answer: the prior alone",
          "The network gave a number that is not finite.  The SED is the mean of the training with "
@@ -147,7 +147,7 @@ def flag_names(bits: int) -> tuple[str, ...]:
 
 def sentences(bits: np.ndarray, limits: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
     """
-    What people are told of each spectrum.
+    Sentences of the flags of each spectrum.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def domain_flags(values: Mapping[str, np.ndarray], limits: Mapping[str, Any]) ->
     Parameters
     ----------
     values : dict of str to `~numpy.ndarray`, shape (N,)
-        What the network and the pipeline say of N spectra.
+        What the network and the pipeline return for N spectra.
     limits : dict
         The model's domain: ``excess``, ``unusual``, ``strange``, ``teff`` (two limits in
         K), the ``prior`` of its labels, and for models that know it the least ``gravity``: lists of
@@ -212,7 +212,7 @@ def _distance(values: Mapping[str, np.ndarray], limits: Mapping[str, Any]) -> np
     unusual = np.sqrt(values["unusual"] / limits["unusual"])
     strange = np.sqrt(values["strange"] / limits.get("strange", np.inf))
     distance = np.maximum.reduce([excess, unusual, strange])
-    return np.where(values["usable"] & values["finite"], distance, _UNUSABLE)
+    return np.where(values["usable"] & values["finite"], distance, _UNUSABLE_SEVERITY)
 
 
 def severity_of(bits: np.ndarray, values: Mapping[str, np.ndarray],
@@ -235,6 +235,7 @@ def severity_of(bits: np.ndarray, values: Mapping[str, np.ndarray],
         return (bits & sum(flag(name).mask for name in names)) != 0
 
     severity = _distance(values, limits)
-    severity = np.where(any_of("cool_limit", "hot_limit"), np.maximum(severity, _EDGE), severity)
+    severity = np.where(any_of("cool_limit", "hot_limit"), np.maximum(severity, _EDGE_SEVERITY),
+                        severity)
     foreign = any_of("compact", "no_metals", "supergiant")
-    return np.where(foreign, np.maximum(severity, _NO_METALS), severity)
+    return np.where(foreign, np.maximum(severity, _NO_METALS_SEVERITY), severity)

@@ -24,9 +24,9 @@ __all__ = ["Star", "predict_groups", "predict_many", "star_of"]
 
 #: Step in log10(wavelength) of the pixels of LAMOST and SDSS, and how far from whole steps a
 #: wavelength may be: rounding moves it by less.
-_LOG_STEP, _WHOLE = 1e-4, 1e-3
+_LOG_STEP, _STEP_TOLERANCE = 1e-4, 1e-3
 #: Pixels that a prediction can use, in Angstrom: the input range with room for velocities.
-_RANGE = (3800.0, 7300.0)
+_READ_RANGE = (3800.0, 7300.0)
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,10 @@ class Star:
 def predict_groups(stars: Sequence[Star], predictor: Predictor
                    ) -> Iterator[tuple[list[int], SEDPrediction | InputError]]:
     """
-    Predict stars, those together that are on one grid and have one resolving power.
+    Predict stars; those on one grid and with one resolving power are predicted together.
 
-    Pixels of 0.0001 dex are one grid, whatever their first one is beyond the range of the
-    input.
+    Spectra with pixels of 0.0001 dex count as on one grid wherever they begin below the range
+    of the input.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def predict_groups(stars: Sequence[Star], predictor: Predictor
         found = _together(together, predictor)
         alone = list(range(len(members)))
         if found is not None:
-            # What is wrong with a spectrum is said when it is alone.
+            # The error of an unusable spectrum comes from its prediction alone.
             unusable = (np.asarray(found.flag_bits) & flag("unusable").mask) > 0
             alone, good = np.flatnonzero(unusable).tolist(), np.flatnonzero(~unusable)
             if good.size:
@@ -155,7 +155,7 @@ def _near(star):
     power = star.resolving_power
     near = SpectrumArrays(star.spectrum.wavelength, star.spectrum.flux, star.spectrum.ivar, True,
                           star.spectrum.noise_estimated,
-                          power if np.ndim(power) else None).near(*_RANGE)
+                          power if np.ndim(power) else None).near(*_READ_RANGE)
     return Star(near, near.resolving_power if np.ndim(power) else power, star.radial_velocity)
 
 
@@ -164,7 +164,7 @@ def _grid_of(star):
     wavelength = star.spectrum.wavelength
     place = np.log10(wavelength) / _LOG_STEP
     whole = np.round(place)
-    regular = (np.abs(place - whole) < _WHOLE).all() and (np.diff(whole) == 1).all()
+    regular = (np.abs(place - whole) < _STEP_TOLERANCE).all() and (np.diff(whole) == 1).all()
     grid = (whole[0], whole.size) if regular else wavelength.tobytes()
     return (grid, np.asarray(star.resolving_power, dtype=float).tobytes(),
             star.spectrum.noise_estimated)
@@ -181,7 +181,7 @@ def _predict(stars, predictor):
 
 
 def _together(stars: list[Star], predictor: Predictor) -> SEDPrediction | None:
-    """The prediction of stars on one grid; None if they are to be looked at alone."""
+    """The prediction of stars on one grid; None if each is to be predicted alone."""
     if len(stars) == 1:
         return None
     try:

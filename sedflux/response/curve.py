@@ -69,7 +69,7 @@ class ResponseRead(UnifiedReadWrite):
 
 class ResponseWrite(UnifiedReadWrite):
     """
-    Write a response curve; a failed write leaves the former file as it was.
+    Write a response curve; if this fails, an existing file does not change.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def _wavelengths(wavelength: npt.ArrayLike) -> np.ndarray:
     return found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ResponseCurve:
     """
     Throughput of telescope and instrument, with its covariance.
@@ -151,7 +151,7 @@ class ResponseCurve:
     area : `~astropy.units.Quantity`
         Collecting area that the throughput refers to.
     good : `~numpy.ndarray` of bool, shape (n,)
-        Where there are enough photons and stars; elsewhere the curve is no measurement.
+        Where there are enough photons and stars; elsewhere the curve is an interpolation.
     systematics : dict of str to `~sedflux.LowRankCovariance`
         Covariance of ln(throughput) from errors that all stars share: ``truth scale`` and
         ``library``.
@@ -161,7 +161,7 @@ class ResponseCurve:
     effective_stars : `~numpy.ndarray`, shape (n,)
         Number of equally good stars that would give the same error.
     stars : `~astropy.table.Table`
-        One row a star: whether it was used, kind and reason of its rejection, weight,
+        One row per star: whether it was used, kind and reason of its rejection, weight,
         chi-squares.
     residuals : `~numpy.ndarray`, shape (N, n)
         Counts over expected counts minus one for the usable stars; NaN without data.
@@ -195,6 +195,10 @@ class ResponseCurve:
     field: FieldTerms = default(default_factory=FieldTerms)
     problem: LinearProblem | None = default(default=None, repr=False, compare=False)
 
+    def __repr__(self) -> str:
+        return (f"<ResponseCurve of {self.wavelength.size} wavelengths, "
+                f"{self.wavelength[0]:.0f}-{self.wavelength[-1]:.0f} Angstrom>")
+
     @classmethod
     def from_throughput(cls, throughput: Any, *, area: u.Quantity) -> ResponseCurve:
         """
@@ -202,7 +206,7 @@ class ResponseCurve:
 
         Parameters
         ----------
-        throughput : path-like, `~sedflux.slitless.throughput.Throughput` or `synphot` element
+        throughput : path-like, `~sedflux.slitless.throughput.Throughput` or ``synphot`` element
             Its errors, if there are any, count as fully correlated between wavelengths.
         area : `~astropy.units.Quantity`
             Collecting area.
@@ -228,7 +232,7 @@ class ResponseCurve:
 
     @property
     def total_covariance(self) -> LowRankCovariance:
-        """Covariance of ln(throughput) with the errors that all stars share."""
+        """Covariance of ln(throughput), with the errors common to all stars."""
         factor = np.vstack([self.covariance.factor,
                             *(part.factor for part in self.systematics.values())])
         return LowRankCovariance(self.covariance.diagonal, factor)
@@ -253,7 +257,7 @@ class ResponseCurve:
         wavelength : array_like, shape (p,)
             Angstrom; a Quantity is converted.
         systematics : bool, optional
-            Include the errors that all stars share.
+            Include the errors common to all stars.
         x, y, detector, epoch : optional
             Position, detector and time, for responses with field terms; by default the mean
             over the field.
@@ -340,7 +344,7 @@ class ResponseCurve:
         Parameters
         ----------
         counts : `~specutils.Spectrum`
-            Electrons (or counts) a second and pixel.
+            Electrons (or counts) per second and pixel.
         systematics : bool, optional
             Include the errors that all stars of the fit share.
         x, y, detector, epoch : optional

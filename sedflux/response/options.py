@@ -26,7 +26,7 @@ _NUMBERS = {"grey_error": (None, 0.0, 10.0), "wavelength_error": (u.AA, 0.0, 1e4
 @dataclass(frozen=True)
 class Options:
     """
-    Options of `fit_response`; their defaults have their home here.
+    Options of `fit_response`, with their defaults.
 
     Quantities are converted to the units below; numbers without a unit are in them already.
 
@@ -42,9 +42,9 @@ class Options:
     wavelength_error : float
         Error of the wavelength zero point of each star, in Angstrom.
     robust : bool
-        Whether outliers lose weight and inconsistent stars are rejected.
+        Whether outliers get lower weights and inconsistent stars are rejected.
     covariance : {'full', 'diagonal'}
-        ``diagonal`` takes the errors of an SED as independent from sample to sample.
+        ``diagonal`` assumes that the errors of an SED are independent between samples.
     truth_scale : float
         Relative error of the flux scale that all stars share.
     library_error : sequence of pairs
@@ -54,7 +54,7 @@ class Options:
     sed_resolving_power : float or None
         lambda / FWHM of the SEDs; None for what each SED says.
     iterations : int
-        Most Gauss-Newton steps.
+        Largest number of Gauss-Newton steps.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def star_names(names: Sequence[Any] | None, number: int) -> list[str]:
     Raises
     ------
     sedflux.exceptions.InputError
-        If there is not one name for every star, or two stars share one.
+        If there is not one name for every star, or two stars have the same.
     """
     if names is None:
         return [str(row) for row in range(number)]
@@ -129,7 +129,7 @@ def star_names(names: Sequence[Any] | None, number: int) -> list[str]:
             raise TypeError
         found = [str(name) for name in names]
     except TypeError as error:
-        raise InputError(f"names is {names!r}; a list with one name a star is needed") from error
+        raise InputError(f"names is {names!r}; a list with one name per star is needed") from error
     if len(found) != number or len(set(found)) != number:
         raise InputError(f"names has {len(set(found))} different entries for {number} stars; give "
                          "every star a name of its own")

@@ -16,14 +16,14 @@ from sedflux.units import finite_array
 
 __all__ = ["LineSpread", "REACH"]
 
-#: Distance at which a Gaussian is cut, in standard deviations: 6e-7 of the light lies beyond.
+#: Distance at which a Gaussian is truncated, in standard deviations: 6e-7 of the light is beyond.
 REACH = 5.0
 #: Largest resolving power of a spectrograph.
-_SHARPEST = 1e7
+_MAX_RESOLVING_POWER = 1e7
 #: Largest wavelength of a line-spread function of one resolving power, in Angstrom.
-_LONGEST = 1e6
-#: Rows of the operator that sum to less see no light; they stay zero.
-_NO_LIGHT = 1e-200
+_MAX_WAVELENGTH = 1e6
+#: Rows of the operator whose sum is less get no light, and are not normalised.
+_LEAST_SUM = 1e-200
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class LineSpread:
     """
     Line-spread function against wavelength: Gaussian, or tabulated.
 
-    Make one with `from_resolving_power`, `from_fwhm` or `tabulated`.  Numbers without a
-    unit are in Angstrom; Quantities are converted.
+    Use `from_resolving_power`, `from_fwhm` or `tabulated`.  Numbers without a unit are in
+    Angstrom; quantities are converted.
 
     Attributes
     ----------
@@ -92,14 +92,15 @@ class LineSpread:
         line_spread : `LineSpread`
         """
         power = finite_array(resolving_power, "resolving_power")
-        if power.size == 0 or not np.all((power >= 1.0) & (power <= _SHARPEST)):
+        if power.size == 0 or not np.all((power >= 1.0) & (power <= _MAX_RESOLVING_POWER)):
             raise InputError(f"resolving_power is {resolving_power!r}; it must be positive, from 1 "
-                             f"to {_SHARPEST:g}")
+                             f"to {_MAX_RESOLVING_POWER:g}")
         if wavelength is None:
             if power.size != 1:
                 raise InputError(f"resolving_power has the shape {power.shape}; give one number, "
                                  "or the wavelength of each value")
-            return cls(np.array([0.0, _LONGEST]), np.array([0.0, _LONGEST / power.item()]))
+            return cls(np.array([0.0, _MAX_WAVELENGTH]),
+                       np.array([0.0, _MAX_WAVELENGTH / power.item()]))
         nodes = np.atleast_1d(finite_array(wavelength, "wavelength of a line-spread function",
                                            u.AA))
         if power.size != 1 and power.shape != nodes.shape:
@@ -165,8 +166,8 @@ class LineSpread:
         return cls(nodes, FWHM_PER_SIGMA * spread, places, light)
 
     def fwhm_at(self, wavelength: npt.ArrayLike) -> np.ndarray:
-        """FWHM in Angstrom at wavelengths in Angstrom."""
-        return np.interp(np.asarray(wavelength), self.wavelength, self.fwhm)
+        """FWHM in Angstrom at wavelengths, numbers in Angstrom."""
+        return np.interp(finite_array(wavelength, "wavelength", u.AA), self.wavelength, self.fwhm)
 
     def reach(self, wavelength: float) -> float:
         """Distance in Angstrom over which light of a wavelength spreads."""
@@ -192,7 +193,7 @@ class LineSpread:
         return self._tabulated_matrix(fine)
 
     def _tabulated_matrix(self, fine):
-        """The operator of profiles that change linearly from node to node."""
+        """The operator for tabulated profiles, which change linearly between nodes."""
         first = np.searchsorted(fine, fine - self.offset[-1])
         last = np.searchsorted(fine, fine - self.offset[0], side="right")
         rows, columns = index_runs(first, last)
@@ -207,5 +208,5 @@ class LineSpread:
         value *= np.diff(pixel_edges(fine))[columns]
         matrix = sparse.csr_matrix((value, (rows, columns)), shape=(fine.size, fine.size))
         total = np.asarray(matrix.sum(axis=1)).ravel()
-        scale = np.divide(1.0, total, out=np.zeros_like(total), where=total > _NO_LIGHT)
+        scale = np.divide(1.0, total, out=np.zeros_like(total), where=total > _LEAST_SUM)
         return sparse.csr_matrix(sparse.diags_array(scale) @ matrix)

@@ -10,10 +10,10 @@ shape:
 .. math:: \sum_i w_i \, (f_i e^{-p(x_i)} - 1) \, P_l(x_i) = 0 \quad\mbox{for all } l .
 
 For small deviations this is the projection of :math:`\ln f` on the shapes, but
-it is linear in the flux: negative pixels at low S/N need no care and noise causes
-no bias.  It is the gradient of a convex function (a gamma quasi-likelihood), so
+it is linear in the flux: negative pixels at low S/N need no special treatment and noise
+causes no bias.  It is the gradient of a convex function (a gamma quasi-likelihood), so
 the solution is unique; and if the flux is multiplied by the exponential of any
-combination of the shapes, the continuum takes it up and the result is exactly the
+combination of the shapes, the continuum absorbs it and the result is exactly the
 same.  Nothing is clipped: a line counts as part of the spectrum, so the
 "continuum" runs through the middle of the flux, the same for every S/N.
 
@@ -33,18 +33,18 @@ __all__ = ["DEGREE", "fit_continuum", "remove_continuum", "smooth_basis"]
 #: Degree of the Legendre polynomials.
 DEGREE = 8
 _SOFT_NOISE = 0.2
-#: Blocks of pixels whose means begin the fit, and those of the straight beginning before it.
+#: Numbers of blocks of pixels whose means give the first fit, and its start.
 _BLOCKS, _START_BLOCKS = 486, 27
-#: Tolerance of the fit to block means, which is a beginning.
+#: Tolerance of the fit to block means, which only starts the fit to pixels.
 _COARSE_TOLERANCE = 1e-4
-#: Least curvature of a block, as a share of its weight: noise must not turn a step round.
+#: Least curvature of a block, as a share of its weight: noise must not reverse a step.
 _LEAST_CURVATURE = 0.1
-#: Inverse variance that is nothing, and can be divided by.
-_NO_IVAR = 1e-30
+#: Inverse variance that is negligible, but can be a divisor.
+_LEAST_IVAR = 1e-30
 #: Longest step of the fit (rms of ln continuum), and limit of ln continuum, whose exponential
 #: can be squared in single precision.
-_LONGEST = 0.7
-_LIMIT = 40.0
+_MAX_STEP = 0.7
+_MAX_LOG_CONTINUUM = 40.0
 
 
 def smooth_basis(pixels: int, *, degree: int = DEGREE, shapes: Sequence[np.ndarray] = ()
@@ -106,7 +106,7 @@ def _start(total, count, basis, product):
     total, count = (sums @ total.T).T, (sums @ count.T).T
     overall = total.sum(axis=1) / np.maximum(count.sum(axis=1), 1.0)
     mean = total / np.maximum(count, 1.0)
-    # A block without good pixels, or with noise for flux, says nothing.
+    # A block without good pixels, or whose flux is mere noise, gets no weight.
     light = mean > np.maximum(0.02 * overall[:, None], 0.0)
     weight = np.where((count > 0) & light, count, 0.0)
     value = np.log(np.where(weight > 0, mean, 1.0))
@@ -123,8 +123,8 @@ def _improve(coefficients, flux, variance, count, basis, *, iterations, toleranc
     Take Newton steps until those of each spectrum are small.
 
     The gradient counts every pixel.  Its derivative needs no such care, and is summed over
-    blocks of pixels.  A spectrum that has arrived leaves the work to the others, so that its
-    result does not depend on its company.
+    blocks of pixels.  The fit of a spectrum ends with its own last step, so that its result
+    does not depend on the spectra fitted with it.
     """
     pixels, size = basis.shape
     sums, middle = _block_sums(pixels, _BLOCKS)
@@ -142,7 +142,7 @@ def _improve(coefficients, flux, variance, count, basis, *, iterations, toleranc
         step = np.linalg.solve(normal, product(residual, basis)[..., None])[..., 0]
         # Noise at the end of a spectrum can throw a full step far beyond the minimum.
         length = np.sqrt((step**2).sum(axis=1, keepdims=True) / pixels)
-        step *= np.minimum(1.0, _LONGEST / np.maximum(length, 1e-30))
+        step *= np.minimum(1.0, _MAX_STEP / np.maximum(length, 1e-30))
         result[rows] += step
         moving = np.abs(step).max(axis=1) >= tolerance * np.sqrt(pixels)
         if not moving.any():
@@ -155,7 +155,8 @@ def _improve(coefficients, flux, variance, count, basis, *, iterations, toleranc
 def _inverse_continuum(coefficients, basis, product):
     """One over the continuum, (N, n)."""
     log_inverse = product(-basis, coefficients.T.astype(basis.dtype)).T
-    return np.exp(np.clip(log_inverse, -_LIMIT, _LIMIT, out=log_inverse), out=log_inverse)
+    np.clip(log_inverse, -_MAX_LOG_CONTINUUM, _MAX_LOG_CONTINUUM, out=log_inverse)
+    return np.exp(log_inverse, out=log_inverse)
 
 
 def fit_continuum(flux: np.ndarray, ivar: np.ndarray, basis: np.ndarray, *, iterations: int = 25,
@@ -191,7 +192,7 @@ def fit_continuum(flux: np.ndarray, ivar: np.ndarray, basis: np.ndarray, *, iter
     dtype = ivar.dtype
     exact, exact_basis = flux, basis
     flux, ivar, count = (np.asfortranarray(part, dtype) for part in (flux, ivar, good))
-    variance, basis = count / (ivar + _NO_IVAR), basis.astype(dtype)
+    variance, basis = count / (ivar + _LEAST_IVAR), basis.astype(dtype)
     sums, middle = _block_sums(len(basis), _BLOCKS)
     totals, counts, variances = ((sums @ part.T).T for part in (flux * count, count, variance))
     many, coarse = np.maximum(counts, 1.0), basis[middle]

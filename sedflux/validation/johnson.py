@@ -1,8 +1,10 @@
 """
-Accuracy of Johnson colours: U-B, B-V and R-I of stars that a catalogue measured.
+Accuracy of the Johnson colours U-B, B-V and R-I against a catalogue.
 
-Predictions from R = 2000 spectra are reddened by the E(B-V) that the catalogue gives from B-V and
-the star's spectrum.  Each star is predicted by the model that was trained without its fold.
+Predictions from R = 2000 spectra are reddened by the catalogue's E(B-V), which comes from B-V and
+the star's spectrum.  For A stars within 80 pc, where there is no dust, it is 0.02-0.05 mag: stars
+as near as that are scored without dust as well.  Each star is predicted by the model that was
+trained without its fold.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from sedflux.validation.cells import JOHNSON_TEFF_CELLS
 
 __all__ = ["is_giant", "johnson_table", "predict_johnson", "predict_stars"]
 
-#: Surface gravity below which a star is a giant: cooler and hotter than the temperature (K).
+#: Surface gravity below which a star is a giant: below this temperature (K), and above it.
 _GIANT_TEFF, _GIANT_LOGG = 5500.0, (3.5, 3.3)
 #: Fewest stars of a cell.
 _LEAST_STARS = 3
@@ -38,7 +40,7 @@ def is_giant(teff: np.ndarray, logg: np.ndarray) -> np.ndarray:
 def predict_johnson(predictors: Sequence[Predictor], miles: SpectralLibrary, johnson: Johnson,
                     weights: dict[str, np.ndarray], *, snr: float | None = None) -> Table:
     """
-    Predicted minus measured colours of every star that a catalogue has.
+    Predicted minus measured colours of all stars of a catalogue.
 
     Parameters
     ----------
@@ -49,7 +51,7 @@ def predict_johnson(predictors: Sequence[Predictor], miles: SpectralLibrary, joh
     weights : dict
         From `~sedflux.training.johnson.johnson_weights`.
     snr : float, optional
-        Noise is added for this S/N a pixel.
+        S/N per pixel down to which noise is added; None adds none.
 
     Returns
     -------
@@ -80,8 +82,8 @@ def predict_stars(predictors: Sequence[Predictor], miles: SpectralLibrary, johns
     names = [str(name).strip() for name in miles.table["NAME"]]
     missing = sorted(set(johnson.name) - set(names))
     if missing:
-        raise InputError(f"colours are of {len(missing)} stars that the spectra lack, such as "
-                         f"{missing[0]}; give the files that belong together")
+        raise InputError(f"johnson has colours of {len(missing)} stars without a spectrum, such as "
+                         f"{missing[0]}; give files of spectra and colours of the same stars")
     rows = np.array([names.index(name) for name in johnson.name])
     predictions = predictions_by_fold(predictors, miles, rows, johnson.name, snr=snr)
     labels = np.stack([np.asarray(miles.table[name], float)[rows]
@@ -103,8 +105,9 @@ def johnson_table(residuals: Table, *, model: str = "") -> Table:
     Returns
     -------
     table : `~astropy.table.Table`
-        One row a colour and cell of 3 stars or more: median, scatter (1.4826 MAD), rms about zero,
-        median predicted sigma, rms of the pulls, and the share of flagged stars.
+        One row per colour and cell of 3 stars or more: median, scatter (1.4826 MAD), rms about
+        zero, median predicted sigma, rms of the pulls, the share of flagged stars, and
+        ``near``, the number of stars within 80 pc, with their median without dust.
     """
     known = residuals["use"] & residuals["dust_known"]
     giant = is_giant(residuals["teff"], residuals["logg"])
@@ -120,10 +123,12 @@ def johnson_table(residuals: Table, *, model: str = "") -> Table:
             part = residuals[cell]
             values = np.asarray(part[name])
             pulls = values / np.hypot(part[f"sigma {name}"], part[f"error {name}"])
+            near = np.asarray(part[f"{name} without dust"])[np.asarray(part["dust_free"])]
             rows.append({"model": model, "colour": name, "kind": kind, "teff": low,
                          "teff_end": high, "stars": len(part), "median": np.median(values),
                          "scatter": mad_std(values), "rms": np.sqrt(np.mean(values**2)),
                          "sigma": np.median(part[f"sigma {name}"]),
                          "pull": np.sqrt(np.mean(pulls**2)),
-                         "flagged": np.mean(np.asarray(part["flags"]) != 0)})
+                         "flagged": np.mean(np.asarray(part["flags"]) != 0), "near": near.size,
+                         "near_median": np.median(near) if near.size else np.nan})
     return Table(rows)

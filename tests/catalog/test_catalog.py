@@ -1,5 +1,6 @@
 """Catalogues: each spectrum comes out once, as `predict_sed` gives it, or with a reason."""
 
+import io
 import json
 import os
 import signal
@@ -14,6 +15,8 @@ import pyarrow.parquet
 import pytest
 import zarr
 from astropy import units as u
+from astropy.io.votable import parse
+from astropy.io.votable.ucd import parse_ucd
 from astropy.nddata import StdDevUncertainty
 from astropy.table import Table
 from numpy.testing import assert_allclose
@@ -80,6 +83,42 @@ def test_files_are_read_without_sedflux(catalog):
     assert group["wavelength"].attrs["unit"] == "Angstrom"
 
 
+def test_astropy_reads_units_and_descriptions(catalog):
+    pytest.importorskip("pandas")
+    table = Table.read(catalog.path / "table.parquet")
+    assert table["teff"].unit == u.K
+    assert (table["ra"].unit, table["radial_velocity"].unit) == (u.deg, u.km / u.s)
+    assert table["flag_low_snr"].description == "bit 3 of flag_bits is set"
+    assert all(column.description for column in table.itercols())
+    assert list(table["teff"]) == list(catalog.table["teff"])
+
+
+def test_the_table_has_a_votable_for_topcat(catalog, anchored):
+    """Programs of the Virtual Observatory read its fields from the metadata of the file."""
+    for one in (catalog, anchored):
+        schema = pyarrow.parquet.read_schema(one.path / "table.parquet")
+        assert schema.metadata[b"IVOA.VOTable-Parquet.version"] == b"1.0"
+        content = io.BytesIO(schema.metadata[b"IVOA.VOTable-Parquet.content"])
+        fields = parse(content, verify="exception").get_first_table().fields
+        assert [field.name for field in fields] == schema.names
+        for field in fields:
+            assert field.description
+            parse_ucd(field.ucd, check_controlled_vocabulary=True)
+        found = {field.name: field for field in fields}
+        assert (found["teff"].unit, found["radial_velocity"].unit) == (u.K, u.km / u.s)
+        pytest.importorskip("pandas")
+        table = Table.read(one.path / "table.parquet", format="parquet.votable")
+        assert table["teff"].unit == u.K
+        assert list(table["identifier"]) == list(one.table["identifier"])
+    assert found["mag_g"].unit == found["mag_g_error"].unit == u.mag
+    assert found["scale"].unit == u.Unit("erg / (s cm2 Angstrom)")
+
+
+def test_stars_behind_dust_get_no_more(anchored):
+    with pytest.raises(InputError, match="reddened already"):
+        anchored.reddened(0.1)
+
+
 def test_selections(catalog):
     good = catalog.select(flags="none")
     assert set(good.table["flag_bits"]) == {0}
@@ -89,7 +128,12 @@ def test_selections(catalog):
     assert len(good.select(identifier=["spec-001", "spec-007"])) == 1
     assert len(catalog.select(flags="low_snr")) == len(good) + len(low.select(flags="low_snr"))
     assert sum(len(part) for part in good.chunks()) == len(list(good.spectra())) == len(good)
+    inside = catalog.select(teff=(5000.0, 6000.0))
+    assert 0 < len(inside) == len(catalog.select(teff=(5.0 * u.kK, 6000 * u.K)))
+    assert len(catalog.select(teff=(5.0 * u.kK, None))) >= len(inside)
     for bad, message in (({"colour": 1}, "column 'colour' is unknown"),
+                         ({"teff": (5000 * u.AA, None)}, "teff is no array"),
+                         ({"snr": (20 * u.K, None)}, "snr is no array"),
                          ({"snr": (1, 2, 3)}, "least and the largest"),
                          ({"flags": "green"}, "flag 'green' is unknown")):
         with pytest.raises(InputError, match=message):
@@ -406,7 +450,8 @@ def test_the_shell_names_what_failed(write_lamost, tmp_path, capsys):
     assert "  bad: " in shown
     assert main(["catalog", "nowhere", str(tmp_path / "out")]) == 2
     assert main(["catalog", str(tmp_path / "in"), str(tmp_path / "new"), "--band", "g"]) == 2
-    assert "give NAME=FILE" in capsys.readouterr().err
+    assert "--band is" in (error := capsys.readouterr().err)
+    assert "BAND=FILE is needed" in error
     assert json.loads((Path(tmp_path) / "out" / "catalog.json").read_text())["stars"] == 2
 
 
