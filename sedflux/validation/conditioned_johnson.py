@@ -68,7 +68,7 @@ def conditioned_johnson_table(labels: np.ndarray, predictions: Sequence[SEDPredi
         & np.array([int(part.flag_bits) == 0 for part in predictions]))
     if good.size < _LEAST_STARS:
         return Table({name: np.zeros(0) for name in _COLUMNS})
-    some, colors = _stacked([predictions[row] for row in good]), colors[good]
+    some, colors = _stacked([predictions[int(row)] for row in good]), colors[good]
     errors = johnson.errors[good]
     teff, prior = labels[good, 0], (johnson.ebv[good], johnson.ebv_error[good])
 
@@ -78,6 +78,7 @@ def conditioned_johnson_table(labels: np.ndarray, predictions: Sequence[SEDPredi
                      dust_prior(some.wavelength, len(some), reddening=0.0), weights)
     free = _on_color(some, _GIVEN[0], colors, errors, dust_prior(some.wavelength, len(some)),
                      weights)
+    ebv, ebv_error = np.asarray(free.reddening), np.asarray(free.reddening_error)
     lines = some.reddened(prior[0], reddening_error=prior[1])
     rows = []
     for low, high in _CELLS:
@@ -90,8 +91,8 @@ def conditioned_johnson_table(labels: np.ndarray, predictions: Sequence[SEDPredi
                         | score(value - colors[inside, _WANTED],
                                 np.hypot(sigma, errors[inside, _WANTED])))
         rows.append({"quantity": "E(B-V)", "given": "lines, B-V", "teff": low, "teff_end": high}
-                    | score(free.reddening[inside] - johnson.estimate[good][inside],
-                            np.hypot(free.reddening_error[inside], _ESTIMATE_ERROR)))
+                    | score(ebv[inside] - johnson.estimate[good][inside],
+                            np.hypot(ebv_error[inside], _ESTIMATE_ERROR)))
     return Table(rows)
 
 
