@@ -85,9 +85,8 @@ print(sed.flux.unit, f"error at 3000 Å: {covariance_of(sed).sigma[80] / sed.flu
 
 # %%
 # Left, E(B-V) by lines and magnitudes beside the truth, with nothing known of the dust before: it
-# follows the truth, and errors are large where lines and dust look alike. Right, the u magnitude
-# that nobody measured: what lines and dust leave open is its error. The star that does not fit is
-# named; nothing in its SED alone tells.
+# follows the truth within its errors. Right, the u magnitude that nobody measured. The star that
+# varied stands apart in both; its p-value names it.
 
 table = catalog.table
 odd = catalog.select(p_value=(None, 1e-3))
