@@ -32,6 +32,8 @@ from sedflux.demo import demo_arrays
 _FILES = 200
 #: Spectra a shard of the disturbed run: so few that there are many moments to kill at.
 _SHARD = 32
+#: Seconds for which a new worker is spared.
+_STARTING = 2.0
 #: What a fresh process does to measure its memory.
 _MEASURE = """
 import json, resource, sys
@@ -82,19 +84,27 @@ def _checksums(path):
 
 
 class Killer(threading.Thread):
-    """Kills workers of a cluster, one after the other, until it has killed enough."""
+    """
+    Kills workers of a cluster, spread over the shards of a run.
 
-    def __init__(self, client, kills, seed):
+    A worker that has just started is spared: its nanny gives up if it dies before it is up.
+    """
+
+    def __init__(self, client, path, shards, kills, seed):
         super().__init__(daemon=True)
-        self.client, self.wanted, self.killed = client, kills, 0
-        self.random, self.over = random.Random(seed), threading.Event()
+        self.client, self.notes, self.wanted, self.killed = client, path / "landed", kills, 0
+        self.every = max(shards // (kills + 1), 1)
+        self.random, self.over, self.known = random.Random(seed), threading.Event(), {}
 
     def run(self):
-        while self.killed < self.wanted and not self.over.wait(self.random.uniform(0.2, 1.5)):
+        while self.killed < self.wanted and not self.over.wait(self.random.uniform(0.1, 0.6)):
             alive = self.client.run(os.getpid, on_error="ignore")
-            pids = [pid for pid in alive.values() if isinstance(pid, int)]
-            if pids:
-                os.kill(self.random.choice(pids), signal.SIGKILL)
+            now = time.monotonic()
+            self.known = {pid: self.known.get(pid, now) for pid in alive.values()
+                          if isinstance(pid, int)}
+            old = [pid for pid, begin in self.known.items() if now - begin > _STARTING]
+            if old and len(list(self.notes.glob("*.json"))) > self.every * self.killed:
+                os.kill(self.random.choice(old), signal.SIGKILL)
                 self.killed += 1
 
 
@@ -112,7 +122,7 @@ def kill_workers(folder, count, kills, seed=0):
     begin = time.monotonic()
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0",
                       silence_logs=50) as cluster, Client(cluster) as client:
-        killer = Killer(client, kills, seed)
+        killer = Killer(client, folder / "killed", -(-count // _SHARD), kills, seed)
         killer.start()
         summary = predict_catalog(folder / "survey", folder / "killed", client=client,
                                   shard_size=_SHARD, progress=False)
