@@ -36,6 +36,12 @@ _COLUMNS = {
     "band": ("", "band of magnitude", "meta.id;instr.bandpass"),
     "scale": ("erg / (s cm2 Angstrom)", "absolute flux where the stored flux is one",
               "arith.factor"),
+    "posterior_reddening": ("mag", "E(B-V) by lines and magnitudes", "phot.color.excess"),
+    "posterior_reddening_error": ("mag", "standard deviation of posterior_reddening",
+                                  "stat.error;phot.color.excess"),
+    "chi2": ("", "chi-square of the magnitudes, given the lines", "stat.fit.chi2"),
+    "dof": ("", "degrees of freedom of chi2", "stat.fit.dof"),
+    "p_value": ("", "probability of a larger chi2", "stat.probability"),
     "predicted": ("", "false where the spectrum could not be used", "meta.code"),
     "flag_bits": ("", "flags as a bit mask; 0 is none", "meta.code.qual"),
     "error": ("", "why there is no prediction", "meta.note"),
@@ -43,6 +49,11 @@ _COLUMNS = {
 _COLUMNS |= DIAGNOSTICS
 _COLUMNS |= {f"flag_{one.name}": ("", f"bit {one.bit} of flag_bits is set", "meta.code.qual")
              for one in FLAGS}
+#: The same of columns that are called after a band.
+_OF_BANDS = {
+    "mag": ("mag(AB)", "synthetic magnitude in the band {}", "phot.mag"),
+    "measured": ("mag(AB)", "measured magnitude in the band {}", "phot.mag"),
+    "pull": ("", "magnitude in the band {} against lines and other bands, in sigma", "stat.fit")}
 #: Types of VOTable by those of Arrow.
 _TYPES = {"bool": "boolean", "int32": "int", "int64": "long", "float": "float",
           "double": "double", "string": "unicodeChar"}
@@ -51,11 +62,13 @@ _NAMESPACE = "http://www.ivoa.net/xml/VOTable/v1.3"
 
 def _described(name):
     """Unit, description and UCD of a column; those of magnitudes are called after the band."""
-    if name in _COLUMNS or not name.startswith("mag_"):
+    kind, _, band = name.partition("_")
+    if name in _COLUMNS or kind not in _OF_BANDS or not band:
         return _COLUMNS.get(name, ("", "", ""))
-    if name.endswith("_error"):
+    if kind != "pull" and name.endswith("_error"):
         return "mag", f"standard deviation of {name[:-len('_error')]}", "stat.error;phot.mag"
-    return "mag(AB)", f"synthetic magnitude in the band {name[len('mag_'):]}", "phot.mag"
+    unit, text, ucd = _OF_BANDS[kind]
+    return unit, text.format(band), ucd
 
 
 def unit_of(name: str) -> str:

@@ -16,7 +16,7 @@ from sedflux.response.options import Options
 from sedflux.response.outliers import RobustWeights, robust_weights
 from sedflux.response.problem import LinearProblem
 from sedflux.response.result import response_curve
-from sedflux.response.solve import normal_equations, solve, star_statistics
+from sedflux.response.solve import Mapper, normal_equations, solve, star_statistics
 from sedflux.response.star_arrays import StarArrays
 
 __all__ = ["ResponseFit", "fit_stars"]
@@ -43,7 +43,8 @@ _FIRST_FIT_STARS = 120
 
 def fit_stars(stars: StarArrays, options: Options, *, field: FieldTerms | None = None,
               terms: np.ndarray | None = None,
-              fwhm: Callable[[np.ndarray], np.ndarray] | None = None) -> ResponseCurve:
+              fwhm: Callable[[np.ndarray], np.ndarray] | None = None,
+              mapper: Mapper = map) -> ResponseCurve:
     """
     Fit a response to arrays of stars: the part of `fit_response` after its checks.
 
@@ -56,6 +57,8 @@ def fit_stars(stars: StarArrays, options: Options, *, field: FieldTerms | None =
         Values of the field terms.
     fwhm : callable, optional
         FWHM of the line-spread function at wavelengths in Angstrom.
+    mapper : callable, optional
+        See `~sedflux.response.solve.normal_equations`.
 
     Returns
     -------
@@ -63,7 +66,7 @@ def fit_stars(stars: StarArrays, options: Options, *, field: FieldTerms | None =
     """
     model = response_model(stars, knot_spacing=options.knot_spacing, field=field, terms=terms,
                            fwhm=fwhm)
-    whole = ResponseFit(stars, options, model)
+    whole = ResponseFit(stars, options, model, mapper)
     if len(stars) < 3 * _FIRST_FIT_STARS:
         return whole.run()
     # A fit to some of many stars gives a good starting curve in less time.
@@ -88,6 +91,8 @@ class ResponseFit:
     stars : `~sedflux.response.star_arrays.StarArrays`
     options : `~sedflux.response.options.Options`
     model : `~sedflux.response.model.ResponseModel`
+    mapper : callable, optional
+        See `~sedflux.response.solve.normal_equations`.
 
     Attributes
     ----------
@@ -98,8 +103,9 @@ class ResponseFit:
         Factor on the inverse prior variance of each second difference.
     """
 
-    def __init__(self, stars: StarArrays, options: Options, model: ResponseModel) -> None:
-        self.stars, self.options, self.model = stars, options, model
+    def __init__(self, stars: StarArrays, options: Options, model: ResponseModel,
+                 mapper: Mapper = map) -> None:
+        self.stars, self.options, self.model, self._mapper = stars, options, model, mapper
         self.coefficients = np.zeros(model.design.size)
         self.robust = RobustWeights.ones(stars.rate.size, len(stars))
         self.roughness_weight = np.ones(model.k - 2)
@@ -230,7 +236,10 @@ class ResponseFit:
     def _normal_equations(self, state):
         weight, residual = self._at_nodes(state)
         return normal_equations(self.model.design, self._factor, weight, self._diagonal, residual,
-                                self.robust.inflation)
+                                self.robust.inflation, mapper=self._mapper)
+
+    def _statistics(self, weight, residual):
+        return star_statistics(self._factor, weight, self._diagonal, residual, mapper=self._mapper)
 
     def _pulls(self, state, explained):
         """Deviations of the pixels from the SED errors (N, g) at the nodes, in sigma."""
@@ -249,7 +258,7 @@ class ResponseFit:
     def _reweight(self, state):
         """Weights of pixels and stars from the current residuals."""
         weight, residual = self._at_nodes(state)
-        found = star_statistics(self._factor, weight, self._diagonal, residual)
+        found = self._statistics(weight, residual)
         pull = self._pulls(state, residual - found.residual)
         self.robust = robust_weights(found, pull, self.stars.star)
 
@@ -276,7 +285,7 @@ class ResponseFit:
         """The response at the current coefficients."""
         state = self._linearise()
         weight, residual = self._at_nodes(state)
-        found = star_statistics(self._factor, weight, self._diagonal, residual)
+        found = self._statistics(weight, residual)
         problem = LinearProblem(
             np.array(self.stars.name), self.stars.parts, self.options, self.model.design,
             self._factor, weight, self._diagonal, residual, self.robust.inflation, inverse)

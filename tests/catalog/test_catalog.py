@@ -418,7 +418,7 @@ def test_workers_that_are_killed_lose_nothing(survey, catalog, tmp_path, monkeyp
         yield advance
 
     monkeypatch.setattr(run, "_bar", killing_bar)
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None,
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0",
                       silence_logs=50) as cluster, Client(cluster) as client:
         summary = predict_catalog(survey, tmp_path / "out", client=client, shard_size=4)
     assert len(killed) == 2
@@ -453,3 +453,9 @@ def test_the_shell_names_what_failed(write_lamost, tmp_path, capsys):
     assert "--band is" in (error := capsys.readouterr().err)
     assert "BAND=FILE is needed" in error
     assert json.loads((Path(tmp_path) / "out" / "catalog.json").read_text())["stars"] == 2
+
+
+def test_two_runs_of_one_machine_do_not_meet():
+    """Their local clusters took the same port, and warned of it."""
+    with run._local_client(1) as first, run._local_client(1) as second:
+        assert first.submit(os.getpid).result() != second.submit(os.getpid).result()
