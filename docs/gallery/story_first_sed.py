@@ -16,6 +16,8 @@ from sedflux.plotting import draw_sed
 from sedflux.spectra.spectrum import from_spectrum
 from sedflux.units import LIGHT_KM_S
 
+# sphinx_gallery_thumbnail_number = -1
+
 # %%
 # 16 Cyg B is a twin of the Sun, observed by MILES at R = 2000.  The file has no errors, so that
 # the noise is estimated, and a flag says so.
