@@ -63,9 +63,12 @@ figure, axes = plt.subplots(2, 2, figsize=(9, 5.6), sharex="col", sharey="col",
 for row, (covariance, color, title) in zip(
         axes, (("full", "#0072b2", "with the covariance of the SEDs"),
                ("diagonal", "#d55e00", "errors taken as independent")), strict=True):
-    for response in fits[covariance]:
-        truth = band.throughput(response.wavelength)
-        draw_response_error(row[0], response, truth, color=color)
+    first, *others = fits[covariance]
+    draw_response_error(row[0], first, band.throughput(first.wavelength), color=color)
+    for response in others:
+        error = np.log(response.throughput / band.throughput(response.wavelength))
+        row[0].plot(response.wavelength[response.good], 100 * error[response.good], color=color,
+                    lw=1)
     row[0].set(title=title, ylim=(-3, 3), xlabel="")
     row[1].hist(np.concatenate([pulls(one) for one in fits[covariance]]), np.arange(-6, 6.1, 0.5),
                 density=True, color=color, alpha=0.6)
