@@ -119,12 +119,12 @@ def label_lines(axis: Axes) -> Axes:
     -------
     axis : `matplotlib.axes.Axes`
     """
-    lines = [line for line in axis.get_lines() if not line.get_label().startswith("_")]
+    lines = [line for line in axis.get_lines() if not str(line.get_label()).startswith("_")]
     to_axes = axis.transData + axis.transAxes.inverted()
-    ends = [to_axes.transform((line.get_xdata()[-1], line.get_ydata()[-1])) for line in lines]
+    ends = [to_axes.transform(np.asarray(line.get_xydata())[-1]) for line in lines]
     wanted = np.nan_to_num([height for _, height in ends])
     for line, end, height in zip(lines, ends, _spread(wanted), strict=True):
-        axis.annotate(line.get_label(), xy=np.clip(end, 0, 1), xytext=(1.04, height),
+        axis.annotate(str(line.get_label()), xy=np.clip(end, 0, 1), xytext=(1.04, height),
                       xycoords="axes fraction", textcoords="axes fraction", va="center",
                       fontsize="small", color=line.get_color(),
                       arrowprops={"arrowstyle": "-", "color": line.get_color(), "lw": 0.6,

@@ -28,7 +28,7 @@ __all__ = ["SyntheticPhotometry", "anchor", "band_rows", "synthetic_photometry",
 
 #: Share of a band's throughput that may lie outside the SED.
 _SHARE_OUTSIDE = 0.005
-#: AB magnitudes that a source can have, and errors that still say something.
+#: AB magnitudes that a source can have, and largest error of a magnitude.
 _BRIGHTEST, _FAINTEST, _LARGEST_ERROR = -50.0, 100.0, 10.0
 
 

@@ -187,9 +187,18 @@ class SEDCatalog:
         Returns
         -------
         catalog : `SEDCatalog`
+
+        Raises
+        ------
+        sedflux.exceptions.InputError
+            If E(B-V) cannot be used, or stars are behind dust already.
         """
         if self.dust is not None:
             raise InputError("these stars are reddened already; give the sum of E(B-V)")
+        if "reddening" in self._columns and np.nan_to_num(self.columns("reddening")["reddening"]
+                                                          ).any():
+            raise InputError("the source of the catalogue gave its stars E(B-V): they are reddened "
+                             "already; predict them without, or select those that have none")
         dust = tuple(np.broadcast_to(np.asarray(value, dtype=float), len(self)).copy()
                      for value in check_reddening((reddening, reddening_error), len(self)))
         return SEDCatalog(self.path, self.rows, dust=dust)

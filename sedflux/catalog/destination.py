@@ -26,6 +26,7 @@ import pyarrow.parquet
 import zarr
 from astropy.table import Table
 
+from sedflux.catalog.columns import LENGTH, column_metadata, unit_of
 from sedflux.catalog.shard import ARRAYS, Shard
 from sedflux.exceptions import InputError, SedfluxError, WriteError
 from sedflux.io.reading import first_line
@@ -34,16 +35,10 @@ from sedflux.writing import write_whole
 __all__ = ["Destination", "undamaged"]
 
 _LAYOUT = "sedflux-catalog-1"
-#: Units of the columns of the table.
-_UNITS = {"ra": "deg", "dec": "deg", "radial_velocity": "km / s", "teff": "K", "reddening": "mag",
-          "reddening_error": "mag", "magnitude": "mag(AB)", "magnitude_error": "mag",
-          "scale": "erg / (s cm2 Angstrom)"}
-#: Start of the metadata keys from which astropy takes the lengths of texts in a column.
-_LENGTH_KEY = "table::len::"
-#: Files and folders that are written before catalog.json.
-_FIRST_FILES = ("parts", "landed", "spectra.zarr", "inputs.parquet")
-#: Entries of catalog.json that a resumed run must have in common with it.
-_COMMON_ENTRIES = ("model", "sha256", "shard_size", "rank", "inputs_sha256", "wavelength_sha256",
+#: What a catalogue holds before its catalog.json.
+_BEGUN = ("parts", "landed", "spectra.zarr", "inputs.parquet")
+#: Entries of catalog.json that a resumed run must have in common.
+_SAME = ("model", "sha256", "shard_size", "rank", "inputs_sha256", "wavelength_sha256",
          "bands_sha256")
 
 #: Largest numbers of samples and of rows of the factor that an SED may have.
@@ -173,7 +168,7 @@ class Destination:
             return
         # A run killed before it wrote catalog.json leaves some of the first files.
         others = [path.name for path in self.path.iterdir()
-                  if path.name not in _FIRST_FILES and not path.name.startswith(".")]
+                  if path.name not in _BEGUN and not path.name.startswith(".")]
         if others:
             raise InputError(f"{str(self.path)!r} is not empty (it holds {sorted(others)[0]!r}); "
                              "choose a new folder")
@@ -191,7 +186,7 @@ class Destination:
 
     def _check_same(self, facts):
         known = self.facts
-        for name in _COMMON_ENTRIES:
+        for name in _SAME:
             if known.get(name) != facts[name]:
                 what = {"inputs_sha256": "source (its spectra or their options)",
                         "bands_sha256": "bands"}.get(name, name)
@@ -328,9 +323,9 @@ def _parquet(table, rows):
     columns = {name: pyarrow.array(table[name].tolist() if table[name].dtype.kind in "OU"
                                    else np.asarray(table[name])) for name in table.colnames}
     fields = [pyarrow.field(name, column.type,
-                            metadata={"unit": _unit(name)} if _unit(name) else None)
+                            metadata={"unit": unit_of(name)} if unit_of(name) else None)
               for name, column in columns.items()]
-    lengths = {f"{_LENGTH_KEY}{name}": str(max(map(len, table[name]), default=1) or 1)
+    lengths = {f"{LENGTH}{name}": str(max(map(len, table[name]), default=1) or 1)
                for name in table.colnames if table[name].dtype.kind in "OU"}
     stream = io.BytesIO()
     pyarrow.parquet.write_table(
@@ -339,20 +334,14 @@ def _parquet(table, rows):
     return stream.getvalue()
 
 
-def _unit(name):
-    """Unit of a column; columns of magnitudes are named after their bands."""
-    if name.startswith("mag_"):
-        return "mag" if name.endswith("_error") else "mag(AB)"
-    return _UNITS.get(name)
-
-
 def _joint_schema(schemas):
-    """Common schema of all parts, with the length of the longest text in each column."""
+    """The schema of all parts together: texts are as long as the longest of them, units known."""
     lengths = {}
     for schema in schemas:
         for name, value in (schema.metadata or {}).items():
             lengths[name] = max(lengths.get(name, b"1"), value, key=int)
-    return schemas[0].with_metadata(lengths)
+    return schemas[0].with_metadata(
+        lengths | column_metadata(schemas[0].with_metadata(lengths)))
 
 
 def _digest(rows):

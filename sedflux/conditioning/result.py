@@ -20,7 +20,7 @@ from sedflux.units import FLAM
 __all__ = ["ConditionedSEDs"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ConditionedSEDs:
     """
     SEDs of N stars, or of one, given their lines and their magnitudes.
@@ -84,6 +84,10 @@ class ConditionedSEDs:
 
     def __len__(self) -> int:
         return 1 if self.single else len(self.flux)
+
+    def __repr__(self) -> str:
+        return (f"<ConditionedSEDs of {len(self)} star{'' if len(self) == 1 else 's'} at "
+                f"{self.wavelength.size} wavelengths, in {', '.join(self.bands)}>")
 
     def __getitem__(self, row: int) -> ConditionedSEDs:
         """One of the stars."""

@@ -12,7 +12,7 @@ _BLOCK = 32
 
 
 class Projection(nn.Module):
-    """Generalised least squares on templates, with everything that is known of them."""
+    """Generalised least squares on templates: their mean, the templates and their spread."""
 
     def __init__(self, components, pixels):
         super().__init__()

@@ -1,8 +1,8 @@
 """
 A loaded model: from spectra to predicted SEDs.
 
-`Predictor` takes plain arrays or a `specutils.Spectrum`; both go through one door,
-`sedflux.spectra.arrays.check_spectra`, and one path follows.
+`Predictor` takes plain arrays or a `specutils.Spectrum`.  Both are checked by
+`sedflux.spectra.arrays.check_spectra` and then take the same path.
 """
 
 from __future__ import annotations
@@ -112,6 +112,9 @@ class Predictor:
                                   self.network.unit_templates().numpy(), templates.numpy())
         use_one_thread_after_fork()
 
+    def __repr__(self) -> str:
+        return f"<Predictor {self.name}>"
+
     def predict(self, wavelength: npt.ArrayLike, flux: npt.ArrayLike,
                 ivar: npt.ArrayLike | None = None, *, mask: npt.ArrayLike | None = None,
                 resolving_power: Any = RESOLVING_POWER,
@@ -184,7 +187,7 @@ class Predictor:
         --------
         >>> from sedflux import Predictor
         >>> from sedflux.demo import demo_spectrum
-        >>> Predictor().predict_spectrum(demo_spectrum()).radial_velocity
+        >>> Predictor().predict_spectrum(demo_spectrum("bd17_stis")).radial_velocity
         -291.0
         """
         spectra = from_spectrum(spectrum, medium=medium, resolving_power=resolving_power)
@@ -226,7 +229,7 @@ class Predictor:
         return prediction[0] if spectra.single else prediction
 
     def _piece(self, near, kernel, velocity, power):
-        """From some of the spectra to what the network says of them, and why some say nothing."""
+        """Output of the network for some of the spectra, and why some of them are unusable."""
         from sedflux.network.threads import product
 
         # Pixels become the slow axis: every operator then works on many spectra at a time.
@@ -264,11 +267,11 @@ class Predictor:
         return new_flux, new_ivar
 
     def _network_values(self, normalised, ivar, power):
-        """What the network says of a few normalised spectra."""
+        """What the network returns for a few normalised spectra."""
         import torch
 
         # The same number of rows in every product makes a star's result independent
-        # of its company.
+        # of the other stars.
         count = len(normalised)
         size = next(size for size in _BATCH_SIZES if count <= size)
         padded = [np.zeros((size, self._grid.size), dtype=np.float32, order="F") for _ in range(2)]
@@ -296,7 +299,7 @@ class Predictor:
         return values
 
     def _assemble(self, values, velocity, noise_estimated, pieces, each):
-        """One prediction from what the network says, with flags and errors that grow with them."""
+        """One prediction from the output of the network, with flags and widened errors."""
         from sedflux.network.threads import product
 
         limits = self.metadata["domain"]

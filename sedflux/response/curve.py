@@ -135,7 +135,7 @@ def _wavelengths(wavelength: npt.ArrayLike) -> np.ndarray:
     return found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ResponseCurve:
     """
     Throughput of telescope and instrument, with its covariance.
@@ -153,7 +153,7 @@ class ResponseCurve:
     good : `~numpy.ndarray` of bool, shape (n,)
         Where there are enough photons and stars; elsewhere the curve is an interpolation.
     systematics : dict of str to `~sedflux.LowRankCovariance`
-        Covariance of ln(throughput) from errors common to all stars: ``truth scale`` and
+        Covariance of ln(throughput) from errors that all stars share: ``truth scale`` and
         ``library``.
     chi2 : float
         Chi-square of the fit, summed over pixels and errors of SEDs.
@@ -194,6 +194,10 @@ class ResponseCurve:
     root: np.ndarray | None = None
     field: FieldTerms = default(default_factory=FieldTerms)
     problem: LinearProblem | None = default(default=None, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        return (f"<ResponseCurve of {self.wavelength.size} wavelengths, "
+                f"{self.wavelength[0]:.0f}-{self.wavelength[-1]:.0f} Angstrom>")
 
     @classmethod
     def from_throughput(cls, throughput: Any, *, area: u.Quantity) -> ResponseCurve:
@@ -342,7 +346,7 @@ class ResponseCurve:
         counts : `~specutils.Spectrum`
             Electrons (or counts) per second and pixel.
         systematics : bool, optional
-            Include the errors common to all stars of the fit.
+            Include the errors that all stars of the fit share.
         x, y, detector, epoch : optional
             Position, detector and time, for responses with field terms.
 

@@ -52,7 +52,7 @@ class Options:
     min_stars : float
         Effective number of stars below which the response is masked.
     sed_resolving_power : float or None
-        lambda / FWHM of the SEDs; None for the value in the meta data of each SED.
+        lambda / FWHM of the SEDs; None for what each SED says.
     iterations : int
         Largest number of Gauss-Newton steps.
 

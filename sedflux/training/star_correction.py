@@ -272,9 +272,10 @@ def _coarse_labels(library, kernels, stars):
     """
     Labels of stars with coarse spectra by the corrected library, and which stars to keep.
 
-    Near 9000 K two temperatures have the same Balmer lines, and coarse spectra cannot tell
-    them apart.  So the first labels come from a search over the whole library, by the lines and
-    the star's SED within the errors of dust and models.  A fit to the lines then improves them.
+    Near 9000 K two temperatures have the same Balmer lines, which coarse
+    spectra do not separate.  So the first labels come from a search over the whole
+    library, by the lines and the star's SED within the errors of dust and models.
+    A fit to the lines then improves them.
     """
     fitter = LabelFit(library, kernels, resolving_power=STIS_POWER)
     trial = _trial_labels(library.labels, np.random.default_rng(_SEED))

@@ -30,7 +30,7 @@ def parts():
     box = SpectralElement(Box1D, x_0=5000.0, width=800.0)
     band = sedflux.get_instrument("lookalike").bands["GV"]
     field = sedflux.simulate_field({"GV": band}, size=4, seed=1, model=base()[3])
-    return {"sed": sed, "box": box, "band": band, "counts": field.counts["GV"],
+    return {"sed": sed, "box": box, "band": band, "counts": field.counts["GV"], "field": field,
             "seds": field.seds, "absolute": sedflux.anchor(sed, 12.0 * u.ABmag, box,
                                                        magnitude_error=0.01 * u.mag),
             "response": sedflux.fit_response(field.counts["GV"], field.seds, band=band)}
