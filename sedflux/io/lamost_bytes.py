@@ -1,5 +1,5 @@
 """
-LAMOST spectra from the bytes of their files: a short way for files that come in millions.
+LAMOST spectra from the bytes of their files, which is faster than astropy for millions of files.
 
 Only files of the usual form are read here.  astropy reads all others, or says what is wrong.
 """
@@ -62,7 +62,7 @@ def regular_lamost(content: bytes) -> tuple[fits.Header, list[np.ndarray]] | Non
 
 
 def _data_begin(content: bytes, start: int) -> int | None:
-    """Where the data begin that belong to the header at a place."""
+    """Offset of the data that follow the header at an offset."""
     place = content.find(_END, start)
     while place >= 0 and (place - start) % _CARD:
         place = content.find(_END, place + 1)
