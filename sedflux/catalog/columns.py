@@ -1,8 +1,8 @@
 """
-What the columns of a catalogue's table are, in the words of those who read Parquet files.
+Units, descriptions and UCDs of the columns of a catalogue's table, as metadata of Parquet files.
 
-astropy reads units and descriptions from a text of its own, TOPCAT and other programs of the
-Virtual Observatory from a VOTable without rows: both are metadata of the file.
+astropy reads them from a header of its own, TOPCAT and other programs of the Virtual
+Observatory from a VOTable without rows.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sedflux.predict.flags import FLAGS
 
 __all__ = ["LENGTH", "column_metadata", "unit_of"]
 
-#: Begins the notes from which astropy knows how long the texts of a column are.
+#: Start of the metadata keys from which astropy takes the lengths of texts in a column.
 LENGTH = "table::len::"
 #: Unit, description and UCD of columns.
 _COLUMNS = {
@@ -78,7 +78,7 @@ def unit_of(name: str) -> str:
 
 def column_metadata(schema: pyarrow.Schema) -> dict[str, str]:
     """
-    Metadata of a Parquet file from which readers know units, descriptions and UCDs.
+    Metadata of a Parquet file from which readers take units, descriptions and UCDs.
 
     Parameters
     ----------
@@ -125,5 +125,5 @@ def _votable(schema):
 
 
 def _vounit(unit):
-    """A unit as the Virtual Observatory writes it, which has no magnitudes of systems."""
+    """A unit as the Virtual Observatory writes it; magnitudes of all systems are mag."""
     return "mag" if unit.startswith("mag") else unit and u.Unit(unit).to_string("vounit")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from sedflux import __version__
+from sedflux.io.sed import DIAGNOSTICS
 from sedflux.predict.flags import flag_names
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.spectra.continuum import remove_continuum
@@ -245,6 +246,7 @@ def write_table(path: Path, records: Sequence[Mapping[str, Any]], caveat: str | 
                   dtype=list(_COLUMNS.values()))
     for name in table.colnames:
         table[name].unit = UNITS.get(name)
+        _, table[name].description, _ = DIAGNOSTICS.get(name, ("", None, ""))
     table["flags"].description = "bit mask, see sedflux.predict.flags"
     table.meta = {"sedflux": __version__} | ({"caveat": caveat} if caveat else {})
     write_whole(path, lambda temporary: table.write(temporary, format="ascii.ecsv"))

@@ -89,7 +89,7 @@ def _place(given):
         return given
     if name is not None and os.path.isfile(name):
         return name
-    if not hasattr(given, "read"):
+    if not hasattr(given, "seek"):
         return given
     content = given.read()
     given.seek(0)

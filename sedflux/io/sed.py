@@ -241,7 +241,8 @@ def _note_hdus(notes):
         table = QTable({name: [float(value)] * u.Unit(DIAGNOSTICS[name][0])
                         for name, value in known.items()})
         hdus.append(fits.BinTableHDU(table, name="DIAGNOSTICS"))
-        describe_columns(hdus[-1], {name: about for name, (_, *about) in DIAGNOSTICS.items()})
+        describe_columns(hdus[-1], {
+            name: (text, ucd) for name, (_, text, ucd) in DIAGNOSTICS.items()})
     return hdus
 
 

@@ -98,11 +98,13 @@ def _sed_fit(truths, stars, labels):
             smooth = choose_smoothness(truths, labels, folds, grams, data, scatters, kinds)
             features = LabelFeatures.of_stars(labels, smooth.lengths)
             rows = truth_rows(truths, features(labels), labels)
+        assert smooth is not None
         coefficients, root = solve_sed(rows, grams, data, smooth.size)
         scatters = [_class_scatter(truths, rows, coefficients, kinds == kind)
                     for kind in range(_CLASSES)]
         if iteration + 1 < _ITERATIONS:
             truths = without_outliers(truths, rows, coefficients, scatters, shares)
+    assert smooth is not None
     _log.info("smoothness: lengths %s, size %g", smooth.lengths, smooth.size)
     return features, smooth, coefficients, root, scatters
 

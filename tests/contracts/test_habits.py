@@ -46,8 +46,15 @@ def test_open_files_are_read_as_their_names_are(sed, files):
     assert covariance_of(Spectrum.read(content)) == covariance
     with fits.open(files / "sed.fits") as hdus:
         assert covariance_of(Spectrum.read(hdus)) == covariance
-    with open(demo_path("16cygb_miles"), "rb") as stream:
-        assert Spectrum.read(stream).meta["medium"] == "air"
+    for name in ("16cygb_miles", "bd17_stis"):
+        known = Spectrum.read(demo_path(name))
+        with open(demo_path(name), "rb") as stream:
+            one = Spectrum.read(stream)
+            stream.seek(0)
+            two = Spectrum.read(io.BytesIO(stream.read()))
+        for found in (one, two):
+            assert_array_equal(found.flux, known.flux)
+            assert found.meta["medium"] == known.meta["medium"]
 
 
 def test_a_stream_is_no_name_of_a_file(sed):

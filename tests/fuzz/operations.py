@@ -18,9 +18,18 @@ from specutils.manipulation import (
 from synphot import SpectralElement
 from synphot.models import Box1D
 
-from sedflux import InputError, anchor, covariance_of, predict_sed, synthetic_photometry
+from sedflux import (
+    InputError,
+    anchor,
+    covariance_of,
+    predict_sed,
+    synthetic_photometry,
+    with_covariance,
+)
 from sedflux.photometry import _flux_row
 from sedflux.spectra.reddening import extinction_curve
+from sedflux.spectra.reddening import redden as reddened
+from sedflux.spectra.sed import from_sed
 from sedflux.units import FLAM, MAG_PER_LN
 
 from .arrays import base
@@ -52,6 +61,10 @@ class Dense:
         if self.broken:
             return
         self.log_flux = self.log_flux + log_factor
+
+    def widen(self, direction):
+        if not self.broken:
+            self.covariance = self.covariance + np.outer(direction, direction)
 
     def anchor(self, error):
         if self.broken:
@@ -164,6 +177,19 @@ def redden(sed, dense, number):
     return sed * np.exp(0.1 * number * extinction_curve(wavelength))
 
 
+def uncertain_dust(sed, dense, number):
+    """E(B-V) with an error: one more direction, which `with_covariance` attaches."""
+    arrays = from_sed(sed)
+    log_flux, covariance = reddened(arrays.wavelength, np.log(arrays.flux),
+                                    arrays.relative_covariance, 0.1 * number, reddening_error=0.02)
+    curve = extinction_curve(arrays.wavelength)
+    dense.change(0.1 * number * curve)
+    dense.widen(0.02 * curve)
+    flux = np.exp(log_flux) * (FLAM if arrays.absolute else u.dimensionless_unscaled)
+    plain = Spectrum(spectral_axis=arrays.wavelength * u.AA, flux=flux, meta=sed.meta)
+    return with_covariance(plain, covariance.scaled(flux.value))
+
+
 def anchored(sed, dense, number):
     result = anchor(sed, 15.0 * u.ABmag, BANDS["green"], magnitude_error=0.01 * number * u.mag)
     dense.anchor(0.01 * number)
@@ -190,7 +216,7 @@ def added(sed, dense, number):
 #: Operations by name.
 CHANGES = {one.__name__: one for one in (
     scale, divided, curve, cut, region, turned, copied, masked, single, flux_unit, axis_unit,
-    absolute, written, redden, anchored, resampled, smoothed, added)}
+    absolute, written, redden, uncertain_dust, anchored, resampled, smoothed, added)}
 
 
 @cache
@@ -211,8 +237,9 @@ def run(case):
         try:
             sed = CHANGES[name](sed, dense, rng.uniform(0.5, 3.0))
         except InputError as error:
-            if not dense.broken or "covariance" not in str(error):
+            if not dense.broken:
                 raise Violation(f"{name} is refused", error) from error
+            _check_reason(error)
             return "refused"
     if dense.broken:
         _check_refused(sed)
@@ -235,8 +262,12 @@ def _check_refused(sed):
         try:
             use()
         except InputError as error:
-            # Beyond its ends a resampled spectrum is NaN.
-            if "covariance" not in str(error) and "finite flux" not in str(error):
-                raise Violation("refused for another reason", error) from error
+            _check_reason(error)
         else:
             raise Violation("a lost covariance is used", use)
+
+
+def _check_reason(error):
+    """Why an SED without its covariance is refused; beyond its ends a resampled one is NaN."""
+    if "covariance" not in str(error) and "finite flux" not in str(error):
+        raise Violation("refused for another reason", error) from error

@@ -128,10 +128,17 @@ def _benchmark(scale):
     return lambda path: benchmark._write(table, Namespace(output=None, json=path))
 
 
-class _Quiet(SimpleHTTPRequestHandler):
-    """A server that says nothing."""
+class _Answers(SimpleHTTPRequestHandler):
+    """Answers of a server that says nothing."""
 
     def log_message(self, *_):
+        """Nothing."""
+
+
+class _Server(ThreadingHTTPServer):
+    """A server whose clients are killed."""
+
+    def handle_error(self, *_):
         """Nothing."""
 
 
@@ -141,7 +148,7 @@ def _address():
     folder = tempfile.mkdtemp()
     for scale in (1.0, 2.0):
         (Path(folder) / str(scale)).write_bytes(np.full(200_000, scale).tobytes())
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=folder))
+    server = _Server(("127.0.0.1", 0), partial(_Answers, directory=folder))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return f"http://127.0.0.1:{server.server_port}"
 
