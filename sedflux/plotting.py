@@ -33,7 +33,10 @@ _BUDGET_STYLES = {
     "photons": (COLORS[0], "-"), "sed": (COLORS[1], "-"), "reddening": (COLORS[4], "--"),
     "anchor": (COLORS[3], "-."), "extraction": (COLORS[2], ":"), "smoothness": ("0.6", "-"),
     "statistical": (COLORS[5], "-"), "library": (COLORS[2], "--"), "truth scale": ("0.6", ":"),
-    "total": (COLORS[6], "-")}
+    "total": (COLORS[6], "-"), "reddening zero point": (COLORS[4], ":"),
+    "reddening law": (COLORS[4], "-."), "magnitude zero point": (COLORS[3], ":"),
+    "wavelength scale": (COLORS[0], "--"), "line spread": (COLORS[0], ":"),
+    "background": (COLORS[5], "--")}
 #: Percentiles of the normalised input between which its panel extends: deep lines are few
 #: pixels, and what rises above the continuum is noise.
 _SHOWN_PERCENTILES = (0.2, 99.0)

@@ -153,8 +153,8 @@ class ResponseCurve:
     good : `~numpy.ndarray` of bool, shape (n,)
         Where there are enough photons and stars; elsewhere the curve is no measurement.
     systematics : dict of str to `~sedflux.LowRankCovariance`
-        Covariance of ln(throughput) from errors that all stars share: ``truth scale`` and
-        ``library``.
+        Covariance of ln(throughput) from errors that all stars share: ``truth scale``,
+        ``library``, and those of `~sedflux.response.CommonErrors`.
     chi2 : float
         Chi-square of the fit, summed over pixels and errors of SEDs.
     degrees_of_freedom : int
@@ -379,6 +379,19 @@ class ResponseCurve:
                                  meta={"covariance": covariance}, header=cards, unit=FLAM)
         result.mask = ~usable
         return result
+
+    def diagnostics(self) -> Table:
+        """
+        Tests of the fit with p-values and likely causes.
+
+        Returns
+        -------
+        tests : `~astropy.table.Table`
+            See `sedflux.response.diagnostics.fit_tests`.
+        """
+        from sedflux.response.diagnostics import fit_tests
+
+        return fit_tests(self)
 
     #: Read and write files; see `sedflux.response.files`.
     read = UnifiedReadWriteMethod(ResponseRead)

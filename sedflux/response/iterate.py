@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
 from sedflux.exceptions import InputError, SedfluxWarning
+from sedflux.response.common_errors import sed_columns
 from sedflux.response.curve import ResponseCurve
+from sedflux.response.diagnostics import CHECKED_STARS, warn_of_causes
 from sedflux.response.field_terms import FieldTerms
 from sedflux.response.model import ResponseModel, response_model
 from sedflux.response.options import Options
 from sedflux.response.outliers import RobustWeights, robust_weights
+from sedflux.response.patterns import (
+    FitPatterns,
+    instrument_columns,
+    measured_stars,
+    places_of_stars,
+)
 from sedflux.response.problem import LinearProblem
 from sedflux.response.result import response_curve
 from sedflux.response.solve import normal_equations, solve, star_statistics
@@ -73,7 +82,7 @@ def fit_stars(stars: StarArrays, options: Options, *, field: FieldTerms | None =
         some, field=field, terms=None if terms is None else terms[rows], fwhm=fwhm,
         knots=model.knots))
     try:
-        first.run()
+        first.iterate()
     except InputError:
         return whole.run()
     return whole.run(first)
@@ -103,10 +112,29 @@ class ResponseFit:
         self.coefficients = np.zeros(model.design.size)
         self.robust = RobustWeights.ones(stars.rate.size, len(stars))
         self.roughness_weight = np.ones(model.k - 2)
+        self._agree = options.robust
         self._noise = stars.noise_models()
         self._factor, self._diagonal = self._errors()
 
     def run(self, start: ResponseFit | None = None) -> ResponseCurve:
+        """
+        Iterate to convergence, and test the fit.
+
+        Parameters
+        ----------
+        start : `ResponseFit`, optional
+            A fit of the same model to other stars, as a start.
+
+        Returns
+        -------
+        response : `ResponseCurve`
+        """
+        curve = self._result(*self.iterate(start))
+        if self._agree and len(curve.problem.used) >= CHECKED_STARS:
+            warn_of_causes(curve.diagnostics())
+        return curve
+
+    def iterate(self, start: ResponseFit | None = None) -> tuple[np.ndarray, float]:
         """
         Iterate to convergence.
 
@@ -117,7 +145,9 @@ class ResponseFit:
 
         Returns
         -------
-        response : `ResponseCurve`
+        inverse : `~numpy.ndarray`, shape (n, n)
+            Posterior inverse covariance of the coefficients.
+        smoothness : float
         """
         if start is None:
             self.coefficients = self._start()
@@ -144,7 +174,7 @@ class ResponseFit:
                 break
         if self.options.robust:
             self._check_agreement()
-        return self._result(inverse, smoothness)
+        return inverse, smoothness
 
     def _converged(self, change, inverse):
         """Whether the response moved by less than a thirtieth of its error everywhere."""
@@ -184,7 +214,7 @@ class ResponseFit:
         """Expected counts and their variances; the factor follows the present response."""
         stars, (a, b) = self.stars, self._noise
         expected = np.empty_like(stars.rate)
-        shifted = self.options.wavelength_error > 0
+        shifted = self.options.shift_error > 0
         for rows, pixels, density, rate in stars.rates(
                 lambda rows: self.model.throughput(self.coefficients, rows)):
             expected[pixels] = rate
@@ -204,7 +234,7 @@ class ResponseFit:
             diagonal = diagonal + np.square(factor, dtype=float).sum(axis=1)
             factor = factor[:, :0]
         rank = factor.shape[1]
-        more = (options.grey_error > 0) + (options.wavelength_error > 0)
+        more = (options.grey_error > 0) + (options.shift_error > 0)
         whole = np.zeros((len(stars), rank + more, stars.nodes.size), dtype=np.float32)
         whole[:, :rank] = factor
         if options.grey_error > 0:
@@ -217,7 +247,7 @@ class ResponseFit:
         index = np.clip(np.searchsorted(fine, nodes), 1, fine.size - 2)
         after, before = (np.log(np.maximum(density[:, index + one], 1e-300)) for one in (1, -1))
         slope = (after - before) / (fine[index + 1] - fine[index - 1])
-        return np.clip(self.options.wavelength_error * slope, -_MAX_SHIFT_ERROR, _MAX_SHIFT_ERROR)
+        return np.clip(self.options.shift_error * slope, -_MAX_SHIFT_ERROR, _MAX_SHIFT_ERROR)
 
     def _at_nodes(self, state):
         """Weights and residuals at the nodes."""
@@ -265,12 +295,28 @@ class ResponseFit:
                 f"{robust.noise_scale:.0f} times the noise and {robust.sed_scale:.0f} times the "
                 f"errors of their SEDs{'; ' * bool(reason)}{reason}.  Check fluxes, units, area "
                 "and line-spread function, or use robust=False to see the fit")
-        if number > 2 and largest > _WARN_DEVIATION:
+        # Where errors are far too small, every test of the fit fails, and none tells a cause.
+        self._agree = not (number > 2 and largest > _WARN_DEVIATION)
+        if not self._agree:
             warnings.warn(
                 f"stars deviate from their common response by {robust.noise_scale:.1f} times the "
                 f"noise of the counts and {robust.sed_scale:.1f} times the errors of their SEDs: "
                 "one of these errors is too small, and with it the error of the response",
                 SedfluxWarning, stacklevel=5)
+
+    def _patterns(self, state):
+        """What common errors do to the counts of the stars."""
+        rows = measured_stars(np.flatnonzero(np.isfinite(self.robust.inflation)))
+        weight = self.robust.pixel / state[1]
+        stars = self.stars
+        if rows.size < len(stars):
+            stars, weight = stars.take(rows), weight[stars.pixels_of(rows)]
+        terms = self.model.design.terms[rows]
+        model = replace(self.model, design=replace(self.model.design, terms=terms))
+        columns = instrument_columns(
+            stars, lambda part: model.throughput(self.coefficients, part), weight=weight,
+            pixel=stars.pixel_width, line_spread=stars.line_spread)
+        return FitPatterns(rows, columns | sed_columns(stars), **places_of_stars(stars))
 
     def _result(self, inverse, smoothness):
         """The response at the present coefficients."""
@@ -279,7 +325,8 @@ class ResponseFit:
         found = star_statistics(self._factor, weight, self._diagonal, residual)
         problem = LinearProblem(
             np.array(self.stars.name), self.stars.parts, self.options, self.model.design,
-            self._factor, weight, self._diagonal, residual, self.robust.inflation, inverse)
+            self._factor, weight, self._diagonal, residual, self.robust.inflation, inverse,
+            self._patterns(state))
         return response_curve(
             problem, self.model, self.stars, self.robust, found=found,
             pull=self._pulls(state, residual - found.residual), coefficients=self.coefficients,

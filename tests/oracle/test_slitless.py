@@ -1,0 +1,81 @@
+"""Response fits against a second simulator, with right and with wrong inputs."""
+
+import numpy as np
+import pytest
+
+from sedflux import LineSpread
+from sedflux.response import CommonErrors
+from sedflux.slitless.forward import count_model
+
+from . import slitless_sky
+from .slitless_sky import BANDS, Wrong, make_sky
+from .slitless_study import fit_sky, interval_pulls
+
+SIZE = 24
+
+
+def rms_pull(name, response):
+    error, sigma = interval_pulls(name, response)
+    return np.sqrt(np.mean((error / sigma) ** 2))
+
+
+def named(response):
+    """Tests whose causes a fit names."""
+    tests = response.diagnostics()
+    return {str(row["test"]) for row in tests if row["order"] > 0}
+
+
+def test_both_simulators_agree():
+    """Error functions over the pixels and convolutions on a fine grid give the same counts."""
+    name = "green"
+    fwhm, dispersion = BANDS[name][2:4]
+    fine = slitless_sky._FINE
+    sharp = 1e-14 * slitless_sky._star_shapes(np.array([6000.0]), np.array([1.0]), [])[0]
+    sharp /= sharp.mean() * 1e14
+    edges = np.polynomial.polynomial.polyval(np.arange(60, 300) - 0.5, dispersion)
+    area = 3e4 * slitless_sky.true_throughput(name, fine)
+    light = np.diff(fine[:2]) * sharp * area * fine / slitless_sky._HC
+    exact = slitless_sky._on_pixels(light, edges, fwhm)
+    model = count_model(0.5 * (edges[1:] + edges[:-1]), fine, area=3e4,
+                        line_spread=LineSpread.from_fwhm(fwhm))
+    rate = model.counts(slitless_sky.true_throughput(name, model.fine), sharp)
+    np.testing.assert_allclose(rate[3:-3], exact[3:-3], rtol=2e-3)
+
+
+@pytest.fixture(scope="module")
+def right():
+    return make_sky("green", seed=3, size=SIZE, outliers=0.0)
+
+
+def test_right_inputs_give_no_warning_and_are_covered(right):
+    response, said = fit_sky(right)
+    assert not said
+    assert rms_pull("green", response) < 1.3
+    response, said = fit_sky(right, common=CommonErrors.none())
+    assert not said
+    assert 0.4 < rms_pull("green", response) < 1.6
+
+
+@pytest.mark.parametrize(("wrong", "test"), [
+    (Wrong(stretch=0.01), "dispersion"),
+    (Wrong(shift_pixels=2.0), "dispersion"),
+    (Wrong(line_spread=0.25), "line spread"),
+    (Wrong(background=1.0), "background"),
+    (Wrong(ebv_scale=1.0), "E(B-V)"),
+    (Wrong(field_tilt=0.15), "position"),
+    (Wrong(field_dispersion=1.0), "dispersion over the field")])
+def test_a_wrong_input_is_named(wrong, test):
+    sky = make_sky("green", seed=4, size=SIZE, outliers=0.0, wrong=wrong)
+    response, said = fit_sky(sky)
+    assert any(f"test of {test}, p = " in one for one in said)
+    assert test in named(response)
+
+
+@pytest.mark.parametrize(("name", "wrong"), [
+    ("blue", Wrong(ebv_offset=0.03)), ("red", Wrong(magnitude_offset=0.02))])
+def test_what_the_counts_cannot_tell_is_covered(name, wrong):
+    sky = make_sky(name, seed=6, size=SIZE, outliers=0.0, wrong=wrong)
+    response, _ = fit_sky(sky)
+    bare, _ = fit_sky(sky, common=CommonErrors.none())
+    assert rms_pull(name, response) < 1.6
+    assert rms_pull(name, bare) > 1.3 * rms_pull(name, response)
