@@ -74,6 +74,8 @@ def _header(response):
     return {"format": _VERSION, "area_cm2": response.area.to_value(u.cm**2),
             "chi2": float(response.chi2), "dof": int(response.degrees_of_freedom),
             "smoothness": float(response.smoothness),
+            "grey_error": float(response.grey_error),
+            "wavelength_error": float(response.wavelength_error),
             "field": {name: asdict(response.field)[name] for name in _FIELD_KEYS}}
 
 
@@ -221,7 +223,10 @@ def _response(header, table, arrays, stars):
         chi2=header["chi2"], degrees_of_freedom=header["dof"], smoothness=header["smoothness"],
         effective_stars=np.asarray(table["STARS"], float) if "STARS" in table.colnames else None,
         stars=stars, knots=arrays.get("KNOTS"), coefficients=arrays.get("COEFFICIENTS"),
-        root=arrays.get("ROOT"), field=FieldTerms(**terms))
+        root=arrays.get("ROOT"), field=FieldTerms(**terms),
+        # Files of former versions have no errors of the extraction.
+        grey_error=header.get("grey_error", 0.0),
+        wavelength_error=header.get("wavelength_error", 0.0))
 
 
 def _write(response, path, write, *, overwrite):

@@ -75,7 +75,8 @@ def response_curve(problem: LinearProblem, model: ResponseModel, stars: StarArra
                          offset=np.median(problem.residual, axis=1)),
         residuals=np.where(problem.weight > 0, problem.residual, np.nan),
         smoothness=float(smoothness), knots=model.knots, coefficients=coefficients, root=root,
-        field=model.field, problem=problem)
+        field=model.field, grey_error=options.grey_error, wavelength_error=options.shift_error,
+        problem=problem)
 
 
 def _good_nodes(problem, model, used):

@@ -20,7 +20,7 @@ from sedflux import LineSpread, LowRankCovariance, SlitlessBand
 from sedflux.spectra.grids import sed_grid
 from sedflux.spectra.sed import RelativeErrors
 
-__all__ = ["BANDS", "Sky", "Wrong", "make_sky"]
+__all__ = ["BANDS", "Sky", "Wrong", "make_objects", "make_sky"]
 
 #: erg cm, in erg Angstrom: h c.
 _HC = 6.62607015e-27 * 2.99792458e18
@@ -219,6 +219,46 @@ def make_sky(name, *, seed, size=80, wrong=None, outliers=0.1, grey_error=0.01,
         rate = _on_pixels(light, moved, fwhm) * np.exp(rng.normal(0.0, grey_error))
         counts.append(_noisy(rate, edges, (low, high), exposure, sky, wrong.background, rng))
     return Sky(told, counts, seds, x, y, outlier)
+
+
+def make_objects(name, number, *, seed, grey_error=0.01, shift_pixels=0.1, exposure=150.0,
+                 sky=2.4):
+    """
+    Counts of quasars, galaxies and stars in turn, and their true F_lambda as the counts see it.
+
+    The truth is the flux through the line-spread function, averaged over each pixel.
+    """
+    rng = np.random.default_rng(seed)
+    low, high, fwhm, dispersion, pixels, _ = BANDS[name]
+    found = []
+    for row in range(number):
+        flux = _object_shape(row % 3, rng) * 10.0 ** rng.uniform(-15.4, -14.6)
+        photons = flux * _FINE / _HC * np.diff(_FINE[:2])
+        edges = np.polynomial.polynomial.polyval(
+            np.arange(pixels + 1) - 0.5 + rng.uniform(-0.5, 0.5), dispersion)
+        middle = 0.5 * (edges[1:] + edges[:-1])
+        inside = (middle > low) & (middle < high)
+        truth = _on_pixels(photons, edges, fwhm) * _HC / middle / np.diff(edges)
+        moved = edges + rng.normal(0.0, shift_pixels) * dispersion[1]
+        rate = _on_pixels(photons * _AREA * true_throughput(name, _FINE), moved, fwhm)
+        rate = rate * np.exp(rng.normal(0.0, grey_error))
+        found.append((_noisy(rate, edges, (low, high), exposure, sky, 0.0, rng), truth[inside]))
+    return found
+
+
+def _object_shape(kind, rng):
+    """Relative flux of a quasar, a galaxy or a star on the fine grid."""
+    if kind == 2:
+        shape = _star_shapes(rng.uniform(4900.0, 9300.0, 1), np.array([0.7]), _weak_lines())[0]
+    else:
+        shape = (_FINE / 5000.0) ** rng.uniform(-2.0, 0.5)
+        lines, width = ((1216.0, 1549.0, 1909.0, 2799.0, 4863.0, 6565.0), 0.008) if kind == 0 else (
+            (3728.0, 4863.0, 4960.0, 5008.0, 6565.0, 6720.0), 0.001)
+        for line in lines:
+            centre = line * (1.0 + rng.uniform(0.0, 1.5 if kind == 0 else 0.4))
+            shape = shape * (1.0 + rng.uniform(0.3, 2.0) * np.exp(
+                -0.5 * ((_FINE / centre - 1.0) / width) ** 2))
+    return shape / shape.mean()
 
 
 def _on_pixels(light, edges, fwhm):

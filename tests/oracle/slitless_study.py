@@ -15,13 +15,13 @@ from collections import Counter
 import numpy as np
 from astropy.table import Table
 
-from sedflux import fit_response
+from sedflux import covariance_of, fit_response
 from sedflux.exceptions import SedfluxWarning
 from sedflux.response import CommonErrors
 
-from .slitless_sky import BANDS, Wrong, make_sky, true_throughput
+from .slitless_sky import BANDS, Wrong, make_objects, make_sky, true_throughput
 
-__all__ = ["CASES", "fit_sky", "interval_pulls", "study"]
+__all__ = ["CASES", "fit_sky", "interval_pulls", "object_pulls", "study"]
 
 #: Cases by name.
 CASES = {
@@ -62,6 +62,27 @@ def interval_pulls(name, response):
     rows = [place == one for one in np.unique(place)]
     return (np.array([error[row].mean() for row in rows]),
             np.array([np.sqrt((factor[:, row].mean(axis=1) ** 2).sum()) for row in rows]))
+
+
+def object_pulls(name, response, number, *, seed, systematics=True):
+    """
+    Pulls of other objects that a response calibrates.
+
+    Returns
+    -------
+    pixel, band : `~numpy.ndarray`
+        Of all pixels, and of the mean over the band of each object.
+    """
+    pixel, band = [], []
+    for counts, truth in make_objects(name, number, seed=seed):
+        found = response.calibrate(counts, systematics=systematics)
+        covariance, good = covariance_of(found), ~found.mask
+        left = (found.flux.value - truth)[good]
+        pixel.append(left / covariance.sigma[good])
+        weight = good / good.sum()
+        variance = covariance.diagonal @ weight**2 + np.sum((covariance.factor @ weight) ** 2)
+        band.append(left.mean() / np.sqrt(variance))
+    return np.concatenate(pixel), np.array(band)
 
 
 def one_field(name, wrong, seed, size, errors):

@@ -1,15 +1,19 @@
 """Response fits against a second simulator, with right and with wrong inputs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from astropy import units as u
 
-from sedflux import LineSpread
+from sedflux import InputError, LineSpread, ResponseCurve
 from sedflux.response import CommonErrors
 from sedflux.slitless.forward import count_model
+from sedflux.slitless.throughput import Throughput
 
 from . import slitless_sky
-from .slitless_sky import BANDS, Wrong, make_sky
-from .slitless_study import fit_sky, interval_pulls
+from .slitless_sky import BANDS, Wrong, make_objects, make_sky, true_throughput
+from .slitless_study import fit_sky, interval_pulls, object_pulls
 
 SIZE = 24
 
@@ -79,3 +83,23 @@ def test_what_the_counts_cannot_tell_is_covered(name, wrong):
     bare, _ = fit_sky(sky, common=CommonErrors.none())
     assert rms_pull(name, response) < 1.6
     assert rms_pull(name, bare) > 1.3 * rms_pull(name, response)
+
+
+def test_pulls_of_other_objects():
+    """Aperture loss and wavelength error of the object are part of its errors."""
+    name = "green"
+    wavelength = np.arange(3900.0, 6400.0, 4.0)
+    known = ResponseCurve.from_throughput(
+        Throughput(wavelength, true_throughput(name, wavelength)), area=3.0e4 * u.cm**2)
+    told = {"grey_error": 0.01, "wavelength_error": 0.6}
+    pixel, band = object_pulls(name, replace(known, **told), 60, seed=1)
+    assert 0.85 < pixel.std() < 1.2
+    assert 0.8 < band.std() < 1.3
+    assert object_pulls(name, known, 60, seed=1)[1].std() > 1.6
+    counts, _ = make_objects(name, 1, seed=2)[0]
+    again = known.calibrate(counts, grey_error=0.01, wavelength_error=0.06 * u.nm)
+    same = replace(known, **told).calibrate(counts)
+    np.testing.assert_array_equal(again.uncertainty.array, same.uncertainty.array)
+    for wrong in ({"grey_error": -0.1}, {"wavelength_error": np.nan}):
+        with pytest.raises(InputError, match=next(iter(wrong))):
+            known.calibrate(counts, **wrong)
