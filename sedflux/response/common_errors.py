@@ -7,6 +7,7 @@ them into rows of ``response.systematics``: by how much the response changes for
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,8 @@ from sedflux.units import positive_number
 if TYPE_CHECKING:
     from sedflux.response.problem import LinearProblem
 
-__all__ = ["COMMON_ERRORS", "ROWS", "CommonErrors", "sed_columns", "shared_rows"]
+__all__ = ["COMMON_ERRORS", "FITTED", "ROWS", "CommonErrors", "pattern_equations", "sed_columns",
+           "shared_rows"]
 
 #: Change of ln(flux) for a magnitude.
 _LN_PER_MAG = 0.4 * np.log(10.0)
@@ -38,6 +40,10 @@ ROWS = {"reddening_zero_point": "reddening zero point", "reddening_scale": "redd
         "r_v": "reddening law", "magnitude_zero_point": "magnitude zero point",
         "shift": "wavelength scale", "stretch": "wavelength scale",
         "line_spread": "line spread", "background": "background"}
+
+
+#: Errors of the instrument, which can be parameters of a fit.
+FITTED = ("shift", "stretch", "line_spread", "background")
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,9 @@ class CommonErrors:
         Relative error of the width of the line-spread function.
     background : float
         Error of the background in electron/s a pixel of the extracted spectra.
+    fitted : sequence of str
+        Errors of the instrument (``shift``, ``stretch``, ``line_spread``, ``background``) that are
+        parameters of the fit, with their standard errors as priors; none by default.
 
     Raises
     ------
@@ -89,6 +98,7 @@ class CommonErrors:
     stretch: float = 0.001
     line_spread: float = 0.03
     background: float = 0.0
+    fitted: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         for name, (unit, largest) in _LIMITS.items():
@@ -97,6 +107,15 @@ class CommonErrors:
                 raise InputError(f"{name} is {getattr(self, name)}; 0 to {largest:g} is allowed"
                                  + ("" if unit is None else f", in {unit}"))
             object.__setattr__(self, name, number)
+        object.__setattr__(self, "fitted", self._checked_fitted())
+
+    def _checked_fitted(self):
+        """Names of the parameters as a tuple."""
+        if isinstance(self.fitted, (list, tuple)) and all(
+                name in FITTED and getattr(self, name) > 0 for name in self.fitted):
+            return tuple(name for name in FITTED if name in self.fitted)
+        raise InputError(f"fitted is {self.fitted!r}; a list with some of {', '.join(FITTED)} is "
+                         "needed, and an error above zero for each")
 
     @classmethod
     def none(cls) -> CommonErrors:
@@ -106,7 +125,7 @@ class CommonErrors:
     def given(self) -> dict[str, float]:
         """The errors that are not zero, by name."""
         named = {one.name: getattr(self, one.name) for one in fields(self)}
-        return {name: value for name, value in named.items() if name in _LIMITS and value > 0}
+        return {name: named[name] for name in _LIMITS if named[name] > 0}
 
 
 #: The defaults of a fit.
@@ -174,6 +193,34 @@ def _r_v_direction(nodes, curve, direction):
     return change - (more - less) / (2.0 * _R_V_STEP)
 
 
+def pattern_equations(problem: LinearProblem, names: tuple[str, ...]) \
+        -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """
+    Normal equations of the patterns of some common errors, for all stars that are used.
+
+    Parameters
+    ----------
+    problem : `~sedflux.response.problem.LinearProblem`
+        With patterns.
+    names : tuple of str
+        Of columns of the patterns.
+
+    Returns
+    -------
+    cross, own, right : `~numpy.ndarray`
+        See `~sedflux.response.solve.column_equations`.
+    """
+    patterns = problem.patterns
+    part = problem.take(patterns.rows)
+    equations = column_equations(
+        part.design, part.factor, part.weight, part.diagonal, part.residual, part.inflation,
+        np.stack([patterns.columns[name] for name in names], axis=2))
+    # Of many stars, some stand for all.
+    share = len(patterns.rows) / len(problem.used)
+    cross, own, right = (values / share for values in equations)
+    return cross, own, right
+
+
 def shared_rows(problem: LinearProblem, spline: np.ndarray) -> dict[str, LowRankCovariance]:
     """
     Errors of ln(response) from what all stars share.
@@ -191,17 +238,13 @@ def shared_rows(problem: LinearProblem, spline: np.ndarray) -> dict[str, LowRank
         As far as the stars tell what an error does to them.
     """
     patterns = problem.patterns
-    given = problem.options.common.given()
-    if patterns is not None:
-        given = {name: error for name, error in given.items() if name in patterns.columns}
-    if patterns is None or not given:
+    if patterns is None:
         return {}
-    part = problem.take(patterns.rows)
-    cross = column_equations(
-        part.design, part.factor, part.weight, part.diagonal, part.residual, part.inflation,
-        np.stack([error * patterns.columns[name] for name, error in given.items()], axis=2))[0]
-    # Of many stars, the patterns of some stand for those of all.
-    cross *= len(problem.used) / len(patterns.rows)
+    given = {name: error for name, error in problem.options.common.given().items()
+             if name in patterns.columns}
+    if not given:
+        return {}
+    cross = pattern_equations(problem, tuple(given))[0] * np.array(list(given.values()))
     change = spline @ np.linalg.solve(problem.inverse, cross)[: spline.shape[1]]
     found: dict[str, list[np.ndarray]] = {}
     for name, row in zip(given, change.T, strict=True):

@@ -172,6 +172,9 @@ class ResponseCurve:
     grey_error, wavelength_error : float
         Errors of the extraction of each star that the fit was told: of its scale, relative, and of
         its wavelengths, in Angstrom.
+    common : `~astropy.table.Table` or None
+        Fitted parameters of the instrument, see `~sedflux.response.CommonErrors`: ``name``,
+        ``unit``, error ``before`` the fit, ``value``, error ``after`` it.
     problem : `~sedflux.response.problem.LinearProblem` or None
         The linear problem at the solution; None for responses from files.
     """
@@ -194,6 +197,7 @@ class ResponseCurve:
     field: FieldTerms = default(default_factory=FieldTerms)
     grey_error: float = 0.0
     wavelength_error: float = 0.0
+    common: Table | None = default(default=None, repr=False, compare=False)
     problem: LinearProblem | None = default(default=None, repr=False, compare=False)
 
     @classmethod

@@ -65,6 +65,7 @@ class _Scores:
     columns: Mapping[str, slice]
     score: np.ndarray
     information: np.ndarray
+    deviation: float
 
     def test(self, name, known=()):
         """Chi-square of a pattern, and its degrees of freedom, where other patterns are free."""
@@ -77,7 +78,8 @@ class _Scores:
                            self.information[np.ix_(free, here)])
             score = score - cross.T @ self.score[free]
             information = information - cross.T @ self.information[np.ix_(free, here)]
-        return _chi_square(information, score, scale)
+        # Where all stars deviate by more than their errors, a pattern must stand out from that.
+        return _chi_square(self.deviation**2 * information, score, self.deviation**2 * scale)
 
 
 def _solve(matrix, right):
@@ -121,10 +123,10 @@ def _scores(problem: LinearProblem, patterns: FitPatterns) -> _Scores:
                              np.c_[information[budget], score[budget]])
     score = score - information[:, budget] @ solved[:, -1]
     information = information - information[:, budget] @ solved[:, :-1]
-    return _Scores(list(searched), places, score, information)
+    return _Scores(list(searched), places, score, information, patterns.deviation)
 
 
-def _stacked_test(problem: LinearProblem) -> tuple[float, int]:
+def _stacked_test(problem: LinearProblem, deviation: float) -> tuple[float, int]:
     """Chi-square of the residuals of all stars at each node, after any change of the spline."""
     size = problem.weight.shape[1]
     each = Design(np.eye(size), np.zeros((size, 0)), np.zeros((len(problem.weight), 0)))
@@ -135,7 +137,7 @@ def _stacked_test(problem: LinearProblem) -> tuple[float, int]:
     solved = _solve(spline.T @ cross, np.c_[cross.T, spline.T @ score])
     scale = np.diag(information).max(initial=0.0)
     information = information - cross @ solved[:, :-1]
-    covariance = information + _LINE_TOLERANCE**2 * information @ information
+    covariance = deviation**2 * information + _LINE_TOLERANCE**2 * information @ information
     return _chi_square(covariance, score - cross @ solved[:, -1], scale)
 
 
@@ -173,7 +175,7 @@ def fit_tests(response: Any) -> Table:
     found = {"chi2": (response.chi2 / (1.0 + _CHI2_TOLERANCE), response.degrees_of_freedom)}
     order: list[str] = []
     if patterns.rows.size >= CHECKED_STARS:
-        found["wavelength"] = _stacked_test(problem)
+        found["wavelength"] = _stacked_test(problem, patterns.deviation)
         scores = _scores(problem, patterns)
         found |= {name: scores.test(name) for name in scores.names}
         order = _explaining(scores)

@@ -11,6 +11,13 @@ from scipy.ndimage import uniform_filter1d
 
 from sedflux.exceptions import InputError, SedfluxWarning
 from sedflux.response.common_errors import sed_columns
+from sedflux.response.common_terms import (
+    changed_stars,
+    fitted_names,
+    fitted_rows,
+    term_step,
+    term_table,
+)
 from sedflux.response.curve import ResponseCurve
 from sedflux.response.diagnostics import CHECKED_STARS, warn_of_causes
 from sedflux.response.field_terms import FieldTerms
@@ -48,6 +55,8 @@ _MAX_BEND = 1e4
 _WARN_DEVIATION, _MAX_DEVIATION = 2.0, 8.0
 #: Stars of the first fit that gives the starting curve, where there are many stars.
 _FIRST_FIT_STARS = 120
+#: Most steps of the parameters of the instrument.
+_TERM_STEPS = 12
 
 
 def fit_stars(stars: StarArrays, options: Options, *, field: FieldTerms | None = None,
@@ -73,9 +82,18 @@ def fit_stars(stars: StarArrays, options: Options, *, field: FieldTerms | None =
     model = response_model(stars, knot_spacing=options.knot_spacing, field=field, terms=terms,
                            fwhm=fwhm)
     whole = ResponseFit(stars, options, model)
+    names = fitted_names(stars, options.common)
+    start = _first_fit(whole, field, terms, fwhm)
+    if not names or len(stars) < CHECKED_STARS:
+        return whole.run(start)
+    return _fit_terms(whole, start, names)
+
+
+def _first_fit(whole, field, terms, fwhm):
+    """A fit to some of many stars, which gives a good starting curve in less time; or None."""
+    stars, options, model = whole.stars, whole.options, whole.model
     if len(stars) < 3 * _FIRST_FIT_STARS:
-        return whole.run()
-    # A fit to some of many stars gives a good starting curve in less time.
+        return None
     rows = np.linspace(0, len(stars) - 1, _FIRST_FIT_STARS).astype(int)
     some = stars.take(rows)
     first = ResponseFit(some, options, response_model(
@@ -83,9 +101,32 @@ def fit_stars(stars: StarArrays, options: Options, *, field: FieldTerms | None =
         knots=model.knots))
     try:
         first.iterate()
+        first.check_agreement()
     except InputError:
-        return whole.run()
-    return whole.run(first)
+        return None
+    return first
+
+
+def _fit_terms(whole, start, names):
+    """Fit parameters of the instrument, too: see `sedflux.response.common_terms`."""
+    base, options, model, values = whole.stars, whole.options, whole.model, np.zeros(len(names))
+    fit, present = start, whole
+    for _ in range(_TERM_STEPS):
+        curve = present.result(*present.iterate(fit))
+        step = term_step(curve.problem, names, values)
+        if step.converged:
+            present.check_agreement()
+            return present.tested(replace(
+                curve, common=term_table(step, names, options.common),
+                systematics=dict(curve.systematics) | fitted_rows(
+                    curve.problem, step, names, model.spline)))
+        values = step.values
+        fit, present = present, ResponseFit(changed_stars(base, names, values), options, model)
+    said = ", ".join(f"{name} {value:.2g}" for name, value in zip(names, values, strict=True))
+    warnings.warn(f"the fit of {', '.join(names)} does not converge (last: {said}); they stay "
+                  "errors of the budget.  Check dispersion and line-spread function, or fit fewer",
+                  SedfluxWarning, stacklevel=4)
+    return whole.run(start)
 
 
 class ResponseFit:
@@ -112,7 +153,6 @@ class ResponseFit:
         self.coefficients = np.zeros(model.design.size)
         self.robust = RobustWeights.ones(stars.rate.size, len(stars))
         self.roughness_weight = np.ones(model.k - 2)
-        self._agree = options.robust
         self._noise = stars.noise_models()
         self._factor, self._diagonal = self._errors()
 
@@ -129,8 +169,13 @@ class ResponseFit:
         -------
         response : `ResponseCurve`
         """
-        curve = self._result(*self.iterate(start))
-        if self._agree and len(curve.problem.used) >= CHECKED_STARS:
+        curve = self.result(*self.iterate(start))
+        self.check_agreement()
+        return self.tested(curve)
+
+    def tested(self, curve: ResponseCurve) -> ResponseCurve:
+        """The response; warns of what its tests find."""
+        if self.options.robust and len(curve.problem.used) >= CHECKED_STARS:
             warn_of_causes(curve.diagnostics())
         return curve
 
@@ -172,8 +217,6 @@ class ResponseFit:
             settled = former is not None and np.array_equal(former, used)
             if step > min_steps and settled and self._converged(change, inverse):
                 break
-        if self.options.robust:
-            self._check_agreement()
         return inverse, smoothness
 
     def _converged(self, change, inverse):
@@ -283,8 +326,10 @@ class ResponseFit:
         pull = self._pulls(state, residual - found.residual)
         self.robust = robust_weights(found, pull, self.stars.star)
 
-    def _check_agreement(self):
+    def check_agreement(self) -> None:
         """Refuse stars that do not belong to their SEDs; warn if errors are too small."""
+        if not self.options.robust:
+            return
         robust, number = self.robust, len(self.stars)
         largest = max(robust.noise_scale, robust.sed_scale)
         none = not np.isfinite(robust.inflation).any()
@@ -295,9 +340,7 @@ class ResponseFit:
                 f"{robust.noise_scale:.0f} times the noise and {robust.sed_scale:.0f} times the "
                 f"errors of their SEDs{'; ' * bool(reason)}{reason}.  Check fluxes, units, area "
                 "and line-spread function, or use robust=False to see the fit")
-        # Where errors are far too small, every test of the fit fails, and none tells a cause.
-        self._agree = not (number > 2 and largest > _WARN_DEVIATION)
-        if not self._agree:
+        if number > 2 and largest > _WARN_DEVIATION:
             warnings.warn(
                 f"stars deviate from their common response by {robust.noise_scale:.1f} times the "
                 f"noise of the counts and {robust.sed_scale:.1f} times the errors of their SEDs: "
@@ -316,10 +359,22 @@ class ResponseFit:
         columns = instrument_columns(
             stars, lambda part: model.throughput(self.coefficients, part), weight=weight,
             pixel=stars.pixel_width, line_spread=stars.line_spread)
-        return FitPatterns(rows, columns | sed_columns(stars), **places_of_stars(stars))
+        return FitPatterns(rows, columns | sed_columns(stars), **places_of_stars(stars),
+                           deviation=max(self.robust.noise_scale, self.robust.sed_scale))
 
-    def _result(self, inverse, smoothness):
-        """The response at the present coefficients."""
+    def result(self, inverse: np.ndarray, smoothness: float) -> ResponseCurve:
+        """
+        The response at the present coefficients.
+
+        Parameters
+        ----------
+        inverse, smoothness
+            From `iterate`.
+
+        Returns
+        -------
+        response : `ResponseCurve`
+        """
         state = self._linearise()
         weight, residual = self._at_nodes(state)
         found = star_statistics(self._factor, weight, self._diagonal, residual)

@@ -47,11 +47,13 @@ class FitPatterns:
     star_values : dict of str to `~numpy.ndarray`, shape (n,)
         Numbers that describe the stars, NaN where unknown: ``E(B-V)``, ``colour``,
         ``magnitude``, ``x``, ``y``, ``epoch``.
-    detector : `~numpy.ndarray` of str, shape (n,), or None
     place : `~numpy.ndarray`, shape (g,)
         Places of the nodes in the band, -1 to 1.
     pixels : `~numpy.ndarray`, shape (g,)
         Places of the nodes in pixels.
+    detector : `~numpy.ndarray` of str, shape (n,), or None
+    deviation : float
+        Typical deviation of pixels or stars in units of their errors, at least one.
     """
 
     rows: np.ndarray
@@ -60,6 +62,7 @@ class FitPatterns:
     place: np.ndarray
     pixels: np.ndarray
     detector: np.ndarray | None = None
+    deviation: float = 1.0
 
 
 def measured_stars(used: np.ndarray) -> np.ndarray:
