@@ -22,6 +22,7 @@ from sedflux.response.iterate import fit_stars
 from sedflux.response.options import Options, excluded_stars, field_values, star_names
 from sedflux.response.outliers import INCONSISTENT
 from sedflux.response.stars import read_stars
+from sedflux.response.systematics import LibraryError
 from sedflux.slitless.forward import SecondOrder
 from sedflux.slitless.instrument import SlitlessBand
 from sedflux.slitless.line_spread import LineSpread
@@ -49,7 +50,7 @@ def fit_response(counts: Spectrum | Sequence[Spectrum], seds: Spectrum | Sequenc
                  grey_error: float = Options.grey_error,
                  wavelength_error: u.Quantity | float = Options.wavelength_error,
                  robust: bool = Options.robust, truth_scale: float = Options.truth_scale,
-                 library_error: Sequence[Sequence[float]] = Options.library_error,
+                 library_error: LibraryError = Options.library_error,
                  min_stars: float = Options.min_stars, saturation: u.Quantity | None = None,
                  sed_resolving_power: float | None = Options.sed_resolving_power,
                  covariance: str = Options.covariance,

@@ -12,7 +12,12 @@ from astropy import units as u
 from sedflux.exceptions import InputError
 from sedflux.response.common_errors import COMMON_ERRORS, CommonErrors
 from sedflux.response.field_terms import FieldTerms
-from sedflux.response.systematics import LIBRARY_ERROR, TRUTH_SCALE, checked_library_error
+from sedflux.response.systematics import (
+    LIBRARY_ERROR,
+    TRUTH_SCALE,
+    LibraryError,
+    checked_library_error,
+)
 from sedflux.units import positive_number, whole_number
 
 __all__ = ["GREY_ERROR", "WAVELENGTH_ERROR_PIXELS", "Options", "excluded_stars", "field_values",
@@ -23,9 +28,11 @@ __all__ = ["GREY_ERROR", "WAVELENGTH_ERROR_PIXELS", "Options", "excluded_stars",
 _OPTIONAL = {"smoothness": (None, 1e-6, 1e3), "sed_resolving_power": (None, 1.0, 1e6)}
 _NUMBERS = {"grey_error": (None, 0.0, 10.0), "truth_scale": (None, 0.0, 10.0),
             "min_stars": (None, 0.0, 1e6)}
-#: Default errors of an extraction, in round numbers: aperture losses, and wavelength zero points
-#: from the positions of the stars on a direct image, in pixels.
-GREY_ERROR, WAVELENGTH_ERROR_PIXELS = 0.01, 0.1
+#: Default error of an extraction from aperture losses, a round number.
+GREY_ERROR = 0.01
+#: Default error of wavelength zero points in pixels, a round number: that of the positions of stars
+#: on a direct image.
+WAVELENGTH_ERROR_PIXELS = 0.1
 #: Largest error of the wavelength zero points by its unit.
 _LARGEST_SHIFT = {u.AA: 1e4, u.pix: 100.0}
 
@@ -54,8 +61,9 @@ class Options:
         ``diagonal`` takes the errors of an SED as independent from sample to sample.
     truth_scale : float
         Relative error of the flux scale that all stars share.
-    library_error : sequence of pairs
-        Wavelength in Angstrom, and relative error that all stars share.
+    library_error : sequence of pairs, or path-like
+        Wavelength in Angstrom, and relative error that all stars share; or the path of a table,
+        see `sedflux.response.systematics.checked_library_error`.
     min_stars : float
         Effective number of stars below which the response is masked.
     sed_resolving_power : float or None
@@ -78,7 +86,7 @@ class Options:
     robust: bool = True
     covariance: str = "full"
     truth_scale: float = TRUTH_SCALE
-    library_error: Sequence[Sequence[float]] = LIBRARY_ERROR
+    library_error: LibraryError = LIBRARY_ERROR
     min_stars: float = 3.0
     sed_resolving_power: float | None = None
     common: CommonErrors = COMMON_ERRORS

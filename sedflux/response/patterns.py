@@ -23,7 +23,7 @@ __all__ = ["FitPatterns", "instrument_columns", "measured_stars", "places_of_sta
            "star_patterns"]
 
 #: Most stars from which common errors are measured: more take memory, and change little.
-_MOST_STARS = 500
+_MOST_STARS = 300
 #: Step of the derivatives with wavelength, in FWHM of the line-spread function.
 _STEP = 0.25
 #: Bins along the dispersion on the detector.
@@ -77,7 +77,7 @@ def measured_stars(used: np.ndarray) -> np.ndarray:
     Returns
     -------
     rows : `~numpy.ndarray` of int
-        At most 500 of them.
+        At most 300 of them.
     """
     return used[np.linspace(0, used.size - 1, min(used.size, _MOST_STARS)).astype(int)]
 
