@@ -76,7 +76,7 @@ class LowRankCovariance:
     diagonal : array_like, shape (n,)
         Variances that are independent from value to value; not negative.
     factor : array_like, shape (r, n)
-        Directions in which all values move together, one a row; r may be zero.
+        Directions in which all values move together, one per row; r may be zero.
     removed : array_like, shape (s, n), optional
         Directions that are taken away; none by default.  Without them the covariance is too
         large, never too small.

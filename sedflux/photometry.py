@@ -27,7 +27,7 @@ __all__ = ["SyntheticPhotometry", "anchor", "band_rows", "synthetic_photometry",
            "to_source_spectrum"]
 
 #: Share of a band's throughput that may lie outside the SED.
-_OUTSIDE = 0.005
+_SHARE_OUTSIDE = 0.005
 #: AB magnitudes that a source can have, and errors that still say something.
 _BRIGHTEST, _FAINTEST, _LARGEST_ERROR = -50.0, 100.0, 10.0
 
@@ -149,7 +149,7 @@ def _band_samples(wavelength, band, name):
     passed = band(own * u.AA).value
     outside = (own < wavelength[0]) | (own > wavelength[-1])
     total = np.trapezoid(passed, own)
-    if not total > 0 or np.trapezoid(np.where(outside, passed, 0.0), own) > _OUTSIDE * total:
+    if not total > 0 or np.trapezoid(np.where(outside, passed, 0.0), own) > _SHARE_OUTSIDE * total:
         open_at = own[passed > 0] if (passed > 0).any() else own
         raise InputError(
             f"bandpass {name!r} covers {open_at.min():.0f}-{open_at.max():.0f} Angstrom, the SED "
@@ -208,6 +208,28 @@ def band_rows(wavelength: np.ndarray, bandpasses: Any
     return tuple(bands), (np.stack([row for row, _ in found]), zero_points)
 
 
+def band_magnitudes(rows: np.ndarray, zero_points: np.ndarray, flux: np.ndarray
+                    ) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Magnitudes of one or many SEDs, and their derivatives.
+
+    Parameters
+    ----------
+    rows : `~numpy.ndarray`, shape (m, n)
+    zero_points : `~numpy.ndarray`, shape (m,)
+        From `band_rows`.
+    flux : `~numpy.ndarray`, shape (n,) or (N, n)
+
+    Returns
+    -------
+    magnitudes : `~numpy.ndarray`, shape (m,) or (N, m)
+    derivatives : `~numpy.ndarray`, shape (m, n) or (N, m, n)
+        Of the magnitudes with respect to the flux.
+    """
+    mean = (rows @ flux.T).T
+    return zero_points - 2.5 * np.log10(mean), rows * (-MAG_PER_LN / mean)[..., None]
+
+
 def synthetic_photometry(sed: Any, bandpasses: Any, *, unit: u.UnitBase = u.ABmag,
                          area: u.Quantity | None = None) -> SyntheticPhotometry:
     """
@@ -223,7 +245,7 @@ def synthetic_photometry(sed: Any, bandpasses: Any, *, unit: u.UnitBase = u.ABma
         ever, and so does this: a table must end at zero (see
         `synphot.SpectralElement.taper`), or it leaks.
     unit : `~astropy.units.Unit`, optional
-        ``u.ABmag`` or ``u.ct`` (counts a second).
+        ``u.ABmag`` or ``u.ct`` (counts per second).
     area : `~astropy.units.Quantity`, optional
         Collecting area, for counts.
 
@@ -266,9 +288,8 @@ def synthetic_photometry(sed: Any, bandpasses: Any, *, unit: u.UnitBase = u.ABma
         value = rows @ arrays.flux * u.ct / u.s
     else:
         _, (rows, zero_points) = band_rows(arrays.wavelength, bands)
-        flux = rows @ arrays.flux
-        value = (zero_points - 2.5 * np.log10(flux)) * u.ABmag
-        rows = rows * (MAG_PER_LN / flux)[:, None]
+        magnitudes, rows = band_magnitudes(rows, zero_points, arrays.flux)
+        value = magnitudes * u.ABmag
     if not arrays.absolute:
         if unit == u.ct or len(rows) < 2:
             raise InputError("sed is relative: it has colours, of two bands or more, but no "

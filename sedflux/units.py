@@ -12,7 +12,7 @@ from astropy import units as u
 
 from sedflux.exceptions import InputError
 
-__all__ = ["FLAM", "LIGHT_KM_S", "MAG_PER_LN", "PHOTON_ENERGY", "finite_array",
+__all__ = ["FLAM", "LIGHT_KM_S", "MAG_PER_LN", "PHOTON_ENERGY", "as_quantity", "finite_array",
            "photons_per_flux", "plain_number", "positive_number", "whole_number"]
 
 #: Unit of F_lambda inside sedflux.
@@ -23,6 +23,35 @@ LIGHT_KM_S = 299792.458
 MAG_PER_LN = 2.5 / np.log(10.0)
 #: h c in erg Angstrom: the energy of a photon times its wavelength.
 PHOTON_ENERGY = (constants.h * constants.c).to_value(u.erg * u.AA)
+
+
+def as_quantity(values: Any) -> Any:
+    """
+    A list or tuple of quantities as one quantity; anything else as it is.
+
+    Parameters
+    ----------
+    values : object
+
+    Returns
+    -------
+    values : object
+
+    Raises
+    ------
+    TypeError, `~astropy.units.UnitConversionError`
+        If the units of the quantities do not agree.
+
+    Examples
+    --------
+    >>> from astropy import units as u
+    >>> from sedflux.units import as_quantity
+    >>> as_quantity((400 * u.nm, 5000 * u.AA))
+    <Quantity [400., 500.] nm>
+    """
+    if isinstance(values, (list, tuple)) and any(isinstance(one, u.Quantity) for one in values):
+        return u.Quantity(values)
+    return values
 
 
 def plain_number(value: Any, name: str, unit: u.UnitBase | None = None) -> float:
@@ -169,6 +198,7 @@ def finite_array(values: Any, name: str, unit: u.UnitBase | None = None) -> np.n
     """
     wanted = "numbers are" if unit is None else f"numbers in {unit} are"
     try:
+        values = as_quantity(values)
         if isinstance(values, u.Quantity):
             values = values.to_value(u.dimensionless_unscaled if unit is None else unit)
         given = np.ma.asarray(values)

@@ -1,4 +1,4 @@
-"""Write files whole: the old content or the new one, never half of it."""
+"""Write files completely or not at all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,33 @@ from pathlib import Path
 
 from sedflux.exceptions import InputError, WriteError
 
-__all__ = ["refuse_existing", "write_whole"]
+__all__ = ["make_folder", "refuse_existing", "write_whole"]
+
+
+def make_folder(path: str | os.PathLike[str]) -> Path:
+    """
+    Make a folder, and those above it, unless it exists.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    folder : `~pathlib.Path`
+
+    Raises
+    ------
+    sedflux.exceptions.WriteError
+        If no folder can be made there.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(f"folder {str(folder)!r} cannot be made ({error.strerror}); choose "
+                         "another folder") from error
+    return folder
 
 
 def refuse_existing(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
@@ -45,9 +71,9 @@ def refuse_existing(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
 def write_whole(path: str | os.PathLike[str], write: Callable[[Path], object], *,
                 overwrite: bool = True) -> None:
     """
-    Write a file beside its place, and move it there when it is complete.
+    Write a file under a temporary name in the same folder, and rename it when it is complete.
 
-    A reader, or a machine that stops, finds the former file or the new one.
+    At any time, also after a crash, a reader finds either the old file or the new one.
 
     Parameters
     ----------
@@ -62,7 +88,7 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[Path], object], *
     sedflux.exceptions.InputError
         As `refuse_existing` does.
     sedflux.exceptions.WriteError
-        If the disk is full or the folder cannot be written; the former file stays.
+        If the disk is full or the folder cannot be written; the old file stays.
 
     Examples
     --------

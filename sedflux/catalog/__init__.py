@@ -1,7 +1,7 @@
 """
-Predictions for millions of spectra: sources, shards that land exactly once, and results.
+Predictions for millions of spectra: sources, shards, and the catalogue of results.
 
-This room needs the packages of the extra ``catalog``.
+This package needs those of the extra ``catalog``.
 """
 
 from importlib.util import find_spec

@@ -10,17 +10,16 @@ import numpy as np
 from astropy.table import Table
 
 from sedflux.exceptions import InputError
-from sedflux.photometry import band_rows
+from sedflux.photometry import band_magnitudes, band_rows
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.slitless.throughput import Throughput, as_throughput
-from sedflux.units import MAG_PER_LN
 
 __all__ = ["CatalogBands", "band_tables", "colours"]
 
 
 def band_tables(rows: Table, bands: Mapping[str, Any] | None) -> dict[str, list[list[float]]]:
     """
-    Throughputs of the bands of a catalogue: those that are given, and files that a source names.
+    Throughputs of the bands of a catalogue: given ones, and files named in the source.
 
     Parameters
     ----------
@@ -46,7 +45,7 @@ def band_tables(rows: Table, bands: Mapping[str, Any] | None) -> dict[str, list[
     if "magnitude" in rows.colnames:
         measured = np.isfinite(np.asarray(rows["magnitude"], dtype=float))
         for name in np.unique(np.asarray(rows["band"], dtype=str)[measured]):
-            # Names that are not among the bands are files.
+            # A name that is not among the bands is that of a file.
             found.setdefault(str(name), str(name))
     tables = {}
     for name, value in found.items():
@@ -58,7 +57,7 @@ def band_tables(rows: Table, bands: Mapping[str, Any] | None) -> dict[str, list[
 @dataclass(frozen=True)
 class CatalogBands:
     """
-    Bands as rows that are multiplied with the fluxes of many SEDs.
+    Bands as rows of weights, to be multiplied with the fluxes of many SEDs.
 
     Attributes
     ----------
@@ -74,7 +73,7 @@ class CatalogBands:
 
     @classmethod
     def of(cls, wavelength: np.ndarray, bandpasses: Any) -> CatalogBands:
-        """Of bandpasses as `sedflux.synthetic_photometry` takes them; none at all are fine."""
+        """From bandpasses as for `sedflux.synthetic_photometry`; there may be none."""
         if isinstance(bandpasses, Mapping) and not bandpasses:
             return cls((), np.zeros((0, wavelength.size)), np.zeros(0))
         names, (rows, zero_points) = band_rows(wavelength, bandpasses)
@@ -82,11 +81,11 @@ class CatalogBands:
 
     @classmethod
     def from_tables(cls, wavelength: np.ndarray, tables: Mapping[str, Any]) -> CatalogBands:
-        """Of the tables of `band_tables`."""
+        """From the tables of `band_tables`."""
         return cls.of(wavelength, {name: bandpass(table) for name, table in tables.items()})
 
     def joined(self, other: CatalogBands) -> CatalogBands:
-        """These bands and then others."""
+        """These bands, followed by others."""
         return CatalogBands((*self.names, *other.names), np.concatenate([self.rows, other.rows]),
                             np.concatenate([self.zero_points, other.zero_points]))
 
@@ -98,9 +97,9 @@ class CatalogBands:
         ----------
         flux : `~numpy.ndarray`, shape (N, n)
         magnitude : `~numpy.ndarray`, shape (N,)
-            AB; NaN for none.
+            AB; NaN where there is none.
         band : `~numpy.ndarray` of int, shape (N,)
-            Number of each star's band.
+            Index of each star's band.
 
         Returns
         -------
@@ -111,7 +110,7 @@ class CatalogBands:
 
 
 def bandpass(table: Any) -> Any:
-    """A band of `band_tables` for synphot."""
+    """A band of `band_tables` as `synphot.SpectralElement`."""
     return Throughput(np.asarray(table[0]), np.asarray(table[1])).to_synphot()
 
 
@@ -126,7 +125,7 @@ def colours(prediction: SEDPrediction, bands: CatalogBands, reference: Any = 0
         Of N stars.
     bands : `CatalogBands`
     reference : int or `~numpy.ndarray` of int, shape (N,), optional
-        Number of the reference band, of all stars or of each.
+        Index of the reference band, of all stars or of each.
 
     Returns
     -------
@@ -134,11 +133,9 @@ def colours(prediction: SEDPrediction, bands: CatalogBands, reference: Any = 0
         In mag.
     """
     star, reference = np.arange(len(prediction)), np.broadcast_to(reference, len(prediction))
-    flux = prediction.flux @ bands.rows.T
-    magnitude = -2.5 * np.log10(flux) + bands.zero_points
-    # Shares of ln(flux) of each wavelength in a band, minus those in the reference band.
-    share = bands.rows * prediction.flux[:, None, :] / flux[:, :, None]
-    share = MAG_PER_LN * (share - share[star, reference][:, None])
-    common = np.einsum("nbw,nrw->nbr", share, prediction.factor, optimize=True)
-    variance = (common**2).sum(axis=2) + np.einsum("nbw,nw->nb", share**2, prediction.diagonal)
+    magnitude, change = band_magnitudes(bands.rows, bands.zero_points, prediction.flux)
+    # Changes of the colours with ln(flux).
+    change = (change - change[star, reference][:, None]) * prediction.flux[:, None, :]
+    common = np.einsum("nbw,nrw->nbr", change, prediction.factor, optimize=True)
+    variance = (common**2).sum(axis=2) + np.einsum("nbw,nw->nb", change**2, prediction.diagonal)
     return magnitude - magnitude[star, reference][:, None], np.sqrt(variance)

@@ -1,4 +1,4 @@
-"""Work on a catalogue of predictions without loops over its stars."""
+"""`SEDCatalog`: selections, photometry and spectra from a catalogue of predictions."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ from sedflux.photometry import anchor
 from sedflux.predict.checks import check_reddening
 from sedflux.predict.flags import flag, sentences
 from sedflux.predict.prediction import SEDPrediction
+from sedflux.units import finite_array
 
 __all__ = ["SEDCatalog"]
 
-#: Stars that are read at a time.
+#: Stars that are read at once.
 _CHUNK = 512
 #: Columns of every table.
 _NEEDED = {"identifier", "path", "ra", "dec", "radial_velocity", "predicted", "flag_bits", "error",
@@ -34,9 +35,9 @@ _NEEDED = {"identifier", "path", "ra", "dec", "radial_velocity", "predicted", "f
 
 class SEDCatalog:
     """
-    A catalogue that `sedflux.predict_catalog` wrote, or a selection of it.
+    A catalogue from `sedflux.predict_catalog`, or a selection of its stars.
 
-    Nothing is read before it is needed; arrays are read by chunks.
+    Columns and arrays are read when they are needed, and arrays in chunks.
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ class SEDCatalog:
     ----------
     path : `~pathlib.Path`
     facts : dict
-        What the catalogue is of.
+        Entries of ``catalog.json``: model, bands, wavelengths and sizes.
     wavelength : `~numpy.ndarray`, shape (n,)
         In Angstrom.
     rows : `~numpy.ndarray` of int, shape (N,)
@@ -77,14 +78,14 @@ class SEDCatalog:
 
     def __init__(self, path: str | os.PathLike[str], rows: Any = None, *, dust: Any = None
                  ) -> None:
-        self._place = Destination(path)
-        self.facts = self._place.facts
-        self.path = self._place.path
+        self._folder = Destination(path)
+        self.facts = self._folder.facts
+        self.path = self._folder.path
         table = self.path / "table.parquet"
         if not table.exists():
-            landed = len(self._place.notes())
+            landed = len(self._folder.notes())
             raise InputError(f"catalogue {str(self.path)!r} is not complete: {landed} of "
-                             f"{self._place.shard_count()} shards have landed; run the same "
+                             f"{self._folder.shard_count()} shards have landed; run the same "
                              "prediction again to finish it")
         self.wavelength = np.asarray(self.facts["wavelength"])
         self.rows = np.arange(self.facts["stars"]) if rows is None else np.asarray(rows)
@@ -114,7 +115,7 @@ class SEDCatalog:
 
     def columns(self, *names: str) -> Table:
         """
-        Some columns of the table of the selected stars, without reading the others.
+        Some columns of the table of the selected stars; the others are not read.
 
         Parameters
         ----------
@@ -146,12 +147,12 @@ class SEDCatalog:
         Parameters
         ----------
         flags : {'none'} or str, optional
-            ``"none"`` keeps stars without a flag; names joined by commas keep stars that have none
-            but these, such as ``"low_snr,bad_pixels"``.
+            ``"none"`` keeps stars without a flag; names joined by commas, such as
+            ``"low_snr,bad_pixels"``, keep stars without any other flag.
         **limits : tuple of float, bool, or array_like
-            By the name of a column: the least and the largest value (None for no limit), a value
-            that it must have, or a list of values.  Stars that could not be predicted are left
-            out unless ``predicted=False`` asks for them.
+            By the name of a column: the least and the largest value (None for no limit), one
+            value, or a list of values; numbers in the unit of the column, or quantities.  Stars
+            without a prediction are left out unless ``predicted=False`` is given.
 
         Returns
         -------
@@ -161,7 +162,7 @@ class SEDCatalog:
         table = self.columns(*conditions, *(() if flags is None else ("flag_bits",)))
         keep = np.ones(len(self), dtype=bool)
         for name, limit in conditions.items():
-            keep &= _within(np.asarray(table[name]), limit, name)
+            keep &= _within(table[name], limit, name)
         if flags is not None:
             allowed = 0 if flags == "none" else sum(
                 flag(name.strip()).mask for name in flags.split(","))
@@ -175,12 +176,13 @@ class SEDCatalog:
 
     def reddened(self, reddening: Any, *, reddening_error: Any = 0.0) -> SEDCatalog:
         """
-        The same stars behind dust; what is stored, and the table, stay as they are.
+        The same stars, reddened; the stored arrays and the table do not change.
 
         Parameters
         ----------
         reddening, reddening_error : float or array_like, shape (N,)
-            E(B-V) and its error in mag, of all stars or of each, beyond what the catalogue has.
+            E(B-V) and its error in mag, of all stars or of each, in addition to those of the
+            catalogue.
 
         Returns
         -------
@@ -194,7 +196,7 @@ class SEDCatalog:
 
     def chunks(self) -> Iterator[SEDPrediction]:
         """
-        The predictions of the selected stars, some at a time.
+        The predictions of the selected stars, in chunks.
 
         Yields
         ------
@@ -211,12 +213,12 @@ class SEDCatalog:
         Parameters
         ----------
         places : slice
-            Among the selected stars.
+            Of the selected stars.
 
         Returns
         -------
         prediction : `~sedflux.SEDPrediction`
-            With a first axis for stars, in relative flux; NaN where there is none.
+            With a first axis for stars, in relative flux; NaN for stars without a prediction.
         """
         rows = self.rows[places]
         part = SEDCatalog(self.path, rows)
@@ -224,7 +226,7 @@ class SEDCatalog:
         with undamaged(self.path, "spectra.zarr"):
             arrays = self._arrays(rows, np.asarray(table["predicted"], dtype=bool))
         bits = np.asarray(table["flag_bits"])
-        # Stars of the source without E(B-V) are intrinsic.
+        # SEDs of stars without E(B-V) in the source are intrinsic.
         known = {name: np.nan_to_num(np.asarray(part.columns(name)[name]))
                  for name in ("reddening", "reddening_error") if name in self._columns}
         prediction = SEDPrediction(
@@ -238,7 +240,7 @@ class SEDCatalog:
         return prediction.reddened(dust, reddening_error=error)
 
     def _arrays(self, rows, predicted):
-        """Flux, diagonal and factor of some stars; all finite where there is a prediction."""
+        """Flux, diagonal and factor of some stars, checked where there is a prediction."""
         group: Any = zarr.open_group(os.fspath(self.path / "spectra.zarr"), mode="r")
         samples, found = self.wavelength.size, {}
         for name, shape in (("flux", (samples,)), ("diagonal", (samples,)),
@@ -254,14 +256,14 @@ class SEDCatalog:
 
     @cached_property
     def _places(self) -> dict[str, int]:
-        """Place of each selected star by its identifier."""
+        """Index of each selected star by its identifier."""
         return {name: place for place, name in enumerate(self.columns("identifier")["identifier"])}
 
     def __getitem__(self, identifier: str) -> Any:
         """
-        The SED of a star, as `sedflux.predict_sed` gives it.
+        The SED of a star, in the form that `sedflux.predict_sed` returns.
 
-        It is on an absolute scale, as by `sedflux.anchor`, if the star has a magnitude.
+        If the star has a magnitude, `sedflux.anchor` puts it on an absolute scale.
         """
         if identifier not in self._places:
             raise InputError(f"star {identifier!r} is not among the {len(self)} of this selection")
@@ -284,9 +286,9 @@ class SEDCatalog:
 
     def spectra(self) -> Iterator[Any]:
         """
-        The SEDs of the selected stars, one by one, such as for `sedflux.fit_responses`.
+        The SEDs of the selected stars, one by one, for example for `sedflux.fit_responses`.
 
-        They are on an absolute scale, as by `sedflux.anchor`, where a star has a magnitude.
+        For stars with a magnitude, `sedflux.anchor` puts them on an absolute scale.
         """
         table, known, place = self.columns("identifier", "ra", "dec"), self.magnitudes, 0
         for prediction in self.chunks():
@@ -303,7 +305,7 @@ class SEDCatalog:
 
     def photometry(self, bandpasses: Any) -> QTable:
         """
-        Colours of all selected stars, and their magnitudes where they have one, with errors.
+        Colours of all selected stars, and magnitudes of those with a magnitude, with errors.
 
         Parameters
         ----------
@@ -338,9 +340,9 @@ class SEDCatalog:
 
     def write(self, destination: str | os.PathLike[str]) -> SEDCatalog:
         """
-        Write the selected stars, with their dust, as a catalogue of their own.
+        Write the selected stars, with their dust, as a new catalogue.
 
-        An interrupted call is finished by the same call.
+        The same call resumes an interrupted one.
 
         Parameters
         ----------
@@ -350,7 +352,7 @@ class SEDCatalog:
         Returns
         -------
         catalog : `SEDCatalog`
-            The one that was written.
+            The new catalogue.
         """
         from sedflux.catalog.copying import write_selection
 
@@ -366,25 +368,31 @@ class SEDCatalog:
         sedflux.exceptions.InputError
             If shards are damaged.
         """
-        if wrong := self._place.verify():
+        if wrong := self._folder.verify():
             raise InputError(f"shards {wrong[:10]} of {str(self.path)!r} are damaged; delete their "
                              "notes in the folder 'landed' and run the prediction again")
 
 
 def _cards(row):
-    """Name and place of a star, for the header of its spectrum."""
+    """Name and coordinates of a star, for the header of its spectrum."""
     return {"OBJECT": (str(row["identifier"])[:68], "star")} | {
         card: (float(row[name]), "[deg] as in the source")
         for card, name in (("RA", "ra"), ("DEC", "dec")) if np.isfinite(row[name])}
 
 
-def _within(values, limit, name):
-    """Which values lie within limits, or are among those wanted."""
+def _within(column, limit, name):
+    """Which values of a column lie within limits, or are in a list."""
+    values, unit = np.asarray(column), column.unit
     if isinstance(limit, tuple):
         if len(limit) != 2:
             raise InputError(f"{name} is {limit!r}; give the least and the largest value")
-        low, high = (np.inf * sign if value is None else value
+        low, high = (np.inf * sign if value is None else _plain(value, unit, name)
                      for value, sign in zip(limit, (-1, 1), strict=True))
         return (values >= low) & (values <= high)
-    return np.isin(values, np.atleast_1d(limit))
+    return np.isin(values, np.atleast_1d(_plain(limit, unit, name)))
+
+
+def _plain(value, unit, name):
+    """A value in the unit of a column."""
+    return finite_array(value, name, unit) if isinstance(value, u.Quantity) else value
 

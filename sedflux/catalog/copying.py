@@ -1,4 +1,4 @@
-"""Write a selection of a catalogue, with changes such as dust, as a catalogue of its own."""
+"""Write a selection of a catalogue, with its dust, as a new catalogue."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from sedflux.exceptions import InputError
 
 __all__ = ["write_selection"]
 
-#: Columns that come from the source, and not from the prediction.
-_SOURCE = ("identifier", "path", "reddening", "reddening_error", "magnitude",
+#: Columns from the source, not from the prediction.
+_SOURCE_COLUMNS = ("identifier", "path", "reddening", "reddening_error", "magnitude",
            "magnitude_error", "band")
 
 
@@ -31,25 +31,26 @@ def write_selection(catalog: Any, destination: str | os.PathLike[str]) -> None:
     """
     if not len(catalog):
         raise InputError("the selection holds no stars; there is nothing to write")
-    place = Destination(destination)
-    if place.path == catalog.path:
-        raise InputError(f"{str(place.path)!r} is the catalogue itself; choose another folder")
+    folder = Destination(destination)
+    if folder.path == catalog.path:
+        raise InputError(f"{str(folder.path)!r} is the catalogue itself; choose another folder")
     table = catalog.table
     if catalog.dust is not None:
         table["reddening"], table["reddening_error"] = catalog.dust
-    rows = Table({name: np.asarray(table[name]) for name in _SOURCE if name in table.colnames})
+    rows = Table({name: np.asarray(table[name]) for name in _SOURCE_COLUMNS
+                  if name in table.colnames})
     size = min(catalog.facts["shard_size"], len(catalog))
     facts = {name: catalog.facts[name] for name in ("model", "sha256", "version", "wavelength",
                                                     "teff", "bands")}
     rank = catalog.facts["rank"] + (catalog.dust is not None)
     bands = CatalogBands.from_tables(catalog.wavelength, facts["bands"])
-    with place.locked():
-        place.start(rows, facts | {"shard_size": size, "rank": rank})
-        for number in range(place.shard_count()):
-            if not place.has_landed(number):
+    with folder.locked():
+        folder.start(rows, facts | {"shard_size": size, "rank": rank})
+        for number in range(folder.shard_count()):
+            if not folder.has_landed(number):
                 places = slice(number * size, (number + 1) * size)
-                place.land(number, _shard(catalog, places, table[places], rank, bands))
-        place.finish()
+                folder.land(number, _shard(catalog, places, table[places], rank, bands))
+        folder.finish()
 
 
 def _shard(catalog, places, table, rank, bands):

@@ -1,10 +1,11 @@
 """
-The folder of a catalogue: what it holds, which shards have landed, and who writes.
+The folder of a catalogue: its files, which shards are complete, and the lock of the writing run.
 
-``catalog.json`` says what the catalogue is of, and ``inputs.parquet`` lists the spectra.
-``spectra.zarr`` has the arrays, one chunk per shard; ``parts`` has the tables of the shards, and
-``landed`` one note with checksums for each shard that is complete.  ``table.parquet`` joins the
-parts at the end.  A shard has landed when its note is there: the note is written last and whole.
+``catalog.json`` describes the catalogue, and ``inputs.parquet`` lists the spectra.
+``spectra.zarr`` has the arrays, one chunk per shard.  ``parts`` has the tables of the shards, which
+``table.parquet`` joins at the end.  ``landed`` has a note with checksums for each complete shard.
+The note is written last, so that a shard *has landed*, that is, it is complete, when its note
+exists.
 """
 
 from __future__ import annotations
@@ -37,17 +38,17 @@ _LAYOUT = "sedflux-catalog-1"
 _UNITS = {"ra": "deg", "dec": "deg", "radial_velocity": "km / s", "teff": "K", "reddening": "mag",
           "reddening_error": "mag", "magnitude": "mag(AB)", "magnitude_error": "mag",
           "scale": "erg / (s cm2 Angstrom)"}
-#: Begins the notes from which astropy knows how long the texts of a column are.
-_LENGTH = "table::len::"
-#: What a catalogue holds before its catalog.json.
-_BEGUN = ("parts", "landed", "spectra.zarr", "inputs.parquet")
-#: Entries of catalog.json that a resumed run must have in common.
-_SAME = ("model", "sha256", "shard_size", "rank", "inputs_sha256", "wavelength_sha256",
+#: Start of the metadata keys from which astropy takes the lengths of texts in a column.
+_LENGTH_KEY = "table::len::"
+#: Files and folders that are written before catalog.json.
+_FIRST_FILES = ("parts", "landed", "spectra.zarr", "inputs.parquet")
+#: Entries of catalog.json that a resumed run must have in common with it.
+_COMMON_ENTRIES = ("model", "sha256", "shard_size", "rank", "inputs_sha256", "wavelength_sha256",
          "bands_sha256")
 
-#: Samples and rows of the factor beyond which no SED goes.
+#: Largest numbers of samples and of rows of the factor that an SED may have.
 _MOST_SAMPLES, _MOST_ROWS = 100_000, 10_000
-#: Entries of catalog.json and what they must be.
+#: Entries of catalog.json, and the checks of their values.
 _FACTS: dict[str, Callable[[Any], bool]] = {
     "stars": lambda value: type(value) is int and value >= 1,
     "shard_size": lambda value: type(value) is int and value >= 1,
@@ -67,14 +68,14 @@ _FACTS: dict[str, Callable[[Any], bool]] = {
 @contextmanager
 def undamaged(path: str | os.PathLike[str], what: str) -> Iterator[None]:
     """
-    Turn whatever readers raise on a damaged file of a catalogue into an error that names it.
+    Turn any error of a reader, on a damaged file of a catalogue, into an error that names the file.
 
     Parameters
     ----------
     path : path-like
         Of the catalogue.
     what : str
-        The file in it.
+        The file in this folder.
 
     Raises
     ------
@@ -104,7 +105,7 @@ class Destination:
     @property
     def facts(self) -> dict[str, Any]:
         """
-        What the catalogue is of.
+        Entries of ``catalog.json``, checked.
 
         Raises
         ------
@@ -127,12 +128,12 @@ class Destination:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """
-        Keep other runs away; the system frees the lock when the process ends, however it ends.
+        Keep other runs from writing; the system frees the lock when the process ends.
 
         Raises
         ------
         sedflux.exceptions.InputError
-            If another run writes this catalogue.
+            If another run is writing this catalogue.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with open(self.path / ".lock", "w") as stream:
@@ -145,7 +146,7 @@ class Destination:
 
     def start(self, rows: Table, facts: Mapping[str, Any]) -> None:
         """
-        Begin a catalogue, or check that the one that is there is the same.
+        Begin a catalogue, or check that an existing one has the same source, model and options.
 
         Parameters
         ----------
@@ -170,9 +171,9 @@ class Destination:
         if (self.path / "catalog.json").exists():
             self._check_same(facts)
             return
-        # A run that was killed before catalog.json was written leaves some of these.
+        # A run killed before it wrote catalog.json leaves some of the first files.
         others = [path.name for path in self.path.iterdir()
-                  if path.name not in _BEGUN and not path.name.startswith(".")]
+                  if path.name not in _FIRST_FILES and not path.name.startswith(".")]
         if others:
             raise InputError(f"{str(self.path)!r} is not empty (it holds {sorted(others)[0]!r}); "
                              "choose a new folder")
@@ -190,7 +191,7 @@ class Destination:
 
     def _check_same(self, facts):
         known = self.facts
-        for name in _SAME:
+        for name in _COMMON_ENTRIES:
             if known.get(name) != facts[name]:
                 what = {"inputs_sha256": "source (its spectra or their options)",
                         "bands_sha256": "bands"}.get(name, name)
@@ -205,7 +206,7 @@ class Destination:
         return -(-facts["stars"] // facts["shard_size"])
 
     def rows(self, number: int) -> Table:
-        """The rows of the source that belong to a shard."""
+        """The rows of the source in a shard."""
         with undamaged(self.path, "inputs.parquet"):
             inputs = pyarrow.parquet.ParquetFile(self.path / "inputs.parquet")
             columns = inputs.read_row_group(number).to_pydict()
@@ -256,7 +257,7 @@ class Destination:
         write_whole(self._note(number), lambda path: path.write_text(json.dumps(note)))
 
     def notes(self) -> dict[int, dict[str, Any]]:
-        """What is noted of the shards that have landed, by their numbers."""
+        """Notes of the shards that have landed, by shard number."""
         found = {}
         for number in range(self.shard_count()):
             if self.has_landed(number):
@@ -269,7 +270,7 @@ class Destination:
         return found
 
     def finish(self) -> Path:
-        """Join the tables of all shards into ``table.parquet``; its path."""
+        """Join the tables of all shards into ``table.parquet``, and return its path."""
         target = self.path / "table.parquet"
 
         def write(temporary):
@@ -287,7 +288,7 @@ class Destination:
         return target
 
     def verify(self) -> list[int]:
-        """Numbers of the shards whose files do not have the checksums of their notes."""
+        """Numbers of the shards whose files differ from the checksums in their notes."""
         size, wrong = self.facts["shard_size"], []
         for number, note in self.notes().items():
             rows = slice(number * size, min((number + 1) * size, self.facts["stars"]))
@@ -301,14 +302,14 @@ class Destination:
         return wrong
 
     def _hashes(self, number, rows):
-        """SHA-256 of the arrays and the table of a shard, as they are read."""
+        """SHA-256 of the arrays and the table of a shard in the folder."""
         group: Any = zarr.open_group(os.fspath(self.path / "spectra.zarr"), mode="r")
         found = {name: hashlib.sha256(group[name][rows].tobytes()).hexdigest() for name in ARRAYS}
         return found | {"table": hashlib.sha256(self.part(number).read_bytes()).hexdigest()}
 
 
 def _make_arrays(path, facts):
-    """Arrays with one chunk per shard; rows that are not predicted are NaN."""
+    """Create the arrays, with one chunk per shard and filled with NaN."""
     samples, stars = len(facts["wavelength"]), facts["stars"]
     group = zarr.open_group(os.fspath(path / "spectra.zarr"), mode="w")
     group.attrs.update({
@@ -329,7 +330,7 @@ def _parquet(table, rows):
     fields = [pyarrow.field(name, column.type,
                             metadata={"unit": _unit(name)} if _unit(name) else None)
               for name, column in columns.items()]
-    lengths = {f"{_LENGTH}{name}": str(max(map(len, table[name]), default=1) or 1)
+    lengths = {f"{_LENGTH_KEY}{name}": str(max(map(len, table[name]), default=1) or 1)
                for name in table.colnames if table[name].dtype.kind in "OU"}
     stream = io.BytesIO()
     pyarrow.parquet.write_table(
@@ -339,14 +340,14 @@ def _parquet(table, rows):
 
 
 def _unit(name):
-    """Unit of a column; those of magnitudes in a band are called after it."""
+    """Unit of a column; columns of magnitudes are named after their bands."""
     if name.startswith("mag_"):
         return "mag" if name.endswith("_error") else "mag(AB)"
     return _UNITS.get(name)
 
 
 def _joint_schema(schemas):
-    """The schema of all parts together: texts are as long as the longest of them."""
+    """Common schema of all parts, with the length of the longest text in each column."""
     lengths = {}
     for schema in schemas:
         for name, value in (schema.metadata or {}).items():

@@ -1,4 +1,4 @@
-"""What is computed for all stars of a catalogue at once: photometry, and fluxes on other pixels."""
+"""Photometry of all stars of a catalogue, and their fluxes averaged over other pixels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["photometry_of", "rebinned"]
 
 def photometry_of(catalog: Any, bandpasses: Any) -> QTable:
     """
-    Colours, and magnitudes of stars that have one; see `SEDCatalog.photometry`.
+    Colours, and magnitudes of stars with a measured one; see `SEDCatalog.photometry`.
 
     Parameters
     ----------
@@ -42,10 +42,11 @@ def photometry_of(catalog: Any, bandpasses: Any) -> QTable:
         table[f"{bands.names[0]}-{name}_error"] = error[:, number] * u.mag
     if known is None:
         return table
-    own = CatalogBands.from_tables(catalog.wavelength, catalog.facts["bands"])
-    # Stars without a magnitude have no band; what is computed for them is NaN below.
-    places = [own.names.index(str(name)) if name in own.names else 0 for name in known["band"]]
-    colour, error = _all_colours(catalog, bands.joined(own), len(bands.names) + np.array(places))
+    given = CatalogBands.from_tables(catalog.wavelength, catalog.facts["bands"])
+    # Stars without a magnitude have no band; below, their magnitudes become NaN.
+    places = [given.names.index(str(name)) if name in given.names else 0
+              for name in known["band"]]
+    colour, error = _all_colours(catalog, bands.joined(given), len(bands.names) + np.array(places))
     for number, name in enumerate(bands.names):
         magnitude = np.asarray(known["magnitude"]) + colour[:, number]
         sigma = np.hypot(error[:, number], known["magnitude_error"])
@@ -64,7 +65,7 @@ def _all_colours(catalog, bands, reference=0):
 
 
 def _rows(catalog: Any) -> Iterator[tuple[slice, SEDPrediction]]:
-    """Predictions of some stars at a time, and which they are."""
+    """Predictions in chunks, each with the rows of its stars."""
     begin = 0
     for prediction in catalog.chunks():
         yield slice(begin, begin + len(prediction)), prediction

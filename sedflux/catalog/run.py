@@ -1,4 +1,4 @@
-"""Predict a catalogue: shards go to this process, to local processes, or to a Dask cluster."""
+"""Predict a catalogue, in this process, in local processes or on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from sedflux.units import whole_number
 __all__ = ["predict_catalog", "predict_shard"]
 
 _log = logging.getLogger(__name__)
-#: Shards per worker that wait or run at a time: more would fill the scheduler's memory.
-_WAITING = 3
-#: Attempts at a shard whose workers die.
+#: Submitted shards per worker: more would fill the memory of the scheduler.
+_SHARDS_PER_WORKER = 3
+#: Attempts at a shard whose workers are killed.
 _ATTEMPTS = 20
 
 
@@ -36,8 +36,8 @@ def predict_catalog(source: Any, destination: str | os.PathLike[str], *,
     """
     Predict the SEDs of very many spectra into a folder.
 
-    An interrupted run is resumed by the same call: only shards that have not landed are
-    predicted.  A file that cannot be used ends in the column ``error`` and stops nothing.
+    The same call resumes an interrupted run: it predicts only shards that are not complete.  For a
+    file that cannot be used, the column ``error`` has the reason, and the run goes on.
 
     Parameters
     ----------
@@ -47,16 +47,17 @@ def predict_catalog(source: Any, destination: str | os.PathLike[str], *,
     destination : path-like
         Folder of the catalogue; `sedflux.SEDCatalog` reads it.
     model : str or path-like, optional
-        The packaged default if not given.
+        The default model if not given.
     client : `distributed.Client`, optional
-        Of a Dask cluster whose workers see source and destination under the same paths.
+        Of a Dask cluster on whose workers source and destination have the same paths.
     workers : int, optional
-        Local processes if there is no client; 1 works in this process.  One per core by default.
+        Local processes, if there is no client; one per core by default.  With 1, everything runs
+        in the calling process.
     shard_size : int, optional
         Spectra that are read, predicted and written together.
     bands : dict of str to path-like or `synphot.SpectralElement`, optional
-        Throughputs by name, for the column ``band`` of the source; stars with a magnitude get
-        their AB magnitudes in all of them.  A ``band`` that is none of these is a file.
+        Throughputs by name, for the column ``band`` of the source, where other names are those of
+        files.  Stars with a magnitude get AB magnitudes in all bands.
     progress : bool, optional
         Whether to draw a progress bar; by default if the standard error is a terminal.
 
@@ -69,10 +70,10 @@ def predict_catalog(source: Any, destination: str | os.PathLike[str], *,
     Raises
     ------
     sedflux.exceptions.InputError
-        If the source or the destination cannot be used, the catalogue there is of another source,
-        model or options, or another run writes it.
+        If the source or the destination cannot be used, the destination holds a catalogue of
+        another source, model or options, or another run is writing it.
     sedflux.exceptions.WriteError
-        If the disk is full; shards that have landed stay.
+        If the disk is full; complete shards are kept.
 
     Examples
     --------
@@ -89,40 +90,40 @@ def predict_catalog(source: Any, destination: str | os.PathLike[str], *,
     rows = read_source(source)
     tables = band_tables(rows, bands)
     predictor = loaded_predictor(model)
-    # Bands that the SEDs do not cover are refused before anything is written.
+    # This refuses bands outside the SEDs before anything is written.
     CatalogBands.from_tables(predictor.wavelength, tables)
-    place = Destination(destination)
-    with place.locked():
-        place.start(rows, {
+    folder = Destination(destination)
+    with folder.locked():
+        folder.start(rows, {
             "bands": tables, "version": __version__,
             "model": predictor.name, "sha256": predictor.sha256,
             "wavelength": predictor.wavelength, "teff": list(predictor.metadata["domain"]["teff"]),
             "shard_size": min(shard_size, len(rows)),
             "rank": _rank(predictor) + ("reddening" in rows.colnames)})
-        missing = [number for number in range(place.shard_count())
-                   if not place.has_landed(number)]
+        missing = [number for number in range(folder.shard_count())
+                   if not folder.has_landed(number)]
         _log.info("%d spectra in %d shards, %d of them to predict", len(rows),
-                  place.shard_count(), len(missing))
+                  folder.shard_count(), len(missing))
         shown = sys.stderr.isatty() if progress is None else progress
         with _bar(len(rows), shown) as advance:
-            advance(sum(note["predicted"] + note["failed"] for note in place.notes().values()))
-            for size in _work(place, missing, model, client, workers):
+            advance(sum(note["predicted"] + note["failed"] for note in folder.notes().values()))
+            for size in _work(folder, missing, model, client, workers):
                 advance(size)
-        place.finish()
-    notes = place.notes().values()
+        folder.finish()
+    notes = folder.notes().values()
     return {name: sum(note[name] for note in notes) for name in (
         "predicted", "flagged", "failed")} | {"shards": len(missing)}
 
 
 def _rank(predictor):
-    """Most rows that the factor of a prediction may have."""
+    """Largest number of rows of a prediction's factor."""
     scatter = predictor.metadata.get("scatter", {})
     return predictor.network.config.rank + len(scatter.get("directions", ())) + PRIOR_ROWS
 
 
 def predict_shard(path: str, number: int, model: str | os.PathLike[str] | None) -> int:
     """
-    Predict one shard of a catalogue that was begun, where a worker runs.
+    Predict one shard of a catalogue, in the process of a worker.
 
     Parameters
     ----------
@@ -136,26 +137,26 @@ def predict_shard(path: str, number: int, model: str | os.PathLike[str] | None) 
     size : int
         Number of spectra.
     """
-    place = Destination(path)
-    rows = place.rows(number)
-    if not place.has_landed(number):
-        shard = predict_rows(loaded_predictor(model), rows, rank=place.facts["rank"],
-                             bands=place.facts["bands"])
-        place.land(number, shard)
+    folder = Destination(path)
+    rows = folder.rows(number)
+    if not folder.has_landed(number):
+        shard = predict_rows(loaded_predictor(model), rows, rank=folder.facts["rank"],
+                             bands=folder.facts["bands"])
+        folder.land(number, shard)
     return len(rows)
 
 
 def _predict_alone(path, number, model):
-    """`predict_shard` with one thread: there are as many workers as cores."""
+    """`predict_shard` with one thread, because there is one worker per core."""
     from sedflux.network.threads import use_threads
 
     use_threads(1)
     return predict_shard(path, number, model)
 
 
-def _work(place, missing, model, client, workers) -> Iterator[int]:
-    """Predict shards where that is asked for; the number of spectra of each as it lands."""
-    path = os.fspath(place.path)
+def _work(folder, missing, model, client, workers) -> Iterator[int]:
+    """Predict shards on the workers; yield the number of spectra of each complete one."""
+    path = os.fspath(folder.path)
     if client is None:
         workers = os.cpu_count() or 1 if workers is None else whole_number(
             workers, "workers", least=1)
@@ -179,7 +180,7 @@ def _local_client(workers):
 
 
 def _distribute(client, path, missing, model) -> Iterator[int]:
-    """Keep a few shards per worker under way; try those again whose workers died."""
+    """Submit a few shards per worker at a time, and again those whose workers were killed."""
     from distributed import KilledWorker, as_completed
 
     waiting, attempts = list(reversed(missing)), dict.fromkeys(missing, 0)
@@ -187,7 +188,8 @@ def _distribute(client, path, missing, model) -> Iterator[int]:
     shards: dict[str, int] = {}
 
     def submit():
-        while waiting and len(shards) < _WAITING * max(len(client.scheduler_info()["workers"]), 1):
+        workers = max(len(client.scheduler_info()["workers"]), 1)
+        while waiting and len(shards) < _SHARDS_PER_WORKER * workers:
             number = waiting.pop()
             attempts[number] += 1
             future = client.submit(_predict_alone, path, number, model, pure=False)
@@ -201,8 +203,8 @@ def _distribute(client, path, missing, model) -> Iterator[int]:
             yield future.result()
         except KilledWorker as error:
             if attempts[number] >= _ATTEMPTS:
-                raise WriteError(f"the workers of shard {number} died {_ATTEMPTS} times: is their "
-                                 "memory too small? Use a smaller shard_size") from error
+                raise WriteError(f"the workers of shard {number} were killed {_ATTEMPTS} times, "
+                                 "perhaps for lack of memory; use a smaller shard_size") from error
             waiting.append(number)
         except SedfluxError:
             client.cancel(list(running.futures))
@@ -212,7 +214,7 @@ def _distribute(client, path, missing, model) -> Iterator[int]:
 
 @contextmanager
 def _bar(total, shown):
-    """A function that advances the progress bar."""
+    """A progress bar as a function that advances it."""
     from tqdm import tqdm
 
     with tqdm(total=total, unit="star", unit_scale=True, disable=not shown) as bar:

@@ -1,4 +1,4 @@
-"""Predict the spectra of one shard: every row comes out once, predicted or with a reason."""
+"""Predict the spectra of one shard: each row gets a prediction or the reason of its failure."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from sedflux.predict.predictor import Predictor
 
 __all__ = ["ARRAYS", "DIAGNOSTICS", "Shard", "fill_magnitudes", "predict_rows"]
 
-#: Arrays of a catalogue, and the type in which they are stored.
+#: Arrays of a catalogue, and the types in which they are stored.
 ARRAYS = {"flux": "f4", "sigma": "f4", "diagonal": "f4", "factor": "f2"}
-#: Numbers of the table that are the prediction's diagnostics.
+#: Columns of the table with diagnostics of the prediction.
 DIAGNOSTICS = ("snr", "resolving_power", "teff", "logg", "mh", "misfit", "excess", "unusual",
                "strange")
 
@@ -54,7 +54,7 @@ def predict_rows(predictor: Predictor, rows: Table, *, rank: int,
     rows : `~astropy.table.Table`
         From `~sedflux.catalog.sources.read_source`.
     rank : int
-        Rows of the factor that are kept; missing ones are zero.
+        Number of rows of the stored factor; missing rows are zero.
     bands : dict, optional
         From `~sedflux.catalog.bands.band_tables`.
 
@@ -87,7 +87,7 @@ def fill_magnitudes(table: Table, places: Any, prediction: SEDPrediction,
     Parameters
     ----------
     table : `~astropy.table.Table`
-        Of a shard; rows of stars without a magnitude stay NaN.
+        Of a shard; values of stars without a magnitude stay NaN.
     places : array_like of int, shape (N,)
         Rows of the stars.
     prediction : `~sedflux.SEDPrediction`
@@ -103,14 +103,14 @@ def fill_magnitudes(table: Table, places: Any, prediction: SEDPrediction,
     band = np.array([bands.names.index(str(name)) for name in table["band"][places]])
     table["scale"][places] = bands.scales(prediction.flux, magnitude, band)
     colour, error = colours(prediction, bands, band)
-    own = np.asarray(table["magnitude_error"])[places]
+    measured_error = np.asarray(table["magnitude_error"])[places]
     for number, name in enumerate(bands.names):
         table[f"mag_{name}"][places] = magnitude + colour[:, number]
-        table[f"mag_{name}_error"][places] = np.hypot(error[:, number], own)
+        table[f"mag_{name}_error"][places] = np.hypot(error[:, number], measured_error)
 
 
 def _reddened(prediction, members, rows):
-    """Behind the dust that the source gives; stars without a value stay intrinsic."""
+    """Predictions reddened by the source's E(B-V); stars without a value stay intrinsic."""
     if "reddening" not in rows.colnames:
         return prediction
     places = [entry.row for entry in members]
@@ -149,7 +149,7 @@ def _empty_shard(rows, samples, rank, bands):
 
 
 def _fill(shard, members, prediction):
-    """Put predictions into the rows of their stars."""
+    """Write predictions into the rows of their stars."""
     places = np.array([entry.row for entry in members])
     flux, factor = prediction.flux, prediction.factor
     shard.arrays["flux"][places] = flux
@@ -160,7 +160,7 @@ def _fill(shard, members, prediction):
     table = shard.table
     for name in DIAGNOSTICS:
         table[name][places] = prediction.diagnostics[name]
-    table["ra"][places], table["dec"][places] = np.array([entry.place for entry in members]).T
+    table["ra"][places], table["dec"][places] = np.array([entry.position for entry in members]).T
     table["radial_velocity"][places] = prediction.radial_velocity
     table["predicted"][places] = True
     table["flag_bits"][places] = prediction.flag_bits

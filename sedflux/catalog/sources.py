@@ -1,8 +1,8 @@
 """
-What a catalogue is predicted from: files, tables of files, or arrays on one grid.
+Sources of a catalogue: files, tables of files, or arrays on one grid.
 
-A source is a table with one row per spectrum, in a fixed order.  The table is written once, at
-the start of a run; workers read their rows of it.
+A source becomes a table with one row per spectrum, in a fixed order.  The table is written once, at
+the start of a run, and workers read their rows from it.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from sedflux.io.desi import desi_targets, is_coadd_name
 
 __all__ = ["ARRAYS", "OPTIONS", "open_arrays", "read_source"]
 
-#: Optional columns of a table of files, with the unit that bare numbers have.
+#: Optional columns of a table of files, and the units of numbers without a unit.
 OPTIONS = {"radial_velocity": "km/s", "resolving_power": "", "reddening": "mag",
            "reddening_error": "mag", "magnitude": "mag", "magnitude_error": "mag"}
-#: Row of a file that holds one spectrum.
+#: Row number for a file with one spectrum.
 _WHOLE_FILE = -1
-#: AB magnitudes beyond this are none, and errors beyond this say nothing.
+#: Largest absolute value of an AB magnitude, and of its error (mag).
 _LARGEST_MAGNITUDE, _LARGEST_ERROR = 50.0, 10.0
 #: Endings of tables of files, and of arrays.
 _TABLES = (".ecsv", ".csv", ".fits", ".fit", ".parquet", ".vot")
@@ -41,19 +41,19 @@ def read_source(source: str | os.PathLike[str] | Sequence[Any] | Table) -> Table
     Parameters
     ----------
     source : path-like, sequence of path-like or `~astropy.table.Table`
-        A folder (with its subfolders), a pattern such as ``"dr9/*/*.fits.gz"``, a list of files, of
-        which DESI coadds give one row per target; a table, or a file of one, with the column
-        ``path`` and optionally ``identifier``, ``row`` (in a coadd), ``radial_velocity`` (km/s),
-        ``resolving_power``, ``reddening`` and ``reddening_error`` (mag), ``magnitude`` (AB),
-        ``magnitude_error`` and ``band``; or arrays on one grid,
-        ``.npz`` or ``.zarr`` with ``wavelength`` (n,), ``flux`` and ``ivar`` (N, n) and optionally
-        ``identifier`` and those columns (N,).
+        One of three kinds.  (1) Files: a folder with its subfolders, a pattern such as
+        ``"dr9/*/*.fits.gz"``, or a list; a DESI coadd gives one row per target.  (2) A table, or
+        the path of one, with the column ``path`` and optionally ``identifier``, ``row`` (in a
+        coadd), ``radial_velocity`` (km/s), ``resolving_power``, ``reddening`` and
+        ``reddening_error`` (mag), ``magnitude`` (AB), ``magnitude_error`` and ``band``.
+        (3) Arrays on one grid: ``.npz`` or ``.zarr`` with ``wavelength`` (n,), ``flux`` and
+        ``ivar`` (N, n), and optionally ``identifier`` and the same columns (N,).
 
     Returns
     -------
     rows : `~astropy.table.Table`
-        Columns ``identifier`` (unique), ``path`` and those of the options that are given; for
-        arrays ``path`` is that of the arrays and ``row`` the row in them.
+        With the columns ``identifier`` (unique), ``path`` and the given optional ones; for arrays
+        ``path`` is that of the file of arrays and ``row`` the row in them.
 
     Raises
     ------
@@ -73,19 +73,19 @@ def read_source(source: str | os.PathLike[str] | Sequence[Any] | Table) -> Table
         raise InputError(f"source {source!r} holds no spectra")
     arrays = next((path for path in rows["path"] if path.endswith(ARRAYS)), None)
     if arrays and ("row" not in rows.colnames or (rows["path"] != arrays).any()):
-        raise InputError(f"source names the arrays {arrays!r} among files of spectra; give the "
-                         "file of arrays as the source itself")
+        raise InputError(f"source lists the arrays {str(arrays)!r} among files of spectra; give "
+                         "the file of arrays as the source itself")
     _check_magnitudes(rows)
     names, counts = np.unique(np.asarray(rows["identifier"], dtype=str), return_counts=True)
     if counts.max() > 1:
         name = str(names[counts.argmax()])
-        raise InputError(f"identifier {name!r} occurs {counts.max()} times; each spectrum needs "
-                         "its own")
+        raise InputError(f"identifier {name!r} occurs {counts.max()} times; give each spectrum "
+                         "another one")
     return rows
 
 
 def _check_magnitudes(rows):
-    """A magnitude needs its band, and an error that can be one."""
+    """Refuse magnitudes without a band or out of range, and errors out of range."""
     if "magnitude" not in rows.colnames:
         if extra := [name for name in ("magnitude_error", "band") if name in rows.colnames]:
             raise InputError(f"source has the column {extra[0]!r} but no 'magnitude'")
@@ -130,12 +130,12 @@ def _from_path(path, name):
 
 
 def _files_below(folder):
-    """All files but hidden ones, in the order of their names; links to folders are not followed."""
+    """All files except hidden ones, sorted by name; links to folders are not followed."""
     found = []
-    for place, folders, files in os.walk(folder, followlinks=False):
+    for inner, folders, files in os.walk(folder, followlinks=False):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         # DESI's files of redshifts hold no spectra; they are read with their coadds.
-        found += [Path(place, name) for name in sorted(files)
+        found += [Path(inner, name) for name in sorted(files)
                   if not name.startswith((".", "redrock-"))]
     return found
 
@@ -158,7 +158,7 @@ def _from_files(paths, base=None):
 
 
 def _targets(path):
-    """Targets of a coadd; None for a file that is none, which fails when it is read."""
+    """Targets of a coadd; None for a file that is no coadd, which later fails when it is read."""
     try:
         return desi_targets(path)
     except InputError:
@@ -166,7 +166,7 @@ def _targets(path):
 
 
 def _named(paths, base=None):
-    """One row per file, called by its name, or by its path in the folder where names repeat."""
+    """One row per file; identifiers are names of files, or paths in the folder if names repeat."""
     names = [path.name.split(".fit")[0] for path in paths]
     if len(set(names)) < len(names):
         names = [os.fspath(path.relative_to(base)) if base else os.fspath(path) for path in paths]
@@ -187,7 +187,7 @@ def _read_table(path):
 
 
 def _as_path(name):
-    """The path of a file of a list."""
+    """An element of a list of files as a path."""
     if not isinstance(name, (str, os.PathLike)):
         raise InputError(f"source holds {name!r}; give paths of files")
     return Path(name).expanduser()
@@ -224,7 +224,7 @@ def _texts(column):
 
 
 def _plain_column(column, unit, name):
-    """Numbers in a unit; NaN where a value is masked: that spectrum has the default."""
+    """Numbers in a unit; NaN where a value is masked, which means the default."""
     try:
         values = np.ma.asarray(column.filled(np.nan) if hasattr(column, "filled") else column)
         values = np.asarray(values, dtype=float)
@@ -239,7 +239,7 @@ def _plain_column(column, unit, name):
 
 def open_arrays(path: str | os.PathLike[str]) -> Any:
     """
-    Open a file of arrays: a mapping of names to arrays that are read when they are indexed.
+    Open a file of arrays, as a mapping of names to arrays, which are read when they are indexed.
 
     Parameters
     ----------
@@ -283,10 +283,10 @@ def _from_arrays(path):
 
 
 def _one_a_star(values, name, count, path):
-    """An array with one number or text a star."""
+    """An array with one number or text per star."""
     if values.shape != (count,):
-        raise InputError(f"arrays {str(path)!r} have {name!r} of the shape {values.shape}; one a "
-                         f"star, ({count},), is needed")
+        raise InputError(f"arrays {str(path)!r} have {name!r} of the shape {values.shape}; one "
+                         f"value per star, ({count},), is needed")
     try:
         return np.asarray(values[:]).astype(float if name in OPTIONS else str)
     except (ValueError, TypeError) as error:

@@ -20,7 +20,7 @@ from sedflux.io.reading import strict_fits
 from sedflux.io.registry import read_spectrum
 from sedflux.predict.checks import RESOLVING_POWER, check_velocity
 from sedflux.predict.many import Star, star_of
-from sedflux.predict.sed import star_place
+from sedflux.predict.sed import star_position
 from sedflux.spectra.arrays import spectrum_arrays
 
 __all__ = ["Entry", "read_stars"]
@@ -36,13 +36,13 @@ class Entry:
     row : int
         In the shard.
     star : `~sedflux.predict.many.Star`
-    place : tuple of float
+    position : tuple of float
         Right ascension and declination in degrees; NaN if not known.
     """
 
     row: int
     star: Star
-    place: tuple[float, float]
+    position: tuple[float, float]
 
 
 def read_stars(rows: Table) -> tuple[list[Entry], dict[int, str]]:
@@ -58,7 +58,7 @@ def read_stars(rows: Table) -> tuple[list[Entry], dict[int, str]]:
     -------
     entries : list of `Entry`
     errors : dict of int to str
-        Why the other rows cannot be read.
+        By row: why it cannot be read.
     """
     entries, errors = [], {}
     arrays = _read_arrays(rows) if Path(rows["path"][0]).suffix in ARRAYS else None
@@ -70,21 +70,21 @@ def read_stars(rows: Table) -> tuple[list[Entry], dict[int, str]]:
                 entries.append(_read_entry(number, options, arrays, coadds))
         except SedfluxError as error:
             errors[number] = " ".join(str(error).split())
-        except Exception as error:  # whatever a damaged file does, the others go on
+        except Exception as error:  # a damaged file must not stop the others
             errors[number] = " ".join(f"{type(error).__name__}: {error}".split())
     return entries, errors
 
 
 def _read_arrays(rows):
-    """Wavelength, and flux and inverse variance of the rows: each file of arrays is read once."""
+    """Wavelength, and flux and inverse variance of the rows, from a file of arrays."""
     arrays = open_arrays(rows["path"][0])
-    # The rows of a shard follow one another.
+    # The rows of a shard are consecutive.
     block = slice(int(rows["row"][0]), int(rows["row"][-1]) + 1)
     return arrays["wavelength"][:], arrays["flux"][block], arrays["ivar"][block]
 
 
 class _Coadds:
-    """The spectra of DESI coadds among some rows; one file is in memory at a time."""
+    """Spectra from DESI coadds for some rows; one file is in memory at a time."""
 
     def __init__(self, rows: Table) -> None:
         self._rows, self._path = rows, ""
@@ -102,30 +102,30 @@ class _Coadds:
             raise InputError("the fibre was on the sky")
         spectrum = spectrum_arrays(coadd.wavelength, coadd.flux[place], coadd.ivar[place])
         return (Star(spectrum, coadd.resolving_power, float(coadd.radial_velocity[place])),
-                tuple(coadd.place[place].tolist()))
+                tuple(coadd.position[place].tolist()))
 
 
 def _read_entry(number, options, arrays, coadds):
-    where = None
+    position = None
     if arrays is not None:
         wavelength, flux, ivar = arrays
         star = Star(spectrum_arrays(wavelength, flux[number], ivar[number]), RESOLVING_POWER, 0.0)
     elif options.get("row", -1) >= 0:
-        star, where = coadds.star(number)
+        star, position = coadds.star(number)
     else:
         star = _read_file(Path(options["path"]))
     given = {name: float(options[name]) for name in ("resolving_power", "radial_velocity")
              if np.isfinite(options.get(name, np.nan))}
     star = replace(star, **given)
     check_velocity(star.radial_velocity, 1)
-    if where is not None:
-        return Entry(number, star, where)
-    place = star_place(star.spectrum.meta.get("header", {}))
-    return Entry(number, star, (place.get("RA", np.nan), place.get("DEC", np.nan)))
+    if position is None:
+        found = star_position(star.spectrum.meta.get("header", {}))
+        position = (found.get("RA", np.nan), found.get("DEC", np.nan))
+    return Entry(number, star, position)
 
 
 def _read_file(path):
-    """The star of a file; LAMOST files, which come in millions, by a short way."""
+    """Read the star of a file; a faster reader serves LAMOST files, which come in millions."""
     if path.name.endswith((".fits", ".fits.gz", ".fit", ".fit.gz")) and path.is_file():
         content = path.read_bytes()
         if content[:2] == b"\x1f\x8b":

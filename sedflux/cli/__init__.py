@@ -1,1 +1,1 @@
-"""The command ``sedflux``: one module for each subcommand, in `main` put together."""
+"""The command ``sedflux``: one module per subcommand, and `main`, which runs them."""

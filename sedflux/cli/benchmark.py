@@ -26,18 +26,18 @@ def add_parser(commands: Any) -> None:
     parser = add_command(commands, "benchmark", run, "measure the speed",
                          example="sedflux benchmark --batches 1 64")
     parser.add_argument("--batches", type=whole_number(1), nargs="+", metavar="N",
-                        help="numbers of spectra that are predicted at once (default: "
+                        help="numbers of spectra per call (default: "
                         "{validation.speed:benchmark.batches})")
     parser.add_argument("--threads", type=whole_number(1), nargs="+", metavar="N",
-                        help="numbers of threads; those that torch takes by default")
+                        help="numbers of threads (default: that of torch)")
     parser.add_argument("--seconds", type=positive_number, metavar="S",
                         help="least time of each measurement (default: "
                         "{validation.speed:benchmark.seconds})")
     parser.add_argument("--all", action="store_true",
-                        help="measure stars with their own velocities, cold start, other ways, "
-                        "and the limits of the machine too")
+                        help="also measure stars of different velocities, cold start, other "
+                        "computations, and the limits of the machine")
     parser.add_argument("--response", type=whole_number(1), nargs="+", metavar="STARS",
-                        help="instead, time response fits to so many stars")
+                        help="instead, time response fits to these numbers of stars")
     output = parser.add_argument_group("output")
     output.add_argument("-o", "--output", metavar="ECSV", help="write the table")
     output.add_argument("--json", metavar="FILE", help="write all results as JSON")
@@ -50,10 +50,10 @@ def run(arguments: argparse.Namespace) -> None:
     check_new_files([Path(name) for name in (arguments.output, arguments.json) if name is not None],
                     overwrite=arguments.overwrite)
     if arguments.response:
-        useless = [name for name in ("model", "batches", "threads", "seconds")
-                   if getattr(arguments, name) is not None]
-        if useless or arguments.all:
-            raise InputError(f"--response has no --{(useless or ['all'])[0]}; leave it out")
+        unused = [name for name in ("model", "batches", "threads", "seconds")
+                  if getattr(arguments, name) is not None]
+        if unused or arguments.all:
+            raise InputError(f"--response has no --{(unused or ['all'])[0]}; leave it out")
         from sedflux.validation.response_run import measure_scaling
 
         table = measure_scaling(arguments.response)
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _predictions(arguments):
-    """The table of predictions, with everything else in its meta."""
+    """The table of predictions, with the other measurements in its meta data."""
     from astropy.table import vstack
 
     from sedflux.validation import speed
@@ -83,14 +83,14 @@ def _predictions(arguments):
 
 
 def _lines(table):
-    """What people are told of a table of predictions."""
+    """Printed lines about a table of predictions."""
     meta = table.meta
     machine = meta["machine"]
     yield (f"{machine['cores']} cores, load {machine['load']:.1f}; model loaded and first spectrum "
            f"predicted in {meta['start']:.2f} s; {meta['memory']:.2f} GB at the most")
     for row in table:
         if row["way"] == "sedflux":
-            velocities = "one velocity" if row["velocities"] == "one" else "own velocities"
+            velocities = "one velocity" if row["velocities"] == "one" else "each its own"
             yield (f"batch {row['batch']:6d}, {row['threads']} threads, {velocities:14s}: "
                    f"{row['rate']:8.1f} spectra/s")
         else:

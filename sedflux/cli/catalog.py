@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from sedflux.cli.options import add_command, add_model, given, say, whole_number
-from sedflux.exceptions import InputError
+from sedflux.cli.options import add_command, add_model, files_by_band, given, say, whole_number
 
 __all__ = ["add_parser", "run"]
 
-#: Failures that are printed.
+#: Largest number of failures that are printed.
 _SHOWN = 10
 
 
@@ -24,27 +23,27 @@ def add_parser(commands: Any) -> None:
                         "interrupted run")
     parser.add_argument("--workers", type=whole_number(1), help="local processes (default: one "
                         "per core)")
-    parser.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, such as "
-                        "tcp://host:8786, instead of local processes")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="use a Dask cluster with this "
+                        "address, such as tcp://host:8786, instead of local processes")
     parser.add_argument("--shard-size", type=whole_number(1), metavar="N", help="spectra that are "
                         "read, predicted and written together "
                         "(default: {catalog.run:predict_catalog.shard_size})")
-    parser.add_argument("--band", action="append", metavar="NAME=FILE", dest="bands",
-                        help="throughput of a band that the column band of the source names; stars "
-                        "with a magnitude get theirs in all bands; may be repeated")
+    parser.add_argument("--band", action="append", metavar="BAND=FILE", dest="bands",
+                        help="throughput of a band in the column band of the source; stars with a "
+                        "magnitude get magnitudes in all bands; may be repeated")
     parser.add_argument("--verify", action="store_true",
                         help="compare all files with their checksums at the end")
     add_model(parser.add_argument_group("model"))
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Predict the catalogue, and print how many spectra were predicted, flagged and refused."""
+    """Predict the catalogue, and print how many spectra were predicted, flagged and failed."""
     from sedflux.catalog.catalog import SEDCatalog
     from sedflux.catalog.run import predict_catalog
 
     options = given(arguments, ["model", "workers", "shard_size"])
     if arguments.bands is not None:
-        options["bands"] = _bands(arguments.bands)
+        options["bands"] = files_by_band(arguments.bands, "--band")
     if arguments.scheduler is None:
         summary = predict_catalog(arguments.source, arguments.destination, **options)
     else:
@@ -68,12 +67,4 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _bands(pairs):
-    """Files of throughputs by the names of their bands."""
-    found = {}
-    for pair in pairs:
-        name, separator, path = pair.partition("=")
-        if not (name and separator and path) or name in found:
-            raise InputError(f"--band is {pair!r}; give NAME=FILE, each name once")
-        found[name] = path
-    return found
+

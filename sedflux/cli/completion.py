@@ -10,7 +10,7 @@ from sedflux.exceptions import SedfluxError
 
 __all__ = ["add_parser", "run"]
 
-#: Shells that shtab writes scripts for.
+#: Shells for which shtab writes scripts.
 _SHELLS = ("bash", "zsh", "tcsh")
 
 
@@ -23,7 +23,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the script; it is static, so that completing runs no Python."""
+    """Print the script; it is static, so that a completion does not start Python."""
     try:
         import shtab
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""Progress, warnings and errors on the standard error; results go to the standard output."""
+"""Progress, warnings and errors on the standard error; results are on the standard output."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from sedflux.exceptions import SedfluxWarning
 __all__ = ["console", "discard_output", "one_line", "progress"]
 
 _LEVELS = {-1: logging.WARNING, 0: logging.INFO, 1: logging.DEBUG}
-#: Longest error, in characters: longer ones are tables that other packages print.
-_LONGEST = 600
+#: Longest error (characters); longer errors of other packages, with tables, are cut.
+_LONGEST_ERROR = 600
 
 _log = logging.getLogger("sedflux")
 
 
 class _Formatter(logging.Formatter):
-    """Progress as it is; warnings and errors with their level."""
+    """Formats warnings and errors with their level, and progress without."""
 
     def format(self, record):
         """Text of a record."""
@@ -40,7 +40,7 @@ def console(verbosity: int) -> Iterator[None]:
     Parameters
     ----------
     verbosity : {-1, 0, 1}
-        Warnings alone, progress too, or details too.
+        -1 shows warnings, 0 also progress, 1 also details.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter("%(message)s"))
@@ -57,9 +57,9 @@ def console(verbosity: int) -> Iterator[None]:
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None):
-    """A warning in one line; those of other packages are details."""
-    own = issubclass(category, SedfluxWarning)
-    _log.log(logging.WARNING if own else logging.DEBUG, one_line(message))
+    """Log a warning in one line; warnings of other packages are details."""
+    level = logging.WARNING if issubclass(category, SedfluxWarning) else logging.DEBUG
+    _log.log(level, one_line(message))
 
 
 def one_line(error: object) -> str:
@@ -79,7 +79,7 @@ def one_line(error: object) -> str:
     text = str(error)
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return textwrap.shorten(text, _LONGEST, placeholder=" ...")
+    return textwrap.shorten(text, _LONGEST_ERROR, placeholder=" ...")
 
 
 def _print(lines):
@@ -90,7 +90,7 @@ def _print(lines):
 @contextmanager
 def progress(total: int, verbosity: int) -> Iterator[Callable[[Iterable[str]], None]]:
     """
-    A progress bar for many spectra, on the standard error while that is a terminal.
+    A progress bar for many spectra, on the standard error if it is a terminal.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def progress(total: int, verbosity: int) -> Iterator[Callable[[Iterable[str]], N
     Yields
     ------
     step : callable
-        ``step(lines)``: a spectrum is done; prints its results to the standard output.
+        ``step(lines)`` counts one spectrum, and prints its results to the standard output.
     """
     if total < 2 or verbosity < 0 or not sys.stderr.isatty():
         yield _print
@@ -122,6 +122,6 @@ def progress(total: int, verbosity: int) -> Iterator[Callable[[Iterable[str]], N
 
 
 def discard_output() -> None:
-    """Discard what the standard output has not written, so that Python does not try again."""
+    """Discard the unwritten rest of the standard output, which Python would try to write again."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,9 +1,9 @@
 """
 Defaults of functions and dataclasses, for the help.
 
-The help says them where it names them, as ``{module:function.argument}`` or
-``{module:CONSTANT}``.  They are read from the source: importing torch and astropy would take
-seconds.
+The help has placeholders, ``{module:function.argument}`` or ``{module:CONSTANT}``, which are
+replaced by the values.  The values are read from the source, because an import of torch and
+astropy would take seconds.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PLACEHOLDER = re.compile(r"\{([\w.]+):([\w.]+)\}")
 
 def fill_defaults(text: str) -> str:
     """
-    A text with the defaults that it names.
+    Replace the placeholders of a text by defaults.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def _shown(value):
 
 def default_of(module: str, name: str) -> Any:
     """
-    A default, or a constant, of a module that is not imported.
+    A default, or a constant, of a module, without an import of the module.
 
     Parameters
     ----------
@@ -62,14 +62,14 @@ def default_of(module: str, name: str) -> Any:
     Returns
     -------
     value : object
-        Text, a number, or a tuple of those.
+        Text, a number, or a tuple of them.
     """
     return _values(module)[name]
 
 
 @cache
 def _values(module: str) -> dict[str, Any]:
-    """Literal constants and defaults of a module, by their names."""
+    """Literal constants and defaults of a module, by name."""
     path = Path(sedflux.__file__).parent.joinpath(*module.split(".")).with_suffix(".py")
     found: dict[str, Any] = {}
     _collect(ast.parse(path.read_text(encoding="utf-8")).body, "", found)
@@ -95,7 +95,7 @@ def _collect(body, prefix, found):
 
 
 def _keep(found: dict[str, Any], name: str, node: ast.expr) -> None:
-    """Keep a value that is a literal, or the name of a constant that is one."""
+    """Store a value that is a literal, or the name of a constant with a literal value."""
     try:
         found[name] = _constant(node, found)
     except (KeyError, ValueError):

@@ -20,7 +20,7 @@ from sedflux.exceptions import InputError
 
 __all__ = ["add_parser", "run"]
 
-#: Libraries of models that are selected by labels, and of stars by the names of files.
+#: Libraries whose models are selected by labels, and libraries whose files are selected by name.
 _BOSZ, _BY_NAME = ("bosz2017", "bosz2024"), ("calspec", "ngsl")
 
 
@@ -43,7 +43,7 @@ def add_parser(commands: Any) -> None:
                         "{libraries.fetch:fetch_files.workers})")
     output = parser.add_argument_group("output")
     output.add_argument("--folder", required=True,
-                        help="the files go here; those already there are kept")
+                        help="for the files; files that are already there are kept")
     output.add_argument("-o", "--output", metavar="FITS", help="write BOSZ models as one library")
     add_overwrite(output)
 
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _check_options(arguments):
-    """Refuse options that the library has not."""
+    """Refuse options that do not apply to the library."""
     refuse_unused(arguments, {"overwrite": ("output",)})
     foreign = ("files",) if arguments.name in _BOSZ else ("select", "resolving_power", "output")
     for name in foreign:

@@ -1,7 +1,7 @@
 """
 The command ``sedflux``: builds the parser, runs a subcommand, and reports errors.
 
-Modules of commands import little; what a command needs is imported when it runs.
+Modules of commands import little, so that the command starts fast; ``run`` imports the rest.
 """
 
 from __future__ import annotations
@@ -64,13 +64,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     status : int
         0; 1 if some of several files failed; 2 after an error of usage or input, which is
-        told in one line; 130 after Ctrl-C; 141 if the reader of the output stopped reading.
+        reported in one line; 130 after Ctrl-C; 141 if the reader of the output stopped reading.
     """
     parser = build_parser()
     try:
         arguments = parser.parse_args(argv)
     except SystemExit as end:
-        # Help and version are results; errors of usage are told already.
+        # Help and version are results; argparse has already printed errors of usage.
         status = int(end.code or 0)
         with console(0):
             raise SystemExit(_reported(lambda: status)) from None
@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _reported(work: Callable[[], int | None]) -> int:
-    """Exit status of some work, after its output is written and its error is told."""
+    """Do some work, write its output, and report its error; return the exit status."""
     try:
         status = work() or 0
         sys.stdout.flush()
@@ -97,7 +97,7 @@ def _reported(work: Callable[[], int | None]) -> int:
 
 
 def _output_error(error):
-    """What is wrong with the standard output: errors of other files have a name."""
+    """Message for an error of the standard output, which has no file name; None for others."""
     if isinstance(error, SedfluxError) or error.errno is None or error.filename is not None:
         return None
     discard_output()

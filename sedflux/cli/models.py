@@ -16,7 +16,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print name, place, hash and description of every model."""
+    """Print name, origin, hash and description of every model."""
     from sedflux.predict.models import list_models
 
     say(f"{entry.name:24s} {'packaged' if entry.packaged else 'fetched':9s} {entry.sha256[:12]}  "

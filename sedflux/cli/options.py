@@ -1,4 +1,4 @@
-"""What the commands share: the parser, types of options, checks of options and of files."""
+"""Parser, types of options, and checks of options and files, for all commands."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from sedflux.cli.defaults import fill_defaults
 from sedflux.exceptions import InputError
 
 __all__ = ["SPECTRUM_ENDINGS", "Parser", "add_command", "add_model", "add_overwrite",
-           "check_new_files", "given", "make_folder", "number", "positive_number",
-           "refuse_unused", "say", "spectrum_files", "star_name", "whole_number"]
+           "check_new_files", "files_by_band", "given", "make_folder", "number",
+           "positive_number", "refuse_unused", "say", "spectrum_files", "star_name",
+           "whole_number"]
 
-#: Endings of spectra that are read from a folder, the longest first.
+#: Endings of files in a folder that are read as spectra, the longest first.
 SPECTRUM_ENDINGS = (".fits.gz", ".fits", ".fit", ".ecsv", ".txt", ".csv")
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser with defaults in its help, and errors of usage in one line."""
+    """Argument parser with defaults in its help, and errors of usage in one line."""
 
     def error(self, message: str) -> NoReturn:
         """Print the error and exit with status 2."""
         self.exit(2, f"sedflux: error: {message}; see {self.prog} --help\n")
 
     def format_help(self) -> str:
-        """Help, with the defaults that it names."""
+        """Help, with its placeholders replaced by defaults."""
         self.fill_help()
         return super().format_help()
 
@@ -42,7 +43,7 @@ class Parser(argparse.ArgumentParser):
 def add_command(commands: Any, name: str, run: Callable[[argparse.Namespace], int | None],
                 summary: str, *, example: str) -> argparse.ArgumentParser:
     """
-    Add a subcommand that ``run`` carries out.
+    Add a subcommand, with its help, and the options for messages.
 
     Parameters
     ----------
@@ -73,24 +74,24 @@ def add_command(commands: Any, name: str, run: Callable[[argparse.Namespace], in
 
 
 def add_model(group: Any) -> None:
-    """Add ``--model``, a model that predicts SEDs."""
+    """Add ``--model``, the model that predicts SEDs."""
     group.add_argument("--model", metavar="MODEL", help="name or path of a model (default: "
                        "{predict.models:DEFAULT_MODEL})")
 
 
 def add_overwrite(group: Any) -> None:
-    """Add ``--overwrite``, without which no file is replaced."""
+    """Add ``--overwrite``; without it, no file is replaced."""
     group.add_argument("--overwrite", action="store_true", help="replace existing files")
 
 
 def whole_number(least: int) -> Callable[[str], int]:
     """
-    Type of an option that takes a whole number.
+    Type of an option with a whole number.
 
     Parameters
     ----------
     least : int
-        Smallest number that is allowed.
+        Smallest allowed number.
 
     Examples
     --------
@@ -111,12 +112,12 @@ def whole_number(least: int) -> Callable[[str], int]:
 
 
 def number(text: str) -> float:
-    """Type of an option that takes a finite number."""
+    """Type of an option with a finite number."""
     return _number(text, -math.inf, "a finite number")
 
 
 def positive_number(text: str) -> float:
-    """Type of an option that takes a positive, finite number."""
+    """Type of an option with a positive, finite number."""
     return _number(text, 0.0, "a positive number")
 
 
@@ -133,7 +134,7 @@ def _number(text, least, wanted):
 
 def given(arguments: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
     """
-    Options that the user gave.  The others keep the defaults of the function that is called.
+    Options that the user gave; for the others, the called function has its defaults.
 
     Parameters
     ----------
@@ -146,6 +147,41 @@ def given(arguments: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]
     """
     values = {name: getattr(arguments, name) for name in names}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def files_by_band(texts: Iterable[str], option: str) -> dict[str, str]:
+    """
+    Files by band, from the ``BAND=FILE`` of an option.
+
+    Parameters
+    ----------
+    texts : iterable of str
+    option : str
+        Such as ``--throughput``, for the error.
+
+    Returns
+    -------
+    files : dict of str to str
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If a text is of another form, or a band occurs twice.
+
+    Examples
+    --------
+    >>> from sedflux.cli.options import files_by_band
+    >>> files_by_band(["g=g.ecsv", "r=r.ecsv"], "--throughput")
+    {'g': 'g.ecsv', 'r': 'r.ecsv'}
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        band, equals, file = text.partition("=")
+        if not (band and equals and file) or band in found:
+            raise InputError(f"{option} is {text!r}; BAND=FILE is needed, such as g=g.ecsv, and "
+                             "each band once")
+        found[band] = file
+    return found
 
 
 def _is_given(value: Any) -> bool:
@@ -161,7 +197,7 @@ def refuse_unused(arguments: argparse.Namespace, partners: Mapping[str, Iterable
     arguments : `argparse.Namespace`
         Options that are not given are None, False or empty.
     partners : mapping of str to iterable of str
-        By the name of an option: the options of which one must be given too.
+        By the name of an option: options of which at least one must be given too.
 
     Raises
     ------
@@ -182,7 +218,7 @@ def _flag(name: str) -> str:
 
 def star_name(path: str | os.PathLike[str]) -> str:
     """
-    Name of a star: that of its file without its ending.
+    Name of a star: that of its file, without the ending.
 
     Examples
     --------
@@ -197,7 +233,7 @@ def star_name(path: str | os.PathLike[str]) -> str:
 
 def spectrum_files(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     """
-    Files of spectra; a folder stands for the spectra in it.
+    Files of spectra, those in folders included.
 
     Parameters
     ----------
@@ -206,7 +242,7 @@ def spectrum_files(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     Returns
     -------
     files : list of `~pathlib.Path`
-        Those of a folder by their names.
+        Files of a folder are sorted by name.
     """
     found: list[Path] = []
     for path in map(Path, paths):
@@ -243,7 +279,7 @@ def check_new_files(paths: Iterable[Path], *, overwrite: bool,
     """
     Check output files before any work is done.
 
-    Links are followed: what is compared is the file that would be replaced.
+    Links are followed, so that the files that would be replaced are compared.
 
     Parameters
     ----------
@@ -278,7 +314,7 @@ def check_new_files(paths: Iterable[Path], *, overwrite: bool,
 
 
 def _identities(path: str | os.PathLike[str]) -> list[Any]:
-    """What two names of one file share: the path behind links, and the file itself."""
+    """What two names of the same file have in common: real path, and device and inode."""
     found: list[Any] = [os.path.realpath(path)]
     try:
         state = os.stat(path)

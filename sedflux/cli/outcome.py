@@ -1,4 +1,4 @@
-"""What ``sedflux predict`` reads and writes for one star."""
+"""Input and output files of ``sedflux predict`` for one star."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def read_star(path: str) -> Any:
 
 
 def input_options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Options of `~sedflux.Predictor.predict_spectrum` that the user gave; else None."""
+    """Options of `~sedflux.Predictor.predict_spectrum`; None where the user gave none."""
     velocity = arguments.radial_velocity
     return {"resolving_power": arguments.resolving_power, "medium": arguments.medium,
             "radial_velocity": None if velocity is None else velocity * u.km / u.s}
@@ -54,7 +54,7 @@ def input_options(arguments: argparse.Namespace) -> dict[str, Any]:
 
 class Writer:
     """
-    Writes SEDs and figures, and says what is known about each star.
+    Writes SEDs, figures and the table of stars, and makes the printed lines about them.
 
     Parameters
     ----------
@@ -92,11 +92,11 @@ class Writer:
         record : dict
             See `sedflux.cli.report.star_record`, with ``output`` and ``figure``.
         """
-        seen = prediction
+        reddened = prediction
         if self.dust is not None and self.photometry is None:
-            seen = prediction.reddened(self.dust[0], reddening_error=self.dust[1])
-        measured = report.measured_sed(spectrum, seen)
-        record = report.star_record(job.spectrum, spectrum, seen, measured)
+            reddened = prediction.reddened(self.dust[0], reddening_error=self.dust[1])
+        measured = report.measured_sed(spectrum, reddened)
+        record = report.star_record(job.spectrum, spectrum, reddened, measured)
         if job.sed is not None:
             sed = self._sed(job, spectrum, prediction)
             write_sed(sed, job.sed, overwrite=True)
@@ -105,14 +105,14 @@ class Writer:
             from sedflux.plotting import plot_prediction
 
             plot_prediction(
-                job.figure, seen, measured=measured,
-                normalised=report.normalised_input(spectrum, seen, self.arguments),
+                job.figure, reddened, measured=measured,
+                normalised=report.normalised_input(spectrum, reddened, self.arguments),
                 title=f"{record['object']}   model {prediction.model}")
         return record | {"output": None if job.sed is None else str(job.sed),
                          "figure": None if job.figure is None else str(job.figure)}
 
     def _sed(self, job, spectrum, prediction):
-        """The SED with its covariance, on the scale of magnitudes if some are given."""
+        """The SED with its covariance; on an absolute scale if magnitudes are given."""
         from sedflux.photometry import anchor
 
         if self.photometry is not None:
@@ -125,11 +125,11 @@ class Writer:
                       magnitude_error=(self.arguments.magnitude_error or 0.0) * u.mag)
 
     def heading(self) -> str:
-        """Heading of the lines of several stars."""
+        """Heading for the lines about several stars."""
         return report.heading()
 
     def lines(self, record: Mapping[str, Any], *, short: bool) -> Iterator[str]:
-        """What is printed about one star."""
+        """Printed lines about one star."""
         if short:
             yield report.short_report(record)
             return
@@ -154,7 +154,7 @@ class Writer:
 
 
 def _conditioned(sed):
-    """What magnitudes said, for the record of a star; empty without magnitudes."""
+    """Results of the conditioning on magnitudes for a star's record; empty without magnitudes."""
     found = sed.meta["sedflux"].get("photometry")
     if found is None:
         return {}
@@ -165,7 +165,7 @@ def _conditioned(sed):
 
 
 def _bandpass(arguments):
-    """Bandpass of the magnitude for synphot, None without a magnitude."""
+    """Bandpass of the magnitude as `synphot.SpectralElement`; None without a magnitude."""
     if arguments.bandpass is None:
         return None
     from sedflux.slitless.throughput import read_throughput

@@ -1,4 +1,4 @@
-"""Magnitudes of ``sedflux predict --photometry``: a table, and the throughputs of its bands."""
+"""Magnitudes for ``sedflux predict --photometry``: a table, and the throughputs of its bands."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sedflux.cli.options import star_name
+from sedflux.cli.options import files_by_band, star_name
 from sedflux.exceptions import InputError
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PhotometryTable", "read_photometry"]
 
-#: Column with the names of the spectra, without their endings.
+#: Column with the names of the files of spectra, without their endings.
 _STAR = "star"
 
 
@@ -25,18 +25,21 @@ class PhotometryTable:
     Parameters
     ----------
     table : `~astropy.table.Table`
-        Columns such as ``g`` and ``g_error``; ``star`` unless there is one row.
+        With columns such as ``g`` and ``g_error``, and ``star`` if there are several rows.
     throughputs : sequence of str
         ``BAND=FILE``.
     """
 
     def __init__(self, table: Table, throughputs: Sequence[str]) -> None:
+        from sedflux.slitless.throughput import read_throughput
+
         self._table = table
-        self._bandpasses = _bandpasses(throughputs)
+        self._bandpasses = {band: read_throughput(file) for band, file in
+                            files_by_band(throughputs, "--bandpasses").items()}
 
     def condition(self, sed: Any, file: str, reddening: tuple[float, float] | None) -> Any:
         """
-        Condition the SED of a star on its row.
+        Condition the SED of a star on its magnitudes.
 
         Parameters
         ----------
@@ -45,7 +48,7 @@ class PhotometryTable:
         file : str
             Of its spectrum.
         reddening : tuple of float or None
-            E(B-V) and its error as known before.
+            Prior of E(B-V), and its error.
 
         Returns
         -------
@@ -56,29 +59,17 @@ class PhotometryTable:
         return condition(sed, self._row(star_name(file)), self._bandpasses, reddening=reddening)
 
     def _row(self, name: str) -> Table:
+        """The row of a star, as a table."""
         if _STAR not in self._table.colnames:
             if len(self._table) == 1:
                 return self._table
             raise InputError(f"--photometry has {len(self._table)} rows and no column {_STAR!r}; "
-                             "it names the spectra, without their endings")
+                             "give it the names of the spectra, without their endings")
         rows = [row for row, star in enumerate(self._table[_STAR]) if str(star).strip() == name]
         if len(rows) != 1:
             raise InputError(f"--photometry has {len(rows)} rows of the star {name!r}; one is "
                              "needed")
         return self._table[rows]
-
-
-def _bandpasses(throughputs: Sequence[str]) -> dict[str, Any]:
-    """Throughputs of bands, read from their files."""
-    from sedflux.slitless.throughput import read_throughput
-
-    found = {}
-    for text in throughputs:
-        name, equals, path = text.partition("=")
-        if not (name and equals and path):
-            raise InputError(f"--bandpasses is {text!r}; give BAND=FILE, such as g=g.ecsv")
-        found[name] = read_throughput(path)
-    return found
 
 
 def read_photometry(path: str, throughputs: Sequence[str]) -> PhotometryTable:

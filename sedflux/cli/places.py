@@ -1,4 +1,4 @@
-"""Which files ``sedflux predict`` writes, checked before any work is done."""
+"""Names of the files that ``sedflux predict`` writes, checked before any work is done."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["Job", "plan"]
 
 #: Endings of SED files and of the table.
 _SED_ENDINGS, _TABLE_ENDINGS = (".fits", ".fit"), (".ecsv",)
-#: Endings that no folder has: with several spectra, --output and --plot are folders.
+#: Endings that are refused for --output and --plot with several spectra, which need folders.
 _FILE_ENDINGS = (*_SED_ENDINGS, *_TABLE_ENDINGS, ".gz", ".png", ".pdf", ".svg", ".jpg", ".jpeg",
                  ".csv", ".txt", ".json")
 
 
 @dataclass(frozen=True)
 class Job:
-    """A spectrum, and the files that its SED and its figure are written to."""
+    """A spectrum, and the files for its SED and its figure."""
 
     spectrum: str
     sed: Path | None
@@ -30,7 +30,7 @@ class Job:
 
 def plan(files: Sequence[str], arguments: argparse.Namespace) -> list[Job]:
     """
-    Decide which files are written, check all of them, and make their folders.
+    Choose the names of the output files, check them, and make their folders.
 
     Parameters
     ----------
@@ -47,11 +47,11 @@ def plan(files: Sequence[str], arguments: argparse.Namespace) -> list[Job]:
     Raises
     ------
     sedflux.exceptions.InputError
-        If a name is not allowed, or a file would be replaced that must stay.
+        If a name is not allowed, or an existing file would be replaced without ``--overwrite``.
     """
     several = len(files) > 1 or any(Path(path).is_dir() for path in arguments.spectra)
-    seds = _places(files, arguments.output, "output", ".fits", several=several)
-    figures = _places(files, arguments.plot, "plot", ".png", several=several)
+    seds = _outputs(files, arguments.output, "output", ".fits", several=several)
+    figures = _outputs(files, arguments.plot, "plot", ".png", several=several)
     table = None if arguments.table is None else Path(arguments.table)
     for name, paths, endings in (("output", seds, _SED_ENDINGS),
                                  ("table", [table], _TABLE_ENDINGS)):
@@ -74,15 +74,15 @@ def plan(files: Sequence[str], arguments: argparse.Namespace) -> list[Job]:
     return [Job(*job) for job in zip(files, seds, figures, strict=True)]
 
 
-def _places(files, given, option, ending, *, several):
-    """One output file for each input: the one that is given, or files in a folder."""
+def _outputs(files, given, option, ending, *, several):
+    """One output file for each input: the given file, or files in a folder."""
     if given is None:
         return [None] * len(files)
-    place = Path(given)
-    is_file = bool(place.suffix) and not place.is_dir() and not given.endswith("/")
+    path = Path(given)
+    is_file = bool(path.suffix) and not path.is_dir() and not given.endswith("/")
     if is_file and not several:
-        return [place]
-    if is_file and place.suffix.lower() in _FILE_ENDINGS:
+        return [path]
+    if is_file and path.suffix.lower() in _FILE_ENDINGS:
         raise InputError(f"--{option} is {given!r}; give a folder for {len(files)} spectra")
     taken = {}
     for file in files:
@@ -91,4 +91,4 @@ def _places(files, given, option, ending, *, several):
             raise InputError(f"two spectra are called {name!r}: {taken[name]} and {file}; write "
                              "them to different folders")
         taken[name] = file
-    return [place / f"{name}{ending}" for name in taken]
+    return [path / f"{name}{ending}" for name in taken]

@@ -33,7 +33,7 @@ _PARTNERS = {"magnitude": ("output",), "bandpass": ("magnitude",),
              "magnitude_error": ("magnitude",), "reddening_error": ("reddening",),
              "photometry": ("output",), "bandpasses": ("photometry",),
              "overwrite": ("output", "plot", "table")}
-#: Spectra that are in memory at a time.
+#: Spectra per batch, which are in memory at once.
 _BATCH = 16
 
 _log = logging.getLogger(__name__)
@@ -44,8 +44,8 @@ def add_parser(commands: Any) -> None:
     parser = add_command(commands, "predict", run, "predict the SEDs of one or more spectra",
                          example="sedflux predict spectra/ -o seds --table stars.ecsv")
     source = parser.add_argument_group("input")
-    source.add_argument("spectra", nargs="*", metavar="FILE", help="LAMOST, CALSPEC, NGSL, MILES "
-                        "or any file that specutils reads; a folder stands for its spectra")
+    source.add_argument("spectra", nargs="*", metavar="FILE", help="files of LAMOST, CALSPEC, "
+                        "NGSL, MILES or any other survey that specutils reads, or folders of them")
     source.add_argument("--demo", action="store_true", help="predict the packaged demo star")
     source.add_argument("--resolving-power", type=positive_number, metavar="R",
                         help="lambda / FWHM of the spectra (default: that of the file, or "
@@ -54,17 +54,17 @@ def add_parser(commands: Any) -> None:
                         help="of the wavelengths (default: that of the file, or vacuum)")
     star = parser.add_argument_group("star")
     star.add_argument("--radial-velocity", type=number, metavar="KM/S",
-                      help="velocity to take out (default: that of the file, or 0)")
+                      help="velocity of the star (default: that of the file, or 0)")
     star.add_argument("--reddening", type=number, metavar="E(B-V)",
-                      help="put dust on the SEDs (default: none)")
+                      help="redden the SEDs by this E(B-V) (default: none)")
     star.add_argument("--reddening-error", type=number, metavar="E(B-V)", help="(default: 0)")
     star.add_argument("--magnitude", type=number, metavar="AB",
                       help="scale the written SED of one star to this magnitude")
     star.add_argument("--magnitude-error", type=number, metavar="MAG", help="(default: 0)")
     star.add_argument("--bandpass", metavar="FILE", help="throughput of the magnitude's band")
     star.add_argument("--photometry", metavar="TABLE",
-                      help="condition the written SEDs on the magnitudes of this table (columns "
-                      "star, g, g_error ...), in AB; --reddening is then what is known before")
+                      help="condition the written SEDs on the AB magnitudes of this table (columns "
+                      "star, g, g_error ...); --reddening is then the prior of E(B-V)")
     star.add_argument("--bandpasses", nargs="+", metavar="BAND=FILE",
                       help="throughputs of its bands")
     output = parser.add_argument_group("output")
@@ -72,7 +72,7 @@ def add_parser(commands: Any) -> None:
                         "covariance to a file NAME.fits; several SEDs to a folder")
     output.add_argument("--plot", metavar="PLACE",
                         help="write a figure to a file NAME.png; several to a folder")
-    output.add_argument("--table", metavar="ECSV", help="write a table with one row a star")
+    output.add_argument("--table", metavar="ECSV", help="write a table with one row per star")
     output.add_argument("--json", action="store_true",
                         help="print one JSON document instead of tables")
     add_overwrite(output)
@@ -80,7 +80,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Predict every spectrum and print what is found; 1 if some of several fail."""
+    """Predict every spectrum, and write and print the results; return 1 if some of several fail."""
     if not arguments.spectra and not arguments.demo:
         raise InputError("no spectrum is given: name files or folders, or use --demo")
     refuse_unused(arguments, _PARTNERS)
@@ -112,7 +112,7 @@ def _files(arguments):
 
 
 def _predict_all(jobs: Sequence[Job], arguments: argparse.Namespace) -> int:
-    """Predict all spectra with one model; exit status."""
+    """Predict all spectra with one model; return the exit status."""
     from sedflux.cli.outcome import Writer
     from sedflux.predict.predictor import Predictor
 
@@ -151,14 +151,14 @@ def _predict_all(jobs: Sequence[Job], arguments: argparse.Namespace) -> int:
 
 
 def _summarise(predicted, flagged, failed, *, many):
-    """Tell how many of several spectra were predicted, flagged, and failed."""
+    """Log how many of several spectra were predicted, flagged, and failed."""
     if many:
         _log.log(logging.ERROR if failed else logging.INFO,
                  "%d predicted, %d of them flagged; %d failed", predicted, flagged, failed)
 
 
 def _checked(result):
-    """A spectrum and its prediction, if there is one."""
+    """Return a spectrum and its prediction, or raise the error that replaces them."""
     if isinstance(result, Exception):
         raise result
     return result
@@ -166,7 +166,7 @@ def _checked(result):
 
 def _predictions(jobs: Sequence[Job], predictor: Predictor, arguments: argparse.Namespace
                  ) -> Iterator[tuple[Job, tuple[Any, SEDPrediction] | Exception]]:
-    """Every spectrum with its prediction, or what is wrong; a few are in memory at a time."""
+    """Every spectrum with its prediction or its error, batch by batch."""
     from sedflux.cli.outcome import input_options, read_star
     from sedflux.predict.many import predict_many
 

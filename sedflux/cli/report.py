@@ -1,4 +1,4 @@
-"""What ``sedflux predict`` says about stars: printed, as JSON, as a table and in figures."""
+"""Results of ``sedflux predict``: printed lines, JSON, the table of stars, data for figures."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sedflux.writing import write_whole
 __all__ = ["UNITS", "heading", "json_document", "measured_sed", "normalised_input", "report",
            "short_report", "star_record", "write_table"]
 
-#: Units of what `star_record` says; other numbers have none.
+#: Units of the entries of `star_record`; other numbers have none.
 UNITS = {"wavelength": "Angstrom", "radial_velocity": "km / s", "teff": "K"}
 #: Columns of the table of stars.
 _COLUMNS = {"file": str, "object": str, "class": str, "snr": float, "resolving_power": float,
@@ -55,9 +55,9 @@ def measured_sed(spectrum: Any, prediction: SEDPrediction
     Returns
     -------
     flux, sigma : `~numpy.ndarray`, shape (575,)
-        Relative to the mean over 4000-7000 Angstrom; NaN where nothing was measured.
-        None instead of both for spectra that HST did not measure: only the flux
-        calibration of HST is accurate enough.
+        Relative to the mean over 4000-7000 Angstrom; NaN outside the spectrum.  None instead of
+        both for spectra from other telescopes than HST, whose flux calibration is not accurate
+        enough.
     """
     if spectrum.meta.get("telescope") != "HST":
         return None
@@ -105,7 +105,7 @@ def normalised_input(spectrum: Any, prediction: SEDPrediction, options: Namespac
 def star_record(file: str, spectrum: Any, prediction: SEDPrediction,
                 measured: tuple[np.ndarray, np.ndarray] | None) -> dict[str, Any]:
     """
-    What is known about one star, for the printed table, JSON and the table of stars.
+    Results for one star, for the printed lines, JSON and the table of stars.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def star_record(file: str, spectrum: Any, prediction: SEDPrediction,
     Returns
     -------
     record : dict
-        Text, numbers and lists; `UNITS` has the units.
+        Texts, numbers and lists, in the units of `UNITS`.
     """
     notes = {name: float(np.ravel(value)[0]) for name, value in prediction.diagnostics.items()}
     rows = [int(np.argmin(np.abs(prediction.wavelength - wanted))) for wanted in _PRINTED]
@@ -155,7 +155,7 @@ def report(record: Mapping[str, Any], caveat: str | None) -> Iterator[str]:
     yield f"star      {record['object']}  {record['class']}".rstrip()
     yield f"model     {record['model']}  (SHA-256 {record['sha256'][:12]})"
     yield (f"input     S/N {record['snr']:.0f} per pixel, R = {record['resolving_power']:.0f}, "
-           f"radial velocity {record['radial_velocity']:+.1f} km/s taken out")
+           f"radial velocity {record['radial_velocity']:+.1f} km/s removed")
     yield (f"labels    Teff about {record['teff']:.0f} K, log g {record['logg']:.1f}, "
            f"[M/H] {record['mh']:+.1f}; {_fit_of_lines(record['excess'])}")
     yield f"flags     {'; '.join(record['flag_sentences']) or 'none'}"
@@ -175,12 +175,12 @@ def report(record: Mapping[str, Any], caveat: str | None) -> Iterator[str]:
 
 
 def heading() -> str:
-    """Heading of the lines of `short_report`."""
+    """Heading for the lines of `short_report`."""
     return f"{'S/N':>5} {'Teff (K)':>8} {'log g':>5} {'[M/H]':>5}  object  flags"
 
 
 def short_report(record: Mapping[str, Any]) -> str:
-    """One line about one star of many."""
+    """One line about a star, for many stars."""
     name = record["object"]
     if name != record["file"]:
         name = f"{name} ({record['file']})"
@@ -191,7 +191,7 @@ def short_report(record: Mapping[str, Any]) -> str:
 def json_document(records: Sequence[Mapping[str, Any]], failed: Mapping[str, str],
                   model: Mapping[str, Any]) -> str:
     """
-    All that ``sedflux predict`` knows, as JSON; numbers that are not finite are null.
+    All results of ``sedflux predict`` as JSON; numbers that are not finite become null.
 
     Parameters
     ----------
@@ -211,7 +211,7 @@ def json_document(records: Sequence[Mapping[str, Any]], failed: Mapping[str, str
 
 
 def _finite(value):
-    """The same with None for numbers that are not finite, which JSON has not."""
+    """The value with None for numbers that are not finite, which JSON does not have."""
     if isinstance(value, dict):
         return {key: _finite(one) for key, one in value.items()}
     if isinstance(value, list):
@@ -221,7 +221,7 @@ def _finite(value):
 
 def write_table(path: Path, records: Sequence[Mapping[str, Any]], caveat: str | None) -> None:
     """
-    Write the table of stars as ECSV, one row a star, with units.
+    Write the table of stars as ECSV, one row per star, with units.
 
     Parameters
     ----------
@@ -239,16 +239,16 @@ def write_table(path: Path, records: Sequence[Mapping[str, Any]], caveat: str | 
         table[name].unit = UNITS.get(name)
     table["flags"].description = "bit mask, see sedflux.predict.flags"
     table.meta = {"sedflux": __version__} | ({"caveat": caveat} if caveat else {})
-    write_whole(path, lambda place: table.write(place, format="ascii.ecsv"))
+    write_whole(path, lambda temporary: table.write(temporary, format="ascii.ecsv"))
 
 
 def _cell(value):
-    """A value of a table; readers of ECSV take empty text as missing."""
+    """A value for the table; empty text becomes ``none``, because ECSV marks missing text by it."""
     return (" ".join(value) or "none") if isinstance(value, list) else value
 
 
 def _fit_of_lines(excess):
-    """How well the model reproduces the lines; ``excess`` is the rms residual beyond the noise."""
+    """Quality of the fit to the lines; ``excess`` is the rms of the residuals beyond the noise."""
     if round(100 * excess, 1) == 0:
         return "lines fit within the noise"
     return f"lines fit to {100 * excess:.1f} %"

@@ -28,7 +28,7 @@ from sedflux.exceptions import InputError, SedfluxError
 __all__ = ["INSTRUMENT_HELP", "add_parser", "run_apply", "run_fit"]
 
 INSTRUMENT_HELP = "one of sedflux.list_instruments(), such as csst or lookalike"
-#: Columns of the stars' table that field terms use.
+#: Columns of the table of stars for the field terms.
 _COLUMNS = ("x", "y", "detector", "epoch")
 #: Endings of response files in the layouts of sedflux.
 _RESPONSE_ENDINGS = (".fits", ".fit", ".ecsv", "")
@@ -97,7 +97,7 @@ def _add_fit(stages):
 
 
 def _files(paths: Sequence[str]) -> dict[str, Path]:
-    """Spectra by the names of their stars; of a folder, all in it."""
+    """Files of spectra by the name of the star, those in folders included."""
     found: dict[str, Path] = {}
     for file in spectrum_files(paths):
         if not file.exists():
@@ -156,7 +156,7 @@ def _check_options(arguments):
 
 
 def _check_outputs(arguments, inputs):
-    """Check the names of the output files; the path of the figure, None without one."""
+    """Check the names of the output files; return the path of the figure, or None."""
     from sedflux.writing import refuse_existing
 
     output, figure = Path(arguments.output), None
@@ -177,7 +177,7 @@ def _check_outputs(arguments, inputs):
 
 
 def _fit_options(arguments, names):
-    """Options of `fit_response`; those that the user did not give keep their defaults."""
+    """Options of `fit_response` that the user gave."""
     from astropy import units as u
 
     band, area = _band(arguments), given(arguments, ["area"])
@@ -209,7 +209,7 @@ def _common(texts):
 
 
 def _band(arguments):
-    """The band that the user asks for, None if no instrument is given."""
+    """The band of --band; None if no instrument is given."""
     from sedflux.slitless.instrument import get_instrument
 
     if arguments.instrument is None:
@@ -222,7 +222,7 @@ def _band(arguments):
 
 
 def _field(arguments, names):
-    """Field terms, and the columns of the stars' table that they use."""
+    """Field terms, and the columns of the table of stars for them."""
     if not (arguments.position or arguments.detector_offsets or arguments.time):
         return None, None
     import numpy as np
@@ -244,7 +244,7 @@ def _field(arguments, names):
 
 
 def _star_table(path, names):
-    """Rows of the stars' table in the order of the names."""
+    """Rows of the table of stars in the order of the names."""
     from astropy.table import Table
 
     try:
@@ -283,7 +283,7 @@ def _report(response: Any) -> Iterator[str]:
 
 
 def run_apply(arguments: argparse.Namespace) -> int:
-    """Calibrate spectra with a response and write them; 1 if some of several fail."""
+    """Calibrate spectra with a response and write them; return 1 if some of several fail."""
     from sedflux.io.sed import write_sed
     from sedflux.response.curve import ResponseCurve
 

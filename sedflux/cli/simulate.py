@@ -11,6 +11,7 @@ from sedflux.cli.options import (
     add_model,
     add_overwrite,
     check_new_files,
+    files_by_band,
     given,
     make_folder,
     number,
@@ -23,7 +24,7 @@ from sedflux.exceptions import InputError
 
 __all__ = ["add_parser", "run"]
 
-#: Options that are settings of the field under the same name.
+#: Options with the names of settings of the field.
 _SETTINGS = ("magnitudes", "snr", "exposure", "outliers")
 
 
@@ -52,7 +53,7 @@ def add_parser(commands: Any) -> None:
     stars.add_argument("--snr", type=number, nargs=2, metavar=("LOW", "HIGH"),
                        help="range of S/N of the R = 2000 spectra (default: "
                        "{simulate.settings:FieldSettings.snr})")
-    stars.add_argument("--library", metavar="FITS", help="models that serve as stars (default: "
+    stars.add_argument("--library", metavar="FITS", help="models that are used as stars (default: "
                        "the reference stars of the model)")
     output = parser.add_argument_group("output")
     output.add_argument("-o", "--output", required=True, metavar="FOLDER")
@@ -65,12 +66,13 @@ def run(arguments: argparse.Namespace) -> None:
     from sedflux.libraries.library import read_library
     from sedflux.simulate.settings import FieldSettings
     from sedflux.simulate.simulator import Simulator
-    from sedflux.slitless.instrument_files import named_bands
+    from sedflux.slitless.instrument_files import bands_with_throughput
 
     settings = FieldSettings(**given(arguments, _SETTINGS))
-    bands, _ = named_bands(arguments.instrument, arguments.throughput)
+    throughputs = files_by_band(arguments.throughput, "--throughput")
+    bands = bands_with_throughput(arguments.instrument, throughputs)
     library = read_library(arguments.library) if arguments.library else None
-    folder = _check_folder(arguments, bands)
+    folder = _check_folder(arguments, bands, throughputs.values())
     field = Simulator(bands, settings, library=library, model=arguments.model).draw(
         arguments.stars, seed=arguments.seed)
     field.write(folder)
@@ -78,11 +80,10 @@ def run(arguments: argparse.Namespace) -> None:
          "seds/, truth.ecsv, true_seds.fits"])
 
 
-def _check_folder(arguments, bands):
-    """The folder of the field, in which no input and no former field is replaced."""
+def _check_folder(arguments, bands, throughputs):
+    """Make the folder of the field; refuse one in which an input or an old field is replaced."""
     folder = Path(arguments.output)
-    inputs = [text.split("=", 1)[1] for text in arguments.throughput]
-    inputs += [path for path in (arguments.library, arguments.model) if path]
+    inputs = [*throughputs, *(path for path in (arguments.library, arguments.model) if path)]
     names = ["truth.ecsv", "true_seds.fits", *(f"throughput_{name}.ecsv" for name in bands)]
     check_new_files([folder / name for name in names], overwrite=arguments.overwrite,
                     inputs=inputs)

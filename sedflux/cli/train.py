@@ -16,12 +16,12 @@ from sedflux.cli.options import (
 )
 from sedflux.exceptions import InputError
 
-__all__ = ["add_parser", "run_calibrate", "run_finetune", "run_pretrain"]
+__all__ = ["FOLDS", "add_parser", "run_calibrate", "run_finetune", "run_pretrain"]
 
-#: Options of a training run that are passed on if the user gives them.
+#: Options of a training run that go to the function under the same names.
 _COMMON = ("name", "steps", "seed", "workers", "learning_rate", "prior")
-#: Folds of the real stars, `sedflux.training.stars.FOLDS`.
-_FOLDS = 4
+#: Number of folds of the real stars: `sedflux.training.stars.FOLDS`, which is slow to import.
+FOLDS = 4
 
 
 def add_parser(commands: Any) -> None:
@@ -49,15 +49,15 @@ def _add_pretrain(stages):
 
 def _add_finetune(stages):
     second = add_command(
-        stages, "finetune", run_finetune, "train on a library that real stars correct",
+        stages, "finetune", run_finetune, "train on a library corrected by real stars",
         example="sedflux train finetune bosz.fits miles.fits stis.fits photometry.fits "
         "--start run/uara.mine.safetensors -o stars")
     source = second.add_argument_group("input")
     source.add_argument("library", help="the library of the pretraining")
     _add_star_files(source)
     source.add_argument("--start", required=True, metavar="MODEL", help="the pretrained model")
-    source.add_argument("--leave-out", type=int, choices=range(_FOLDS), metavar="FOLD",
-                        help=f"fold of stars to leave out, 0-{_FOLDS - 1} (default: none)")
+    source.add_argument("--leave-out", type=int, choices=range(FOLDS), metavar="FOLD",
+                        help=f"fold of stars to leave out, 0-{FOLDS - 1} (default: none)")
     source.add_argument("--share", type=positive_number, metavar="FRACTION", help="share of the "
                         "stars to use (default: {training.finetune:finetune.share})")
     source.add_argument("--johnson", metavar="FITS", help="Johnson colours of the stars")
@@ -66,7 +66,7 @@ def _add_finetune(stages):
                        help="temperatures in K beyond which predictions are flagged (default: "
                        "those of the models)")
     model.add_argument("--effects", action="store_true",
-                       help="spoil some training spectra as surveys do")
+                       help="add effects of surveys to some training spectra")
     model.add_argument("--cold", action="store_true", help="start from new weights")
 
 
@@ -80,7 +80,7 @@ def _add_calibrate(stages):
     _add_star_files(source)
     source.add_argument("--johnson", metavar="FITS", help="Johnson colours of the stars")
     source.add_argument("--model", required=True, help="trained on all stars")
-    source.add_argument("--folds", nargs=_FOLDS, required=True, metavar="MODEL",
+    source.add_argument("--folds", nargs=FOLDS, required=True, metavar="MODEL",
                         help="models trained without fold 0, 1, 2, 3 of the stars")
     third.add_argument_group("output").add_argument(
         "-o", "--output", required=True, metavar="FOLDER", help="for the models")
@@ -93,7 +93,7 @@ def _add_star_files(group):
 
 
 def _add_run_options(parser, function):
-    """Options of a training run, with the defaults of a function; their last group."""
+    """Add the options of a training run, with the defaults of a function; return the last group."""
     output = parser.add_argument_group("output")
     output.add_argument("-o", "--output", required=True, metavar="FOLDER",
                         help="for checkpoint, log, figure and model; an interrupted run resumes")
@@ -105,7 +105,7 @@ def _add_run_options(parser, function):
     model.add_argument("--seed", type=whole_number(0),
                        help=f"of the random numbers (default: {{{function}.seed}})")
     model.add_argument("--workers", type=whole_number(0), metavar="N",
-                       help="processes that make examples; 0 makes them in this one "
+                       help="processes that make examples; 0 makes them in the main process "
                        f"(default: {{{function}.workers}})")
     model.add_argument("--learning-rate", type=positive_number, metavar="RATE",
                        help=f"at its maximum (default: {{{function}.learning_rate}})")
@@ -116,10 +116,10 @@ def _add_run_options(parser, function):
 
 
 def _folder_beside(arguments, models):
-    """The folder for output; refused if one of the models lies in it."""
-    place = os.path.realpath(arguments.output)
+    """Make the folder for output; refuse one that holds one of the models."""
+    folder = os.path.realpath(arguments.output)
     for model in models:
-        if os.path.dirname(os.path.realpath(model)) == place:
+        if os.path.dirname(os.path.realpath(model)) == folder:
             raise InputError(f"--output is the folder of the model {model!r}, which might be "
                              "replaced; choose another folder")
     return make_folder(arguments.output)
@@ -137,7 +137,7 @@ def run_pretrain(arguments: argparse.Namespace) -> None:
 
 
 def run_finetune(arguments: argparse.Namespace) -> None:
-    """Train a model on a library that real stars correct."""
+    """Train a model on a library corrected by real stars."""
     from sedflux.training.finetune import finetune
 
     if arguments.share is not None and arguments.share > 1:
@@ -151,7 +151,7 @@ def run_finetune(arguments: argparse.Namespace) -> None:
 
 
 def run_calibrate(arguments: argparse.Namespace) -> None:
-    """Calibrate the sigma of a model and of those trained without a fold."""
+    """Calibrate sigma of a model, and of the models that were trained without a fold."""
     from sedflux.training.calibrate import calibrate_models
 
     say(f"wrote {path}" for path in calibrate_models(

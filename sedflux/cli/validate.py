@@ -8,6 +8,7 @@ from typing import Any
 from sedflux.cli.options import (
     add_command,
     add_model,
+    files_by_band,
     given,
     make_folder,
     positive_number,
@@ -15,11 +16,12 @@ from sedflux.cli.options import (
     say,
     whole_number,
 )
+from sedflux.cli.train import FOLDS
 from sedflux.exceptions import InputError
 
 __all__ = ["add_parser", "run"]
 
-#: Options that choose what is measured.
+#: Options that choose a study.
 _STUDIES = ("synthetic", "stars", "foreign", "effects", "model_count", "continuum", "response")
 #: Options that have no effect without another one.
 _PARTNERS = {"folds": ("stars", "effects"), "compare": ("stars",), "snr": ("stars", "effects"),
@@ -27,7 +29,7 @@ _PARTNERS = {"folds": ("stars", "effects"), "compare": ("stars",), "snr": ("star
              "star_count": ("stars",), "throughput": ("response",), "closure": ("response",),
              "field_size": ("response",), "realisations": ("synthetic", "response"),
              "no_baselines": ("synthetic",)}
-#: Studies that have no part in one of responses.
+#: Options that cannot be combined with --response.
 _NOT_WITH_RESPONSE = ("foreign", "effects", "model_count", "continuum", "star_count", "snr",
                       "conditioned", "no_baselines")
 
@@ -41,12 +43,12 @@ def add_parser(commands: Any) -> None:
     _add_responses(parser.add_argument_group("accuracy of responses"))
     model = parser.add_argument_group("model")
     add_model(model)
-    model.add_argument("--folds", nargs=4, metavar="MODEL", default=[],
+    model.add_argument("--folds", nargs=FOLDS, metavar="MODEL", default=[],
                        help="models trained without fold 0, 1, 2, 3 of the stars")
     model.add_argument("--compare", metavar="MODEL", help="another model on the same stars")
     parser.add_argument_group("output").add_argument(
         "-o", "--output", default="validation", metavar="FOLDER",
-        help="for tables and figures; those of a former run are replaced (default: %(default)s)")
+        help="for tables and figures; those of an earlier run are replaced (default: %(default)s)")
 
 
 def _add_seds(group):
@@ -56,30 +58,31 @@ def _add_seds(group):
                        "{validation.run:synthetic.realisations}), or fields (default: "
                        "{validation.response_run:fields.realisations})")
     group.add_argument("--no-baselines", action="store_true",
-                       help="with --synthetic: score the network alone")
+                       help="with --synthetic: score only the network")
     group.add_argument("--stars", nargs=3, metavar=("STIS", "MILES", "PHOTOMETRY"),
                        help="real stars")
     group.add_argument("--johnson", metavar="FITS",
                        help="with --stars: Johnson colours of the stars")
-    group.add_argument("--conditioned", action="store_true", help="with --stars: SEDs given lines "
+    group.add_argument("--conditioned", action="store_true", help="with --stars: SEDs from lines "
                        "and magnitudes")
-    group.add_argument("--snr", type=positive_number, help="add noise to the stars' spectra")
+    group.add_argument("--snr", type=positive_number,
+                       help="S/N per pixel to which the spectra of stars are degraded")
     group.add_argument("--foreign", nargs=2, metavar=("STIS", "MILES"),
                        help="objects of other kinds: how many are flagged")
     group.add_argument("--effects", metavar="MILES",
-                       help="spectra spoilt as surveys do: how far it moves SEDs")
+                       help="shifts of SEDs by effects of surveys on spectra")
     group.add_argument("--star-count", action="store_true",
                        help="errors against the number of stars; needs --synthetic and --stars")
     group.add_argument("--model-count", metavar="FITS",
                        help="errors against the number of models of a library")
     group.add_argument("--continuum", metavar="FITS",
-                       help="compare forms of the continuum removal on a library")
+                       help="compare methods of continuum removal on a library")
 
 
 def _add_responses(group):
     group.add_argument("--response", metavar="INSTRUMENT",
-                       help="responses against their truth: simulated fields, or real stars with "
-                       "--stars; with --synthetic the fields hold held-out models")
+                       help="responses against their truth, in simulated fields, or for real stars "
+                       "with --stars; with --synthetic the stars of the fields are held-out models")
     group.add_argument("--throughput", nargs="+", default=[], metavar="BAND=FILE",
                        help="throughputs of the instrument")
     group.add_argument("--closure", action="store_true",
@@ -89,7 +92,7 @@ def _add_responses(group):
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Run the studies that are asked for; print the tables that they write."""
+    """Run the chosen studies, and print the tables that they write."""
     _check_options(arguments)
     folder = make_folder(arguments.output)
     studies = _response if arguments.response else _star_count if arguments.star_count else _models
@@ -115,7 +118,7 @@ def _check_options(arguments):
 
 
 def _left_out(arguments):
-    """Models that predict stars: one for every fold, or one for all."""
+    """Models that predict stars: one per fold, or one for all."""
     return arguments.folds or ([arguments.model] if arguments.model else [])
 
 
@@ -152,7 +155,8 @@ def _response(arguments, folder):
     """Tables of the accuracy of responses."""
     from sedflux.validation import response_run as studies
 
-    bands = studies.bands_of(arguments.response, arguments.throughput)
+    bands = studies.bands_of(arguments.response,
+                             files_by_band(arguments.throughput, "--throughput"))
     if arguments.closure:
         yield studies.closures(bands, folder, library=arguments.synthetic, model=arguments.model)
     elif arguments.stars:

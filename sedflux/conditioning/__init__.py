@@ -1,1 +1,1 @@
-"""SEDs of lines conditioned on photometry: scale, dust and SED at once, and zero points."""
+"""SEDs from lines and photometry: scale, dust and SED fitted at once; and zero points of bands."""

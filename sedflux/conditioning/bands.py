@@ -1,4 +1,4 @@
-"""Bands as short rows of weights on the wavelengths of an SED, with their zero points."""
+"""Bands as rows of weights on the wavelengths of an SED, with their zero points."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _ST_ZERO = -21.10
 @dataclass(frozen=True)
 class BandRows:
     """
-    b bands on n wavelengths: ``zero_points - 2.5 log10(weights @ flux)`` are magnitudes.
+    b bands on n wavelengths; ``zero_points - 2.5 log10(weights @ flux)`` are the magnitudes.
 
     Attributes
     ----------
     names : tuple of str
     weights : tuple of `~numpy.ndarray`
-        Of each band, without the zeros around it.
+        Of each band, without the zeros on both sides.
     places : tuple of slice
-        Where on the wavelengths they are.
+        Indices of the wavelengths of each band's weights.
     zero_points : `~numpy.ndarray`, shape (b,)
     """
 
@@ -49,7 +49,7 @@ class BandRows:
 def find_bands(wavelength: np.ndarray, names: tuple[str, ...], systems: tuple[str, ...],
                bandpasses: Any, *, area: Any = None, vega: Any = None) -> BandRows:
     """
-    The bands of magnitudes, by name.
+    Find the throughputs of bands by name, and turn them into weights.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def find_bands(wavelength: np.ndarray, names: tuple[str, ...], systems: tuple[st
     Raises
     ------
     sedflux.exceptions.InputError
-        If a band is unknown or leaves the SED, or a system lacks what it needs.
+        If a band is unknown or not within the SED, or ``area`` or ``vega`` is missing.
     """
     if not isinstance(bandpasses, Mapping):
         raise InputError(f"bandpasses is {bandpasses!r}; give a mapping of band to "
@@ -96,13 +96,14 @@ def find_bands(wavelength: np.ndarray, names: tuple[str, ...], systems: tuple[st
 
 
 def _element(band):
-    """A `synphot.SpectralElement`; other kinds are refused by `band_rows`."""
+    """A band as `synphot.SpectralElement`; `band_rows` refuses other types."""
     if isinstance(band, (str, os.PathLike)):
         band = as_throughput(band, area=None)
     return band.to_synphot() if isinstance(band, Throughput) else band
 
 
 def _vega_flux(vega, name, band):
+    """Mean flux of Vega in a band."""
     if vega is None:
         raise InputError(f"magnitude of {name!r} is in the Vega system; give vega, the flux of "
                          "Vega as a Spectrum, such as alpha_lyr_stis_011.fits of CALSPEC")
@@ -115,16 +116,16 @@ def _vega_flux(vega, name, band):
 
 
 def _count_ratio(name, band, area):
-    """Counts a second for a mean flux of one in the band."""
+    """Count rate in a band for a mean flux of one."""
     if area is None:
         raise InputError(f"photometry of {name!r} is a count rate; give area, the collecting area")
-    own = band.waveset.to_value(u.AA)
-    photons = np.trapezoid(own * band(own * u.AA).value, own) / PHOTON_ENERGY
+    sampled = band.waveset.to_value(u.AA)
+    photons = np.trapezoid(sampled * band(sampled * u.AA).value, sampled) / PHOTON_ENERGY
     return collecting_area(area) * photons
 
 
 def _short(names, rows, zero_points):
-    """Rows without the zeros around them."""
+    """Bands from rows, without the zeros on both sides."""
     places = []
     for row in rows:
         inside = np.flatnonzero(row)

@@ -1,4 +1,4 @@
-"""What is known of the dust before the magnitudes are seen."""
+"""Prior of E(B-V), and the extinction curve."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from typing import Any
 import numpy as np
 
 from sedflux.exceptions import InputError
-from sedflux.predict.checks import check_reddening
+from sedflux.predict.checks import MAX_REDDENING, check_reddening
 from sedflux.spectra.reddening import LAW, R_V, extinction_curve
 from sedflux.units import positive_number
 
 __all__ = ["MOST_REDDENING", "Dust", "dust_prior"]
 
-#: Largest E(B-V) that is considered (mag).
-MOST_REDDENING = 10.0
-#: Width of the Gaussian that stands for "nothing is known" while E(B-V) is searched (mag).
-_WIDE = 10.0
-#: Half the step in R_V over which the extinction curve is differenced.
-_STEP = 0.05
+#: Largest E(B-V) (mag), also of a flat prior.
+MOST_REDDENING = MAX_REDDENING
+#: Standard deviation (mag) of the Gaussian that replaces a flat prior in the search for E(B-V).
+_FLAT_WIDTH = 10.0
+#: Half the difference in R_V for the derivative of the extinction curve.
+_R_V_STEP = 0.05
 
 
 @dataclass(frozen=True)
 class Dust:
     """
-    Prior of E(B-V) >= 0 of N stars, and the extinction curve.
+    Prior of E(B-V) >= 0 for N stars, and the extinction curve.
 
     Attributes
     ----------
     mean, error : `~numpy.ndarray`, shape (N,)
-        Of the Gaussian that is cut at zero, in mag.  An error of zero fixes E(B-V).
+        Of the Gaussian truncated at zero, in mag.  An error of zero fixes E(B-V).
     flat : bool
-        Whether every E(B-V) from 0 to 10 mag is as likely; then ``error`` is 10.
+        Whether the prior is flat from 0 to 10 mag; then ``error`` is 10.
     curve : `~numpy.ndarray`, shape (n,)
         Change of ln(flux) with E(B-V).
     slope : `~numpy.ndarray`, shape (n,)
@@ -51,7 +51,7 @@ class Dust:
         return not self.error.any()
 
     def take(self, rows: Any) -> Dust:
-        """Of some of the stars."""
+        """The prior of some of the stars."""
         return Dust(self.mean[rows], self.error[rows], self.flat, self.curve, self.slope)
 
 
@@ -67,7 +67,7 @@ def dust_prior(wavelength: np.ndarray, stars: int | None, *, reddening: Any = No
     stars : int or None
         Number of stars N; None for a single one.
     reddening : float, tuple or None
-        E(B-V), or E(B-V) and its error, of all stars or of each; None if nothing is known.
+        E(B-V), or E(B-V) and its error, of all stars or of each; None for a flat prior.
     law, r_v : optional
         See `sedflux.spectra.reddening.extinction_curve`.
     r_v_error : float, optional
@@ -81,13 +81,14 @@ def dust_prior(wavelength: np.ndarray, stars: int | None, *, reddening: Any = No
     spread = positive_number(r_v_error, "r_v_error", zero=True)
     slope = np.zeros_like(curve)
     if spread:
-        near = [extinction_curve(wavelength, law=law, r_v=r_v + step) for step in (_STEP, -_STEP)]
-        slope = spread * (near[0] - near[1]) / (2.0 * _STEP)
+        high, low = (extinction_curve(wavelength, law=law, r_v=r_v + step)
+                     for step in (_R_V_STEP, -_R_V_STEP))
+        slope = spread * (high - low) / (2.0 * _R_V_STEP)
     if reddening is None:
-        return Dust(np.zeros(stars or 1), np.full(stars or 1, _WIDE), True, curve, slope)
+        return Dust(np.zeros(stars or 1), np.full(stars or 1, _FLAT_WIDTH), True, curve, slope)
     mean, error = (np.array(np.broadcast_to(value, (stars or 1,)), dtype=float)
                    for value in check_reddening(reddening, stars))
     if error.any() and not error.all():
         raise InputError("reddening has an error of zero for some stars and not for others; "
-                         "condition them apart, or give small errors")
+                         "condition them in two calls, or give small errors")
     return Dust(mean, error, False, curve, slope)

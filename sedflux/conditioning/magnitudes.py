@@ -1,4 +1,4 @@
-"""Photometry of one star or many from mappings and tables, with rules for bad values."""
+"""Photometry of one star or many from mappings and tables, and the rules for bad values."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from sedflux.units import MAG_PER_LN, positive_number
 
 __all__ = ["Magnitudes", "as_magnitudes", "zero_point_errors"]
 
-#: Magnitudes that a star can have; 99 and -99 stand for missing values in many catalogues.
+#: Range of magnitudes (mag); many catalogues mark missing values by 99 or -99.
 _BRIGHTEST, _FAINTEST = -30.0, 40.0
-#: Errors of magnitudes that can be used (mag).
+#: Range of errors of magnitudes (mag).
 _SMALLEST_ERROR, _LARGEST_ERROR = 1e-5, 10.0
-#: S/N of a count rate below which a magnitude has no Gaussian error.
+#: Least S/N of a count rate: the magnitude of a fainter one has no Gaussian error.
 _LEAST_SNR = 3.0
-#: Ends the names of the columns with errors.
+#: End of the names of columns with errors.
 _ERROR = "_error"
-#: Systems by their units.
+#: Magnitude systems by unit.
 _SYSTEMS = {u.ABmag: "AB", u.STmag: "ST"}
 
 
@@ -52,17 +52,16 @@ class Magnitudes:
 
 def as_magnitudes(photometry: Any, *, system: str = "AB", stars: int = 1) -> Magnitudes:
     """
-    Photometry as arrays, checked.
+    Check photometry, and turn it into arrays.
 
     Parameters
     ----------
     photometry : mapping or `~astropy.table.Table`
         Band to a magnitude and its error, each one number or an array (N,); or a table with
-        columns ``NAME`` and ``NAME_error`` and one row a star.  Missing values are masked, None,
-        or NaN in both.  Quantities in ``u.ABmag``, ``u.STmag`` or ``u.ct / u.s`` say their own
-        system.
+        columns ``NAME`` and ``NAME_error`` and one row per star.  Missing values are masked, None,
+        or NaN in both.  The units ``u.ABmag``, ``u.STmag`` and ``u.ct / u.s`` give the system.
     system : {'AB', 'ST', 'Vega'}, optional
-        Of magnitudes whose unit does not say it.
+        Of magnitudes without a unit that gives it.
     stars : int, optional
         Number of stars N.
 
@@ -73,7 +72,7 @@ def as_magnitudes(photometry: Any, *, system: str = "AB", stars: int = 1) -> Mag
     Raises
     ------
     sedflux.exceptions.InputError
-        If a value cannot be used: the message names the band and, of many stars, the row.
+        If a value cannot be used; the message names the band and, for many stars, the row.
     """
     if not isinstance(system, str) or system not in ("AB", "ST", "Vega"):
         raise InputError(f"system is {system!r}; AB, ST and Vega are allowed")
@@ -88,7 +87,7 @@ def as_magnitudes(photometry: Any, *, system: str = "AB", stars: int = 1) -> Mag
     empty = np.flatnonzero(~np.isfinite(value).any(axis=1))
     if empty.size:
         raise InputError(f"photometry has no magnitude of {_star(empty[0], stars)}; "
-                         "one at the least is needed: leave out stars without")
+                         "at least one is needed: leave out stars without magnitudes")
     return Magnitudes(tuple(str(name) for name in pairs), value, error,
                       tuple(one[2] for one in found))
 
@@ -97,8 +96,8 @@ def _table_pairs(table):
     """Columns of a table by band."""
     names = [name for name in table.colnames if f"{name}{_ERROR}" in table.colnames]
     if not names:
-        raise InputError(f"photometry has the columns {', '.join(table.colnames)}; magnitudes need "
-                         f"errors beside them, in columns such as g and g{_ERROR}")
+        raise InputError(f"photometry has the columns {', '.join(table.colnames)}; magnitudes and "
+                         f"their errors are needed, in columns such as g and g{_ERROR}")
     return {name: (table[name], table[f"{name}{_ERROR}"]) for name in names}
 
 
@@ -155,7 +154,7 @@ def _band(name, pair, system, stars):
 
 
 def _check_range(name, value, error, stars):
-    """Refuse values that no magnitude or error of one has."""
+    """Refuse magnitudes and errors out of range."""
     known = np.isfinite(value)
     for what, values, low, high, hint in (
             ("magnitude", value, _BRIGHTEST, _FAINTEST, "mask values that stand for missing ones, "

@@ -1,4 +1,4 @@
-"""Zero points of a survey from many stars: which band disagrees with the lines."""
+"""Offsets of the zero points of a survey, from many stars with predicted SEDs."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from sedflux.units import positive_number
 
 __all__ = ["photometric_offsets"]
 
-#: Degrees of freedom of Student's t, by which discrepant stars lose their weight.
-_TAILS = 4.0
-#: Steps of the weights, and the change of an offset (mag) that ends them.
-_STEPS, _ENOUGH = 100, 1e-7
-#: Stars that are worked on at a time.
+#: Degrees of freedom of Student's t, which reduces the weights of discrepant stars.
+_STUDENT_DOF = 4.0
+#: Largest number of iterations of the weights, and the change (mag) at which they have converged.
+_MOST_ITERATIONS, _TOLERANCE = 100, 1e-7
+#: Stars per chunk.
 _CHUNK = 64
 
 
@@ -33,34 +33,35 @@ def photometric_offsets(seds: SEDPrediction, photometry: Any, bandpasses: Any, *
                         r_v_error: float = 0.0, law: str = LAW, system: str = "AB",
                         vega: Any = None, area: u.Quantity | None = None) -> QTable:
     """
-    Offsets of the zero points of bands, from the SEDs that the lines of many stars predict.
+    Offsets of the zero points of bands, from many stars with SEDs predicted from their lines.
 
-    Each star's scale is free, so that offsets are relative to their mean over the bands.  Stars
-    that fit badly (variables, wrong matches) lose their weight, as with errors that follow
-    Student's t.  Errors that all SEDs share, such as those of the model, enter the offsets.
+    The scale of each star is free, so that offsets are relative to their mean over the bands.
+    Stars that fit badly (variables, wrong matches) get low weights, as for errors with Student's t
+    distribution.  Errors that all SEDs have in common, such as those of the model, add to the
+    offsets.
 
     Parameters
     ----------
     seds : `~sedflux.SEDPrediction`
         Of N stars.
     photometry, bandpasses, reddening, r_v, r_v_error, law, system, vega, area
-        As for `sedflux.condition`.  Without a prior of the dust, an offset that looks like dust
-        cannot be told from it, and gets a large error.
+        As for `sedflux.condition`.  Without a prior of the dust, offsets with the shape of the
+        extinction curve cannot be separated from dust; their errors are then large.
     width : float, optional
         Standard deviation of the prior of the offsets, in mag.
 
     Returns
     -------
     table : `~astropy.table.QTable`
-        One row a band: ``band``, ``offset`` (measured minus predicted, in mag: subtract it from the
-        magnitudes), ``error``, ``stars`` (number with this band), and ``pull``, which is offset
-        over error.  ``meta["covariance"]`` is the covariance in mag2 (b, b), ``meta["weights"]``
-        the weights of the stars (N,).
+        One row per band: ``band``, ``offset`` (measured minus predicted, in mag: subtract it from
+        the magnitudes), ``error``, ``stars`` (number of stars with this band), and ``pull``
+        (offset over error).  ``meta["covariance"]`` is the covariance in mag2 (b, b), and
+        ``meta["weights"]`` are the weights of the stars (N,).
 
     Raises
     ------
     sedflux.exceptions.InputError
-        If there are fewer than two bands or stars, or something cannot be used.
+        If there are fewer than two bands or stars, or a value cannot be used.
     """
     if not isinstance(seds, SEDPrediction) or seds.single:
         raise InputError(f"seds is a {type(seds).__name__}; predictions of several stars are "
@@ -91,7 +92,7 @@ def photometric_offsets(seds: SEDPrediction, photometry: Any, bandpasses: Any, *
 
 
 def _evidence(stars, dust, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-    """Inverse covariance (N, b, b) of the residuals (N, b), scale and dust projected out."""
+    """Inverse covariance (N, b, b) of the residuals, scale and dust projected out, and these."""
     column = sample.dust * dust.error[:, None, None]
     solution = solve(sample, relative=stars.relative, column=column)
     return solution.information[:, 0], sample.residual[:, 0]
@@ -103,17 +104,17 @@ def _robust(information: np.ndarray, residual: np.ndarray, known: np.ndarray, wi
     count = known.shape[1]
     free = np.maximum(known.sum(axis=1) - 1, 1)
     offset, prior = np.zeros(count), np.eye(count) / width**2
-    for _ in range(_STEPS):
+    for _ in range(_MOST_ITERATIONS):
         left = np.where(known, residual - offset, 0.0)
         score = (information @ left[..., None])[..., 0]
         chi2 = (left * score).sum(axis=1)
-        weights = (_TAILS + free) / (_TAILS + chi2)
+        weights = (_STUDENT_DOF + free) / (_STUDENT_DOF + chi2)
         total = np.einsum("s,sij->ij", weights, information) + prior
         step = np.linalg.solve(total, weights @ score - prior @ offset)
         offset = offset + step
-        if np.abs(step).max() < _ENOUGH:
+        if np.abs(step).max() < _TOLERANCE:
             break
-    # The spread of the stars' own scores, which knows of errors that are larger than they claim.
+    # The sandwich estimator: the scatter of the stars' scores includes errors that are too small.
     scatter = np.einsum("s,si,sj->ij", weights**2, score, score) + prior
     inverse = np.linalg.inv(total)
     contrast = np.eye(count) - 1.0 / count

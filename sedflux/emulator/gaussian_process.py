@@ -29,9 +29,9 @@ NEIGHBOURS = 12
 #: Models that an emulator needs: the 28 quadratic terms of six labels, and some to spare.
 _LEAST_MODELS = 40
 #: Bounds of a kernel's log parameters about their start: a factor of 150 either way.
-_BOUND = 5.0
+_LOG_BOUND = 5.0
 #: Negative log likelihood of kernels whose matrix is singular in double precision.
-_SINGULAR = 1e10
+_SINGULAR_COST = 1e10
 
 
 def _quadratic(scaled):
@@ -150,7 +150,7 @@ def _profile(log_parameters, scaled, outputs, basis):
     try:
         factor = cho_factor(Kernel(log_parameters).matrix(scaled), lower=True)
     except np.linalg.LinAlgError:
-        return _SINGULAR
+        return _SINGULAR_COST
     white_basis = solve_triangular(factor[0], basis, lower=True)
     white = solve_triangular(factor[0], outputs, lower=True)
     orthonormal, triangle = np.linalg.qr(white_basis)
@@ -182,7 +182,7 @@ def fit_kernel(labels: np.ndarray, outputs: np.ndarray, *, start: Kernel | None 
     scaled = scale_labels(labels)
     basis = _quadratic(scaled)
     begin = (start or Kernel.initial()).log_parameters
-    bounds = [(value - _BOUND, value + _BOUND) for value in begin]
+    bounds = [(value - _LOG_BOUND, value + _LOG_BOUND) for value in begin]
     found = minimize(_profile, begin, args=(scaled, outputs, basis), method="L-BFGS-B",
                      bounds=bounds, options={"maxiter": iterations})
     return Kernel(found.x)

@@ -23,7 +23,7 @@ _COLUMNS = {"WAVELENGTH", "FLUX"}
 #: Instrument Handbook).
 _STIS_FWHM = ((3060.0, 2.7), (5650.0, 5.5), (np.inf, 9.8))
 #: Wavelengths that are read, in Angstrom: those of STIS.
-_RANGE = (1100.0, 11000.0)
+_READ_RANGE = (1100.0, 11000.0)
 
 
 def _column_names(path):
@@ -90,7 +90,7 @@ def _read(path, source):
                 "medium": "vacuum", "telescope": "HST", "source": source}
         velocity = header_number(header, "RADVEL", path) if "RADVEL" in header else None
     wavelength, flux = column["WAVELENGTH"], column["FLUX"]
-    keep = (wavelength > _RANGE[0]) & (wavelength < _RANGE[1])
+    keep = (wavelength > _READ_RANGE[0]) & (wavelength < _READ_RANGE[1])
     # Segments of a file may share the wavelength where they join.
     keep[1:] &= np.diff(wavelength) > 0
     check_wavelengths(wavelength[keep], path)

@@ -35,7 +35,7 @@ class DESICoadd:
         F_lambda in 1e-17 erg/s/cm2/Angstrom, and its inverse variance; zero in bad pixels.
     resolving_power : `~numpy.ndarray`, shape (n,)
         lambda / FWHM, the median of the fibres.
-    place : `~numpy.ndarray`, shape (N, 2)
+    position : `~numpy.ndarray`, shape (N, 2)
         Right ascension and declination in degrees.
     radial_velocity : `~numpy.ndarray`, shape (N,)
         In km/s, from the redrock file beside the coadd; zero without one, and for what is no star.
@@ -47,7 +47,7 @@ class DESICoadd:
     flux: np.ndarray
     ivar: np.ndarray
     resolving_power: np.ndarray
-    place: np.ndarray
+    position: np.ndarray
     radial_velocity: np.ndarray
     target: np.ndarray
 
@@ -60,7 +60,7 @@ def is_coadd_name(path: str | os.PathLike[str]) -> bool:
 
 def desi_targets(path: str | os.PathLike[str]) -> np.ndarray:
     """
-    Numbers of the targets of a coadd, one a spectrum.
+    Numbers of the targets of a coadd, one per spectrum.
 
     Parameters
     ----------
@@ -108,12 +108,12 @@ def read_desi(path: str | os.PathLike[str], rows: npt.ArrayLike) -> DESICoadd:
         arms = [_arm(hdus, name, rows) for name in _ARMS if f"{name}_FLUX" in hdus]
         if not arms:
             raise InputError(f"{path} has no arm B, R or Z; the file is damaged or no coadd")
-        place = np.stack([np.asarray(fibers[name], dtype=float)[rows]
-                          for name in ("TARGET_RA", "TARGET_DEC")], axis=1)
+        position = np.stack([np.asarray(fibers[name], dtype=float)[rows]
+                             for name in ("TARGET_RA", "TARGET_DEC")], axis=1)
         kind = np.asarray(fibers["OBJTYPE"]).astype(str)[rows]
         targets = np.asarray(fibers["TARGETID"], dtype=np.int64)[rows]
     wavelength, flux, ivar, power = _combined(arms, path)
-    return DESICoadd(wavelength, flux, ivar, power, place, _velocities(path, targets),
+    return DESICoadd(wavelength, flux, ivar, power, position, _velocities(path, targets),
                      np.char.strip(kind) == "TGT")
 
 

@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from sedflux.exceptions import WeightsError, WriteError
-from sedflux.writing import write_whole
+from sedflux.exceptions import WeightsError
+from sedflux.writing import make_folder, write_whole
 
 __all__ = ["DownloadError", "fetch_file", "file_hash"]
 
@@ -16,7 +16,7 @@ _ATTEMPTS = 3
 #: Seconds that a server may stay silent.
 _TIMEOUT = 60
 #: HTTP statuses of a server that has no such file: not found, gone.
-_ABSENT = (404, 410)
+_ABSENT_STATUSES = (404, 410)
 
 
 class DownloadError(WeightsError):
@@ -73,11 +73,7 @@ def fetch_file(urls: Sequence[str], path: str | os.PathLike[str], *,
         If the disk is full or the folder cannot be written.
     """
     path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WriteError(f"folder {str(path.parent)!r} cannot be made ({error.strerror}); choose "
-                         "another one") from error
+    make_folder(path.parent)
     failures, absent = [], bool(urls)
     for url in urls:
         try:
@@ -117,7 +113,7 @@ def _download(url, temporary, sha256):
         answer = getattr(error, "response", None)
         status = None if answer is None else answer.status_code
         lines = str(error).splitlines() or [""]
-        raise _BadAnswer(f"{type(error).__name__}: {lines[0]}", absent=status in _ABSENT,
+        raise _BadAnswer(f"{type(error).__name__}: {lines[0]}", absent=status in _ABSENT_STATUSES,
                          final=isinstance(error, ValueError)) from error
     found = file_hash(temporary)
     if sha256 is not None and found != sha256:

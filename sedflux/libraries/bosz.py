@@ -22,9 +22,9 @@ __all__ = ["read_bosz"]
 
 #: Wavelengths that a library of models keeps, in Angstrom: the SED grid of 2500-10500 with
 #: margins for the line-spread function.
-_RANGE = (2440.0, 10600.0)
+_KEPT_RANGE = (2440.0, 10600.0)
 #: First bytes of a gzip file.
-_GZIP = b"\x1f\x8b"
+_GZIP_START = b"\x1f\x8b"
 
 
 def read_bosz(name: str, files: Sequence[ArchiveFile], folder: str | os.PathLike[str], *,
@@ -69,7 +69,7 @@ def read_bosz(name: str, files: Sequence[ArchiveFile], folder: str | os.PathLike
 
 def _kept(wavelength):
     """Which wavelengths a library keeps."""
-    return (wavelength > _RANGE[0]) & (wavelength < _RANGE[1])
+    return (wavelength > _KEPT_RANGE[0]) & (wavelength < _KEPT_RANGE[1])
 
 
 def _read_2017(paths):
@@ -120,7 +120,7 @@ def _columns_2017(path):
 def _first_column(path):
     # Some servers unpack files on the way, and the name then promises too much.
     with open(path, "rb") as stream:
-        packed = stream.read(2) == _GZIP
+        packed = stream.read(2) == _GZIP_START
     with (gzip.open if packed else open)(path, "rt") as stream:
         lines = stream.readlines()
     if not lines:

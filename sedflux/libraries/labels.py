@@ -7,13 +7,16 @@ import numpy.typing as npt
 
 from sedflux.exceptions import InputError
 
-__all__ = ["LABELS", "TEFF_EDGES", "is_solar_scaled", "scale_labels", "unscale_labels"]
+__all__ = ["LABELS", "TEFF_EDGES", "TEFF_RANGE", "is_solar_scaled", "scale_labels",
+           "unscale_labels"]
 
 #: Labels of the synthetic library, in the order of every label array.
 LABELS = ("TEFF", "LOGG", "MH", "ALPHA", "CARBON", "VMICRO")
 #: Edges (K) of the classes in which models are scored and stars are counted; the synthetic library
 #: ends at the outer ones.
 TEFF_EDGES = (4500.0, 5500.0, 6500.0, 8000.0, 10250.0)
+#: Range of effective temperature (K) for which accuracy is promised: 500 K inside the library.
+TEFF_RANGE = (TEFF_EDGES[0] + 500.0, TEFF_EDGES[-1] - 500.0)
 #: Round numbers near the mean and standard deviation of the labels in the synthetic library,
 #: with 5040 K / TEFF for the temperature.
 _CENTRE = np.array([0.75, 3.3, -0.85, 0.1, 0.0, 2.0])

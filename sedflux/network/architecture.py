@@ -105,25 +105,25 @@ class UncertaintyAwareResidualAttention(nn.Module):
         with torch.no_grad():
             self.shared.copy_(torch.eye(self.config.sed_components))
 
-    def place(self, coefficients, resolving_power):
-        """Where spectra stand among the references, (N, components + 1)."""
+    def coordinates(self, coefficients, resolving_power):
+        """Coordinates of spectra among the references, (N, components + 1): components, ln(R)."""
         power = torch.log(resolving_power / 1500.0) / POWER_SPREAD
         return torch.cat([coefficients, power[:, None]], dim=1)
 
-    def set_references(self, places):
+    def set_references(self, points):
         """
-        Keep ordinary stars, and how far they are from one another.
+        Store reference stars, and their typical distances from one another.
 
         Parameters
         ----------
-        places : `torch.Tensor`, shape (n, components + 1)
-            From `place`.
+        points : `torch.Tensor`, shape (n, components + 1)
+            From `coordinates`.
         """
-        self.config = replace(self.config, references=len(places))
-        self.references = places
-        distance = torch.cdist(places, places)
+        self.config = replace(self.config, references=len(points))
+        self.references = points
+        distance = torch.cdist(points, points)
         distance.fill_diagonal_(torch.inf)
-        step = places - places[distance.argmin(dim=1)]
+        step = points - points[distance.argmin(dim=1)]
         self.spacing = (step**2).mean(dim=0).sqrt().clamp(min=1e-3)
 
     def reference_spectra(self, rows=slice(None)):
@@ -142,21 +142,21 @@ class UncertaintyAwareResidualAttention(nn.Module):
         resolving_power : `~numpy.ndarray`, shape (n,)
             lambda / FWHM.
         """
-        places = self.references.numpy()[rows].astype(float)
+        points = self.references.numpy()[rows].astype(float)
         templates = (self.projection.templates * self.projection.spread[:, None]).numpy()
-        normalised = 1.0 + self.projection.mean.numpy() + places[:, :-1] @ templates
+        normalised = 1.0 + self.projection.mean.numpy() + points[:, :-1] @ templates
         return normalised, self.reference_powers()[rows]
 
     def reference_powers(self):
-        """Resolving powers of the references, (n,); the inverse of `place`."""
+        """Resolving powers of the references, (n,); the inverse of `coordinates`."""
         return 1500.0 * np.exp(POWER_SPREAD * self.references[:, -1].numpy().astype(float))
 
     def strangeness(self, projected, resolving_power):
         """
-        Distance of spectra from the nearest ordinary star, (N,).
+        Distance of spectra from the nearest reference star, (N,).
 
-        Mean square over the coefficients, in units of the noise and of the distances that
-        ordinary stars have from one another: about one for them.
+        Mean square over the coordinates, in units of the noise and of the distances between
+        reference stars: about one for ordinary stars.
 
         Parameters
         ----------
@@ -168,13 +168,13 @@ class UncertaintyAwareResidualAttention(nn.Module):
         if not len(self.references):
             return coefficients.new_zeros(len(coefficients))
         # The square is multiplied out, which cancels: double precision.
-        places = self.place(coefficients, resolving_power).double()
+        points = self.coordinates(coefficients, resolving_power).double()
         errors = torch.cat([errors, torch.zeros_like(errors[:, :1])], dim=1)
         weight = 1.0 / (errors.double() ** 2 + self.spacing.double() ** 2)
         known = self.references.double()
-        far = (weight * places**2).sum(dim=1, keepdim=True)
-        far = far - 2.0 * (weight * places) @ known.T + weight @ (known**2).T
-        return (far.min(dim=1).values.clamp(min=0.0) / places.shape[1]).float()
+        far = (weight * points**2).sum(dim=1, keepdim=True)
+        far = far - 2.0 * (weight * points) @ known.T + weight @ (known**2).T
+        return (far.min(dim=1).values.clamp(min=0.0) / points.shape[1]).float()
 
     def scores_of(self, log_sed):
         """Components of ln(SED) in units of their spread, (N, sed_components)."""
@@ -276,11 +276,11 @@ class UncertaintyAwareResidualAttention(nn.Module):
         # that there are (sigma came out three times too large with ten).
         own = self.factor_head(features).unflatten(-1, (config.rank, config.sed_components))
         shared = torch.exp(self.gain_head(features))[..., None] * self.shared
-        loadings = torch.cat([shared, own], dim=1) * torch.exp(0.5 * scores)[:, None]
+        score_factor = torch.cat([shared, own], dim=1) * torch.exp(0.5 * scores)[:, None]
         return {
             "mean": self.sed_mean + means[:, : config.sed_components] @ self.sed_templates,
             "log_variance": (self.log_variance_start + knots).clamp(-16.0, 4.0),
-            "loadings": loadings,
+            "score_factor": score_factor,
             "scores": means[:, : config.sed_components],
             "score_log_variance": scores,
             "label_mean": means[:, config.sed_components :],
@@ -316,7 +316,7 @@ class UncertaintyAwareResidualAttention(nn.Module):
         directions : (N, rank, sed_components)
         """
         rank, unit = self.config.rank, self.unit_templates()
-        rows = output.loadings * self.sed_templates.norm(dim=1)
+        rows = output.score_factor * self.sed_templates.norm(dim=1)
         values, vectors = torch.linalg.eigh((rows.mT @ rows).double())
         directions = (vectors * values.clamp(min=0.0).sqrt()[:, None]).mT
         small, large = directions.split([len(unit) - rank, rank], dim=1)

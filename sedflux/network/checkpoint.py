@@ -24,11 +24,11 @@ __all__ = ["load_network", "read_metadata", "save_network"]
 
 FORMAT = "sedflux-1"
 #: Tensors that models written before there were references lack.
-_OPTIONAL = ("references", "spacing")
+_OPTIONAL_TENSORS = ("references", "spacing")
 #: Tensors that are stored in half precision.
-_HALF = ("trunk.", "factor_head.", "references")
+_HALF_PRECISION = ("trunk.", "factor_head.", "references")
 #: Types of numbers that a model file may hold.
-_TYPES = ("F16", "BF16", "F32", "F64")
+_NUMBER_TYPES = ("F16", "BF16", "F32", "F64")
 
 
 def save_network(path: str | os.PathLike[str], network: UncertaintyAwareResidualAttention,
@@ -57,7 +57,7 @@ def save_network(path: str | os.PathLike[str], network: UncertaintyAwareResidual
 def _stored(name, value):
     """Large matrices in half precision: 0.05 % of each weight, half of the file."""
     value = value.detach().contiguous()
-    return value.half() if value.ndim == 2 and name.startswith(_HALF) else value
+    return value.half() if value.ndim == 2 and name.startswith(_HALF_PRECISION) else value
 
 
 def _open(path):
@@ -149,9 +149,9 @@ def _check_tensors(stream, expected, path):
             raise WeightsError(
                 f"model file {str(path)!r} does not fit its configuration: {name} has the shape "
                 f"{part.get_shape()} instead of {shape}; fetch it again")
-        if part.get_dtype() not in _TYPES:
+        if part.get_dtype() not in _NUMBER_TYPES:
             raise WeightsError(f"model file {str(path)!r} is damaged: {name} has the type "
-                               f"{part.get_dtype()}; one of {', '.join(_TYPES)} is needed")
+                               f"{part.get_dtype()}; one of {', '.join(_NUMBER_TYPES)} is needed")
 
 
 def load_network(path: str | os.PathLike[str]
@@ -182,9 +182,9 @@ def load_network(path: str | os.PathLike[str]
             raise WeightsError(f"model file {str(path)!r} does not fit its configuration: it has "
                                f"the unknown tensors {', '.join(unknown)}; fetch it again")
         _check_tensors(stream, {name: list(value.shape) for name, value in state.items()
-                                if name in names or name not in _OPTIONAL}, path)
+                                if name in names or name not in _OPTIONAL_TENSORS}, path)
         tensors = {name: stream.get_tensor(name) for name in names}
-    network.load_state_dict({name: state[name] for name in _OPTIONAL} | tensors)
+    network.load_state_dict({name: state[name] for name in _OPTIONAL_TENSORS} | tensors)
     if not all(torch.isfinite(value).all() for value in tensors.values()):
         raise WeightsError(f"model file {str(path)!r} holds weights that are not finite; "
                            "fetch it again")

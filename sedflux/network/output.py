@@ -18,9 +18,9 @@ class Output:
         ln(SED).
     log_variance : (N, samples)
         Logarithm of the diagonal part of the covariance of ln(SED).
-    loadings : (N, sed_components + rank, sed_components)
+    score_factor : (N, sed_components + rank, sed_components)
         Rows of the common part of the covariance, in the space of the components:
-        ``loadings^T loadings`` is the covariance of ``scores``.
+        ``score_factor^T score_factor`` is the covariance of ``scores``.
     scores, score_log_variance : (N, sed_components)
         Components of ln(SED), in units of their spread in the training, from which the
         mean is made; and the logarithm of their variance.
@@ -39,7 +39,7 @@ class Output:
 
     mean: torch.Tensor
     log_variance: torch.Tensor
-    loadings: torch.Tensor
+    score_factor: torch.Tensor
     scores: torch.Tensor
     score_log_variance: torch.Tensor
     label_mean: torch.Tensor

@@ -10,9 +10,12 @@ from astropy import units as u
 from sedflux.exceptions import InputError
 from sedflux.spectra.arrays import real_array
 from sedflux.spectra.gaps import usual_step
+from sedflux.spectra.grids import OPTICAL_RANGE
+from sedflux.units import as_quantity
 
-__all__ = ["MIN_RESOLVING_POWER", "RESOLVING_POWER", "check_coverage", "check_reddening",
-           "check_resolving_power", "check_velocity", "refuse_if_none", "unusable_reasons"]
+__all__ = ["MAX_REDDENING", "MIN_RESOLVING_POWER", "RESOLVING_POWER", "check_coverage",
+           "check_reddening", "check_resolving_power", "check_velocity", "refuse_if_none",
+           "unusable_reasons"]
 
 #: Sharper spectra are degraded to this resolving power.
 RESOLVING_POWER = 2000.0
@@ -20,18 +23,18 @@ RESOLVING_POWER = 2000.0
 MIN_RESOLVING_POWER = 500.0
 #: Share of the input grid that the wavelengths must cover.
 MIN_COVERAGE = 0.85
-#: Share of good input pixels below which a spectrum says too little.
+#: Least share of good input pixels.
 MIN_GOOD = 0.5
-#: Stars move more slowly than this, in km/s.
-_FASTEST = 3000.0
-#: E(B-V) beyond this leaves no light in the ultraviolet.
-_MAX_REDDENING = 10.0
-_REDDENING = ("give E(B-V), or E(B-V) and its error, finite, not negative and not above "
-              f"{_MAX_REDDENING:g} mag")
-#: Relative spread of flux that rounding leaves of a constant.
-_CONSTANT = 1e-10
-#: Pixels a FWHM that sample a line-spread function.
-_SAMPLING = 1.5
+#: Largest radial velocity of a star (km/s).
+_MAX_VELOCITY = 3000.0
+#: Largest E(B-V) (mag): beyond it there is no light left in the ultraviolet.
+MAX_REDDENING = 10.0
+_REDDENING_ADVICE = ("give E(B-V), or E(B-V) and its error, finite, not negative and not above "
+              f"{MAX_REDDENING:g} mag")
+#: Relative spread of a constant flux from rounding.
+_CONSTANT_SPREAD = 1e-10
+#: Fewest pixels per FWHM that sample a line-spread function.
+_LEAST_SAMPLING = 1.5
 #: FWHM of a Gaussian with the variance of a pixel, in pixels: 2.355 / sqrt(12).
 _PIXEL_FWHM = 0.68
 
@@ -42,7 +45,7 @@ def check_resolving_power(resolving_power: Any, wavelength: np.ndarray) \
     Resolving power at each wavelength, and the one to which all is degraded.
 
     Pixels that are wide for the resolving power broaden the spectrum themselves, and
-    cannot carry more than `_SAMPLING` pixels a FWHM allow.
+    cannot carry more than `_LEAST_SAMPLING` pixels a FWHM allow.
 
     Parameters
     ----------
@@ -72,13 +75,13 @@ def check_resolving_power(resolving_power: Any, wavelength: np.ndarray) \
             f"resolving_power is {resolving_power!r}; give one number, or one for each of the "
             f"{wavelength.size} wavelengths"
         ) from error
-    inside = (wavelength > 4000.0) & (wavelength < 7000.0)
+    inside = (wavelength > OPTICAL_RANGE[0]) & (wavelength < OPTICAL_RANGE[1])
     inside = inside if inside.any() else np.ones(wavelength.shape, dtype=bool)
     _refuse_coarse(power[inside].min(), "resolving_power is {:g}")
     # Inside a gap nothing is sampled: the usual step counts, not the gap.
     step = usual_step(wavelength)
     step = np.r_[step[:1], np.maximum(step[1:], step[:-1]), step[-1:]]
-    sampled = wavelength / (_SAMPLING * step)
+    sampled = wavelength / (_LEAST_SAMPLING * step)
     coarse = sampled < power
     if not coarse[inside].any():
         return power, float(min(power[inside].min(), RESOLVING_POWER))
@@ -115,9 +118,10 @@ def check_velocity(radial_velocity: Any, size: int) -> np.ndarray:
         If it is no velocity, of another shape, or faster than any star.
     """
     try:
+        radial_velocity = as_quantity(radial_velocity)
         if isinstance(radial_velocity, u.Quantity):
             radial_velocity = radial_velocity.to_value(u.km / u.s)
-    except u.UnitConversionError as error:
+    except (TypeError, u.UnitConversionError) as error:
         raise InputError(
             f"radial_velocity is {radial_velocity!r}; give a Quantity in km/s, such as "
             "-20 * u.km / u.s"
@@ -128,10 +132,10 @@ def check_velocity(radial_velocity: Any, size: int) -> np.ndarray:
             f"radial_velocity has the shape {velocity.shape}; one for all or ({size},) is allowed"
         )
     fastest = np.abs(velocity).max(initial=0.0)
-    if not fastest <= _FASTEST:
+    if not fastest <= _MAX_VELOCITY:
         raise InputError(
             f"radial_velocity reaches {fastest:g} km/s; "
-            f"stars move by less than {_FASTEST:.0f} km/s: is the unit right?"
+            f"stars move by less than {_MAX_VELOCITY:.0f} km/s: is the unit right?"
         )
     return np.broadcast_to(velocity, (size,))
 
@@ -163,7 +167,7 @@ def check_reddening(reddening: Any, stars: int | None = None) -> tuple[Any, Any]
             getattr(reddening, "ndim", 1) == 1:
         pair = tuple(reddening) if len(reddening) != 1 else (reddening[0], 0.0)
     if len(pair) != 2:
-        raise InputError(f"reddening is {reddening!r}; {_REDDENING}")
+        raise InputError(f"reddening is {reddening!r}; {_REDDENING_ADVICE}")
     value, error = (_extinction(part, reddening, stars) for part in pair)
     return value, error
 
@@ -174,9 +178,9 @@ def _extinction(part, reddening, stars):
     value = real_array(getattr(part, "value", part), "reddening")
     allowed = [()] if stars is None else [(), (stars,)]
     if (unit not in (u.mag, u.dimensionless_unscaled) or value.shape not in allowed
-            or not ((value >= 0) & (value <= _MAX_REDDENING)).all()):
+            or not ((value >= 0) & (value <= MAX_REDDENING)).all()):
         several = "" if stars is None else f"; of {stars} stars, one number or {stars}"
-        raise InputError(f"reddening is {reddening!r}; {_REDDENING}{several}")
+        raise InputError(f"reddening is {reddening!r}; {_REDDENING_ADVICE}{several}")
     return float(value) if stars is None else np.broadcast_to(value, (stars,))
 
 
@@ -225,7 +229,7 @@ def unusable_reasons(flux: np.ndarray, ivar: np.ndarray) -> np.ndarray:
     mean = (flux * good).sum(axis=1) / count
     spread = (np.abs(flux - mean[:, None]) * good).max(axis=1)
     return np.select(
-        [share < MIN_GOOD, mean <= 0, spread <= _CONSTANT * np.abs(mean)],
+        [share < MIN_GOOD, mean <= 0, spread <= _CONSTANT_SPREAD * np.abs(mean)],
         ["few", "dark", "constant"], default="",
     )
 

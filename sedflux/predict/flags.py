@@ -22,7 +22,7 @@ from sedflux.libraries.prior import survey_density
 
 __all__ = ["FLAGS", "Flag", "domain_flags", "flag", "flag_names", "severity_of"]
 
-#: Below this S/N a pixel the prior says more than the lines.
+#: Below this S/N per pixel the prior says more than the lines.
 LOW_SNR = 8.0
 #: A star that seems poorer in metals than this has hardly any lines but hydrogen's: it may
 #: also be hot, a white dwarf or a subdwarf.
@@ -35,11 +35,11 @@ RARE = 1e-7
 FEW_GOOD = 0.8
 #: Input pixels with emission or spikes that are still normal.
 SPIKES = 3
-#: Median S/N a pixel beyond which an inverse variance is in the wrong unit.
+#: Median S/N per pixel beyond which an inverse variance is in the wrong unit.
 IMPLAUSIBLE_SNR = 1000.0
 #: Severity of stars near or beyond a limit of temperature, of compact, metal-free or luminous
 #: ones, and of spectra that cannot be used.
-_EDGE, _NO_METALS, _UNUSABLE = 1.5, 3.0, 25.0
+_EDGE_SEVERITY, _NO_METALS_SEVERITY, _UNUSABLE_SEVERITY = 1.5, 3.0, 25.0
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ FLAGS = (
          "The spectrum says nothing, and the SED is the mean of the training with its whole "
          "spread as error."),
     Flag("low_snr", 3, "low S/N",
-         f"S/N below {LOW_SNR:g} a pixel.  The answer leans towards the mean of the training; "
+         f"S/N below {LOW_SNR:g} per pixel.  The answer leans towards the mean of the training; "
          "its error says by how much."),
     Flag("unlike_training", 4, "unlike the training: other kind of object or bad data",
          "No mixture of training spectra fits the lines within the noise, or the star is far "
@@ -104,7 +104,7 @@ FLAGS = (
          "The spectrum has no uncertainty; its noise is estimated from the scatter between "
          "neighbouring pixels."),
     Flag("implausible_snr", 11, "S/N too high to be true: is the uncertainty in the right unit?",
-         f"The uncertainty claims an S/N above {IMPLAUSIBLE_SNR:.0f} a pixel.  It is limited to "
+         f"The uncertainty claims an S/N above {IMPLAUSIBLE_SNR:.0f} per pixel.  It is limited to "
          "that of the best training spectra."),
     Flag("not_finite", 12, "no finite answer: the prior alone",
          "The network gave a number that is not finite.  The SED is the mean of the training with "
@@ -212,7 +212,7 @@ def _distance(values: Mapping[str, np.ndarray], limits: Mapping[str, Any]) -> np
     unusual = np.sqrt(values["unusual"] / limits["unusual"])
     strange = np.sqrt(values["strange"] / limits.get("strange", np.inf))
     distance = np.maximum.reduce([excess, unusual, strange])
-    return np.where(values["usable"] & values["finite"], distance, _UNUSABLE)
+    return np.where(values["usable"] & values["finite"], distance, _UNUSABLE_SEVERITY)
 
 
 def severity_of(bits: np.ndarray, values: Mapping[str, np.ndarray],
@@ -235,6 +235,7 @@ def severity_of(bits: np.ndarray, values: Mapping[str, np.ndarray],
         return (bits & sum(flag(name).mask for name in names)) != 0
 
     severity = _distance(values, limits)
-    severity = np.where(any_of("cool_limit", "hot_limit"), np.maximum(severity, _EDGE), severity)
+    severity = np.where(any_of("cool_limit", "hot_limit"), np.maximum(severity, _EDGE_SEVERITY),
+                        severity)
     foreign = any_of("compact", "no_metals", "supergiant")
-    return np.where(foreign, np.maximum(severity, _NO_METALS), severity)
+    return np.where(foreign, np.maximum(severity, _NO_METALS_SEVERITY), severity)

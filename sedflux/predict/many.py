@@ -24,9 +24,9 @@ __all__ = ["Star", "predict_groups", "predict_many", "star_of"]
 
 #: Step in log10(wavelength) of the pixels of LAMOST and SDSS, and how far from whole steps a
 #: wavelength may be: rounding moves it by less.
-_LOG_STEP, _WHOLE = 1e-4, 1e-3
+_LOG_STEP, _STEP_TOLERANCE = 1e-4, 1e-3
 #: Pixels that a prediction can use, in Angstrom: the input range with room for velocities.
-_RANGE = (3800.0, 7300.0)
+_READ_RANGE = (3800.0, 7300.0)
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def _near(star):
     power = star.resolving_power
     near = SpectrumArrays(star.spectrum.wavelength, star.spectrum.flux, star.spectrum.ivar, True,
                           star.spectrum.noise_estimated,
-                          power if np.ndim(power) else None).near(*_RANGE)
+                          power if np.ndim(power) else None).near(*_READ_RANGE)
     return Star(near, near.resolving_power if np.ndim(power) else power, star.radial_velocity)
 
 
@@ -164,7 +164,7 @@ def _grid_of(star):
     wavelength = star.spectrum.wavelength
     place = np.log10(wavelength) / _LOG_STEP
     whole = np.round(place)
-    regular = (np.abs(place - whole) < _WHOLE).all() and (np.diff(whole) == 1).all()
+    regular = (np.abs(place - whole) < _STEP_TOLERANCE).all() and (np.diff(whole) == 1).all()
     grid = (whole[0], whole.size) if regular else wavelength.tobytes()
     return (grid, np.asarray(star.resolving_power, dtype=float).tobytes(),
             star.spectrum.noise_estimated)

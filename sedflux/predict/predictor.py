@@ -44,24 +44,24 @@ __all__ = ["Predictor", "loaded_predictor", "velocity_of"]
 
 #: Inverse variance of a flux of order one that single precision holds after all scaling.
 _MAX_IVAR = 1e12
-#: S/N a pixel beyond which no training spectrum reaches.
+#: S/N per pixel beyond which no training spectrum reaches.
 MAX_SNR = 300.0
-#: Wavelengths around the input grid that are worth reading, in Angstrom.
-_NEAR = (3900.0, 7150.0)
-#: Most spectra that are worked on at a time: so few that they stay in the processor's cache.
-_PIECE = 256
-#: Rows of the network's input: the next of these, filled up with nothing.
-_SIZES = (8, 16, 64, 128, _PIECE)
+#: Wavelengths (Angstrom) that are used, around the input grid.
+_READ_RANGE = (3900.0, 7150.0)
+#: Largest number of spectra per piece, small enough for the processor's cache.
+_PIECE_SIZE = 256
+#: Numbers of rows of the network's input; fewer spectra are padded to the next of these.
+_BATCH_SIZES = (8, 16, 64, 128, _PIECE_SIZE)
 #: One rebinning operator serves velocities within this step (km/s), a thirtieth of a pixel.
 _VELOCITY_STEP = 2.0
 #: Numbers behind the flags that users see.
 _DIAGNOSTICS = ("snr", "resolving_power", "misfit", "excess", "unusual", "strange", "teff",
                 "logg", "mh")
-#: What the network answers.
-_ANSWERS = ("mean", "label_mean", "misfit", "unusual", "excess", "strange", "diagonal",
+#: Outputs of the network.
+_OUTPUTS = ("mean", "label_mean", "misfit", "unusual", "excess", "strange", "diagonal",
             "directions")
-#: Models that `loaded_predictor` keeps.
-_KEPT = 4
+#: Number of models that `loaded_predictor` keeps.
+_CACHED_MODELS = 4
 
 
 class Predictor:
@@ -270,7 +270,7 @@ class Predictor:
         # The same number of rows in every product makes a star's result independent
         # of its company.
         count = len(normalised)
-        size = next(size for size in _SIZES if count <= size)
+        size = next(size for size in _BATCH_SIZES if count <= size)
         padded = [np.zeros((size, self._grid.size), dtype=np.float32, order="F") for _ in range(2)]
         padded[0][:count], padded[1][:count] = normalised, ivar
         with torch.inference_mode():
@@ -284,11 +284,11 @@ class Predictor:
     def _guarded(self, values):
         """The last guard: what is not finite becomes the mean of the training, and is marked."""
         finite = np.ones(len(values["mean"]), dtype=bool)
-        for name in _ANSWERS:
+        for name in _OUTPUTS:
             finite &= np.isfinite(values[name].reshape(len(finite), -1)).all(axis=1)
         values["finite"] = finite
         if not finite.all():
-            for name in _ANSWERS:
+            for name in _OUTPUTS:
                 values[name] = np.array(values[name])
                 values[name][~finite] = 0.0
             values["mean"][~finite] = self.network.sed_mean.numpy()
@@ -317,12 +317,12 @@ class Predictor:
 
 def _near(spectra):
     """Spectra around the input grid, with the ends of their gaps marked."""
-    return fill_gaps(spectra.near(*_NEAR))
+    return fill_gaps(spectra.near(*_READ_RANGE))
 
 
 def _pieces(size):
     """Slices of so many spectra, about equally long."""
-    count = -(-size // _PIECE)
+    count = -(-size // _PIECE_SIZE)
     edges = np.linspace(0, size, count + 1).astype(int)
     return [slice(begin, end) for begin, end in pairwise(edges)]
 
@@ -373,7 +373,7 @@ def loaded_predictor(model: str | os.PathLike[str] | Predictor | None = None) ->
     return _read_once(str(model or DEFAULT_MODEL), str(path), state.st_size, state.st_mtime_ns)
 
 
-@lru_cache(maxsize=_KEPT)
+@lru_cache(maxsize=_CACHED_MODELS)
 def _read_once(model: str, path: str, size: int, time: int) -> Predictor:
     """Read a model; another size or time of its file is another model."""
     return Predictor(model)

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from sedflux.predict.prediction import SEDPrediction
 
-__all__ = ["predict_sed", "star_place", "to_sed"]
+__all__ = ["predict_sed", "star_position", "to_sed"]
 
 #: Cards of the coordinates, and those of input headers that hold them.
-_PLACES = {"RA": ("RA", "RA_TARG", "RA_OBJ", "PLUG_RA"),
+_POSITION_CARDS = {"RA": ("RA", "RA_TARG", "RA_OBJ", "PLUG_RA"),
            "DEC": ("DEC", "DEC_TARG", "DEC_OBJ", "PLUG_DEC")}
 
 
@@ -128,10 +128,10 @@ def _star_cards(meta):
     if isinstance(name, str) and name.isascii() and name.isprintable() and name.strip():
         cards["OBJECT"] = (name.strip()[:68], "star")
     return cards | {card: (value, "[deg] as in the header of the input")
-                    for card, value in star_place(header).items()}
+                    for card, value in star_position(header).items()}
 
 
-def star_place(header: Mapping[str, Any]) -> dict[str, float]:
+def star_position(header: Mapping[str, Any]) -> dict[str, float]:
     """
     Coordinates of a star from the header of its spectrum.
 
@@ -142,12 +142,12 @@ def star_place(header: Mapping[str, Any]) -> dict[str, float]:
 
     Returns
     -------
-    place : dict of str to float
+    position : dict of str to float
         ``RA`` and ``DEC`` in degrees, if the header has them as numbers.
     """
-    place = {}
-    for card, keys in _PLACES.items():
+    position = {}
+    for card, keys in _POSITION_CARDS.items():
         value = next((header[key] for key in keys if key in header), None)
         if isinstance(value, (int, float)) and np.isfinite(value):
-            place[card] = float(value)
-    return place
+            position[card] = float(value)
+    return position

@@ -1,4 +1,4 @@
-"""Response curves: one throughput from many stars with uncertain SEDs."""
+"""Response curves: fits of one throughput to the counts of many stars, and their use."""
 
 from sedflux.response import files as files  # registers the formats
 from sedflux.response.common_errors import CommonErrors

@@ -211,6 +211,8 @@ def pattern_equations(problem: LinearProblem, names: tuple[str, ...]) \
         See `~sedflux.response.solve.column_equations`.
     """
     patterns = problem.patterns
+    if patterns is None:
+        raise InputError("this problem has no patterns; they are those of a whole fit")
     part = problem.take(patterns.rows)
     equations = column_equations(
         part.design, part.factor, part.weight, part.diagonal, part.residual, part.inflation,

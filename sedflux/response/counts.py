@@ -15,11 +15,11 @@ __all__ = ["MIN_PIXELS", "count_arrays", "count_rate_unit", "saturation_rate", "
 
 #: Fewest good pixels of a spectrum from which a response can be fitted.
 MIN_PIXELS = 5
-#: Unit of a rate that still has to be multiplied by the gain.
+#: Unit of count rates before the multiplication by the gain.
 _ADU_RATE = u.adu / u.s
 #: Units of count rates.
 _RATES = (u.electron / u.s, u.ct / u.s, u.photon / u.s, _ADU_RATE)
-#: Relative noise, against the largest rate, of counts that come without uncertainty.
+#: Noise of counts without uncertainty, relative to the largest rate.
 _ASSUMED_NOISE = 1e-4
 #: Pixels below zero by more than this many sigma are bad.
 _MAX_NEGATIVE_SIGMA = 6.0
@@ -29,7 +29,7 @@ _MIN_TOTAL_SNR = 3.0
 
 def count_rate_unit(unit: Any) -> u.UnitBase | None:
     """
-    The count rate a second to which a unit can be converted.
+    The count rate per second to which a unit can be converted.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def count_rate_unit(unit: Any) -> u.UnitBase | None:
 
 
 def _remedy(unit):
-    """How counts of another unit become counts a second and pixel."""
+    """How counts of another unit become counts per second and pixel."""
     if isinstance(unit, u.UnitBase) and count_rate_unit(unit * u.AA) is not None:
         return "multiply by the width of each pixel in wavelength"
     return "divide by the exposure time"
@@ -87,7 +87,7 @@ def count_arrays(counts: Any, label: str, *, saturation: u.Quantity | None = Non
     counts : `~specutils.Spectrum`
         Electrons (counts, photons, ADU) per unit of time and pixel.
     label : str
-        What errors call it.
+        Name of the spectrum in errors.
     saturation : `~astropy.units.Quantity`, optional
         Pixels with this rate or more are saturated, and bad; see `saturation_rate`.
 
@@ -103,8 +103,8 @@ def count_arrays(counts: Any, label: str, *, saturation: u.Quantity | None = Non
     Raises
     ------
     sedflux.exceptions.InputError
-        If it is no single spectrum, its unit is no count rate, or its uncertainty is of an
-        unknown kind.
+        If it is not a single spectrum, its unit is not that of a count rate, or its uncertainty is
+        of an unknown kind.
     """
     from specutils import Spectrum
 
@@ -114,7 +114,7 @@ def count_arrays(counts: Any, label: str, *, saturation: u.Quantity | None = Non
     if unit is None or np.iscomplexobj(counts.data):
         raise InputError(
             f"{label} has the unit {counts.unit.to_string()!r} and the type "
-            f"{counts.data.dtype}; real numbers of electron / s (or ct / s) a pixel are needed: "
+            f"{counts.data.dtype}; real numbers of electron / s (or ct / s) per pixel are needed: "
             f"{_remedy(counts.unit)}"
         )
     if saturation is not None and (unit == _ADU_RATE) != (saturation.unit == _ADU_RATE):

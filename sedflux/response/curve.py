@@ -65,7 +65,7 @@ class ResponseRead(UnifiedReadWrite):
 
 class ResponseWrite(UnifiedReadWrite):
     """
-    Write a response curve; a failed write leaves the former file as it was.
+    Write a response curve; if this fails, an existing file does not change.
 
     Parameters
     ----------
@@ -147,9 +147,9 @@ class ResponseCurve:
     area : `~astropy.units.Quantity`
         Collecting area that the throughput refers to.
     good : `~numpy.ndarray` of bool, shape (n,)
-        Where there are enough photons and stars; elsewhere the curve is no measurement.
+        Where there are enough photons and stars; elsewhere the curve is an interpolation.
     systematics : dict of str to `~sedflux.LowRankCovariance`
-        Covariance of ln(throughput) from errors that all stars share: ``truth scale``,
+        Covariance of ln(throughput) from errors common to all stars: ``truth scale``,
         ``library``, and those of `~sedflux.response.CommonErrors`.
     chi2 : float
         Chi-square of the fit, summed over pixels and errors of SEDs.
@@ -157,7 +157,7 @@ class ResponseCurve:
     effective_stars : `~numpy.ndarray`, shape (n,)
         Number of equally good stars that would give the same error.
     stars : `~astropy.table.Table`
-        One row a star: whether it was used, kind and reason of its rejection, weight,
+        One row per star: whether it was used, kind and reason of its rejection, weight,
         chi-squares.
     residuals : `~numpy.ndarray`, shape (N, n)
         Counts over expected counts minus one for the usable stars; NaN without data.
@@ -233,7 +233,7 @@ class ResponseCurve:
 
     @property
     def total_covariance(self) -> LowRankCovariance:
-        """Covariance of ln(throughput) with the errors that all stars share."""
+        """Covariance of ln(throughput), with the errors common to all stars."""
         factor = np.vstack([self.covariance.factor,
                             *(part.factor for part in self.systematics.values())])
         return LowRankCovariance(self.covariance.diagonal, factor)
@@ -258,7 +258,7 @@ class ResponseCurve:
         wavelength : array_like, shape (p,)
             Angstrom; a Quantity is converted.
         systematics : bool, optional
-            Include the errors that all stars share.
+            Include the errors common to all stars.
         x, y, detector, epoch : optional
             Position, detector and time, for responses with field terms; by default the mean
             over the field.
@@ -347,9 +347,9 @@ class ResponseCurve:
         Parameters
         ----------
         counts : `~specutils.Spectrum`
-            Electrons (or counts) a second and pixel.
+            Electrons (or counts) per second and pixel.
         systematics : bool, optional
-            Include the errors that all stars of the fit share.
+            Include the errors common to all stars of the fit.
         grey_error : float, optional
             Relative error of the object's aperture loss; by default that of the fit's stars.
         wavelength_error : `~astropy.units.Quantity` or float, optional

@@ -1,5 +1,5 @@
 """
-How a response changes with position, detector and time.
+Changes of a response with position, detector and time.
 
 ``ln T(wavelength, x, y, detector, epoch) = base(wavelength) + sum_q f_q(star) g_q(wavelength)``.
 The terms f are products of Legendre polynomials of the position, offsets of detectors that sum
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from astropy import units as u
 from numpy.polynomial import legendre
 
 from sedflux.exceptions import InputError
@@ -29,20 +30,20 @@ _MAX_POSITION, _MAX_DEGREE = 4, 6
 @dataclass(frozen=True)
 class FieldTerms:
     """
-    Terms of a response beside its base.
+    Terms by which a response differs from its mean over the field.
 
     Parameters
     ----------
     position : int, optional
         Total degree of the polynomial in x and y; 0 for none.
     detectors : sequence of str, optional
-        Names of the detectors; offsets are fitted between them if there are two or more.
+        Names of the detectors; two or more have offsets, which are fitted.
     epoch : bool, optional
         Fit a change linear in time.
     size : tuple of float, optional
-        x and y run from 0 to these numbers; by default the pixels of one CSST detector.
+        Largest x and y; both begin at 0.  By default the pixels of one CSST detector.
     epochs : tuple of float, optional
-        First and last time; the base refers to the middle.
+        First and last time; the time term is zero in the middle.
     degree : int, optional
         Degree in wavelength of every term: 0 is grey, 1 adds a slope.
     scatter : float, optional
@@ -81,7 +82,7 @@ class FieldTerms:
         if not isinstance(self.epoch, (bool, np.bool_)):
             raise InputError(f"epoch is {self.epoch!r}; True and False are allowed")
         for name in ("size", "epochs"):
-            values = finite_array(getattr(self, name), name)
+            values = finite_array(getattr(self, name), name, u.pix if name == "size" else None)
             if values.shape != (2,):
                 raise InputError(f"{name} is {getattr(self, name)!r}; two numbers are needed")
             checked[name] = tuple(values.tolist())
@@ -101,7 +102,7 @@ class FieldTerms:
             raise InputError(f"detectors is {self.detectors!r}; a sequence of names is "
                              "needed") from error
         if len(set(found)) != len(found):
-            raise InputError(f"detectors is {self.detectors!r}; every name may stand once")
+            raise InputError(f"detectors is {self.detectors!r}; give every name once")
         return found
 
     @property
@@ -125,7 +126,7 @@ class FieldTerms:
         Parameters
         ----------
         stars : mapping
-            Arrays ``x``, ``y``, ``detector``, ``epoch``, as far as the terms need them.
+            Arrays ``x``, ``y``, ``detector`` and ``epoch``; those that the terms need.
 
         Returns
         -------
@@ -138,7 +139,7 @@ class FieldTerms:
         """
         columns = []
         if self.position:
-            x, y = (2.0 * self._column(stars, name) / size - 1.0
+            x, y = (2.0 * self._column(stars, name, u.pix) / size - 1.0
                     for name, size in zip("xy", self.size, strict=True))
             self._check_length(stars, x, y)
             for i, j in self._powers:
@@ -161,15 +162,15 @@ class FieldTerms:
         return np.stack(columns, axis=1)
 
     @staticmethod
-    def _column(stars, name):
-        return np.atleast_1d(finite_array(_get(stars, name), f"{name} of the stars"))
+    def _column(stars, name, unit=None):
+        return np.atleast_1d(finite_array(_get(stars, name), f"{name} of the stars", unit))
 
     @staticmethod
     def _check_length(stars, *columns):
         """Refuse arrays of several lengths."""
         if len({column.shape for column in columns}) > 1 or columns[0].ndim != 1:
             lengths = ", ".join(f"{np.size(value)} {name}" for name, value in stars.items())
-            raise InputError(f"stars has {lengths}; every array needs one value a star")
+            raise InputError(f"stars has {lengths}; every array needs one value per star")
 
     def basis(self, wavelength: npt.ArrayLike, band: tuple[float, float]) -> np.ndarray:
         """

@@ -1,9 +1,9 @@
 """
 Response files.
 
-``fits`` and ``ecsv`` hold everything that `ResponseCurve.evaluate` needs, with covariances, and
-checksums of it.  ``axe`` (WAVELENGTH, SENSITIVITY, ERROR) is what slitless extraction packages
-read, and ``synphot`` (WAVELENGTH, THROUGHPUT) what synphot and stsynphot read.
+``fits`` and ``ecsv`` hold everything that `ResponseCurve.evaluate` needs, with covariances and
+checksums.  ``axe`` (WAVELENGTH, SENSITIVITY, ERROR) is the format of slitless extraction packages,
+and ``synphot`` (WAVELENGTH, THROUGHPUT) that of synphot and stsynphot.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ _COLUMNS = {
     "STARS": ("effective number of stars", "meta.number"),
 }
 _FIELD_KEYS = ("position", "detectors", "epoch", "size", "epochs", "degree", "scatter")
-#: Begins the names of the extensions with systematics.
+#: Start of the names of extensions with systematics.
 _SYSTEMATIC = "SYSTEMATIC "
-#: What reading a damaged file may raise.
+#: Errors that readers raise on a damaged file.
 _READ_ERRORS = (*FITS_ERRORS, LookupError, IORegistryError, yaml.YAMLError)
 
 
 def _curve_table(response):
-    """One row a wavelength."""
+    """One row per wavelength."""
     table = Table({"WAVELENGTH": response.wavelength * u.AA, "THROUGHPUT": response.throughput,
                    "ERROR": response.sigma,
                    "TOTAL_ERROR": response.throughput * response.total_covariance.sigma,
@@ -70,7 +70,7 @@ def _curve_table(response):
 
 
 def _header(response):
-    """Numbers and field terms, which fit into no column."""
+    """Numbers and field terms, which are not in columns."""
     return {"format": _VERSION, "area_cm2": response.area.to_value(u.cm**2),
             "chi2": float(response.chi2), "dof": int(response.degrees_of_freedom),
             "smoothness": float(response.smoothness),
@@ -95,7 +95,7 @@ def _write_fits(response, path):
     primary.header["AREA"] = (response.area.to_value(u.cm**2), "[cm2] collecting area")
     header = fits.BinTableHDU(Table({"JSON": [json.dumps(_header(response))]}), name="HEADER")
     describe_columns(table, _COLUMNS)
-    # FITS has no arrays without values: a factor without rows has no extension.
+    # FITS cannot hold empty arrays, so that a factor without rows has no extension.
     images = [fits.ImageHDU(value, name=name) for name, value in _arrays(response).items()
               if value.size]
     for hdu in images:
@@ -112,7 +112,8 @@ def _write_ecsv(response, path):
     table, header, arrays = _curve_table(response), _header(response), _arrays(response)
     table.meta = {"sedflux": header | {
         "sha256": _digest(header, table, arrays),
-        "arrays": {name: value.tolist() for name, value in arrays.items()}}}
+        # One text: YAML takes seconds over as many numbers.
+        "arrays": json.dumps({name: value.tolist() for name, value in arrays.items()})}}
     table.write(path, format="ascii.ecsv")
 
 
@@ -151,7 +152,7 @@ def _write_axe(response, path):
 
 
 def _write_synphot(response, path):
-    """Throughput in the columns of synphot's own files, zero at both ends."""
+    """Throughput in the format of synphot's files, zero at both ends."""
     rows = _good_rows(response)
     wavelength, value = response.wavelength[rows], response.throughput[rows]
     value = np.where(response.good[rows], value, 0.0)
@@ -164,7 +165,7 @@ def _write_synphot(response, path):
 
 
 def _read(path: str, read: Callable[[Path], tuple[Any, ...]]) -> ResponseCurve:
-    """A response from a file, or an error that says what is wrong with the file."""
+    """Read a response from a file; any error of the reader becomes one that names the file."""
     place = Path(path)
     if not place.is_file():
         raise InputError(f"response file {path!r} does not exist")
@@ -196,8 +197,9 @@ def _read_ecsv(path):
     header = dict(table.meta["sedflux"])
     if header["format"] != _VERSION:
         raise ValueError(f"its format is {header['format']!r}")
-    arrays = {name: np.asarray(value, dtype=float)
-              for name, value in header.pop("arrays").items()}
+    stored = header.pop("arrays")
+    arrays = {name: np.asarray(value, dtype=float) for name, value in
+              (json.loads(stored) if isinstance(stored, str) else stored).items()}
     digest = header.pop("sha256")
     if digest != _digest(header, table, arrays):
         raise ValueError("its content does not have the SHA-256 that it had when it was written")

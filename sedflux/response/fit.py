@@ -1,10 +1,10 @@
 """
-The joint fit: one response from the extracted spectra of many stars.
+Joint fit of one response to the extracted spectra of many stars.
 
 ``ln T`` is a cubic B-spline whose smoothness is chosen by the evidence.  The counts of every
 star are compared with the counts that its SED predicts through the line-spread function, by
 generalised least squares with photon noise, the covariance of the SED, grey errors and
-wavelength errors.  Outliers lose weight, pixel by pixel and star by star.
+wavelength errors.  Outliers, both pixels and stars, get lower weights.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def fit_response(counts: Spectrum | Sequence[Spectrum], seds: Spectrum | Sequenc
     Parameters
     ----------
     counts : sequence of `~specutils.Spectrum`
-        Extracted spectra in electron/s a pixel, each on its own pixel grid; one star
+        Extracted spectra in electron/s per pixel, each on its own pixel grid; one star
         may be given without a list.  Pixels that are masked, not finite or saturated are left
         out.
     seds : sequence of `~specutils.Spectrum`
@@ -71,7 +71,7 @@ def fit_response(counts: Spectrum | Sequence[Spectrum], seds: Spectrum | Sequenc
     area : `~astropy.units.Quantity`, optional
         Collecting area; by default that of ``band``.
     band : `~sedflux.SlitlessBand`, optional
-        Gives area, range of wavelengths, line-spread function and second order.
+        With its area, range of wavelengths, line-spread function and second order.
     line_spread : `~sedflux.LineSpread`, optional
         By default that of ``band``; no broadening without both.
     resolving_power : float, optional
@@ -100,7 +100,7 @@ def fit_response(counts: Spectrum | Sequence[Spectrum], seds: Spectrum | Sequenc
     robust : bool, optional
         Reduce the weight of outliers, and reject stars that are inconsistent with their SEDs.
     truth_scale, library_error : optional
-        Errors that all stars share; see `sedflux.response.systematics`.
+        Errors common to all stars; see `sedflux.response.systematics`.
     min_stars : float, optional
         Effective number of stars below which the response is masked; never more than
         half of the stars.
@@ -221,7 +221,7 @@ def fit_responses(counts: Mapping[str, Sequence[Spectrum | None]], seds: Sequenc
     Parameters
     ----------
     counts : mapping of str to sequence of `~specutils.Spectrum`
-        Extracted spectra of the same stars in each band; None where a band lacks a star.
+        Extracted spectra of the same stars in each band; None for a star without a spectrum.
     seds : sequence of `~specutils.Spectrum`
     bands : mapping of str to `~sedflux.SlitlessBand`
     names : sequence of str, optional
@@ -281,12 +281,12 @@ def _of_band(options: Mapping[str, Any], band: str) -> dict[str, Any]:
 
 
 def _check_bands(counts: Any, seds: Any, bands: Any) -> None:
-    """Check that counts and bands are mappings that fit together and to the SEDs."""
+    """Check that counts and bands are mappings with the same bands, and one entry per SED."""
     if not isinstance(counts, Mapping) or not isinstance(bands, Mapping):
         raise InputError(f"counts is a {type(counts).__name__}, bands a {type(bands).__name__}; "
                          "mappings from the names of bands are needed")
     if not isinstance(seds, (list, tuple)):
-        raise InputError(f"seds is a {type(seds).__name__}; a list with one SED a star is needed")
+        raise InputError(f"seds is a {type(seds).__name__}; a list with one SED per star is needed")
     unknown = sorted(set(counts) - set(bands))
     if unknown:
         raise InputError(f"counts has the band {unknown[0]!r}, bands has {', '.join(bands)}")

@@ -39,21 +39,21 @@ __all__ = ["ResponseFit", "fit_stars"]
 
 #: Largest change of ln T in one step.
 _MAX_STEP = 1.0
-#: Smallest throughput at the start, against the largest.
+#: Smallest throughput at the start, relative to the largest.
 _MIN_START = 1e-3
 #: Weight of the second differences of the starting spline.
 _START_SMOOTHING = 1e-2
 #: Converged: changes of ln T below this, in sigma or absolute, and never above the last.
 _CONVERGED_SIGMA, _CONVERGED, _NOT_CONVERGED = 0.03, 1e-7, 0.1
-#: Smallest variance of a pixel, against that from its spectrum.
+#: Smallest variance of a pixel, relative to that in its spectrum.
 _MIN_VARIANCE = 1e-12
 #: Largest relative error that a shift of the wavelengths may cause.
 _MAX_SHIFT_ERROR = 0.5
-#: How much more the spline may bend where it bends already, as a ratio of variances.
+#: Largest ratio of the prior variances of second differences, between curved and flat parts.
 _MAX_BEND = 1e4
-#: Deviations that all stars share, in units of the errors: worth a warning, and an error.
+#: Typical deviations of stars, in units of their errors, that give a warning and an error.
 _WARN_DEVIATION, _MAX_DEVIATION = 2.0, 8.0
-#: Stars of the first fit that gives the starting curve, where there are many stars.
+#: Number of stars in the first fit, which gives the starting curve if there are many stars.
 _FIRST_FIT_STARS = 120
 #: Most steps of the parameters of the instrument.
 _TERM_STEPS = 12
@@ -63,7 +63,7 @@ def fit_stars(stars: StarArrays, options: Options, *, field: FieldTerms | None =
               terms: np.ndarray | None = None,
               fwhm: Callable[[np.ndarray], np.ndarray] | None = None) -> ResponseCurve:
     """
-    Fit stars that are arrays already: the part of `fit_response` after its checks.
+    Fit a response to arrays of stars: the part of `fit_response` after its checks.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def _fit_terms(whole, start, names):
 
 class ResponseFit:
     """
-    One fit: Gauss-Newton steps with weights that follow the residuals.
+    One fit by Gauss-Newton steps, with weights from the residuals.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ class ResponseFit:
     Attributes
     ----------
     coefficients : `~numpy.ndarray`, shape (n,)
-        Present solution.
+        Current solution.
     robust : `~sedflux.response.outliers.RobustWeights`
     roughness_weight : `~numpy.ndarray`, shape (k - 2,)
         Factor on the inverse prior variance of each second difference.
@@ -175,7 +175,7 @@ class ResponseFit:
 
     def tested(self, curve: ResponseCurve) -> ResponseCurve:
         """The response; warns of what its tests find."""
-        if self.options.robust and len(curve.problem.used) >= CHECKED_STARS:
+        if self.options.robust and np.isfinite(self.robust.inflation).sum() >= CHECKED_STARS:
             warn_of_causes(curve.diagnostics())
         return curve
 
@@ -254,7 +254,7 @@ class ResponseFit:
         return coefficients
 
     def _linearise(self):
-        """Expected counts and their variances; the factor follows the present response."""
+        """Expected counts and their variances; the factor is updated for the current response."""
         stars, (a, b) = self.stars, self._noise
         expected = np.empty_like(stars.rate)
         shifted = self.options.shift_error > 0
@@ -270,7 +270,7 @@ class ResponseFit:
         return expected, np.maximum(variance, _MIN_VARIANCE * stars.variance)
 
     def _errors(self):
-        """Factor and diagonal; rows of zeros wait for the errors that follow the response."""
+        """Factor and diagonal; rows of errors that depend on the response are zero here."""
         stars, options = self.stars, self.options
         factor, diagonal = stars.factor, stars.diagonal
         if options.covariance == "diagonal":
@@ -313,21 +313,21 @@ class ResponseFit:
         return left / np.sqrt(variance / expected**2 + self.stars.at_pixels(self._diagonal))
 
     def _adapt_roughness(self):
-        """Let the spline bend more where it bends already: at the edges of a band."""
+        """Reduce the smoothness prior where the spline is curved: at the edges of a band."""
         bend = np.diff(self.coefficients[: self.model.k], n=2) ** 2
         bend = uniform_filter1d(bend, 5, mode="nearest")
         middle = max(np.median(bend), 1e-16)
         self.roughness_weight = 1.0 / (1.0 + np.minimum(bend / middle, _MAX_BEND))
 
     def _reweight(self, state):
-        """Weights of pixels and stars from the present residuals."""
+        """Weights of pixels and stars from the current residuals."""
         weight, residual = self._at_nodes(state)
         found = star_statistics(self._factor, weight, self._diagonal, residual)
         pull = self._pulls(state, residual - found.residual)
         self.robust = robust_weights(found, pull, self.stars.star)
 
     def check_agreement(self) -> None:
-        """Refuse stars that do not belong to their SEDs; warn if errors are too small."""
+        """Refuse stars with SEDs of other stars; warn if errors are too small."""
         if not self.options.robust:
             return
         robust, number = self.robust, len(self.stars)
@@ -364,7 +364,7 @@ class ResponseFit:
 
     def result(self, inverse: np.ndarray, smoothness: float) -> ResponseCurve:
         """
-        The response at the present coefficients.
+        The response at the current coefficients.
 
         Parameters
         ----------

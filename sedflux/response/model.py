@@ -16,13 +16,13 @@ from sedflux.spectra.grids import interpolation_matrix
 
 __all__ = ["ResponseModel", "response_model", "spline_knots"]
 
-#: Most knots of a spline (a fit takes minutes), and most values of its basis on the fine grid
-#: (1.6 GB): many times those of any slitless spectrograph.
+#: Largest numbers of knots of a spline (a fit takes minutes) and of values of its basis on the
+#: fine grid (1.6 GB), many times those for any slitless spectrograph.
 _MAX_KNOTS, _MAX_BASIS_VALUES = 3000, 200_000_000
 #: Fewest intervals between knots.
 _MIN_INTERVALS = 4
-#: Inverse variance of each spline coefficient about zero, so that a level without any data is
-#: a number too.
+#: Inverse prior variance of each spline coefficient, so that coefficients without data are
+#: determined too.
 _WEAK_PRIOR = 1e-6
 #: Range to which ln(response) is clipped while the fit iterates.
 _LOG_RANGE = (-40.0, 5.0)
@@ -70,7 +70,7 @@ class ResponseModel:
         ----------
         coefficients : `~numpy.ndarray`, shape (n,)
         rows : slice, optional
-            Of stars; all if not given.
+            Of stars; all by default.
 
         Returns
         -------
@@ -146,7 +146,7 @@ def response_model(stars: StarArrays, *, knot_spacing: float | None = None,
     fine_spline = spline_basis(knots, stars.fine)
     blurred = spline if stars.blur is None else interpolation_matrix(
         stars.fine, np.clip(stars.nodes, *stars.fine[[0, -1]])) @ (stars.blur @ fine_spline)
-    # Within a resolution element of the last pixels, counts depend on the response beyond them.
+    # Counts within a resolution element of the last pixels depend on the response beyond them.
     margin = np.zeros(2) if fwhm is None else fwhm(np.array([low, high]))
     inside = (stars.nodes >= low + margin[0]) & (stars.nodes <= high - margin[1])
     return ResponseModel(knots, field, spline, fine_spline, field.basis(stars.fine, (low, high)),
@@ -169,15 +169,15 @@ def spline_knots(nodes: np.ndarray, fine: np.ndarray, spacing: float) -> np.ndar
     Returns
     -------
     knots : `~numpy.ndarray`
-        Evenly spaced, the first and the last four times.
+        Evenly spaced; the first and the last occur four times.
 
     Raises
     ------
     sedflux.exceptions.InputError
-        If there are too many of them.
+        If there are too many.
     """
     low, high = nodes[[0, -1]]
-    # Light from beyond the last pixels reaches them through the line-spread function.
+    # The line-spread function spreads light from beyond the last pixels into them.
     beyond = max(low - fine[0], 0.0), max(fine[-1] - high, 0.0)
     length = high - low + sum(beyond)
     most = min(_MAX_KNOTS, _MAX_BASIS_VALUES // fine.size)

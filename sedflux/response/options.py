@@ -40,7 +40,7 @@ _LARGEST_SHIFT = {u.AA: 1e4, u.pix: 100.0}
 @dataclass(frozen=True)
 class Options:
     """
-    Options of `fit_response`; their defaults have their home here.
+    Options of `fit_response`, with their defaults.
 
     Quantities are converted to the units below; numbers without a unit are in them already.
 
@@ -56,9 +56,9 @@ class Options:
     wavelength_error : float or `~astropy.units.Quantity`
         Error of the wavelength zero point of each star, in Angstrom; a Quantity may be in pixels.
     robust : bool
-        Whether outliers lose weight and inconsistent stars are rejected.
+        Whether outliers get lower weights and inconsistent stars are rejected.
     covariance : {'full', 'diagonal'}
-        ``diagonal`` takes the errors of an SED as independent from sample to sample.
+        ``diagonal`` assumes that the errors of an SED are independent between samples.
     truth_scale : float
         Relative error of the flux scale that all stars share.
     library_error : sequence of pairs, or path-like
@@ -67,11 +67,11 @@ class Options:
     min_stars : float
         Effective number of stars below which the response is masked.
     sed_resolving_power : float or None
-        lambda / FWHM of the SEDs; None for what each SED says.
+        lambda / FWHM of the SEDs; None for the value in the meta data of each SED.
     common : `~sedflux.response.CommonErrors`
         Errors that all stars share through dust, magnitudes and the instrument.
     iterations : int
-        Most Gauss-Newton steps.
+        Largest number of Gauss-Newton steps.
 
     Raises
     ------
@@ -173,7 +173,7 @@ def star_names(names: Sequence[Any] | None, number: int) -> list[str]:
     Raises
     ------
     sedflux.exceptions.InputError
-        If there is not one name for every star, or two stars share one.
+        If there is not one name for every star, or two stars have the same.
     """
     if names is None:
         return [str(row) for row in range(number)]
@@ -182,7 +182,7 @@ def star_names(names: Sequence[Any] | None, number: int) -> list[str]:
             raise TypeError
         found = [str(name) for name in names]
     except TypeError as error:
-        raise InputError(f"names is {names!r}; a list with one name a star is needed") from error
+        raise InputError(f"names is {names!r}; a list with one name per star is needed") from error
     if len(found) != number or len(set(found)) != number:
         raise InputError(f"names has {len(set(found))} different entries for {number} stars; give "
                          "every star a name of its own")

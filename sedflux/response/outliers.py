@@ -1,4 +1,4 @@
-"""Robust weights of pixels and stars, and stars that are left out."""
+"""Robust weights of pixels and stars, and rejections of stars."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ __all__ = ["CONTAMINATED", "EXCLUDED", "INCONSISTENT", "UNUSABLE", "Rejection", 
            "find_rejections", "robust_weights"]
 
 #: Kinds of rejections.  Unusable: no response can be fitted to the spectrum.  Excluded: by the
-#: user.  Contaminated: many pixels deviate, in this band.  Inconsistent: the star deviates from
-#: its SED by more than the SED's errors, which holds for all bands.
+#: user.  Contaminated: many pixels deviate in this band.  Inconsistent: the star deviates from
+#: its SED by more than the errors of the SED, and is rejected in all bands.
 UNUSABLE, EXCLUDED = "unusable", "excluded"
 CONTAMINATED, INCONSISTENT = "contaminated", "inconsistent"
-#: Residuals beyond this many sigma lose weight (Huber 1964) ...
+#: Residuals beyond this many sigma get lower weights (Huber 1964) ...
 _HUBER_SIGMA = 3.0
-#: ... and beyond this many times as much they have none.
+#: ... and residuals beyond this multiple of that limit get none.
 _ZERO_WEIGHT = 2.5
 #: Median of the modulus of a standard normal variable.
 _NORMAL_MEDIAN = 0.6745
-#: Stars whose chi-square is beyond this quantile get larger SED errors.
+#: SED errors are increased for stars with a chi-square beyond this quantile.
 _INFLATION_QUANTILE = 0.99
 #: Fewest stars among which an outlier can be identified.
 _MIN_STARS = 3
@@ -41,7 +41,7 @@ _MAX_DEVIATION = 5.0
 @dataclass(frozen=True)
 class Rejection:
     """
-    Why a star is left out.
+    Kind and reason of the rejection of a star.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ class RobustWeights:
 
 def robust_weights(found: StarStatistics, pull: np.ndarray, star: np.ndarray) -> RobustWeights:
     """
-    Weights that follow the residuals.
+    Weights of pixels and stars from the residuals.
 
     Parameters
     ----------
@@ -101,8 +101,8 @@ def robust_weights(found: StarStatistics, pull: np.ndarray, star: np.ndarray) ->
     weights : `RobustWeights`
     """
     size = np.abs(np.where(np.isfinite(pull), pull, 0.0))
-    # While the response is far off, or if the noise is underestimated, all stars deviate.  An
-    # outlier deviates more than the typical star.
+    # All stars deviate while the response is wrong, or if the noise is underestimated.  Outliers
+    # deviate more than the typical star, so that deviations are compared with the median.
     noise_scale = max(1.0, float(np.median(size)) / _NORMAL_MEDIAN)
     size = size / noise_scale
     ratio = found.sed_chi2 / np.maximum(found.sed_number, 1)
@@ -121,7 +121,7 @@ def robust_weights(found: StarStatistics, pull: np.ndarray, star: np.ndarray) ->
 def find_rejections(found: StarStatistics, size: np.ndarray, star: np.ndarray) \
         -> dict[int, Rejection]:
     """
-    Stars that are left out, by number.
+    Find the stars to reject, by number.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ __all__ = ["LinearProblem"]
 @dataclass(frozen=True)
 class LinearProblem:
     """
-    The linear problem at the solution, for error budgets and tests of the fit.
+    Linear problem at the solution, for error budgets and tests of the fit.
 
     Attributes
     ----------

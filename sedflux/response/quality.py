@@ -1,8 +1,8 @@
 """
 Quality of a response curve: error budget, leave-one-out, split halves, overlaps of bands.
 
-All but the overlaps use the linear problem at the solution, so that a hundred fits without one
-star take no longer than one full fit.
+All but the overlaps use the linear problem at the solution, with which a hundred fits without one
+star take as long as one full fit.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ __all__ = ["error_budget", "leave_one_out", "overlap_consistency", "split_half"]
 
 def _problem(response):
     if response.problem is None:
-        raise InputError("this response was not fitted just now, and has no stars; its quality "
-                         "can be measured right after fit_response, before it is written")
+        raise InputError("response comes from a file, without its linear problem; measure its "
+                         "quality right after fit_response")
     return response.problem
 
 
@@ -48,12 +48,12 @@ def _weighted_design(problem, row):
 
 def error_budget(response: ResponseCurve) -> Table:
     """
-    The origins of a response's error, against wavelength.
+    Contributions to the error of a response, against wavelength.
 
     Parameters
     ----------
     response : `~sedflux.ResponseCurve`
-        Fresh from `~sedflux.fit_response`.
+        From `~sedflux.fit_response`, not from a file.
 
     Returns
     -------
@@ -112,7 +112,7 @@ def leave_one_out(response: ResponseCurve) -> Table:
     Returns
     -------
     table : `~astropy.table.Table`
-        One row a star that was used: its ``name``; ``influence``, the largest change of the
+        One row per star that was used: its ``name``; ``influence``, the largest change of the
         response without the star, in sigma; ``sed_chi2``, the chi-square of the star against
         the response of all others, over ``sed_number`` directions; and the ``largest``
         deviation along one of them, in sigma.
@@ -161,7 +161,7 @@ def split_half(response: ResponseCurve, *, seed: int = 0) -> Table:
     steps, variances = [], []
     for rows in np.array_split(used, 2):
         normal, right = problem.take(rows).normal_equations()
-        # Steps start at the solution of all stars, where the prior is already in balance.
+        # Steps start at the solution of all stars, where the prior is already balanced by the data.
         inverse = np.linalg.inv(normal + prior)
         steps.append(basis @ (inverse @ right))
         variances.append((basis @ (inverse @ normal @ inverse) * basis).sum(axis=1))
@@ -187,7 +187,7 @@ def overlap_consistency(first: Sequence[Spectrum], second: Sequence[Spectrum],
     Returns
     -------
     table : `~astropy.table.Table`
-        One row a star: ``ratio`` of the mean fluxes minus one and its ``sigma`` (photon noise
+        One row per star: ``ratio`` of the mean fluxes minus one and its ``sigma`` (photon noise
         of both).  ``table.meta`` has the median over stars as ``mean``, the ``scatter`` (from the
         median absolute deviation), the ``error`` of the mean from this scatter, and the error
         that the covariances of the responses give, as ``allowed``.

@@ -1,4 +1,4 @@
-"""From the solution of a fit to a `ResponseCurve`."""
+"""`ResponseCurve` from the solution of a fit."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def response_curve(problem: LinearProblem, model: ResponseModel, stars: StarArra
                    robust: RobustWeights, *, found: StarStatistics, pull: np.ndarray,
                    coefficients: np.ndarray, smoothness: float) -> ResponseCurve:
     """
-    The response, its covariance, and how well each star fits.
+    The response, its covariance, and the statistics of each star.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def response_curve(problem: LinearProblem, model: ResponseModel, stars: StarArra
 
 
 def _good_nodes(problem, model, used):
-    """Nodes where the response is a measurement, and the effective number of stars at each."""
+    """Nodes with enough photons and stars, and the effective number of stars at each node."""
     information = star_information(problem.factor, problem.weight, problem.diagonal,
                                    problem.inflation)
     total = information.sum(axis=0)
@@ -97,7 +97,7 @@ def _good_nodes(problem, model, used):
 def star_table(stars: StarArrays, robust: RobustWeights, found: StarStatistics, *,
                chi2: np.ndarray, pixels: np.ndarray, offset: np.ndarray) -> Table:
     """
-    One row a star; stars that cannot be used come last.
+    One row per star; stars that cannot be used come last.
 
     Parameters
     ----------

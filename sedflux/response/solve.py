@@ -19,9 +19,9 @@ from scipy.optimize import minimize_scalar
 __all__ = ["STARS_AT_A_TIME", "Design", "SmoothnessPrior", "StarStatistics", "column_equations",
            "normal_equations", "root_of_inverse", "solve", "star_information", "star_statistics"]
 
-#: Stars that share one matrix product: enough for speed, few enough for the processor's cache.
+#: Stars per matrix product: enough for speed, and few enough for the processor's cache.
 STARS_AT_A_TIME = 256
-#: Range of the standard deviation of the second differences of ln T that evidence may choose.
+#: Range of the standard deviation of the second differences of ln T in the search by evidence.
 _SMOOTHNESS_RANGE = (1e-4, 3.0)
 #: Smallest ratio of SED variance and noise variance of a direction that is tested.
 _MIN_SIGNAL = 1e-3
@@ -218,7 +218,7 @@ def column_equations(design: Design, factor: np.ndarray, weight: np.ndarray,
 @dataclass(frozen=True)
 class StarStatistics:
     """
-    How well each star agrees with its SED.
+    Agreement of each star with its SED.
 
     Attributes
     ----------

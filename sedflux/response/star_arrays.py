@@ -27,7 +27,7 @@ __all__ = ["StarArrays"]
 @dataclass
 class StarArrays:
     """
-    N usable stars of one band.
+    Arrays of the N usable stars of one band.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class StarArrays:
     rejected : dict of str to `~sedflux.response.outliers.Rejection`
         Why the others cannot be used.
     row : `~numpy.ndarray` of int, shape (N,)
-        Places of the usable stars among those given.
+        Indices of the usable stars among all given ones.
     area : float
         Collecting area in cm2.
     fine : `~numpy.ndarray`, shape (m,)
@@ -143,7 +143,7 @@ class StarArrays:
 
     def blocks(self) -> Iterator[tuple[slice, slice]]:
         """
-        Stars a few at a time, so that their arrays on the fine grid stay in the processor's cache.
+        Blocks of stars, so small that their arrays on the fine grid stay in the processor's cache.
 
         Yields
         ------
@@ -159,7 +159,7 @@ class StarArrays:
     def rates(self, throughput: Callable[[slice], np.ndarray]
               ) -> Iterator[tuple[slice, slice, np.ndarray, np.ndarray]]:
         """
-        Expected counts through a response, for a few stars at a time.
+        Expected counts for a response, block by block.
 
         Parameters
         ----------

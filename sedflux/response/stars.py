@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["read_stars"]
 
-#: Rows of the factors whose relative errors are below this at nine in ten stars are added to the
+#: Rows of the factors whose relative errors are below this for nine in ten stars are added to the
 #: diagonal.
 _NEGLIGIBLE_ERROR = 5e-4
 #: Points of the fine grid per pixel without a line-spread function.
@@ -50,7 +50,7 @@ _ASKED = {"reddening": ("E(B-V)", "give predict_sed reddening=(E(B-V), error)"),
 
 @dataclass(frozen=True)
 class _Star:
-    """One star as it was read; ``every`` holds all of its pixels, ``pixels`` the good ones."""
+    """One star as read; ``every`` has all of its pixels, ``pixels`` the good ones."""
 
     name: str
     row: int

@@ -1,8 +1,8 @@
 """
-Errors that all stars share, so that more stars do not reduce them.
+Errors common to all stars, which more stars do not reduce.
 
-The flux scale rests on the white dwarfs of CALSPEC, to 1 % (Bohlin et al. 2014, 2020).  The
-*library term* is the part of the SED model's error that has the same shape for all stars.
+The flux scale is that of the white dwarfs of CALSPEC, with an error of 1 % (Bohlin et al. 2014,
+2020).  The *library term* is the part of the error of SED models that is the same for all stars.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LIBRARY_ERROR = ((2500.0, 0.045), (3000.0, 0.035), (3500.0, 0.030), (4000.0, 0.0
                  (4500.0, 0.006), (6800.0, 0.004), (7500.0, 0.008), (10500.0, 0.012))
 #: Correlation length of the library term in ln(wavelength): a round number, 600 Angstrom at 5000.
 _CORRELATION_LENGTH = 0.12
-#: Eigenvalues of the correlation below this share of the largest are left out.
+#: Eigenvalues of the correlation below this fraction of the largest are left out.
 _SMALLEST_EIGENVALUE = 1e-5
 
 
@@ -52,7 +52,7 @@ def checked_library_error(library_error: LibraryError) \
     Raises
     ------
     sedflux.exceptions.InputError
-        If it holds something else than such pairs.
+        If it holds anything else than such pairs.
     """
     if isinstance(library_error, (list, tuple)) and not library_error:
         return ()
@@ -82,10 +82,10 @@ def _from_table(path):
 
 
 def common_errors(wavelength: np.ndarray, *, truth_scale: float = TRUTH_SCALE,
-                  library_error: Sequence[Sequence[float]] = LIBRARY_ERROR) \
+                  library_error: LibraryError = LIBRARY_ERROR) \
         -> dict[str, LowRankCovariance]:
     """
-    Covariance of ln(response) that all stars share.
+    Covariance of ln(response) from errors common to all stars.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""Simulated fields of stars, to test and to plan calibrations."""
+"""Simulated fields of stars, for tests and for the planning of calibrations."""

@@ -15,14 +15,14 @@ from sedflux.spectra.grids import integral_matrix
 
 __all__ = ["BandOperators", "contaminating_light", "noisy_rates"]
 
-#: Pixels by which the fine grid is wider than the detector, for shifted spectra.
+#: Pixels by which the fine grid extends beyond the detector, for shifted spectra.
 _MARGIN = 3.0
-#: Points of the fine grid to a pixel without a line-spread function.
+#: Points of the fine grid per pixel, without a line-spread function.
 _POINTS_PER_PIXEL = 6
-#: Variance in electrons that keeps sigma above zero where there is no signal and no noise.
+#: Variance (electrons squared) added so that sigma is positive even without signal and noise.
 _LEAST_VARIANCE = 1e-6
-#: Contaminated spectra, in round numbers: the other star's light begins somewhere in the first
-#: 70 % of the spectrum, within 2 % of its length, and has 10-60 % of the star's own light.
+#: Contaminated spectra, in round numbers: the light of another star begins in the first 70 % of
+#: the spectrum, rises within 2 % of its length, and is 10-60 % of the star's light.
 _LAST_START, _ONSET, _CONTAMINATION = 0.3, 0.02, (0.1, 0.6)
 
 
@@ -35,7 +35,7 @@ class BandOperators:
     band : `~sedflux.SlitlessBand`
         With a throughput.
     source : `~sedflux.simulate.stars.LibraryStars` or `~sedflux.simulate.stars.ModelStars`
-        Gives the wavelengths and the resolving power of the SEDs.
+        Its SEDs have these wavelengths and this resolving power.
 
     Attributes
     ----------
@@ -69,12 +69,12 @@ class BandOperators:
         flux : `~numpy.ndarray`, shape (N, n)
             SEDs in erg/s/cm2/Angstrom.
         factor : float or `~numpy.ndarray`, shape (N, m), optional
-            Throughput over that of the band.
+            Throughput divided by that of the band.
 
         Returns
         -------
         density : `~numpy.ndarray`, shape (N, m)
-            Electrons a second and Angstrom.
+            Electrons per second and Angstrom.
         """
         density = self.effective_area * factor * (self._photons @ flux.T).T
         return density if self._blur is None else (self._blur @ density.T).T
@@ -87,14 +87,14 @@ class BandOperators:
 def contaminating_light(pixels: np.ndarray, other: np.ndarray, rate: np.ndarray,
                         rng: np.random.Generator) -> np.ndarray:
     """
-    Light of another star on part of a spectrum.
+    Count rates from another star on a part of a spectrum.
 
     Parameters
     ----------
     pixels : `~numpy.ndarray`, shape (p,)
         Wavelengths in Angstrom.
     other, rate : `~numpy.ndarray`, shape (p,)
-        Count rates of the other star and of the star itself.
+        Count rates of the other star and of the star.
     rng : `numpy.random.Generator`
 
     Returns
@@ -111,12 +111,12 @@ def contaminating_light(pixels: np.ndarray, other: np.ndarray, rate: np.ndarray,
 def noisy_rates(rate: np.ndarray, band: SlitlessBand, exposure: float,
                 rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """
-    Count rates with photon, background and read noise, and their errors as measured.
+    Count rates with photon, background and read noise, and the errors that a pipeline reports.
 
     Parameters
     ----------
     rate : `~numpy.ndarray`, shape (p,)
-        True rates in electron/s a pixel.
+        True rates in electrons per second and pixel.
     band : `~sedflux.SlitlessBand`
     exposure : float
         Seconds.
@@ -129,6 +129,6 @@ def noisy_rates(rate: np.ndarray, band: SlitlessBand, exposure: float,
     background = (band.sky + band.dark) * band.height * exposure + band.height * band.read_noise**2
     electrons = np.clip(rate, 0.0, None) * exposure
     noisy = electrons + rng.standard_normal(rate.size) * np.sqrt(electrons + background)
-    # A pipeline estimates errors from the noisy counts, the only ones it has.
+    # A pipeline estimates errors from the noisy counts.
     sigma = np.sqrt(np.clip(noisy, 0.0, None) + background + _LEAST_VARIANCE)
     return noisy / exposure, sigma / exposure

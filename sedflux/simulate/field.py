@@ -13,10 +13,9 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.table import Table
 
-from sedflux.exceptions import WriteError
 from sedflux.slitless.instrument import SlitlessBand
 from sedflux.units import FLAM
-from sedflux.writing import write_whole
+from sedflux.writing import make_folder, write_whole
 
 if TYPE_CHECKING:
     from specutils import Spectrum
@@ -37,7 +36,7 @@ class SimulatedField:
     seds : list of `~specutils.Spectrum`
         Predicted SEDs, reddened and scaled to a magnitude.
     truth : `~astropy.table.Table`
-        One row a star: name, labels, S/N, magnitude, E(B-V), position, detector, epoch, kind
+        One row per star: name, labels, S/N, magnitude, E(B-V), position, detector, epoch, kind
         of outlier, grey factors and wavelength shifts.
     wavelength : `~numpy.ndarray`, shape (n,)
         Of the true SEDs, in Angstrom.
@@ -59,7 +58,7 @@ class SimulatedField:
 
     def write(self, folder: str | os.PathLike[str]) -> Path:
         """
-        Write spectra that specutils reads, SEDs with their covariance, and the truth.
+        Write the spectra for specutils, the SEDs with their covariance, and the truth.
 
         The files are ``counts/BAND/NAME.fits``, ``seds/NAME.fits``,
         ``throughput_BAND.ecsv``, ``truth.ecsv`` and ``true_seds.fits``.  Files of these names
@@ -82,11 +81,11 @@ class SimulatedField:
         from sedflux.io.sed import write_sed
 
         folder = Path(folder)
-        _make_folder(folder / "seds")
+        make_folder(folder / "seds")
         for name, sed in zip(self.names, self.seds, strict=True):
             write_sed(sed, folder / "seds" / f"{name}.fits", overwrite=True)
         for band, spectra in self.counts.items():
-            _make_folder(folder / "counts" / band)
+            make_folder(folder / "counts" / band)
             for name, spectrum in zip(self.names, spectra, strict=True):
                 write_whole(folder / "counts" / band / f"{name}.fits",
                             partial(spectrum.write, format="tabular-fits"))
@@ -103,15 +102,9 @@ class SimulatedField:
 
 
 def _throughput_table(band):
-    """The throughput of a band as `~sedflux.read_throughput` reads it."""
+    """The throughput of a band as a table for `~sedflux.read_throughput`."""
     return Table({"WAVELENGTH": band.throughput.wavelength * u.AA,
                   "THROUGHPUT": band.throughput.value})
 
 
-def _make_folder(folder):
-    """Make a folder and those above it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WriteError(f"folder {str(folder)!r} cannot be made ({error.strerror}); choose "
-                         "another folder") from error
+

@@ -1,9 +1,9 @@
 """
-Number and kind of stars that a response of a given precision needs.
+Number and kind of stars for a response of a given precision.
 
-A field is simulated and fitted once.  The information of each star at each wavelength is the
-inverse variance of ln(response) from this star alone, with all of its errors; the information of
-several stars adds up.
+A field is simulated and fitted once.  The information of a star at a wavelength is the inverse
+variance of ln(response) from this star alone, with all of its errors; the information of several
+stars adds up.
 """
 
 from __future__ import annotations
@@ -29,43 +29,43 @@ if TYPE_CHECKING:
     from sedflux.libraries.library import SpectralLibrary
     from sedflux.response.curve import ResponseCurve
 
-__all__ = ["CalibrationPlan", "plan_calibration"]
+__all__ = ["INTERVAL", "CalibrationPlan", "plan_calibration"]
 
-#: Number of simulated stars: each class of stars has a handful or more.
+#: Number of simulated stars, large enough for several in each class.
 _SIMULATED_STARS = 240
-#: Width of the intervals in which the precision is asked for, in Angstrom.
-_INTERVAL = 50.0
+#: Width (Angstrom) of the intervals in which the precision and errors of responses are given.
+INTERVAL = 50.0
 #: Smallest information, so that its inverse is finite.
 _MIN_INFORMATION = 1e-30
-#: Share of the wavelengths at which the stars of a class reach the precision.
+#: Share of the wavelengths at which the stars of a class must reach the precision.
 _CLASS_QUANTILE = 0.9
 
 
 @dataclass(frozen=True)
 class CalibrationPlan:
     """
-    Stars and exposures that a precision needs.
+    Stars and exposures for a precision.
 
     Attributes
     ----------
     precision : float
-        Statistical error of ln(response) that is asked for.
+        Wanted statistical error of ln(response).
     wavelength : `~numpy.ndarray`, shape (n,)
-        Angstrom, centres of intervals of 50 Angstrom.
+        Centres of intervals of 50 Angstrom, in Angstrom.
     stars_needed : `~numpy.ndarray`, shape (n,)
-        Number of average stars of the field that give the precision.
+        Number of average stars of the field for the precision.
     stars_needed_best : `~numpy.ndarray`, shape (n,)
         The same if the best stars at each wavelength are chosen.
     one_exposure : `~numpy.ndarray`, shape (n,)
         Error from one exposure with ``stars_per_exposure`` stars.
     exposures_needed : `~numpy.ndarray`, shape (n,)
-        Number of exposures of different fields that give the precision.
+        Number of exposures of different fields for the precision.
     classes : `~astropy.table.Table`
-        One row a class of temperature, magnitude and S/N of the R = 2000 spectrum: number of
-        simulated stars, error from one star (median over wavelength), and number of stars that
-        give the precision at nine in ten wavelengths.
+        One row per class of temperature, magnitude and S/N of the R = 2000 spectrum: number of
+        simulated stars, error from one star (median over wavelength), and number of stars for the
+        precision at nine in ten wavelengths.
     floor : `~numpy.ndarray`, shape (n,)
-        Error that all stars share, which more stars do not reduce.
+        Error that all stars have in common, which more stars do not reduce.
     """
 
     precision: float
@@ -94,14 +94,14 @@ def plan_calibration(band: SlitlessBand, *, precision: float = 0.005, stars_per_
                      settings: FieldSettings | None = None, library: SpectralLibrary | None = None,
                      model: Any = None, seed: int = 0) -> CalibrationPlan:
     """
-    How many and which stars calibrate a slitless band to a precision.
+    Plan which and how many stars calibrate a slitless band to a precision.
 
     Parameters
     ----------
     band : `~sedflux.SlitlessBand`
         With a throughput; an estimate is enough.
     precision : float, optional
-        Statistical error of ln(response) that is asked for in each interval of 50 Angstrom.
+        Wanted statistical error of ln(response) in each interval of 50 Angstrom.
     stars_per_exposure : int, optional
         Stars with R = 2000 spectra in one exposure.
     settings : `~sedflux.simulate.settings.FieldSettings`, optional
@@ -159,17 +159,17 @@ def _information(response: ResponseCurve) -> tuple[np.ndarray, list[str], np.nda
     """Intervals where the response is good, names of the stars, and information (N, n)."""
     problem = response.problem
     if problem is None:
-        raise InputError("this response was not fitted just now; fit it again")
+        raise InputError("response comes from a file, without its linear problem; fit it again")
     low, high = response.wavelength_range
-    edges = np.arange(low, high + 1e-6, _INTERVAL)
+    edges = np.arange(low, high + 1e-6, INTERVAL)
     if edges.size < 2:
-        raise InputError(f"the response is good over less than {_INTERVAL:.0f} Angstrom; nothing "
-                         "can be planned: choose brighter stars or longer exposures")
+        raise InputError(f"the response is good over less than {INTERVAL:.0f} Angstrom, too little "
+                         "for a plan; choose brighter stars or longer exposures")
     common = np.square(problem.factor, dtype=float).sum(axis=1)
     found = []
     for begin, end in pairwise(edges):
         inside = (response.wavelength >= begin) & (response.wavelength < end)
-        # The errors of an SED hardly change over an interval, while photons add up.
+        # Within an interval the errors of an SED are nearly constant, and photons add up.
         weight = problem.weight[:, inside].sum(axis=1)
         factor = np.sqrt(common[:, None, inside].mean(axis=2, keepdims=True))
         diagonal = problem.diagonal[:, inside].mean(axis=1, keepdims=True)

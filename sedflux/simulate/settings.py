@@ -8,19 +8,20 @@ from typing import Any
 from astropy import units as u
 
 from sedflux.exceptions import InputError
+from sedflux.libraries.labels import TEFF_RANGE
 from sedflux.libraries.prior import PRIORS
 from sedflux.units import finite_array, plain_number, positive_number
 
 __all__ = ["OUTLIER_KINDS", "FieldSettings"]
 
-#: Kinds of outliers; the outliers of a field are shared evenly among them.
+#: Kinds of outliers, with equal numbers of stars.
 OUTLIER_KINDS = ("contaminated", "variable", "wrong dust")
 
-#: Settings that are two ascending numbers: unit, smallest and largest value.  AB magnitudes go
-#: from brighter than any star to fainter than any survey, so that count rates stay finite.
+#: Settings of two ascending numbers: unit, smallest and largest value.  Within these limits, which
+#: are far beyond real stars and surveys, count rates are finite.
 _RANGES = {"magnitudes": (u.mag, -5.0, 40.0), "snr": (None, 1e-3, 1e5), "teff": (u.K, 1.0, 1e6)}
-#: Settings that are one number of 0 or more: unit and largest value, far beyond what is useful
-#: and small enough that fluxes stay finite.
+#: Settings of one number, 0 or more: unit and largest value.  Within these limits, which are far
+#: beyond useful values, fluxes are finite.
 _NUMBERS = {"ebv_scale": (u.mag, 5.0), "ebv_error": (u.mag, 2.0), "magnitude_error": (u.mag, 5.0),
             "grey_error": (None, 2.0), "wavelength_error": (u.AA, 1e3)}
 
@@ -30,7 +31,7 @@ class FieldSettings:
     """
     Properties of a simulated field.
 
-    Quantities are converted to the units below; numbers without a unit are in them already.
+    Quantities are converted to the units below, which numbers without a unit must have.
 
     Attributes
     ----------
@@ -68,7 +69,7 @@ class FieldSettings:
     wavelength_error: float = 0.5
     exposure: float = 150.0
     outliers: float = 0.1
-    teff: tuple[float, float] = (5000.0, 9750.0)
+    teff: tuple[float, float] = TEFF_RANGE
     prior: str = "survey"
 
     def __post_init__(self) -> None:

@@ -3,9 +3,9 @@ Simulated fields of stars in a slitless survey.
 
 Stars come from a library of spectra or from the references of a model.  The SEDs of the
 references are predicted from noisy copies of their spectra, and their true SEDs are drawn
-from the predicted covariance.  Each star then passes the steps of a survey: spectrum with
-R = 2000, predicted SED, dust, magnitude, and counts through throughput and line-spread
-function.  Every step has its errors, and some stars are outliers.
+from the predicted covariance.  Each star then gets an R = 2000 spectrum, a predicted SED, dust, a
+magnitude, and counts through throughput and line-spread function.  Every step has its errors,
+and some stars are outliers.
 """
 
 from __future__ import annotations
@@ -34,27 +34,27 @@ from sedflux.units import whole_number
 
 __all__ = ["Simulator", "simulate_field"]
 
-#: Band of the AB magnitudes, in Angstrom: a flat band about r.
+#: Limits (Angstrom) of the band of the AB magnitudes, a flat band near r.
 _ANCHOR_BAND = (5600.0, 7000.0)
 #: Samples of that band, one every 10 Angstrom, and the width of its edges in Angstrom.
 _ANCHOR_SAMPLES, _ANCHOR_EDGE = 141, 1e-3
 #: Zero point of AB magnitudes for F_nu in erg/s/cm2/Hz (Oke & Gunn 1983).
 _AB_ZERO_POINT = 48.6
-#: Star counts grow with magnitude m as 10^(0.3 m): a round number, half of the slope of stars
-#: of uniform density in space, since the disc thins out.
+#: Star counts grow with magnitude m as 10^(0.3 m): a round number, half of the slope for a uniform
+#: density in space, because the density of the disc decreases with distance.
 _COUNTS_SLOPE = 0.3
-#: Largest change of ln(throughput) over a field, far beyond what is useful: a factor of 1e8.
+#: Largest change of ln(throughput) over a field, far beyond useful values.
 _LARGEST_CHANGE = 20.0
 #: Known E(B-V) is at least this many standard errors, so that true values below zero are rare.
 _LEAST_EBV = 3.0
-#: Ranges for outliers, in round numbers: change of ln(flux) of variable stars, and E(B-V) that
-#: is not known of stars with wrong dust.
+#: Ranges for outliers, in round numbers: change of ln(flux) of variable stars, and additional
+#: E(B-V) of stars with wrong dust.
 _VARIABILITY, _HIDDEN_EBV = (0.1, 0.5), (0.1, 0.3)
 
 
 class Simulator:
     """
-    Simulator of fields that share their bands, settings and model.
+    Simulator of fields with the same bands, settings and model.
 
     Operators of the bands and spectra of the stars are computed once for all fields.
 
@@ -64,9 +64,9 @@ class Simulator:
         With throughputs, of one instrument.
     settings : `FieldSettings`, optional
     library : `~sedflux.libraries.SpectralLibrary`, optional
-        Source of the stars; the references of the model if not given.
+        Source of the stars; by default, the references of the model.
     model : str, path-like or `~sedflux.Predictor`, optional
-        Predicts the SEDs; the packaged model if not given.
+        For the predicted SEDs; by default, the packaged model.
     response : callable, optional
         Change of the throughput over the field.  ``response(wavelength, star)`` returns the
         change of ln(throughput) at wavelengths in Angstrom, shape (m,), for a row of the
@@ -128,7 +128,7 @@ class Simulator:
         return SimulatedField(self.bands, counts, seds, truth, self.source.wavelength, flux)
 
     def _truth(self, rows, snr, rng, detectors):
-        """Table of the stars' true properties."""
+        """Table of the true properties of the stars."""
         size, settings = len(rows), self.settings
         low, high = (10 ** (_COUNTS_SLOPE * value) for value in settings.magnitudes)
         outlier = np.full(size, "", dtype="U16")
@@ -136,7 +136,7 @@ class Simulator:
         outlier[chosen] = [OUTLIER_KINDS[i % len(OUTLIER_KINDS)] for i in range(len(chosen))]
         labels = self.source.labels[rows]
         width, height = next(iter(self.bands.values())).detector_size
-        # Far enough from zero that few true values are clipped, which would bias them.
+        # The known E(B-V) is so far from zero that few true values are clipped at zero.
         known = _LEAST_EBV * settings.ebv_error + settings.ebv_scale * rng.exponential(1.0, size)
         ebv = np.maximum(known + rng.normal(0.0, settings.ebv_error, size), 0.0)
         return Table({
@@ -153,14 +153,14 @@ class Simulator:
                                    0.0)})
 
     def _absolute(self, flux, truth):
-        """True SEDs behind dust, scaled to their magnitudes."""
+        """True SEDs, reddened and scaled to their magnitudes."""
         wavelength = self.source.wavelength
         dust = np.asarray(truth["ebv"] + truth["hidden_ebv"])
         flux = flux * np.exp(np.multiply.outer(dust, extinction_curve(wavelength)))
         inside = (wavelength > _ANCHOR_BAND[0]) & (wavelength < _ANCHOR_BAND[1])
         x = wavelength[inside]
-        # AB magnitudes measure the photon-weighted mean of F_nu.  `anchor` is not used here: it
-        # scales one predicted SED with its covariance, not arrays of true SEDs.
+        # AB magnitudes measure the photon-weighted mean of F_nu.  `anchor` cannot be used here,
+        # because it needs a covariance, which true SEDs do not have.
         mean = np.trapezoid(flux[:, inside] * x, x) / np.trapezoid(1.0 / x, x)
         wanted = 10 ** (-0.4 * (np.asarray(truth["magnitude"]) + _AB_ZERO_POINT))
         wanted = wanted * constants.c.to_value(u.AA / u.s)
@@ -174,7 +174,7 @@ class Simulator:
                       magnitude_error=error * u.mag)
 
     def _throughput_factor(self, fine, truth):
-        """Throughput over that of the band: 1, or an array of shape (N, m)."""
+        """Throughput divided by that of the band: 1, or an array of shape (N, m)."""
         if self._log_throughput_change is None:
             return 1.0
         try:
@@ -182,11 +182,11 @@ class Simulator:
                 self._log_throughput_change(fine, star), dtype=float), fine.shape)
                 for star in truth])
         except (TypeError, ValueError) as error:
-            raise InputError(f"response gives no array of the shape of its wavelengths, "
+            raise InputError("response must return an array of the shape of its wavelengths, "
                              f"{fine.shape} ({error})") from error
         if not np.all(np.abs(change) <= _LARGEST_CHANGE):
-            raise InputError("response gives changes of ln(throughput) that are not finite or "
-                             f"beyond {_LARGEST_CHANGE:g}")
+            raise InputError("response returns changes of ln(throughput) that are not finite, or "
+                             f"larger than {_LARGEST_CHANGE:g}; return smaller ones")
         return np.exp(change)
 
     def _counts(self, name, flux, truth, rng):
@@ -224,7 +224,7 @@ def _anchor_band():
 
 
 def _checked_bands(bands):
-    """Bands of one instrument by name: dict."""
+    """The bands, checked, as a dict."""
     if not isinstance(bands, Mapping) or not bands or not all(
             isinstance(band, SlitlessBand) for band in bands.values()):
         raise InputError(f"bands is {type(bands).__name__} {bands!r:.60}; a dict of names and "
@@ -237,7 +237,7 @@ def _checked_bands(bands):
 
 
 def _checked_settings(settings):
-    """Settings of a field, the default ones for None."""
+    """The settings, checked; the defaults for None."""
     if settings is None:
         return FieldSettings()
     if not isinstance(settings, FieldSettings):

@@ -8,18 +8,17 @@ import numpy as np
 
 from sedflux.exceptions import InputError
 from sedflux.libraries.prior import label_chances
+from sedflux.predict.checks import RESOLVING_POWER
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.predict.predictor import Predictor
 from sedflux.spectra.grids import SED_RESOLVING_POWER, input_grid
 
 __all__ = ["LibraryStars", "ModelStars"]
 
-#: lambda / FWHM of the simulated input spectra.
-_INPUT_RESOLVING_POWER = 2000.0
-#: References above this quantile of resolving power are used: they are about as sharp as
-#: spectra of the nominal resolving power.
+#: References above this quantile of resolving power are used: their resolving power is close to
+#: the nominal one.
 _SHARP_QUANTILE = 0.6
-#: Inverse variance for the labels of the references: S/N of 200 per pixel.
+#: Inverse variance, S/N of 200 per pixel, with which labels of the references are predicted.
 _LABEL_IVAR = 4e4
 
 
@@ -30,7 +29,7 @@ class LibraryStars:
     Parameters
     ----------
     library : `~sedflux.libraries.SpectralLibrary`
-        For honest results the predicting model must not have been trained on it.
+        The model that predicts the SEDs must not have been trained on it.
     teff : tuple of float
         Range of effective temperature in K.
     prior : {'survey', 'flat'}
@@ -42,7 +41,7 @@ class LibraryStars:
     wavelength : `~numpy.ndarray`, shape (n,)
         Of the true SEDs, in Angstrom.
     resolving_power : float or None
-        Of the true SEDs; None if they are sharp.
+        Of the true SEDs; None for those at full resolution.
     """
 
     def __init__(self, library: Any, *, teff: tuple[float, float], prior: str) -> None:
@@ -62,7 +61,7 @@ class LibraryStars:
         self.wavelength = chosen.wavelength
         self.resolving_power = None
         self._flux = np.asarray(chosen.sed_flux, dtype=float)
-        self._spectra = library_inputs(chosen, _INPUT_RESOLVING_POWER, input_grid())
+        self._spectra = library_inputs(chosen, RESOLVING_POWER, input_grid())
         self._chances = label_chances(self.labels, prior, floor=0.0)
 
     def draw(self, size: int, snr: np.ndarray, predictor: Predictor,
@@ -88,13 +87,13 @@ class LibraryStars:
             True SEDs.
         """
         rows = rng.choice(len(self.labels), size, p=self._chances)
-        prediction = _predict(predictor, self._spectra[rows], snr, _INPUT_RESOLVING_POWER, rng)
+        prediction = _predict(predictor, self._spectra[rows], snr, RESOLVING_POWER, rng)
         return rows, prediction, self._flux[rows]
 
 
 class ModelStars:
     """
-    Stars from the references of a model, which need no library.
+    Stars from the references of a model; no library is needed.
 
     Parameters
     ----------
@@ -148,7 +147,7 @@ class ModelStars:
         rows = rng.choice(len(self.labels), size, p=self._chances)
         prediction = _predict(predictor, self.normalised[rows], snr, self.input_resolving_power,
                               rng)
-        # The diagonal part of the covariance is left out: true SEDs have no noise per sample.
+        # Without the diagonal part of the covariance, because true SEDs have no noise per sample.
         draw = rng.standard_normal((size, 1, prediction.factor.shape[1])) @ prediction.factor
         return rows, prediction, prediction.flux * np.exp(draw[:, 0])
 

@@ -27,13 +27,13 @@ __all__ = ["CountModel", "SecondOrder", "blur_operator", "count_model", "distinc
            "fine_grid", "fine_operators", "second_order_operator", "sed_operator"]
 
 #: Points of the fine grid to a standard deviation of the line-spread function.
-_OVERSAMPLING = 6.0
+_POINTS_PER_SIGMA = 6.0
 #: Most points of a fine grid: its operators would not fit into memory.
 _MOST_POINTS = 1_000_000
 #: Points closer than this, relative to the wavelength, are one point.
 _ROUNDING = 1e-9
 #: Steps of a grid that differ by less, relative to their mean, are equal.
-_EVEN = 1e-6
+_EVEN_STEPS = 1e-6
 #: The second order is computed where the SED reaches beyond its pixels by this factor.
 _SECOND_ORDER_MARGIN = 1.001
 
@@ -141,7 +141,7 @@ def fine_grid(low: float, high: float, line_spread: LineSpread, *, extra: npt.Ar
     """
     low, high = low - line_spread.reach(low), high + line_spread.reach(high)
     narrow = line_spread.fwhm_at(np.linspace(low, high, 200)).min() / FWHM_PER_SIGMA
-    count = (high - low) / narrow * _OVERSAMPLING if narrow > 0 else np.inf
+    count = (high - low) / narrow * _POINTS_PER_SIGMA if narrow > 0 else np.inf
     if not count <= _MOST_POINTS:
         raise InputError(f"the line-spread function is {narrow:.3g} Angstrom wide, too narrow for "
                          f"pixels from {low:.0f} to {high:.0f}; leave it out")
@@ -203,7 +203,7 @@ def blur_operator(fine: np.ndarray, line_spread: LineSpread) -> sparse.csr_matri
     """
     matrix = line_spread.matrix(fine)
     step = np.diff(fine)
-    if np.ptp(step) > _EVEN * step.mean():
+    if np.ptp(step) > _EVEN_STEPS * step.mean():
         return matrix
     second = sparse.diags_array([1.0, -2.0, 1.0], offsets=[-1, 0, 1],
                                 shape=(fine.size, fine.size)).tolil()

@@ -21,13 +21,12 @@ from sedflux.exceptions import InputError
 from sedflux.slitless.forward import SecondOrder
 from sedflux.slitless.line_spread import LineSpread
 from sedflux.slitless.throughput import Throughput, as_throughput, collecting_area
+from sedflux.spectra.grids import SED_RANGE
 from sedflux.units import finite_array, plain_number, positive_number
 
 __all__ = ["SlitlessBand", "SlitlessInstrument", "described_instrument", "get_instrument",
            "list_instruments"]
 
-#: Range of predicted SEDs in Angstrom; the ends of `sedflux.spectra.grids.sed_grid`.
-SED_RANGE = (2500.0, 10500.0)
 #: Most pixels of a band along the dispersion: larger detectors do not exist.
 _MOST_PIXELS = 100_000
 #: Step of a made-up throughput and how far it reaches beyond its band, in Angstrom.
@@ -116,8 +115,9 @@ class SlitlessBand:
 
     def _check_numbers(self):
         """Check the noise and the sizes; keep them as plain numbers."""
-        for name in ("sky", "dark", "read_noise", "height"):
-            number = positive_number(getattr(self, name), name, zero=name != "height")
+        for name, unit in (("sky", u.electron / u.s), ("dark", u.electron / u.s),
+                           ("read_noise", u.electron), ("height", u.pix)):
+            number = positive_number(getattr(self, name), name, unit, zero=name != "height")
             object.__setattr__(self, name, number)
         object.__setattr__(self, "detector_size", _checked_size(self.detector_size,
                                                                 "detector_size"))
@@ -231,7 +231,7 @@ class SlitlessInstrument:
 
 def _checked_size(size, name):
     """Size of a detector: two positive numbers."""
-    array = finite_array(size, name)
+    array = finite_array(size, name, u.pix)
     if array.shape != (2,) or array.min() <= 0:
         raise InputError(f"{name} is {size}; the pixels in x and y are needed, two positive "
                          "numbers")

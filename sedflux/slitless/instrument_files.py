@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ from sedflux.slitless.instrument import (
 )
 from sedflux.slitless.throughput import read_throughput
 
-__all__ = ["find_instrument", "named_bands", "read_instrument"]
+__all__ = ["bands_with_throughput", "find_instrument", "read_instrument"]
 
 #: Endings of files that describe an instrument.
 _ENDINGS = (".json", ".yaml", ".yml")
@@ -110,33 +110,32 @@ def find_instrument(name: str) -> SlitlessInstrument:
     return read_instrument(name) if name.endswith(_ENDINGS) else get_instrument(name)
 
 
-def named_bands(name: str, files: Sequence[str]) -> tuple[dict[str, SlitlessBand],
-                                                          tuple[str, ...]]:
+def bands_with_throughput(name: str, files: Mapping[str, str | os.PathLike[str]]
+                          ) -> dict[str, SlitlessBand]:
     """
-    Bands of an instrument that have a throughput, from options of a command.
+    Bands of an instrument that have a throughput.
 
     Parameters
     ----------
     name : str
-        One of `list_instruments`.
-    files : sequence of str
-        ``BAND=FILE``.
+        One of `list_instruments`, or a file that `read_instrument` reads.
+    files : mapping of str to path-like
+        Files of throughputs by band; they replace those of the instrument.
 
     Returns
     -------
     bands : dict of str to `SlitlessBand`
-    named : tuple of str
-        Bands that ``files`` names.
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If a band or a file cannot be used, or no band has a throughput.
     """
-    wrong = [text for text in files if "=" not in text]
-    if wrong:
-        raise InputError(f"--throughput is {wrong[0]!r}; BAND=FILE is needed")
-    pairs = dict(text.split("=", 1) for text in files)
-    bands = {key: band for key, band in find_instrument(name).with_throughputs(pairs).bands.items()
-             if band.throughput is not None}
+    instrument = find_instrument(name).with_throughputs(files)
+    bands = {key: band for key, band in instrument.bands.items() if band.throughput is not None}
     if not bands:
         raise InputError(f"{name} has no throughputs; give --throughput BAND=FILE")
-    return bands, tuple(pairs)
+    return bands
 
 
 def _content(place):

@@ -19,11 +19,11 @@ __all__ = ["LineSpread", "REACH"]
 #: Distance at which a Gaussian is cut, in standard deviations: 6e-7 of the light lies beyond.
 REACH = 5.0
 #: Largest resolving power of a spectrograph.
-_SHARPEST = 1e7
+_MAX_RESOLVING_POWER = 1e7
 #: Largest wavelength of a line-spread function of one resolving power, in Angstrom.
-_LONGEST = 1e6
+_MAX_WAVELENGTH = 1e6
 #: Rows of the operator that sum to less see no light; they stay zero.
-_NO_LIGHT = 1e-200
+_LEAST_SUM = 1e-200
 
 
 @dataclass(frozen=True)
@@ -92,14 +92,15 @@ class LineSpread:
         line_spread : `LineSpread`
         """
         power = finite_array(resolving_power, "resolving_power")
-        if power.size == 0 or not np.all((power >= 1.0) & (power <= _SHARPEST)):
+        if power.size == 0 or not np.all((power >= 1.0) & (power <= _MAX_RESOLVING_POWER)):
             raise InputError(f"resolving_power is {resolving_power!r}; it must be positive, from 1 "
-                             f"to {_SHARPEST:g}")
+                             f"to {_MAX_RESOLVING_POWER:g}")
         if wavelength is None:
             if power.size != 1:
                 raise InputError(f"resolving_power has the shape {power.shape}; give one number, "
                                  "or the wavelength of each value")
-            return cls(np.array([0.0, _LONGEST]), np.array([0.0, _LONGEST / power.item()]))
+            return cls(np.array([0.0, _MAX_WAVELENGTH]),
+                       np.array([0.0, _MAX_WAVELENGTH / power.item()]))
         nodes = np.atleast_1d(finite_array(wavelength, "wavelength of a line-spread function",
                                            u.AA))
         if power.size != 1 and power.shape != nodes.shape:
@@ -207,5 +208,5 @@ class LineSpread:
         value *= np.diff(pixel_edges(fine))[columns]
         matrix = sparse.csr_matrix((value, (rows, columns)), shape=(fine.size, fine.size))
         total = np.asarray(matrix.sum(axis=1)).ravel()
-        scale = np.divide(1.0, total, out=np.zeros_like(total), where=total > _NO_LIGHT)
+        scale = np.divide(1.0, total, out=np.zeros_like(total), where=total > _LEAST_SUM)
         return sparse.csr_matrix(sparse.diags_array(scale) @ matrix)

@@ -32,9 +32,9 @@ _MICROMETRES_BELOW = 100.0
 #: Values above this are a sensitivity (1e12 and more), not a throughput.
 _SENSITIVITY_ABOVE = 1e3
 #: Small negative throughputs come from the noise of a measurement and are set to zero.
-_LOWEST = -0.01
+_LEAST_THROUGHPUT = -0.01
 #: Largest throughput: gains that are a little wrong make values above one.
-_HIGHEST = 1.5
+_LARGEST_THROUGHPUT = 1.5
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,9 @@ class Throughput:
             object.__setattr__(self, name, array)
 
     def __call__(self, wavelength: npt.ArrayLike) -> np.ndarray:
-        """The throughput at wavelengths in Angstrom, zero outside."""
-        return np.interp(np.asarray(wavelength), self.wavelength, self.value, left=0.0, right=0.0)
+        """The throughput at wavelengths, numbers in Angstrom; zero outside."""
+        place = finite_array(wavelength, "wavelength", u.AA)
+        return np.interp(place, self.wavelength, self.value, left=0.0, right=0.0)
 
     def to_synphot(self) -> SpectralElement:
         """As a `synphot.SpectralElement`."""
@@ -229,7 +230,7 @@ def _plain_table(hdu):
 
 
 def _numbers(column, path):
-    """The numbers of a column, one a row."""
+    """The numbers of a column, one per row."""
     values = finite_array(np.ma.asarray(column), f"column {column.name!r} of {path.name}")
     if values.ndim != 1:
         raise InputError(f"column {column.name!r} of {path.name} has the shape {values.shape}; "
@@ -275,7 +276,8 @@ def _checked(wavelength, value, error, name):
     """A throughput with ascending wavelengths and values between 0 and 1."""
     wavelength, first = np.unique(wavelength, return_index=True)
     value, error = value[first], None if error is None else error[first]
-    if wavelength.size < 3 or value.min() < _LOWEST or not 0.0 < value.max() <= _HIGHEST:
+    if wavelength.size < 3 or value.min() < _LEAST_THROUGHPUT \
+            or not 0.0 < value.max() <= _LARGEST_THROUGHPUT:
         raise InputError(f"{name} has {wavelength.size} values from {value.min(initial=0):.3g} to "
                          f"{value.max(initial=0):.3g}; a throughput is between 0 and 1")
     if wavelength[0] <= 0 or wavelength[-1] < _MICROMETRES_BELOW:

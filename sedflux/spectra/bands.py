@@ -4,14 +4,16 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from sedflux.spectra.grids import OPTICAL_RANGE, SED_RANGE
+
 __all__ = ["BANDS", "band_rows"]
 
 #: Bands of the tables, in Angstrom.
 BANDS = {
-    "2500-3000": (2500.0, 3000.0),
-    "3000-4000": (3000.0, 4000.0),
-    "4000-7000": (4000.0, 7000.0),
-    "7000-10500": (7000.0, 10500.0),
+    "2500-3000": (SED_RANGE[0], 3000.0),
+    "3000-4000": (3000.0, OPTICAL_RANGE[0]),
+    "4000-7000": OPTICAL_RANGE,
+    "7000-10500": (OPTICAL_RANGE[1], SED_RANGE[1]),
 }
 
 

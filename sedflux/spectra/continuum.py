@@ -33,18 +33,18 @@ __all__ = ["DEGREE", "fit_continuum", "remove_continuum", "smooth_basis"]
 #: Degree of the Legendre polynomials.
 DEGREE = 8
 _SOFT_NOISE = 0.2
-#: Blocks of pixels whose means begin the fit, and those of the straight beginning before it.
+#: Numbers of blocks of pixels whose means give the first fit, and its start.
 _BLOCKS, _START_BLOCKS = 486, 27
-#: Tolerance of the fit to block means, which is a beginning.
+#: Tolerance of the fit to block means, which only starts the fit to pixels.
 _COARSE_TOLERANCE = 1e-4
-#: Least curvature of a block, as a share of its weight: noise must not turn a step round.
+#: Least curvature of a block, as a share of its weight: noise must not reverse a step.
 _LEAST_CURVATURE = 0.1
-#: Inverse variance that is nothing, and can be divided by.
-_NO_IVAR = 1e-30
+#: Inverse variance that is negligible, but can be a divisor.
+_LEAST_IVAR = 1e-30
 #: Longest step of the fit (rms of ln continuum), and limit of ln continuum, whose exponential
 #: can be squared in single precision.
-_LONGEST = 0.7
-_LIMIT = 40.0
+_MAX_STEP = 0.7
+_MAX_LOG_CONTINUUM = 40.0
 
 
 def smooth_basis(pixels: int, *, degree: int = DEGREE, shapes: Sequence[np.ndarray] = ()
@@ -142,7 +142,7 @@ def _improve(coefficients, flux, variance, count, basis, *, iterations, toleranc
         step = np.linalg.solve(normal, product(residual, basis)[..., None])[..., 0]
         # Noise at the end of a spectrum can throw a full step far beyond the minimum.
         length = np.sqrt((step**2).sum(axis=1, keepdims=True) / pixels)
-        step *= np.minimum(1.0, _LONGEST / np.maximum(length, 1e-30))
+        step *= np.minimum(1.0, _MAX_STEP / np.maximum(length, 1e-30))
         result[rows] += step
         moving = np.abs(step).max(axis=1) >= tolerance * np.sqrt(pixels)
         if not moving.any():
@@ -155,7 +155,8 @@ def _improve(coefficients, flux, variance, count, basis, *, iterations, toleranc
 def _inverse_continuum(coefficients, basis, product):
     """One over the continuum, (N, n)."""
     log_inverse = product(-basis, coefficients.T.astype(basis.dtype)).T
-    return np.exp(np.clip(log_inverse, -_LIMIT, _LIMIT, out=log_inverse), out=log_inverse)
+    np.clip(log_inverse, -_MAX_LOG_CONTINUUM, _MAX_LOG_CONTINUUM, out=log_inverse)
+    return np.exp(log_inverse, out=log_inverse)
 
 
 def fit_continuum(flux: np.ndarray, ivar: np.ndarray, basis: np.ndarray, *, iterations: int = 25,
@@ -191,7 +192,7 @@ def fit_continuum(flux: np.ndarray, ivar: np.ndarray, basis: np.ndarray, *, iter
     dtype = ivar.dtype
     exact, exact_basis = flux, basis
     flux, ivar, count = (np.asfortranarray(part, dtype) for part in (flux, ivar, good))
-    variance, basis = count / (ivar + _NO_IVAR), basis.astype(dtype)
+    variance, basis = count / (ivar + _LEAST_IVAR), basis.astype(dtype)
     sums, middle = _block_sums(len(basis), _BLOCKS)
     totals, counts, variances = ((sums @ part.T).T for part in (flux * count, count, variance))
     many, coarse = np.maximum(counts, 1.0), basis[middle]

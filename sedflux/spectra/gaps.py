@@ -10,9 +10,9 @@ from sedflux.spectra.arrays import SpectrumArrays
 
 __all__ = ["fill_gaps", "usual_step"]
 
-#: Steps between pixels beyond this many median steps of their neighbours are gaps.
-_GAP = 3.0
-#: Pixels whose median step tells what is usual nearby.
+#: Steps between pixels of more than this many median steps nearby are gaps.
+_GAP_STEPS = 3.0
+#: Number of pixels for the median step nearby.
 _NEIGHBOURS = 21
 
 
@@ -42,7 +42,7 @@ def fill_gaps(spectra: SpectrumArrays) -> SpectrumArrays:
     """
     wavelength = spectra.wavelength
     step, usual = np.diff(wavelength), usual_step(wavelength)
-    ends = np.flatnonzero(step > _GAP * usual)
+    ends = np.flatnonzero(step > _GAP_STEPS * usual)
     if not ends.size:
         return spectra
     extra = np.r_[wavelength[ends] + usual[ends], wavelength[ends + 1] - usual[ends]]

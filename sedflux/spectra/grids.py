@@ -13,14 +13,16 @@ ascending order, and name pixel centres.  Two operators cover every need:
 import numpy as np
 from scipy import sparse
 
-__all__ = ["SED_RESOLVING_POWER", "Rebinning", "average_matrix", "index_runs", "input_grid",
-           "integral_matrix", "interpolation_matrix", "optical_mean", "pixel_edges",
-           "rebin_matrix", "rebin_spectra", "sed_grid"]
+__all__ = ["OPTICAL_RANGE", "SED_RANGE", "SED_RESOLVING_POWER", "Rebinning", "average_matrix",
+           "index_runs", "input_grid", "integral_matrix", "interpolation_matrix", "optical_mean",
+           "pixel_edges", "rebin_matrix", "rebin_spectra", "sed_grid"]
 
-#: Step of the input grid in log10(wavelength): that of LAMOST.
-INPUT_STEP = 1e-4
-#: Pixels of the input grid; the first is centred at log10(wavelength) = 3.6021.
+#: Centre of the first pixel of the input grid, and its step, in log10(wavelength): LAMOST's.
+INPUT_START, INPUT_STEP = 3.6021, 1e-4
+#: Pixels of the input grid.
 INPUT_PIXELS = 2430
+#: Limits (Angstrom) of the SED grid, and of the range over whose mean SEDs are relative.
+SED_RANGE, OPTICAL_RANGE = (2500.0, 10500.0), (4000.0, 7000.0)
 #: Samples of the SED grid: two a resolution element of R = 200.
 SED_SAMPLES = 575
 #: lambda / FWHM of predicted SEDs.
@@ -43,7 +45,7 @@ def input_grid() -> np.ndarray:
     >>> wavelength.shape, wavelength[[0, -1]].round(2)
     ((2430,), array([4000.37, 6998.42]))
     """
-    return 10 ** (3.6021 + INPUT_STEP * np.arange(INPUT_PIXELS))
+    return 10 ** (INPUT_START + INPUT_STEP * np.arange(INPUT_PIXELS))
 
 
 def sed_grid() -> np.ndarray:
@@ -55,7 +57,7 @@ def sed_grid() -> np.ndarray:
     wavelength : `~numpy.ndarray`, shape (575,)
         Vacuum wavelength in Angstrom, equally spaced in its logarithm.
     """
-    return np.geomspace(2500.0, 10500.0, SED_SAMPLES)
+    return np.geomspace(*SED_RANGE, SED_SAMPLES)
 
 
 def pixel_edges(wavelength: np.ndarray) -> np.ndarray:
@@ -309,4 +311,7 @@ def integral_matrix(wavelength: np.ndarray, low: np.ndarray, high: np.ndarray
 
 def optical_mean(wavelength: np.ndarray) -> sparse.csr_matrix:
     """Row vector that averages a sampled SED over 4000-7000 Angstrom, sparse (1, n)."""
-    return average_matrix(wavelength, np.array([2500.0, 5500.0, 8500.0]))[1:2]
+    low, high = OPTICAL_RANGE
+    # Three pixels as wide as the range; the middle one is the range.
+    centres = 0.5 * (low + high) + (high - low) * np.array([-1.0, 0.0, 1.0])
+    return average_matrix(wavelength, centres)[1:2]

@@ -12,11 +12,11 @@ from sedflux.spectra.reddening import continuum_shapes
 
 __all__ = ["input_basis", "normalise_spectra"]
 
-#: Positive excursions beyond this, and five sigma, are no stellar spectrum.
-_SPIKE = 0.5
-#: Where the normalised flux is further from zero than this, the fitted continuum crosses zero.
-_NO_CONTINUUM = 1e4
-#: Steps of the continuum that end its fit: one in double precision follows.
+#: Pixels further above the continuum than this, and than five sigma, are emission or cosmic rays.
+_SPIKE_HEIGHT = 0.5
+#: Largest normalised flux; larger values mean that the fitted continuum is close to zero.
+_MAX_NORMALISED = 1e4
+#: Step of the continuum at which its fit ends, before one step in double precision.
 _TOLERANCE = 1e-3
 
 
@@ -57,13 +57,13 @@ def normalise_spectra(flux: np.ndarray, ivar: np.ndarray, basis: np.ndarray, *,
     flux, ivar = flux / level[:, None], ivar * (level[:, None] ** 2).astype(ivar.dtype)
     normalised, new_ivar = remove_continuum(flux, ivar, basis, tolerance=_TOLERANCE,
                                             product=product)
-    spikes = (normalised > _SPIKE) & (normalised**2 * new_ivar > 25.0)
+    spikes = (normalised > _SPIKE_HEIGHT) & (normalised**2 * new_ivar > 25.0)
     rows = np.flatnonzero(spikes.any(axis=1))
     if rows.size:
         normalised[rows], new_ivar[rows] = remove_continuum(
             flux[rows], ivar[rows] * ~spikes[rows], basis, tolerance=_TOLERANCE, product=product)
     # A spectrum of noise alone may have no continuum, here and there or anywhere.
-    none = ~(np.abs(normalised) < _NO_CONTINUUM) | ~np.isfinite(new_ivar)
+    none = ~(np.abs(normalised) < _MAX_NORMALISED) | ~np.isfinite(new_ivar)
     if none.any():
         normalised, new_ivar = np.where(none, 0.0, normalised), np.where(none, 0.0, new_ivar)
     return normalised, new_ivar, spikes.sum(axis=1)

@@ -1,5 +1,7 @@
 """Line-spread functions as sparse operators.  They broaden and never sharpen."""
 
+from functools import lru_cache
+
 import numpy as np
 from scipy import sparse
 
@@ -121,25 +123,49 @@ def recovery_matrix(wavelength: np.ndarray, resolving_power: float, position: np
     -------
     matrix : `~scipy.sparse.csr_matrix`, shape (m, n)
     """
+    knots, coefficients = _recovery(np.asarray(wavelength, dtype=float).tobytes(),
+                                    float(resolving_power), iterations, points)
+    low, high = np.log(wavelength[0]), np.log(wavelength[-1])
+    place = np.log(np.asarray(position, dtype=float))
+    inside = (place >= low - 1e-12) & (place <= high + 1e-12)
+    matrix = np.zeros((place.size, len(coefficients)))
+    matrix[inside] = _cubic(np.clip(place[inside], low, high), knots) @ coefficients
+    matrix[np.abs(matrix) < 1e-9] = 0.0
+    return sparse.csr_matrix(matrix)
+
+
+def _cubic(position, knots):
+    """Cubic B-splines at positions (m,), a sparse matrix (m, n)."""
     # Slow to import, and of no use to predictions.
+    from scipy.interpolate import BSpline
+
+    return BSpline.design_matrix(position, knots, 3)
+
+
+@lru_cache(maxsize=4)
+def _recovery(samples, resolving_power, iterations, points):
+    """
+    Knots (n + 4,) of a cubic spline, and its coefficients (n, n) by samples of the broadened curve.
+
+    Kept for the grids in use, because every fit of every field needs them.  ``samples`` are the
+    bytes of the wavelengths.
+    """
     from scipy.interpolate import make_interp_spline
 
-    x = np.log(np.asarray(wavelength, dtype=float))
+    wavelength = np.frombuffer(samples)
+    x = np.log(wavelength)
     between = np.interp(np.arange(points * (x.size - 1) + 1) / points, np.arange(x.size), x)
     spline = make_interp_spline(x, np.eye(x.size), k=3)
-    fine = np.exp(between)
-    broaden = lsf_matrix(fine, wavelength / resolving_power / FWHM_PER_SIGMA,
-                         new_wavelength=np.asarray(wavelength, dtype=float))
-    again = broaden @ spline(between)
+    broaden = lsf_matrix(np.exp(between), wavelength / resolving_power / FWHM_PER_SIGMA,
+                         new_wavelength=wavelength)
+    again = (broaden @ _cubic(between, spline.t)) @ spline.c
     recover = total = np.eye(x.size)
     for _ in range(iterations):
         recover = recover - again @ recover
         total = total + recover
-    place = np.log(np.asarray(position, dtype=float))
-    inside = (place >= x[0] - 1e-12) & (place <= x[-1] + 1e-12)
-    matrix = np.where(inside[:, None], spline(np.clip(place, x[0], x[-1])) @ total, 0.0)
-    matrix[np.abs(matrix) < 1e-9] = 0.0
-    return sparse.csr_matrix(matrix)
+    coefficients = spline.c @ total
+    coefficients.setflags(write=False)
+    return spline.t, coefficients
 
 
 def degrade_spectra(wavelength: np.ndarray, flux: np.ndarray, ivar: np.ndarray,

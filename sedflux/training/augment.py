@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft, special
 
-from sedflux.spectra.grids import INPUT_PIXELS, INPUT_STEP
+from sedflux.spectra.grids import INPUT_PIXELS, INPUT_START, INPUT_STEP
 from sedflux.spectra.resolution import FWHM_PER_SIGMA
 from sedflux.units import LIGHT_KM_S
 
@@ -28,7 +28,7 @@ _LIMB_DARKENING = 0.6
 def fine_grid() -> np.ndarray:
     """Wavelengths of the fine grid in Angstrom, shape (5000,)."""
     index = np.arange(-_MARGIN, 2 * INPUT_PIXELS + _MARGIN)
-    return 10 ** (3.6021 + 0.5 * INPUT_STEP * (index - 0.5))
+    return 10 ** (INPUT_START + 0.5 * INPUT_STEP * (index - 0.5))
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ class Observing:
 
 def draw_observing(teff: np.ndarray, rng: np.random.Generator) -> Observing:
     """
-    Random circumstances of observation, as the training needs them.
+    Draw resolving powers, velocities and rotations for training examples.
 
     Half of the spectra have a resolving power of 1500-2500, half 500-2500
-    (logarithmic).  Velocities are wrong by up to 15 km/s, and in one of seven spectra by
-    up to 120 km/s, as if it had not been brought to rest.  Of the stars above 6200 K,
-    whose rotation is not braked, seven in ten rotate with 0-250 km/s.
+    (logarithmic).  The velocity left after the shift to rest is up to 15 km/s, and up to
+    120 km/s in one spectrum of seven, as if it had not been shifted.  Of the stars above
+    6200 K, seven in ten rotate with 0-250 km/s; cooler stars have lost their rotation.
 
     Parameters
     ----------
@@ -108,13 +108,13 @@ def observe(flux: np.ndarray, observing: Observing) -> np.ndarray:
 
 
 def random_curves(size: int, rng: np.random.Generator, dust_curve: np.ndarray, *,
-                  wiggle: bool = True) -> np.ndarray:
+                  ripples: bool = True) -> np.ndarray:
     """
     Random smooth multiplicative curves: calibration, fibre, dust.
 
-    A cubic of large amplitude, reddening of up to two magnitudes, and in half of
-    the spectra a wiggle of the 9th to 16th degree of 0.02-0.5 %, which the
-    continuum cannot take up.
+    Each curve is the exponential of a cubic of large amplitude and of reddening with E(B-V) up to
+    2 mag.  Half of the curves also have ripples of 0.02-0.5 %: Legendre polynomials of degree 9
+    to 16, which the continuum fit cannot follow.
 
     Parameters
     ----------
@@ -123,8 +123,8 @@ def random_curves(size: int, rng: np.random.Generator, dust_curve: np.ndarray, *
     rng : `numpy.random.Generator`
     dust_curve : `~numpy.ndarray`, shape (2430,)
         ln(flux) for a unit of E(B-V).
-    wiggle : bool, optional
-        Whether to add the wiggles.
+    ripples : bool, optional
+        Whether to add the ripples.
 
     Returns
     -------
@@ -135,7 +135,7 @@ def random_curves(size: int, rng: np.random.Generator, dust_curve: np.ndarray, *
     low = rng.normal(0.0, [0.5, 0.2, 0.1], (size, 3)) @ legendre[:, 1:4].T
     amplitude = np.exp(rng.uniform(np.log(2e-4), np.log(5e-3), size)) * (rng.random(size) < 0.5)
     high = rng.normal(0.0, 1.0, (size, 8)) @ legendre[:, 9:17].T
-    high *= (amplitude * wiggle / high.std(axis=1))[:, None]
+    high *= (amplitude * ripples / high.std(axis=1))[:, None]
     reddening = rng.uniform(0.0, 2.0, size)[:, None] * (dust_curve - dust_curve.mean())
     return np.exp(low + high + reddening)
 
@@ -143,7 +143,7 @@ def random_curves(size: int, rng: np.random.Generator, dust_curve: np.ndarray, *
 def random_noise(size: int, rng: np.random.Generator, *, low: float = 5.0, high: float = 300.0
                  ) -> tuple[np.ndarray, np.ndarray]:
     """
-    Random noise levels: S/N a pixel, varying along the spectrum, with gaps.
+    Random noise levels: S/N per pixel, varying along the spectrum, with gaps.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def random_noise(size: int, rng: np.random.Generator, *, low: float = 5.0, high:
         Number of spectra.
     rng : `numpy.random.Generator`
     low, high : float, optional
-        Limits of the typical S/N a pixel, drawn evenly in its logarithm.
+        Limits of the typical S/N per pixel, drawn evenly in its logarithm.
 
     Returns
     -------

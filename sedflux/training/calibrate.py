@@ -1,10 +1,11 @@
 """
-The parts of sigma that one training cannot measure, from stars left out.
+Scatter between trainings, and the scale of sigma, from stars left out.
 
-Models trained with different seeds and on different stars differ in their predictions.  The
-leading directions of this scatter, and their lengths by temperature, go into the model's
-header.  Where truths are much more precise than predictions, sigma is scaled as well, so that
-68.3 % of the truths lie within sigma of predictions by models that never saw the star.
+One training cannot measure these parts of sigma.  Models trained with different seeds and on
+different stars differ in their predictions.  The leading directions of this scatter, and their
+lengths by temperature, go into the model's header.  Where truths are much more precise than
+predictions, sigma is scaled as well, so that 68.3 % of the truths lie within sigma of predictions
+by models that were not trained on the star.
 """
 
 from __future__ import annotations
@@ -25,16 +26,17 @@ from sedflux.training.johnson import johnson_weights, read_johnson
 from sedflux.training.johnson_scores import johnson_residuals
 from sedflux.training.left_out import TRUTH_ERROR, fit_reddening, predict_left_out, stis_error
 from sedflux.training.stars import FOLDS, read_stars
+from sedflux.writing import make_folder
 
 if TYPE_CHECKING:
     from sedflux.training.types import PathLike
 
 __all__ = ["calibrate_models", "measure_scale", "measure_scatter"]
 
-#: Directions that are kept of the scatter between trainings.
+#: Number of directions of the scatter between trainings that go into the header.
 _DIRECTIONS = 6
-#: Temperatures (K) at which their lengths are measured.
-_NODES = (4400.0, 4800.0, 5400.0, 6200.0, 7500.0, 9500.0)
+#: Nodes in temperature (K) at which the lengths of these directions are measured.
+_TEFF_NODES = (4400.0, 4800.0, 5400.0, 6200.0, 7500.0, 9500.0)
 #: Bands (Angstrom) in which sigma is scaled.
 _SCALE_BANDS = {"2550-3000": (2550.0, 3000.0), "3000-3550": (3000.0, 3550.0),
                 "3600-4000": (3600.0, 4000.0), "4000-4500": (4000.0, 4500.0),
@@ -42,21 +44,21 @@ _SCALE_BANDS = {"2550-3000": (2550.0, 3000.0), "3000-3550": (3000.0, 3550.0),
                 "7400-10000": (7400.0, 10000.0)}
 #: Prior weight, in stars, that shrinks the scale towards 1.
 _PRIOR_WEIGHT = 10.0
-#: Range of the scale, and least share that a star has in a node of temperature to count there.
-_RANGE, _NEAR = (0.6, 2.5), 0.3
-#: Ratio of sigma to the truth's error from which on the truth can measure sigma.
-_BETTER = 2.0
-#: S/N a pixel of the noisier copies that are predicted beside the spectra themselves.
-_NOISY = 20.0
+#: Range of the scale, and least share in a node of the stars that measure the scale there.
+_SCALE_RANGE, _LEAST_SHARE = (0.6, 2.5), 0.3
+#: Least ratio of predicted sigma to the truth's error at which the truth measures the scale.
+_LEAST_SIGMA_RATIO = 2.0
+#: S/N per pixel of the noisier copies of the spectra, which measure the scale too.
+_NOISY_SNR = 20.0
 #: Temperatures (K) of the stars whose predictions measure the scatter and the scales.
-_TEFF = (4200.0, 10250.0)
-#: Red end (Angstrom) of the last band whose scale U-B measures too.
-_REDDEST_OF_U = 4000.0
+_TEFF_RANGE = (4200.0, 10250.0)
+#: U-B measures the scale too in bands that end at this wavelength (Angstrom) or bluer.
+_U_END = 4000.0
 
 
 def measure_scatter(log_sed: np.ndarray, teff: np.ndarray) -> dict[str, list]:
     """
-    Directions in which trainings scatter, and how far at which temperature.
+    Directions in which trainings scatter, and the rms along each by temperature.
 
     Parameters
     ----------
@@ -69,16 +71,16 @@ def measure_scatter(log_sed: np.ndarray, teff: np.ndarray) -> dict[str, list]:
     -------
     scatter : dict
         ``directions`` (6, n), of unit length; ``teff`` (m,) and ``length`` (m, 6), as
-        `sedflux.predict.flags.scatter_rows` wants them.
+        `sedflux.predict.sigma.Widening` takes them.
     """
     k, number, _ = log_sed.shape
     difference = (log_sed - log_sed.mean(axis=0)) * np.sqrt(k / (k - 1.0))
     flat = difference.reshape(k * number, -1)
     directions = np.linalg.svd(flat, full_matrices=False)[2][:_DIRECTIONS]
     square = ((difference @ directions.T) ** 2).mean(axis=0)
-    hats = _hats(teff)
-    length = np.sqrt((hats.T @ square) / np.maximum(hats.sum(axis=0)[:, None], 1e-6))
-    return {"directions": np.round(directions, 6).tolist(), "teff": list(_NODES),
+    shares = _node_shares(teff)
+    length = np.sqrt((shares.T @ square) / np.maximum(shares.sum(axis=0)[:, None], 1e-6))
+    return {"directions": np.round(directions, 6).tolist(), "teff": list(_TEFF_NODES),
             "length": np.round(length, 6).tolist()}
 
 
@@ -93,7 +95,7 @@ def measure_scale(error: np.ndarray, sigma: np.ndarray, truth_error: np.ndarray,
         Of N stars at m wavelengths; errors that are NaN do not count.
     truth_error : `~numpy.ndarray`, shape (N, 1)
     prior : float, optional
-        Scale that is assumed; few stars change it little.
+        Scale assumed before the stars are seen; a few stars change it little.
 
     Returns
     -------
@@ -102,14 +104,14 @@ def measure_scale(error: np.ndarray, sigma: np.ndarray, truth_error: np.ndarray,
     """
     good = np.isfinite(error)
     stars = int(good.any(axis=1).sum())
-    if not stars or np.median((sigma / truth_error)[good]) < _BETTER:
+    if not stars or np.median((sigma / truth_error)[good]) < _LEAST_SIGMA_RATIO:
         return prior
 
     def missing(scale):
         pull = np.abs(error) / np.hypot(scale * sigma, truth_error)
         return np.quantile(pull[good], 0.683) - 1.0
 
-    low, high = _RANGE
+    low, high = _SCALE_RANGE
     if missing(low) <= 0:
         found = low
     else:
@@ -138,9 +140,9 @@ def _errors(left_out):
     return error, sigma, truth[:, None], teff
 
 
-def _hats(teff):
-    """Share of each star (N,) in each node of temperature (N, m)."""
-    place, nodes = np.log(teff), np.log(_NODES)
+def _node_shares(teff):
+    """Linear weights of each star's ln(temperature) on the nodes, (N, m)."""
+    place, nodes = np.log(teff), np.log(_TEFF_NODES)
     return np.stack([np.interp(place, nodes, unit) for unit in np.eye(len(nodes))], axis=1)
 
 
@@ -167,8 +169,8 @@ def _scales(parts, johnson=None):
               for inside in bands.values()]
     colors = None if johnson is None else _u_minus_b(parts, johnson)
     table = []
-    for node in range(len(_NODES)):
-        near = _hats(teff)[:, node] > _NEAR
+    for node in range(len(_TEFF_NODES)):
+        near = _node_shares(teff)[:, node] > _LEAST_SHARE
         row = [measure_scale(error[near][:, inside], sigma[near][:, inside], truth[near],
                              prior=common)
                for inside, common in zip(bands.values(), pooled, strict=True)]
@@ -180,13 +182,13 @@ def _scales(parts, johnson=None):
 
 
 def _with_color(row, colors, node):
-    """Scales of a node; those of the bands in U are averaged with the scale from U-B."""
+    """Scales of one node; those of bands in the U band are averaged with the scale from U-B."""
     *values, teff = colors
-    near = _hats(teff)[:, node] > _NEAR
+    near = _node_shares(teff)[:, node] > _LEAST_SHARE
     if not near.any():
         return row
     scale = measure_scale(*(value[near] for value in values))
-    return [np.sqrt(0.5 * (own**2 + scale**2)) if red <= _REDDEST_OF_U else own
+    return [np.sqrt(0.5 * (own**2 + scale**2)) if red <= _U_END else own
             for own, (_, red) in zip(row, _SCALE_BANDS.values(), strict=True)]
 
 
@@ -196,8 +198,9 @@ def calibrate_models(miles: PathLike, stis: PathLike, photometry: PathLike, fold
     """
     Write a model, and those of the folds, with scatter and scale of sigma.
 
-    The scale in a fold's model is measured on stars of the other folds, so that its own fold
-    can still score it.  The scale in ``model`` is measured on all stars, each left out once.
+    The scale in the model of a fold is measured on the stars of the other folds, so that the
+    stars of this fold can still test it.  The scale in ``model`` is measured on all stars, each
+    predicted by the model that was trained without it.
 
     Parameters
     ----------
@@ -210,7 +213,7 @@ def calibrate_models(miles: PathLike, stis: PathLike, photometry: PathLike, fold
     folds : sequence of path-like
         Trained without fold 0, 1, 2, 3.
     johnson : path-like, optional
-        Johnson colours of the stars: U-B then measures the scale in the near ultraviolet too.
+        Johnson colours of the stars; with them, U-B measures the scale in the near ultraviolet.
 
     Returns
     -------
@@ -223,25 +226,25 @@ def calibrate_models(miles: PathLike, stis: PathLike, photometry: PathLike, fold
         If there is not one model for every fold.
     """
     if len(folds) != FOLDS:
-        raise InputError(f"folds has {len(folds)} models; {FOLDS}, one a fold, are needed")
+        raise InputError(f"folds has {len(folds)} models; {FOLDS}, one per fold, are needed")
     predictors = [Predictor(path) for path in (*folds, model)]
     for predictor in predictors:
         predictor.metadata.pop("scatter", None)
     library, stars = read_library(miles), read_stars(miles, stis, photometry)
     teff = stars.labels[:, 0]
-    stars = stars.take((stars.source == "MILES") & (teff > _TEFF[0]) & (teff < _TEFF[1]))
+    inside = (teff > _TEFF_RANGE[0]) & (teff < _TEFF_RANGE[1])
+    stars = stars.take((stars.source == "MILES") & inside)
     every = [predict_left_out([part], library, stars).stack("flux") for part in predictors]
     scatter = measure_scatter(np.log(every), stars.labels[:, 0])
     for predictor in predictors:
         predictor.metadata["scatter"] = dict(scatter)
     left_out = [predict_left_out(predictors[:FOLDS], library, stars, snr=snr)
-                for snr in (None, _NOISY)]
+                for snr in (None, _NOISY_SNR)]
     colors = None if johnson is None else (read_johnson(johnson), johnson_weights(johnson))
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    paths = []
+    folder, paths = make_folder(folder), []
     for fold, predictor in enumerate(predictors):
         predictor.metadata["scatter"] |= _scales(
             [part.take(stars.fold != fold) for part in left_out], colors)
-        paths.append(Path(folder) / f"{predictor.name}.safetensors")
+        paths.append(folder / f"{predictor.name}.safetensors")
         save_network(paths[-1], predictor.network, predictor.metadata)
     return paths

@@ -28,13 +28,13 @@ __all__ = ["SPLINES", "Correction", "class_shares", "sed_splines"]
 
 #: Splines in wavelength.
 SPLINES = 26
-#: Temperature (K) at which classes of stars begin to change over, and over how many K.
+#: Temperature (K) at which each class begins to replace the cooler one, and width of the change.
 _CHANGES = ((4450.0, 300.0), (5200.0, 400.0), (7200.0, 600.0))
 
 
 def class_shares(labels: npt.ArrayLike) -> np.ndarray:
     """
-    Shares that stars have in the classes cold, cool, warm and hot, whose SEDs scatter differently.
+    Shares of stars in the classes cold, cool, warm and hot, whose SEDs scatter differently.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def class_shares(labels: npt.ArrayLike) -> np.ndarray:
     Returns
     -------
     shares : `~numpy.ndarray`, shape (N, 4)
-        Changing over at 4450-4750 K, 5200-5600 K and 7200-7800 K.
+        The classes overlap at 4450-4750 K, 5200-5600 K and 7200-7800 K.
     """
     teff = np.asarray(labels)[:, 0]
     cool, warm, hot = (np.clip((teff - low) / width, 0.0, 1.0) for low, width in _CHANGES)
@@ -75,15 +75,15 @@ class Correction:
         Coefficients of the correction of ln(SED).
     star_labels : `~numpy.ndarray`, shape (n, 6)
     residuals : `~numpy.ndarray`, shape (n, 2430)
-        What the line correction leaves of each star's normalised spectrum.
+        Of each star's normalised spectrum after the line correction.
     sed_factors : `~numpy.ndarray`, shape (4, r, 575)
         Rows of the covariance of ln(SED) of stars about the correction, by class.
     sed_noise : `~numpy.ndarray`, shape (4, 575)
-        Standard deviation that varies from sample to sample.
+        Standard deviation of the part that is independent between samples.
     sed_draws : `~numpy.ndarray`, shape (d, M, 26)
-        Errors of ``sed_terms``, in splines: draws from their posterior.
+        Draws of the errors of ``sed_terms`` from their posterior, as spline coefficients.
     prior_size : `~numpy.ndarray`, shape (26,)
-        Standard deviation of the correction where no star is near, in splines.
+        Standard deviation of the spline coefficients where no star is near.
     """
 
     lines: LineModel
@@ -121,7 +121,7 @@ class Correction:
 
     def correct(self, library: SpectralLibrary) -> SpectralLibrary:
         """
-        A library whose models carry the mean corrections.
+        Apply the mean corrections to the models of a library.
 
         Parameters
         ----------

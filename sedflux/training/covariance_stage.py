@@ -1,10 +1,10 @@
 """
 The second stage of training: the covariance alone, with the means held fixed.
 
-While the means are trained, their errors shrink and change shape faster than the covariance
-follows.  So afterwards the features of some ten thousand fresh stars are computed once, and
-the heads of the covariance are trained on them to convergence by the full likelihood.  Then
-a last scale of sigma, by band and S/N, is measured on stars that neither stage saw.
+During the first stage, the errors of the means shrink and change shape faster than the predicted
+covariance follows.  The second stage computes the features of some ten thousand new examples
+once, and trains the heads of the covariance on them to convergence by the full likelihood.
+Finally, the scale of sigma by band and S/N is measured on examples that neither stage used.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 __all__ = ["fit_covariance", "measure_calibration"]
 
-#: Edges in S/N of the last scale of sigma, which is measured in the bands of the tables.
+#: Edges of the bins in S/N per pixel in which the scale of sigma is measured.
 SNR_EDGES = (5.0, 8.0, 14.0, 28.0, 56.0, 110.0, 300.0)
 
 
-def _compute(network, engine, examples, rng):
-    """Features, truth and S/N of fresh stars, in pieces that fit the memory."""
+def _compute(network, generator, examples, rng):
+    """Features, truths and S/N of new examples, a few thousand at a time to save memory."""
     found, size = [], min(examples, 2048)
     with torch.no_grad():
         for _ in range(-(-examples // size)):
-            part = engine.examples(size, rng)
+            part = generator.examples(size, rng)
             for rows in np.array_split(np.arange(size), 4):
                 piece = part.take(rows)
                 normalised, ivar, power, log_sed, labels = as_tensors(piece)
@@ -47,7 +47,7 @@ def _compute(network, engine, examples, rng):
     return [torch.cat(values) for values in zip(*found, strict=True)]
 
 
-def fit_covariance(network: Network, engine: ExampleGenerator, *, examples: int = 40960,
+def fit_covariance(network: Network, generator: ExampleGenerator, *, examples: int = 40960,
                    steps: int = 1800, batch: int = 512, learning_rate: float = 2e-3,
                    seed: int = 1) -> list[float]:
     """
@@ -57,7 +57,7 @@ def fit_covariance(network: Network, engine: ExampleGenerator, *, examples: int 
     ----------
     network : `torch.nn.Module`
         Changed in place.
-    engine : `~sedflux.training.examples.ExampleGenerator`
+    generator : `~sedflux.training.examples.ExampleGenerator`
     examples, steps, batch : int, optional
     learning_rate : float, optional
     seed : int, optional
@@ -69,7 +69,7 @@ def fit_covariance(network: Network, engine: ExampleGenerator, *, examples: int 
     """
     rng = np.random.default_rng([seed, 2**31 + 1])
     network.eval()
-    features, bounded, log_sed, labels, _ = _compute(network, engine, examples, rng)
+    features, bounded, log_sed, labels, _ = _compute(network, generator, examples, rng)
     scores = network.scores_of(log_sed)
     network.reset_covariance()
     heads = [*network.factor_head.parameters(), *network.gain_head.parameters(),
@@ -84,7 +84,7 @@ def fit_covariance(network: Network, engine: ExampleGenerator, *, examples: int 
         rows = torch.from_numpy(rng.integers(0, len(features), batch))
         output = network.output_of(features[rows], bounded[rows])
         loss = covariance_loss(network, output, log_sed[rows], scores[rows])
-        # The variances of components and labels keep their meaning.
+        # Without these two terms the variances of scores and labels would drift.
         loss = loss + score_loss(output, scores[rows]) + label_loss(output, labels[rows])
         loss = loss.mean()
         optimizer.zero_grad(set_to_none=True)
@@ -99,15 +99,15 @@ def fit_covariance(network: Network, engine: ExampleGenerator, *, examples: int 
     return history
 
 
-def measure_calibration(network: Network, engine: ExampleGenerator, *, examples: int = 24576,
+def measure_calibration(network: Network, generator: ExampleGenerator, *, examples: int = 24576,
                         seed: int = 1) -> dict[str, list]:
     """
-    Ratio of true to predicted errors, by S/N and band, on fresh stars.
+    Ratio of true to predicted errors, by S/N and band, on new examples.
 
     Parameters
     ----------
     network : `torch.nn.Module`
-    engine : `~sedflux.training.examples.ExampleGenerator`
+    generator : `~sedflux.training.examples.ExampleGenerator`
     examples : int, optional
     seed : int, optional
 
@@ -118,7 +118,7 @@ def measure_calibration(network: Network, engine: ExampleGenerator, *, examples:
         `sedflux.predict.sigma.Widening` takes them.
     """
     rng = np.random.default_rng([seed, 2**31 + 2])
-    features, bounded, log_sed, _, level = _compute(network, engine, examples, rng)
+    features, bounded, log_sed, _, level = _compute(network, generator, examples, rng)
     bands = band_rows(sed_grid()).values()
     pulls = []
     with torch.no_grad():

@@ -1,8 +1,8 @@
 """
-What surveys do to spectra beyond noise: dust bands, stray light, wiggles, joints, emission, sky.
+Defects of survey spectra beyond noise: dust bands, stray light, ripples, steps, emission, sky.
 
-Every effect hits some of the training spectra, in random strength, and most spectra get none:
-the network learns to look elsewhere for what an effect has spoilt.
+Every effect is added to some of the training spectra, in random strength, and two in five spectra
+stay clean.  A network trained on them does not depend on any single feature of a spectrum.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ _SODIUM = ((5891.58, 0.75), (5897.56, 0.60))
 _BALMER = ((6564.6, 1.0), (4862.7, 0.3), (4341.7, 0.12))
 #: Lines of the night sky and of street lamps (vacuum, Angstrom).
 _SKY = (4047.7, 4359.6, 5462.3, 5578.9, 5891.6, 5897.6, 6302.0, 6365.5, 6865.0)
-#: Shares of spectra that each effect hits.
+#: Shares of spectra that have each effect.
 _SHARES = {"dust": 0.35, "stray": 0.2, "wiggle": 0.2, "joint": 0.12, "emission": 0.08,
            "sky": 0.15, "cosmic": 0.15}
-#: Share of spectra that no effect hits at all.
+#: Share of spectra without any effect.
 _CLEAN = 0.4
-#: Equivalent width of H alpha emission (Angstrom), at the most.
+#: Largest equivalent width of H alpha emission (Angstrom).
 _EMISSION = 1.5
 
 
 def survey_effects(flux: np.ndarray, resolving_power: np.ndarray, rng: np.random.Generator
                    ) -> np.ndarray:
     """
-    Spoil some spectra as surveys do.
+    Add effects of surveys to some spectra.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def dim_by_dust(wavelength: np.ndarray, flux: np.ndarray, power: float, *, ebv: 
 
 def add_light(wavelength: np.ndarray, flux: np.ndarray, *, share: float, slope: float = 0.0
               ) -> np.ndarray:
-    """Light added, or sky over-subtracted: a share of the mean flux, with a relative slope."""
+    """Add stray light: a share of the mean flux, with a relative slope; negative for lost sky."""
     tilt = 1.0 + slope * np.linspace(-1.0, 1.0, wavelength.size)
     return flux + share * flux.mean() * tilt
 
@@ -121,7 +121,7 @@ def ripple(wavelength: np.ndarray, flux: np.ndarray, *, period: float, height: f
 
 def step(wavelength: np.ndarray, flux: np.ndarray, *, centre: float, height: float, width: float
          ) -> np.ndarray:
-    """A relative step at a wavelength, as wide as told (Angstrom): arms that do not fit."""
+    """A relative step at a wavelength, with its width in Angstrom: arms scaled differently."""
     return flux * (1.0 + height / (1.0 + np.exp(-(wavelength - centre) / width)))
 
 
@@ -140,7 +140,7 @@ def add_emission(wavelength: np.ndarray, flux: np.ndarray, power: float, *, widt
 
 def add_sky(wavelength: np.ndarray, flux: np.ndarray, power: float, *,
             levels: Mapping[float, float], shift: float = 1.0) -> np.ndarray:
-    """Residuals of sky lines: a level (Angstrom of the mean flux) for each that has one."""
+    """Residuals of sky lines, each by its wavelength and its equivalent width (Angstrom)."""
     return flux + flux.mean() * sum(level * _line(wavelength, centre * shift, 0.0, power)
                                     for centre, level in levels.items())
 
@@ -154,7 +154,7 @@ def _dust(grid, flux, power, rng):
 
 
 def _stray(grid, flux, power, rng):
-    """Light added or sky over-subtracted: -5 to +10 % of the mean flux, sloping."""
+    """Stray light, or sky over-subtracted: -5 to +10 % of the mean flux, with a slope."""
     slope = rng.normal(0.0, 0.3)
     return add_light(grid, flux, share=rng.uniform(-0.05, 0.10), slope=slope)
 
@@ -169,7 +169,7 @@ def _wiggle(grid, flux, power, rng):
 
 
 def _joint(grid, flux, power, rng):
-    """Arms that do not fit: a step of up to 10 % or a dip of up to 25 % at 5600-6100 Angstrom."""
+    """A bad joint of two arms: a step of up to 10 % or a dip of up to 25 %, 5600-6100 Angstrom."""
     centre = rng.uniform(5600.0, 6100.0)
     if rng.random() < 0.5:
         height = rng.uniform(-0.1, 0.1)

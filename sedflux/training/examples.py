@@ -1,10 +1,10 @@
 """
 Training examples: draws from the emulator's posterior, observed under random conditions.
 
-A network trained on the library's own spectra memorises them, and one trained on the means
-of an emulator trusts them too much.  So every example is a draw: labels from the prior, input
-and SED together from the emulator's posterior, because their errors are correlated, then
-velocity, rotation, resolution, calibration curve, noise and gaps.
+A network trained on the spectra of the library memorises them, and one trained on the mean of
+an emulator predicts errors that are too small.  So every example is a random draw: labels from the
+prior, input and SED together from the emulator's posterior (their errors are correlated), and
+then velocity, rotation, resolution, calibration curve, noise and gaps.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ExampleGenerator", "Examples"]
 
-#: Neighbours among which labels are smoothed, and how far, in units of their distance.
+#: Nearest models among which labels are smoothed, and the width of the smoothing in units of their
+#: distance.
 _NEIGHBOURS = 12
 _SMOOTHING = 0.8
 #: Noisy copies made of each simulated star.
@@ -57,7 +58,7 @@ class Examples:
     normalised, ivar : `~numpy.ndarray`, shape (N, 2430)
         Input after continuum removal, float32.
     resolving_power : `~numpy.ndarray`, shape (N,)
-        As the network is told, wrong by a few percent.
+        The value that the network gets; its error is a few percent.
     log_sed : `~numpy.ndarray`, shape (N, 575)
         The truth.
     labels : `~numpy.ndarray`, shape (N, 6)
@@ -90,7 +91,7 @@ class ExampleGenerator:
     prior : {'flat', 'survey'}, optional
         Distribution of the labels, see `sedflux.libraries.prior`.
     effects : bool, optional
-        Spoil some spectra as surveys do, see `sedflux.training.effects`.
+        Add effects of surveys to some spectra, see `sedflux.training.effects`.
     """
 
     def __init__(self, library: SpectralLibrary, *, kernels: Kernels | None = None,
@@ -116,11 +117,11 @@ class ExampleGenerator:
         solar = is_solar_scaled(library.labels)
         distance = ((scaled[:, None] - scaled[None]) ** 2).sum(axis=-1)
         distance[solar[:, None] != solar[None]] = np.inf
-        self._near = np.argsort(distance, axis=1)[:, 1 : 1 + _NEIGHBOURS]
+        self._neighbours = np.argsort(distance, axis=1)[:, 1 : 1 + _NEIGHBOURS]
 
     def draw_labels(self, size: int, rng: np.random.Generator) -> np.ndarray:
         """
-        Labels from the prior: those of models, each smoothed among its neighbours.
+        Draw labels from the prior: those of models, each smoothed among its neighbours.
 
         A Gaussian as wide as the distances between models hides the library's lattice from
         the network.  Solar-scaled models stay solar-scaled, and labels beyond the library's
@@ -132,7 +133,7 @@ class ExampleGenerator:
         """
         labels = self.library.labels
         first = rng.choice(len(labels), size, p=self._chances)
-        near = self._near[first]
+        near = self._neighbours[first]
         mix = _SMOOTHING * rng.standard_normal(near.shape) / np.sqrt(near.shape[1])
         steps = labels[near] - labels[first][:, None]
         drawn = labels[first] + np.einsum("nk,nkl->nl", mix, steps)
@@ -166,7 +167,7 @@ class ExampleGenerator:
 
     def examples(self, size: int, rng: np.random.Generator) -> Examples:
         """
-        A shuffled block of examples; each star is observed and then noised 4 times.
+        A shuffled block of examples: four noisy copies of each simulated star.
 
         Parameters
         ----------
@@ -184,7 +185,7 @@ class ExampleGenerator:
         return joined.take(rng.permutation(size))
 
     def _chunk(self, size, rng):
-        """A few examples, so few that they stay in the processor's cache."""
+        """A chunk of examples, small enough for the processor's cache."""
         flux, log_sed, labels = self.stars(size // COPIES, rng)
         observing = draw_observing(labels[:, 0], rng)
         clean = observe(flux, observing)

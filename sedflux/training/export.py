@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 __all__ = ["export_model", "keep_references", "measure_domain"]
 
 #: Share of simulated stars that lie inside the domain.
-_INSIDE = 0.995
+_DOMAIN_SHARE = 0.995
 #: Least limit of the excess: lines of ordinary real stars differ from models by this rms.
 _LEAST_EXCESS = 0.03
-#: How far (K) the domain ends inside the library, at its cool and its hot end.
+#: Distance (K) of the limits of the domain from those of the library: cool and hot end.
 _MARGINS = (200.0, 250.0)
-#: Surface gravity above the edge of the library below which stars are flagged: lines of
-#: supergiants look like those of the most luminous models.
+#: Stars are flagged whose surface gravity is less than this (dex) above the edge of the library:
+#: lines of supergiants look like those of the most luminous models.
 _GRAVITY_MARGIN = 0.4
-#: S/N a pixel of the stars that are kept as references.
-_QUIET = 60.0
+#: Least S/N per pixel of reference stars.
+_REFERENCE_SNR = 60.0
 
 
-def measure_domain(network: Network, engine: ExampleGenerator, *,
+def measure_domain(network: Network, generator: ExampleGenerator, *,
                    claim: tuple[float, float] | None = None, examples: int = 6144, seed: int = 5
                    ) -> dict[str, Any]:
     """
@@ -43,10 +43,10 @@ def measure_domain(network: Network, engine: ExampleGenerator, *,
     Parameters
     ----------
     network : `torch.nn.Module`
-    engine : `~sedflux.training.examples.ExampleGenerator`
+    generator : `~sedflux.training.examples.ExampleGenerator`
     claim : tuple of float, optional
-        Temperatures (K) between which predictions are not flagged; those of the library, a
-        little narrower, if not given.
+        Temperatures (K) between which predictions are not flagged; by default the range of the
+        library without its margins.
     examples : int, optional
     seed : int, optional
 
@@ -54,61 +54,61 @@ def measure_domain(network: Network, engine: ExampleGenerator, *,
     -------
     domain : dict
         ``excess``, ``unusual``, ``strange``, ``teff``, ``gravity`` and ``prior``, as
-        `sedflux.predict.flags` wants them.
+        `sedflux.predict.flags` takes them.
     """
-    batch = engine.examples(examples, np.random.default_rng([seed, 2**30]))
+    batch = generator.examples(examples, np.random.default_rng([seed, 2**30]))
     found: dict[str, list[np.ndarray]] = {"excess": [], "unusual": [], "strange": []}
     with torch.inference_mode():
         for rows in np.array_split(np.arange(examples), max(examples // 256, 1)):
             part = batch.take(rows)
             output = network(*as_tensors(part)[:3])
-            quiet = np.median(part.ivar, axis=1) > 30.0**2
-            found["excess"].append(output.excess.numpy()[quiet])
+            bright = np.median(part.ivar, axis=1) > 30.0**2
+            found["excess"].append(output.excess.numpy()[bright])
             found["unusual"].append(output.unusual.numpy())
             found["strange"].append(output.strange.numpy())
-    limit = {name: float(np.quantile(np.concatenate(values), _INSIDE))
+    limit = {name: float(np.quantile(np.concatenate(values), _DOMAIN_SHARE))
              for name, values in found.items()}
-    teff = engine.library.labels[:, 0]
+    teff = generator.library.labels[:, 0]
     limits = (teff.min() + _MARGINS[0], teff.max() - _MARGINS[1]) if claim is None else claim
-    # Real stars among the examples show by themselves how far their lines differ.
-    least = _LEAST_EXCESS if engine.scatter is None else 0.0
+    # Examples that include the scatter of real stars measure this limit themselves.
+    least = _LEAST_EXCESS if generator.scatter is None else 0.0
     return {"excess": max(limit["excess"], least), "unusual": limit["unusual"],
             "strange": limit["strange"],
             "teff": [float(np.round(limit)) for limit in limits],
             "gravity": [list(map(float, GRAVITY_EDGE[0])),
                         [float(logg) + _GRAVITY_MARGIN for logg in GRAVITY_EDGE[1]]],
-            "prior": engine.prior}
+            "prior": generator.prior}
 
 
-def keep_references(network: Network, engine: ExampleGenerator, *, count: int = 2048,
+def keep_references(network: Network, generator: ExampleGenerator, *, count: int = 2048,
                     seed: int = 6) -> None:
     """
-    Give a network ordinary stars, against which it measures how unusual a spectrum is.
+    Store reference stars in a network; the distance to the nearest one is ``strange``.
 
     Parameters
     ----------
     network : `torch.nn.Module`
         Changed in place.
-    engine : `~sedflux.training.examples.ExampleGenerator`
+    generator : `~sedflux.training.examples.ExampleGenerator`
     count : int, optional
-        Stars that are kept.
+        Number of reference stars.
     seed : int, optional
     """
     rng = np.random.default_rng([seed, 2**30])
     found, total = [], 0
     with torch.inference_mode():
         while total < count:
-            part = engine.examples(2 * count, rng)
-            quiet = np.flatnonzero(np.median(part.ivar, axis=1) > _QUIET**2)
+            part = generator.examples(2 * count, rng)
+            bright = np.flatnonzero(np.median(part.ivar, axis=1) > _REFERENCE_SNR**2)
             # Of the noisy copies of one star, one is kept.
-            quiet = quiet[np.unique(part.labels[quiet], axis=0, return_index=True)[1]]
-            normalised, ivar, power, *_ = as_tensors(part.take(quiet))
-            found.append(network.place(network.projection(normalised, ivar)[0], power))
-            total += len(quiet)
+            bright = bright[np.unique(part.labels[bright], axis=0, return_index=True)[1]]
+            normalised, ivar, power, *_ = as_tensors(part.take(bright))
+            found.append(network.coordinates(network.projection(normalised, ivar)[0], power))
+            total += len(bright)
     network.set_references(torch.cat(found)[:count].clone())
 
 
-def export_model(path: PathLike, network: Network, engine: ExampleGenerator, *, name: str,
+def export_model(path: PathLike, network: Network, generator: ExampleGenerator, *, name: str,
                  training: Mapping[str, Any], schedule: Schedule | None = None,
                  claim: tuple[float, float] | None = None) -> None:
     """
@@ -118,7 +118,7 @@ def export_model(path: PathLike, network: Network, engine: ExampleGenerator, *, 
     ----------
     path : path-like
     network : `torch.nn.Module`
-    engine : `~sedflux.training.examples.ExampleGenerator`
+    generator : `~sedflux.training.examples.ExampleGenerator`
     name : str
         ``arch.tag``.
     training : dict
@@ -129,20 +129,20 @@ def export_model(path: PathLike, network: Network, engine: ExampleGenerator, *, 
         See `measure_domain`.
     """
     sized: Callable[[int], int] = int if schedule is None else schedule.sized
-    keep_references(network, engine, count=sized(2048))
-    library = engine.library
-    stars = engine.scatter is not None
+    keep_references(network, generator, count=sized(2048))
+    library = generator.library
+    stars = generator.scatter is not None
     metadata = {
         "name": name,
         "predicts": "intrinsic SED (no reddening), F_lambda relative to 4000-7000 Angstrom",
-        "calibration": measure_calibration(network, engine, examples=sized(24576)),
+        "calibration": measure_calibration(network, generator, examples=sized(24576)),
         "caveat": "" if stars else "trained on models alone; real stars differ by more than "
                   "sigma says, above all below 4000 Angstrom",
-        "domain": measure_domain(network, engine, claim=claim, examples=sized(6144)),
+        "domain": measure_domain(network, generator, claim=claim, examples=sized(6144)),
         "training": training,
         "data": {"sha256": library.sha256, "models": len(library),
                  "test": "models whose INDEX ends in 3 were never seen"},
-        "kernels": kernels_to_lists(engine.emulator.kernels),
+        "kernels": kernels_to_lists(generator.emulator.kernels),
         "grids": {"input": "log10(wavelength) = 3.6021 + 1e-4 i, 2430 pixels, vacuum",
                   "sed": "575 samples from 2500 to 10500 Angstrom, equal in the logarithm"},
         "terms": "BSD-3-Clause",

@@ -4,11 +4,12 @@ From models to stars: training on a library that real stars have corrected.
 The stars are too few to train the weights of a network.  Instead they correct the library
 (`sedflux.training.star_correction`), by terms that are smooth in the labels.  The network is then
 trained on as many examples of the corrected library as before, with the scatter of the stars
-added to lines and SEDs.  The models stay as they are where there is no star.
+added to lines and SEDs.  Models far from all stars are not changed.
 
-The correction of SEDs must hold at the labels that the network gives.  So a first, short
-training takes the labels of label fits and gives its own; the second, from new weights, takes
-these; the third goes on from the second and takes its labels, which then hardly move.
+The correction of SEDs must be measured at the labels that the network gives.  There are three
+trainings.  The first, a short one, uses labels of label fits.  The second uses the labels that the
+first network gives, and starts from new weights.  The third uses the labels of the second network
+and continues from its weights; labels hardly change any more.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from sedflux.training.run import finish
 from sedflux.training.schedule import Schedule
 from sedflux.training.star_correction import correct_seds, place_stars, with_network_labels
 from sedflux.training.stars import MILES_POWER, read_passbands, read_stars
+from sedflux.writing import make_folder
 
 if TYPE_CHECKING:
     from sedflux.training.types import PathLike
@@ -90,19 +92,19 @@ def finetune(library: PathLike, miles: PathLike, stis: PathLike, photometry: Pat
     workers : int, optional
         Processes that make examples; 0 makes them in this one.
     warm : bool, optional
-        The first two trainings go on from the pretrained weights; else they begin anew, with
-        templates of corrected models.
+        Start the first two trainings from the pretrained weights.  If False, they start from new
+        weights, with templates of corrected models.
     share : float, optional
-        Share of the stars that is used, to see how many are needed.
+        Share of the stars that is used, to measure how the errors depend on their number.
     prior : {'flat', 'survey'}, optional
         Distribution of the labels.
     johnson : path-like, optional
         Johnson colours of the stars, as further truths.
     claim : tuple of float, optional
-        Temperatures (K) between which stars left out have shown that predictions hold; others are
-        flagged.
+        Temperatures (K) between which predictions are not flagged: where stars left out confirm
+        the errors.
     effects : bool, optional
-        Spoil some spectra of the second and third training as surveys do, see
+        Add effects of surveys to some spectra of the second and third training, see
         `sedflux.training.effects`.
 
     Returns
@@ -110,8 +112,7 @@ def finetune(library: PathLike, miles: PathLike, stis: PathLike, photometry: Pat
     path : `~pathlib.Path`
         Of the model.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(folder)
     torch.set_num_threads(1)
     network, metadata = load_network(start)
     require_entries(metadata, ("name", "kernels"), start)
@@ -128,7 +129,7 @@ def finetune(library: PathLike, miles: PathLike, stis: PathLike, photometry: Pat
     network, _ = trainer.train(first, folder / "first", start=start_network)
     network, _ = trainer.train(second, folder / "second", start=start_network, labels_of=network,
                                effects=effects)
-    network, engine = trainer.train(third, folder, start=network, labels_of=network,
+    network, generator = trainer.train(third, folder, start=network, labels_of=network,
                                     effects=effects)
     left_out = "none" if leave_out is None else f"stars of fold {leave_out}"
     origin = {"start": metadata["name"] if warm else "none", "stars": len(stars),
@@ -136,11 +137,11 @@ def finetune(library: PathLike, miles: PathLike, stis: PathLike, photometry: Pat
               "stages": [asdict(stage) for stage in stages],
               "files": {Path(file).name: file_hash(file)
                         for file in (miles, stis, photometry, johnson) if file is not None}}
-    return finish(network, engine, third, folder, name=name, origin=origin, claim=claim)
+    return finish(network, generator, third, folder, name=name, origin=origin, claim=claim)
 
 
 class _Trainer:
-    """Trains on one library and one set of stars, at labels from lines or from a network."""
+    """Trainings on one library and one set of stars, with labels from lines or from a network."""
 
     def __init__(self, library, kernels, stars, passbands, johnson, prior, workers):
         self._library, self._kernels, self._prior = library, kernels, prior
@@ -149,12 +150,12 @@ class _Trainer:
         self._placed = place_stars(library, kernels, self._fitter, stars)
 
     def train(self, schedule, folder, *, start=None, labels_of=None, effects=False):
-        """Train once; the network and the engine of its examples."""
+        """Train once; return the network and the generator of its examples."""
         placed = self._placed
         if labels_of is not None:
             placed = with_network_labels(placed, labels_of, self._library)
         correction = correct_seds(self._fitter, placed, self._passbands, self._johnson)
-        engine = ExampleGenerator(correction.correct(self._library), kernels=self._kernels,
+        generator = ExampleGenerator(correction.correct(self._library), kernels=self._kernels,
                                   scatter=correction, prior=self._prior, effects=effects)
-        network, _ = pretrain(engine, schedule, folder, start=start, workers=self._workers)
-        return network, engine
+        network, _ = pretrain(generator, schedule, folder, start=start, workers=self._workers)
+        return network, generator

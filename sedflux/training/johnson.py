@@ -1,9 +1,9 @@
 """
 Johnson U-B, B-V and R-I of real stars as truths: selection, errors and reddening.
 
-Colours are energies relative to the passband's own width, ``-2.5 log10(sum F T / sum T)``, so
-that a zero point stands between them and the catalogue.  Stars that vary, have a close
-companion or are peculiar are left out by rule, not by name.
+Synthetic magnitudes are ``-2.5 log10(sum F T / sum T)``, energies relative to the width of the
+passband.  Zero points bring their colours to the scale of the catalogue.  Stars that vary, have a
+close companion or are peculiar are left out by rules, not by a list of names.
 """
 
 from __future__ import annotations
@@ -29,22 +29,23 @@ COLORS = (("U", "B"), ("B", "V"), ("R", "I"))
 #: Errors of the colours of a single constant star: rms against STIS SEDs, in mag.
 _ERRORS = np.array([0.014, 0.014, 0.012])
 #: Errors that a variable in a catalogue of variables, or a suspected one, adds (mag).
-_VARIABLE, _SUSPECTED = 0.03, 0.01
+_VARIABLE_ERROR, _SUSPECTED_ERROR = 0.03, 0.01
 #: Largest difference in magnitude and separation (arcsec) of a companion that is too close.
 _COMPANION = (3.0, 15.0)
 #: SIMBAD types of objects whose spectrum or colours are those of no single, constant star:
 #: long-period, pulsating and eclipsing variables, Be and Ap stars, carbon stars, post-AGB stars.
 _LEFT_OUT = ("LP*", "LP?", "Mi*", "cC*", "RR*", "WV*", "Pu*", "bC*", "EB*", "Be*", "a2*", "Em*",
              "Er*", "C*", "C?*", "S*", "pA*", "Pe*", "Sy*", "AB*")
-#: Distance (pc) up to which there is hardly any dust, E(B-V) a pc beyond, and its errors.
-_CLEAR, _DUST_PER_PC = 80.0, 2e-4
-_CLEAR_ERROR, _DUST_SHARE = 0.006, 0.6
+#: Distance (pc) up to which there is hardly any dust, and E(B-V) per pc beyond it; then the error
+#: of E(B-V) up to that distance, and the relative error of the dust beyond it.
+_DUST_FREE, _DUST_PER_PC = 80.0, 2e-4
+_DUST_FREE_ERROR, _DUST_SHARE = 0.006, 0.6
 #: Error of E(B-V) from the colour and the star's own spectrum.
 _ESTIMATE_ERROR = 0.025
 #: Distance (pc) of stars without a parallax.
-_FARTHEST = 1e4
+_UNKNOWN_DISTANCE = 1e4
 #: Fewest stars for a slope of a zero point, and median deviations beyond which one is left out.
-_FEWEST, _CLIP = 20, 4.0
+_LEAST_STARS, _CLIP = 20, 4.0
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Johnson:
     Attributes
     ----------
     name : `~numpy.ndarray` of str, shape (N,)
-        Row of the library of R = 2000 spectra.
+        As in the library of R = 2000 spectra.
     colors, errors : `~numpy.ndarray`, shape (N, 3)
         U-B, B-V and R-I in mag; NaN where unknown.
     use : `~numpy.ndarray` of bool, shape (N,)
@@ -90,10 +91,10 @@ def _reddening(table):
     """E(B-V) and its error from distance and estimate, weighted by their errors."""
     with np.errstate(divide="ignore", invalid="ignore"):
         distance = 1000.0 / _column(table, "PLX")
-    distance = np.where(distance > 0, distance, _FARTHEST)
-    beyond = np.clip(distance - _CLEAR, 0.0, _FARTHEST)
+    distance = np.where(distance > 0, distance, _UNKNOWN_DISTANCE)
+    beyond = np.clip(distance - _DUST_FREE, 0.0, _UNKNOWN_DISTANCE)
     mean = _DUST_PER_PC * beyond
-    precision = (_CLEAR_ERROR + _DUST_SHARE * mean) ** -2.0
+    precision = (_DUST_FREE_ERROR + _DUST_SHARE * mean) ** -2.0
     estimate = _column(table, "EBV_EST")
     known = np.where(np.isfinite(estimate), _ESTIMATE_ERROR**-2.0, 0.0)
     total = precision + known
@@ -120,7 +121,7 @@ def read_johnson(path: PathLike) -> Johnson:
     variable = _texts(table, "VARID")
     named = np.array([any(letter.isalpha() for letter in value) for value in variable])
     listed = np.array([value not in ("", "--") for value in variable])
-    extra = np.where(named, _VARIABLE, np.where(listed, _SUSPECTED, 0.0))
+    extra = np.where(named, _VARIABLE_ERROR, np.where(listed, _SUSPECTED_ERROR, 0.0))
     with np.errstate(invalid="ignore"):
         close = ((_column(table, "DMAG") < _COMPANION[0])
                  & (_column(table, "SEP") < _COMPANION[1]))
@@ -135,9 +136,9 @@ def read_johnson(path: PathLike) -> Johnson:
 
 def johnson_weights(path: PathLike) -> BandWeights:
     """
-    BandWeights on the SED grid whose product with F_lambda is the mean flux of each band.
+    Weights on the SED grid whose product with F_lambda is the mean flux in each band.
 
-    The red tail of I lies beyond the grid and is dropped: the zero point absorbs this offset.
+    The red tail of I lies beyond the grid and is left out; the zero point takes up this offset.
 
     Returns
     -------
@@ -158,7 +159,7 @@ def johnson_weights(path: PathLike) -> BandWeights:
 
 def color_responses(log_sed: np.ndarray, weights: BandWeights) -> tuple[np.ndarray, np.ndarray]:
     """
-    Synthetic colours of an SED, and how ln(SED) changes them.
+    Synthetic colours of an SED, and their derivatives with respect to ln(SED).
 
     Parameters
     ----------
@@ -188,9 +189,9 @@ def zero_points(colors: np.ndarray, start: tuple[float, float],
     """
     Synthetic minus catalogue colours of ordinary stars (N, 3).
 
-    That of U-B is measured with STIS SEDs and stated by the file.  That of B-V is the median over
-    the stars, that of R-I linear in B-V: synthetic R and I miss the red tail of I, which counts
-    with the colour.
+    The zero point of U-B is measured with STIS SEDs and given in the file.  That of B-V is the
+    median over the stars.  That of R-I is linear in B-V, because the missing red tail of I
+    depends on the colour.
 
     Parameters
     ----------
@@ -199,7 +200,7 @@ def zero_points(colors: np.ndarray, start: tuple[float, float],
     start : tuple of float
         Zero point of U-B and its slope with B-V.
     residual : `~numpy.ndarray`, shape (N, 3), optional
-        Synthetic minus catalogue colours, NaN where they have no say.
+        Synthetic minus catalogue colours, NaN for stars that do not measure the zero points.
 
     Returns
     -------
@@ -212,7 +213,7 @@ def zero_points(colors: np.ndarray, start: tuple[float, float],
     if np.isfinite(residual[:, 1]).any():
         zero[:, 1] = np.nanmedian(residual[:, 1])
     known = np.isfinite(residual[:, 2]) & np.isfinite(colors[:, 1])
-    if known.sum() >= _FEWEST:
+    if known.sum() >= _LEAST_STARS:
         line = np.polyfit(colors[known, 1], residual[known, 2], 1)
         left = residual[:, 2] - np.polyval(line, colors[:, 1])
         near = known & (np.abs(left) < _CLIP * np.nanmedian(np.abs(left[known])))

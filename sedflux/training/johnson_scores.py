@@ -1,7 +1,7 @@
 """
 Predicted minus measured Johnson colours of stars.
 
-Predictions are reddened by the E(B-V) that the catalogue gives from B-V and the star's spectrum.
+Predictions are reddened by the catalogue's E(B-V), which comes from B-V and the star's spectrum.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def johnson_residuals(names: Sequence[str] | np.ndarray, labels: np.ndarray,
     labels : `~numpy.ndarray`, shape (N, 3) or more
         Published TEFF (K), LOGG, MH.
     predictions : sequence of `~sedflux.SEDPrediction`
-        One a star, as they come: without dust.
+        One per star, without dust.
     johnson : `~sedflux.training.johnson.Johnson`
     weights : dict
         From `~sedflux.training.johnson.johnson_weights`.

@@ -1,9 +1,9 @@
 """
-Smooth functions of the labels that exist only where stars are.
+Smooth functions of the labels that vanish far from all stars.
 
-A Gaussian process in (5040 K / TEFF, LOGG, MH), as a linear model: its features are kernels
-about some of the stars, made orthonormal under the prior.  They vanish far from all stars, where
-the correction is as uncertain as its prior.
+A Gaussian process in (5040 K / TEFF, LOGG, MH), written as a linear model.  Its features are
+kernels centred on some of the stars, made orthonormal under the prior.  Far from all stars they
+vanish, and the variance of the correction is that of its prior.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from sedflux.libraries.labels import scale_labels
 
 __all__ = ["LabelFeatures", "Lengths", "choose_centres"]
 
-#: Centres at the most, and the share of the prior's variance at which no more are needed.
-_CENTRES, _ENOUGH = 96, 0.02
+#: Largest number of centres, and the remaining share of the prior's variance at which no more
+#: are added.
+_MOST_CENTRES, _LEAST_VARIANCE = 96, 0.02
 _JITTER = 1e-6
 
 #: Lengths in scaled 5040 K / TEFF, LOGG and MH over which a correction changes.
@@ -32,7 +33,7 @@ def _kernel(first, second, lengths):
 
 def choose_centres(labels: np.ndarray, lengths: Lengths) -> np.ndarray:
     """
-    Stars about which features are placed: each where the others leave most variance.
+    Stars on which features are centred: each where the others leave the largest variance.
 
     Parameters
     ----------
@@ -47,10 +48,10 @@ def choose_centres(labels: np.ndarray, lengths: Lengths) -> np.ndarray:
     """
     scaled = scale_labels(labels)[:, :3]
     left, rows = np.ones(len(scaled)), []
-    factor = np.zeros((len(scaled), min(_CENTRES, len(scaled))))
+    factor = np.zeros((len(scaled), min(_MOST_CENTRES, len(scaled))))
     for column in range(factor.shape[1]):
         pivot = int(np.argmax(left))
-        if left[pivot] < _ENOUGH:
+        if left[pivot] < _LEAST_VARIANCE:
             break
         rows.append(pivot)
         cross = _kernel(scaled, scaled[pivot : pivot + 1], lengths)[:, 0]

@@ -1,4 +1,4 @@
-"""Predictions of real stars by models that never saw them, against measured SEDs."""
+"""Predictions of real stars by models that were not trained on them, against measured SEDs."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ TRUTH_ERROR = {"CALSPEC": 0.01, "NGSL": 0.02, "MILES": 0.02}
 @dataclass(frozen=True)
 class LeftOut:
     """
-    Predictions of stars by models that never saw them.
+    Predictions of stars by models that were not trained on them.
 
     Attributes
     ----------
     stars : `~sedflux.training.stars.RealStars`
     predictions : list of `~sedflux.SEDPrediction`
-        One a star.
+        One per star.
     """
 
     stars: RealStars
@@ -63,7 +63,7 @@ class LeftOut:
 def predict_left_out(predictors: Sequence[Predictor], miles: SpectralLibrary, stars: RealStars, *,
                      snr: float | None = None, seed: int = 3) -> LeftOut:
     """
-    Predict MILES stars, each by the model that never saw it.
+    Predict MILES stars, each by the model that was not trained on it.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def predict_left_out(predictors: Sequence[Predictor], miles: SpectralLibrary, st
     miles : `~sedflux.libraries.SpectralLibrary`
     stars : `~sedflux.training.stars.RealStars`
     snr : float, optional
-        Noise is added for this S/N a pixel; the spectra are left as they are if None.
+        S/N per pixel down to which noise is added; None adds none.
     seed : int, optional
 
     Returns
@@ -90,7 +90,7 @@ def predictions_by_fold(predictors: Sequence[Predictor], miles: SpectralLibrary,
                         rows: npt.ArrayLike, names: Iterable[str], *, snr: float | None = None,
                         seed: int = 3) -> list[SEDPrediction]:
     """
-    Predictions of some MILES spectra, each by the model that never saw the star.
+    Predictions of some MILES spectra, each by the model that was not trained on the star.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def predictions_by_fold(predictors: Sequence[Predictor], miles: SpectralLibrary,
 
 
 def ivar_with_noise(flux: np.ndarray, ivar: np.ndarray, snr: float) -> np.ndarray:
-    """Inverse variance (N, n) of spectra to which noise of an S/N a pixel is added."""
+    """Inverse variance (N, n) of spectra after noise with this S/N per pixel is added."""
     return np.where(ivar > 0, 1.0 / (1.0 / np.maximum(ivar, 1e-30) + (flux / snr) ** 2), 0.0)
 
 
@@ -129,7 +129,7 @@ def predict_folds(predictors: Sequence[Predictor], names: Iterable[str], wavelen
                   flux: np.ndarray, ivar: np.ndarray
                   ) -> Iterator[tuple[np.ndarray, SEDPrediction]]:
     """
-    Predict spectra of MILES's resolution, those of each fold by its model.
+    Predict spectra with the resolution of MILES, those of each fold by its model.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def predict_folds(predictors: Sequence[Predictor], names: Iterable[str], wavelen
     Yields
     ------
     rows : `~numpy.ndarray` of int, shape (m,)
-        Stars of a fold that has any.
+        Of the stars in one fold; folds without stars are skipped.
     predictions : `~sedflux.SEDPrediction`
         Of these stars.
     """

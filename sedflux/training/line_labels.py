@@ -1,9 +1,9 @@
 """
 Labels of real stars from their lines.
 
-Published labels fix the mean of the correction of lines.  Given that correction, lines alone
-give the labels, as they do for the network: where the correction of SEDs is used, it must be
-measured at these labels.
+Published labels fix the mean of the correction of lines.  With that correction, labels are then
+fitted to the lines alone, as the network does.  The correction of SEDs is applied at labels of the
+network, so it must be measured at labels from lines too.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
 __all__ = ["LINE_ERROR", "LineModel", "fit_lines", "line_labels", "network_labels"]
 
 _ITERATIONS = 4
-#: Iterations of the labels from lines alone, and how far one of them moves a label: TEFF (K),
-#: LOGG, MH, ALPHA, CARBON, VMICRO (km/s).
+#: Iterations of the fit of labels to lines alone, and the largest step of each label in one of
+#: them: TEFF (K), LOGG, MH, ALPHA, CARBON, VMICRO (km/s).
 _LINE_ITERATIONS = 5
 _LARGEST_STEP = np.array([400.0, 0.5, 0.4, 0.15, 0.15, 0.5])
-#: Principal components of residual lines that count as correlated errors.
+#: Principal components of the residuals that describe their correlated errors.
 _COMPONENTS = 40
 #: Smoothness of the line correction in the scaled labels.
 LINE_LENGTHS = (1.2, 1.6, 1.6)
-#: Variance of residual lines in units of that of their correction: the penalty on it.
+#: Variance of the residuals relative to the prior variance of the correction: its penalty.
 _PENALTY = 1.0
-#: Least error of a pixel, and that of every pixel where lines alone give the labels: S/N 80.
+#: Least error of a pixel, and the error of every pixel in the fit to lines alone (S/N 80).
 _FLOOR, LINE_ERROR = 0.003, 1.0 / 80.0
 
 
 @dataclass(frozen=True)
 class LineModel:
     """
-    Correction of normalised spectra, and what it leaves of the stars.
+    Correction of normalised spectra, and the covariance of the residuals of stars.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class LineModel:
     terms : `~numpy.ndarray`, shape (M, 2430)
     variance : `~numpy.ndarray`, shape (2430,)
     factor : `~numpy.ndarray`, shape (40, 2430)
-        Covariance of residual lines: ``diag(variance) + factor.T @ factor``.
+        Covariance of the residuals: ``diag(variance) + factor.T @ factor``.
     """
 
     features: LabelFeatures
@@ -88,7 +88,7 @@ def _label_steps(residual, slopes, precision, offset, variance, factor):
 def fit_lines(fitter: LabelFit, stars: RealStars, low: np.ndarray, high: np.ndarray
               ) -> tuple[LineModel, np.ndarray, np.ndarray]:
     """
-    Correction of lines, with published labels as priors of each star's own.
+    Fit the correction of lines, and each star's labels with the published ones as their prior.
 
     Parameters
     ----------
@@ -101,9 +101,9 @@ def fit_lines(fitter: LabelFit, stars: RealStars, low: np.ndarray, high: np.ndar
     -------
     lines : `LineModel`
     labels : `~numpy.ndarray`, shape (N, 6)
-        By lines and publication.
+        From lines, with the published labels as prior.
     residuals : `~numpy.ndarray`, shape (N, 2430)
-        Of the stars' spectra, as if each star had been left out.
+        Leave-one-out residuals of the stars' spectra.
     """
     published = np.clip(stars.labels, low, high)
     labels = published.copy()
@@ -128,11 +128,11 @@ def fit_lines(fitter: LabelFit, stars: RealStars, low: np.ndarray, high: np.ndar
 def line_labels(fitter: LabelFit, normalised: np.ndarray, low: np.ndarray, high: np.ndarray
                 ) -> np.ndarray:
     """
-    Labels that lines alone give, with the library's spread as their prior.
+    Fit labels to lines alone, with the distribution of the library's labels as prior.
 
-    Every pixel counts the same, as it does for a network: labels that weigh pixels by what the
-    line correction leaves are 30-60 K cooler below 5500 K, and an SED correction that is fitted
-    there is wrong where it is used.
+    All pixels have the same weight, as they do for a network.  With pixels weighted by the
+    residuals of the line correction, temperatures below 5500 K come out 30-60 K lower, and the SED
+    correction would be measured at other labels than those at which it is applied.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def line_labels(fitter: LabelFit, normalised: np.ndarray, low: np.ndarray, high:
 
 def network_labels(network: Network, stars: RealStars) -> np.ndarray:
     """
-    Labels that a network gives to stars: where its SEDs will be used.
+    Labels that a network gives to stars.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ LOG_FLOOR = math.log(VARIANCE_FLOOR)
 def gaussian_loss(residual: torch.Tensor, log_variance: torch.Tensor, factor: torch.Tensor
                   ) -> torch.Tensor:
     """
-    Negative log-likelihood with the full covariance, a sample.
+    Negative log-likelihood with the full covariance, per sample.
 
     With ``C = D + U^T U`` the Woodbury identity needs a matrix of the rank alone:
     ``ln det C = ln det D + ln det M`` and ``r^T C^-1 r = |s|^2 - |L^-1 V s|^2``, with
@@ -44,7 +44,7 @@ def gaussian_loss(residual: torch.Tensor, log_variance: torch.Tensor, factor: to
     Returns
     -------
     loss : `torch.Tensor`, shape (N,)
-        A value, without the constant ``ln(2 pi) / 2``.
+        Without the constant ``ln(2 pi) / 2``.
     """
     variance = log_variance.double().exp() + VARIANCE_FLOOR
     inverse_sigma = variance.rsqrt()
@@ -61,7 +61,7 @@ def gaussian_loss(residual: torch.Tensor, log_variance: torch.Tensor, factor: to
 
 def diagonal_loss(residual: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
     """
-    The plain loss ``sum (x - g)^2 / 2 sigma^2 + ln sigma``, a sample; no correlations.
+    Mean of ``(x - g)^2 / 2 sigma^2 + ln sigma`` over the samples, without correlations.
 
     Parameters
     ----------
@@ -87,12 +87,11 @@ def score_loss(output: Output, scores: torch.Tensor) -> torch.Tensor:
 def mean_loss(output: Output, log_sed: torch.Tensor, scores: torch.Tensor, labels: torch.Tensor, *,
               diagonal: bool = False) -> torch.Tensor:
     """
-    First stage: the means, each component of ln(SED) at its own precision.
+    Loss of the first stage: every component of ln(SED) is weighted by its own precision.
 
-    The full likelihood alone trains means badly.  Once its factor covers the errors of the
-    leading components, it no longer constrains them, and the many precise directions
-    dominate the gradient.  (Errors of one such run stayed at 20, 10, 2 and 4 % in the four
-    bands at any S/N.)
+    The full likelihood alone trains the means badly.  As soon as its factor covers the errors of
+    the leading components, these no longer count, and the many precise directions dominate the
+    gradient.  (Errors of one such run stayed at 20, 10, 2 and 4 % in the four bands at any S/N.)
 
     Parameters
     ----------
@@ -102,7 +101,7 @@ def mean_loss(output: Output, log_sed: torch.Tensor, scores: torch.Tensor, label
         Projections of ``log_sed`` on the network's templates.
     labels : `torch.Tensor`, shape (N, labels)
     diagonal : bool, optional
-        The plain diagonal loss on the SED itself, instead of its components.
+        Use `diagonal_loss` of the SED itself instead of its components.
 
     Returns
     -------
@@ -117,9 +116,9 @@ def mean_loss(output: Output, log_sed: torch.Tensor, scores: torch.Tensor, label
 def covariance_loss(network: Network, output: Output, log_sed: torch.Tensor, scores: torch.Tensor
                     ) -> torch.Tensor:
     """
-    Second stage: the full likelihood of the residuals about the means, in two terms.
+    Loss of the second stage: the full likelihood of the residuals, in two terms.
 
-    One term is for the components, whose covariance ``loadings^T loadings`` is full.  The
+    One term is for the components, whose covariance ``score_factor^T score_factor`` is full.  The
     other is for the rest, which is orthogonal to them and has a diagonal covariance.  Their
     sum neglects the small part of the diagonal covariance that lies within the components.
 
@@ -136,7 +135,7 @@ def covariance_loss(network: Network, output: Output, log_sed: torch.Tensor, sco
     """
     error = scores - output.scores
     floor = torch.full_like(error, -16.0)
-    within = gaussian_loss(error, floor, output.loadings)
+    within = gaussian_loss(error, floor, output.score_factor)
     rest = log_sed - output.mean - error @ network.sed_templates
     return within + diagonal_loss(rest, torch.logaddexp(
         output.log_variance, torch.full_like(output.log_variance, LOG_FLOOR)))

@@ -1,10 +1,10 @@
 """
-The pool of examples that a training draws from, renewed while it runs.
+The pool of examples from which a training draws, renewed while it runs.
 
-An example takes longer to make than to learn from: its spectrum is drawn, observed,
-normalised and projected, and the trunk sees only the few hundred numbers that result.  A pool
-keeps these numbers.  Each example is used a few times, far apart, and the oldest are replaced
-by fresh ones.  The examples of a step depend on the seed and the step alone.
+Making an example takes longer than a training step on it: its spectrum is drawn, observed,
+normalised and projected, and only the few hundred numbers that result go into the trunk.  The pool
+keeps these numbers.  Each example is used a few times, in steps far apart, and then new examples
+replace the oldest.  The examples of a step depend on the seed and the step alone.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _PIECE = 512
 @dataclass(frozen=True)
 class Batch:
     """
-    Examples as the trunk sees them, with the truth.
+    Examples as the trunk takes them, with the truth.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class Batch:
         return Batch(self.summary.take(rows), self.scores[rows], self.labels[rows])
 
     def tensors(self) -> list[torch.Tensor]:
-        """All tensors, in an order that `from_tensors` knows."""
+        """All tensors, in the order of `from_tensors`."""
         names = Summary.__dataclass_fields__
         return [*(getattr(self.summary, name) for name in names), self.scores, self.labels]
 
@@ -76,7 +76,7 @@ def summarise_examples(network: Network, examples: Examples) -> Batch:
     Parameters
     ----------
     network : `torch.nn.Module`
-        Its projection and templates do not change in training.
+        Its projection and templates do not change during training.
     examples : `~sedflux.training.examples.Examples`
 
     Returns
@@ -97,8 +97,8 @@ def summarise_examples(network: Network, examples: Examples) -> Batch:
 class _Blocks(IterableDataset):
     """Blocks of summarised examples; block i depends on the seed and i alone."""
 
-    def __init__(self, engine, network, size, seed, first, count):
-        self.engine, self.network = engine, network
+    def __init__(self, generator, network, size, seed, first, count):
+        self.generator, self.network = generator, network
         self.size, self.seed, self.first, self.count = size, seed, first, count
 
     def __iter__(self):
@@ -108,17 +108,17 @@ class _Blocks(IterableDataset):
             if worker is not None and (block - self.first) % worker.num_workers != worker.id:
                 continue
             rng = np.random.default_rng([self.seed, block])
-            examples = self.engine.examples(self.size, rng)
+            examples = self.generator.examples(self.size, rng)
             yield summarise_examples(self.network, examples).tensors()
 
 
 class Pool:
     """
-    A ring of blocks of examples.
+    A ring buffer of blocks of examples.
 
     Parameters
     ----------
-    engine : `~sedflux.training.examples.ExampleGenerator`
+    generator : `~sedflux.training.examples.ExampleGenerator`
     network : `torch.nn.Module`
     schedule : `~sedflux.training.schedule.Schedule`
     step : int
@@ -127,12 +127,12 @@ class Pool:
         Processes that make examples; 0 makes them in this one.
     """
 
-    def __init__(self, engine: ExampleGenerator, network: Network, schedule: Schedule, *,
+    def __init__(self, generator: ExampleGenerator, network: Network, schedule: Schedule, *,
                  step: int, workers: int) -> None:
         self._schedule = schedule
         self._renewals = step // schedule.steps_per_block
         wanted = schedule.blocks + max(schedule.steps - 1, 0) // schedule.steps_per_block
-        blocks = _Blocks(engine, network, schedule.block, schedule.seed, self._renewals,
+        blocks = _Blocks(generator, network, schedule.block_size, schedule.seed, self._renewals,
                          wanted - self._renewals)
         loader = DataLoader(blocks, batch_size=None, num_workers=workers,
                             prefetch_factor=4 if workers else None)
@@ -162,5 +162,5 @@ class Pool:
             self._put(self._renewals + schedule.blocks)
             self._renewals += 1
         rng = np.random.default_rng([schedule.seed, 2**30, step])
-        rows = torch.from_numpy(rng.integers(0, schedule.blocks * schedule.block, schedule.batch))
+        rows = torch.from_numpy(rng.integers(0, schedule.blocks * schedule.block_size, schedule.batch))
         return Batch.from_tensors([ring.flatten(0, 1)[rows] for ring in self._ring])

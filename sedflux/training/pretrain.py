@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +17,7 @@ from sedflux.network.config import Config
 from sedflux.training.loss import mean_loss
 from sedflux.training.pool import Batch, Pool, summarise_examples
 from sedflux.training.schedule import Schedule
-from sedflux.writing import write_whole
+from sedflux.writing import make_folder, write_whole
 
 if TYPE_CHECKING:
     from sedflux.training.examples import ExampleGenerator
@@ -26,22 +25,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Schedule", "prepare_network", "pretrain"]
 
-#: Steps between checkpoints, each with a look at the validation examples.
+#: Steps between checkpoints; the validation loss is measured at each.
 SAVE_EVERY = 500
-#: Fresh examples that no step sees, for validation.
+#: Examples for validation, which no step uses.
 _VALIDATION = 8192
 #: Stars from which the templates of input and SED are made.
 _TEMPLATE_EXAMPLES = 12288
 
 
-def prepare_network(engine: ExampleGenerator, config: Config, *, seed: int,
+def prepare_network(generator: ExampleGenerator, config: Config, *, seed: int,
                     examples: int = _TEMPLATE_EXAMPLES) -> Network:
     """
     A network whose templates are the principal components of simulated stars.
 
     Parameters
     ----------
-    engine : `~sedflux.training.examples.ExampleGenerator`
+    generator : `~sedflux.training.examples.ExampleGenerator`
     config : `~sedflux.network.config.Config`
     seed : int
     examples : int, optional
@@ -53,13 +52,13 @@ def prepare_network(engine: ExampleGenerator, config: Config, *, seed: int,
     torch.manual_seed(seed)
     network = build(config)
     rng = np.random.default_rng([seed, 2**31])
-    drawn = engine.examples(examples, rng)
-    # Noise would become templates: keep pixels of good spectra.
-    quiet = np.median(drawn.ivar, axis=1) > 40.0**2
-    values = np.where(drawn.ivar > 0, drawn.normalised, 0.0)[quiet].astype(np.float64)
+    drawn = generator.examples(examples, rng)
+    # From noisy spectra, noise would enter the templates.
+    bright = np.median(drawn.ivar, axis=1) > 40.0**2
+    values = np.where(drawn.ivar > 0, drawn.normalised, 0.0)[bright].astype(np.float64)
     mean = values.mean(axis=0)
     covariance = (values - mean).T @ (values - mean) / len(values)
-    noise = np.median((1.0 / np.maximum(drawn.ivar[quiet], 1.0)).mean(axis=1))
+    noise = np.median((1.0 / np.maximum(drawn.ivar[bright], 1.0)).mean(axis=1))
     power, vectors = np.linalg.eigh(covariance)
     power, vectors = power[::-1][: config.components], vectors[:, ::-1][:, : config.components]
     projection = network.projection
@@ -78,7 +77,7 @@ def prepare_network(engine: ExampleGenerator, config: Config, *, seed: int,
 
 
 def _start_linear(network, examples):
-    """Begin with ridge regression on the projection; the trunk learns what it lacks."""
+    """Start the shortcut with ridge regression on the projection; the trunk learns the rest."""
     with torch.no_grad():
         coefficients = torch.cat([
             network.projection(torch.from_numpy(examples.normalised[rows]),
@@ -114,10 +113,10 @@ def _scheduler(optimizer, schedule, step):
 
 def _averaged(network, decay):
     """
-    A copy of a network that follows it as an exponential average of its weights.
+    A copy of a network with an exponential average of its weights.
 
-    The first weights count as one step.  The decay grows with the number n of steps as
-    n / (n + 9), from 0.1 up to ``decay``, so that they are soon forgotten.
+    The initial weights count as one step.  The decay grows with the number n of steps as
+    n / (n + 9), from 0.1 up to ``decay``, so that their share soon becomes small.
     """
     def follow(averages, weights, count):
         share = 1.0 - min(decay, int(count) / (int(count) + 9))
@@ -140,13 +139,13 @@ def _save(path, step, network, average, optimizer):
     for index, state in optimizer.state_dict()["state"].items():
         for name in ("step", "exp_avg", "exp_avg_sq"):
             tensors[f"optimizer.{index}.{name}"] = state[name].contiguous()
-    # Written by Python, whose errors of a full disk write_whole knows.
+    # Python writes the bytes, because write_whole recognises its error for a full disk.
     content = save(tensors, metadata={"step": str(step)})
     write_whole(path, lambda temporary: temporary.write_bytes(content))
 
 
 def _resume(path, network, average, optimizer):
-    """Read a checkpoint back into place; the step to go on from."""
+    """Load a checkpoint into network, average and optimiser; return its step."""
     from safetensors import SafetensorError
 
     try:
@@ -181,7 +180,7 @@ def _read_checkpoint(path, network, average, optimizer):
 
 
 def _loss(network, batch, schedule):
-    """Loss of a batch, and the output that it is the loss of."""
+    """Loss of a batch, and the network's output for it."""
     output = network.output_of(*network.features(batch.summary))
     truth = network.sed_mean + batch.scores @ network.sed_templates
     loss = mean_loss(output, truth, batch.scores, batch.labels, diagonal=schedule.diagonal)
@@ -189,7 +188,7 @@ def _loss(network, batch, schedule):
 
 
 def _validate(network, batch, schedule):
-    """Loss and errors of ln(SED) on examples that no step sees."""
+    """Loss and errors of ln(SED) on examples that no step uses."""
     with torch.no_grad():
         loss, output = _loss(network, batch, schedule)
         error = (output.scores - batch.scores) @ network.sed_templates
@@ -198,7 +197,7 @@ def _validate(network, batch, schedule):
 
 
 def _device():
-    """A GPU with its fast arithmetic where there is one, else the processor."""
+    """A GPU with TF32 arithmetic if there is one, else the CPU."""
     if torch.cuda.is_available():
         torch.set_float32_matmul_precision("high")
         return torch.device("cuda")
@@ -209,7 +208,7 @@ def _move(batch, device):
     return Batch.from_tensors([value.to(device) for value in batch.tensors()])
 
 
-def pretrain(engine: ExampleGenerator, schedule: Schedule, folder: PathLike, *,
+def pretrain(generator: ExampleGenerator, schedule: Schedule, folder: PathLike, *,
              config: Config | None = None, start: Network | None = None, workers: int = 1,
              progress: bool = True) -> tuple[Network, list[dict[str, float]]]:
     """
@@ -217,17 +216,16 @@ def pretrain(engine: ExampleGenerator, schedule: Schedule, folder: PathLike, *,
 
     Parameters
     ----------
-    engine : `~sedflux.training.examples.ExampleGenerator`
+    generator : `~sedflux.training.examples.ExampleGenerator`
         Makes the examples.
     schedule : `Schedule`
     folder : path-like
-        Gets ``checkpoint.safetensors``, from which an interrupted run goes on, and
-        ``log.csv``.
+        For ``checkpoint.safetensors``, from which an interrupted run continues, and ``log.csv``.
     config : `~sedflux.network.config.Config`, optional
     start : `torch.nn.Module`, optional
-        Go on from this network, with its templates, instead of a new one.
+        Continue from this network, with its templates, instead of a new one.
     workers : int, optional
-        Processes that make examples; 0 makes them in this one.
+        Processes that make examples; 0 makes them in the main process.
     progress : bool, optional
         Show a progress bar.
 
@@ -240,10 +238,9 @@ def pretrain(engine: ExampleGenerator, schedule: Schedule, folder: PathLike, *,
     """
     from tqdm import tqdm
 
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(folder)
     if start is None:
-        start = prepare_network(engine, config or Config(), seed=schedule.seed,
+        start = prepare_network(generator, config or Config(), seed=schedule.seed,
                                 examples=schedule.sized(_TEMPLATE_EXAMPLES))
     device = _device()
     network = build(start.config).to(device)
@@ -254,10 +251,10 @@ def pretrain(engine: ExampleGenerator, schedule: Schedule, folder: PathLike, *,
     checkpoint = folder / "checkpoint.safetensors"
     first = _resume(checkpoint, network, average, optimizer) if checkpoint.exists() else 0
     # Other processes make the examples, on the CPU.
-    validation = _move(summarise_examples(start, engine.examples(
+    validation = _move(summarise_examples(start, generator.examples(
         schedule.sized(_VALIDATION), np.random.default_rng([schedule.seed, 2**31 + 7]))), device)
     scheduler = _scheduler(optimizer, schedule, first)
-    pool = Pool(engine, start, schedule, step=first, workers=workers)
+    pool = Pool(generator, start, schedule, step=first, workers=workers)
     history: list[dict[str, float]] = []
     recent: list[float] = []
     begin = time.monotonic()
@@ -288,12 +285,12 @@ def pretrain(engine: ExampleGenerator, schedule: Schedule, folder: PathLike, *,
 
 
 def _stale(losses, patience):
-    """Whether the last ``patience`` losses brought nothing better than those before."""
+    """Whether none of the last ``patience`` losses is lower than all before them."""
     return len(losses) > patience and min(losses[-patience:]) >= min(losses[:-patience])
 
 
 def _append(path, entry):
-    """One more line of the log; the header comes with the first."""
+    """Append a line to the log, after a header if the file is new."""
     new = not path.exists()
     with open(path, "a", newline="") as stream:
         writer = csv.DictWriter(stream, fieldnames=list(entry))

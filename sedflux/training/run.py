@@ -1,4 +1,4 @@
-"""One training run from a library to a model: what ``sedflux train`` does."""
+"""One training run from a library to a model, for ``sedflux train``."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from sedflux.training.examples import ExampleGenerator
 from sedflux.training.export import export_model
 from sedflux.training.pretrain import pretrain
 from sedflux.training.schedule import Schedule
-from sedflux.writing import write_whole
+from sedflux.writing import make_folder, write_whole
 
 if TYPE_CHECKING:
     from sedflux.training.types import Network, PathLike
 
 __all__ = ["finish", "train_on_library"]
 
-#: Channels of the convolutions, where they are asked for.
+#: Channels of the convolutions, for networks that have them.
 CONVOLUTIONS = (16, 32, 48)
 
 
@@ -41,7 +41,7 @@ def train_on_library(library: PathLike, folder: PathLike, *, name: str = "uara.c
     Parameters
     ----------
     library : path-like
-        FITS library; its models whose INDEX ends in 3 are left for testing.
+        FITS library; its models whose INDEX ends in 3 are kept for tests.
     folder : path-like
         Gets checkpoint, ``log.csv``, ``training.json``, ``training.png`` and the model;
         a run that was cut off is resumed.
@@ -50,9 +50,9 @@ def train_on_library(library: PathLike, folder: PathLike, *, name: str = "uara.c
     steps, seed, workers, learning_rate : optional
         See `~sedflux.training.schedule.Schedule`.
     convolutions, shrink : bool, optional
-        Add convolutions, or leave the soft thresholds out, for comparison.
+        Add convolutions; use soft thresholds.  The defaults are those of the packaged models.
     diagonal : bool, optional
-        Train with the plain diagonal loss.
+        Train with `~sedflux.training.loss.diagonal_loss`.
     prior : {'flat', 'survey'}, optional
         Distribution of the labels, see `sedflux.libraries.prior`.
 
@@ -61,17 +61,16 @@ def train_on_library(library: PathLike, folder: PathLike, *, name: str = "uara.c
     path : `~pathlib.Path`
         Of the model.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(folder)
     torch.set_num_threads(1)
-    engine = _engine(library, folder, prior)
+    generator = _example_generator(library, folder, prior)
     schedule = Schedule(steps=steps, seed=seed, learning_rate=learning_rate, diagonal=diagonal)
     config = Config(channels=CONVOLUTIONS if convolutions else (), shrink=shrink)
-    network, _ = pretrain(engine, schedule, folder, config=config, workers=workers)
-    return finish(network, engine, schedule, folder, name=name, origin={"start": "none"})
+    network, _ = pretrain(generator, schedule, folder, config=config, workers=workers)
+    return finish(network, generator, schedule, folder, name=name, origin={"start": "none"})
 
 
-def finish(network: Network, engine: ExampleGenerator, schedule: Schedule, folder: Path, *,
+def finish(network: Network, generator: ExampleGenerator, schedule: Schedule, folder: Path, *,
            name: str, origin: Mapping[str, Any], claim: tuple[float, float] | None = None) -> Path:
     """
     Train the covariance of a network, and write its model, log and figure.
@@ -79,14 +78,14 @@ def finish(network: Network, engine: ExampleGenerator, schedule: Schedule, folde
     Parameters
     ----------
     network : `torch.nn.Module`
-    engine : `~sedflux.training.examples.ExampleGenerator`
+    generator : `~sedflux.training.examples.ExampleGenerator`
     schedule : `~sedflux.training.schedule.Schedule`
     folder : `~pathlib.Path`
         Of the run; gets ``training.json``, ``training.png`` and the model.
     name : str
         ``arch.tag``.
     origin : dict
-        What the run began with, for the header.
+        What the run started from, for the header.
     claim : tuple of float, optional
         Temperatures (K) between which predictions are not flagged.
 
@@ -97,25 +96,25 @@ def finish(network: Network, engine: ExampleGenerator, schedule: Schedule, folde
     """
     from sedflux.plotting import plot_training
 
-    refined = fit_covariance(network, engine, seed=schedule.seed, examples=schedule.sized(40960),
+    losses = fit_covariance(network, generator, seed=schedule.seed, examples=schedule.sized(40960),
                              steps=min(1800, 3 * schedule.steps))
     with open(folder / "log.csv", newline="") as stream:
         history = [{key: float(value) for key, value in row.items()}
                    for row in csv.DictReader(stream)]
     training = {"schedule": asdict(schedule), **origin, "last": history[-1],
-                "covariance": refined}
+                "covariance": losses}
     text = json.dumps(training | {"config": network.config.to_dict(),
-                                  "data": engine.library.sha256}, indent=2)
+                                  "data": generator.library.sha256}, indent=2)
     write_whole(folder / "training.json", lambda temporary: temporary.write_text(text))
     path = folder / f"{name}.safetensors"
-    export_model(path, network, engine, name=name, training=training, schedule=schedule,
+    export_model(path, network, generator, name=name, training=training, schedule=schedule,
                  claim=claim)
     plot_training(folder / "training.png", history)
     return path
 
 
 def _stored_kernels(path):
-    """Kernels of an earlier start."""
+    """Kernels that an earlier start of this run has fitted."""
     try:
         return kernels_from_lists(json.loads(path.read_text()))
     except (OSError, ValueError, TypeError, LookupError) as error:
@@ -123,12 +122,12 @@ def _stored_kernels(path):
                          "them fitted again") from error
 
 
-def _engine(library, folder, prior):
-    """The engine, with the kernels of an earlier start if there are any."""
+def _example_generator(library, folder, prior):
+    """The generator of examples, with the kernels of an earlier start if there are any."""
     training, _ = split_models(read_library(library))
     stored = folder / "kernels.json"
     kernels = _stored_kernels(stored) if stored.exists() else None
-    engine = ExampleGenerator(training, kernels=kernels, prior=prior)
-    text = json.dumps(kernels_to_lists(engine.emulator.kernels))
+    generator = ExampleGenerator(training, kernels=kernels, prior=prior)
+    text = json.dumps(kernels_to_lists(generator.emulator.kernels))
     write_whole(stored, lambda temporary: temporary.write_text(text))
-    return engine
+    return generator

@@ -1,4 +1,4 @@
-"""How long and how to train."""
+"""The schedule of a training: its length, batches and learning rates."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ __all__ = ["Schedule"]
 @dataclass(frozen=True)
 class Schedule:
     """
-    How long and how to train.
+    Length, batches and learning rates of a training.
 
     Attributes
     ----------
     steps : int
         Optimiser steps.
     batch : int
-        Examples a step.
+        Examples per step.
     block : int
-        Examples that the engine makes at once.
+        Examples that are made at once.
     pool : int
         Blocks among which a step draws its examples.
     reuse : int
-        How often each example is drawn on average.
+        Mean number of steps in which an example is used.
     learning_rate : float
         Peak of the cosine schedule.
     seed : int
         Fixes every example and every initial weight.
     average : float
-        Decay of the exponential average of the weights, which is what is kept.
+        Decay of the exponential average of the weights; the model has the averaged weights.
     patience : int
         Checks of the validation loss, one every 500 steps, without improvement after
         which the training stops.
     diagonal : bool
-        Use the plain diagonal loss.
+        Use `~sedflux.training.loss.diagonal_loss`.
     """
 
     steps: int = 24000
@@ -49,15 +49,20 @@ class Schedule:
     diagonal: bool = False
 
     @property
+    def block_size(self) -> int:
+        """Examples in a block: fewer in a trial run, whose steps would see few of them."""
+        return min(self.block, max(256, self.steps * self.batch // (4 * self.reuse) * 4))
+
+    @property
     def steps_per_block(self) -> int:
         """Steps between renewals of a block."""
-        return max(1, self.reuse * self.block // self.batch)
+        return max(1, self.reuse * self.block_size // self.batch)
 
     def sized(self, examples: int) -> int:
-        """As many examples as are needed, or in proportion to a trial run of few steps."""
+        """Number of examples, reduced in a trial run of few steps."""
         return min(examples, 256 + 64 * self.steps)
 
     @property
     def blocks(self) -> int:
-        """Blocks that the pool holds: fewer in a trial run, which sees few examples."""
+        """Blocks in the pool; fewer in a trial run of few steps."""
         return max(1, min(self.pool, self.steps * self.batch // self.block))

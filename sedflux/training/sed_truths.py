@@ -1,11 +1,11 @@
 """
-What is known of the SEDs of real stars, as one linear model of the correction.
+Measured SEDs and colours of real stars, as one linear model of the correction.
 
-Each truth measures a star's difference from the model at its labels, in splines of
-wavelength, with its own errors: the dust and scale of the star, what the source shares over
-wavelengths, and white errors.  Generalised least squares gives the correction of all stars at
-once, with a common error of MILES as one more unknown; what stars scatter about it is
-estimated by expectation and maximisation.
+Each truth measures a star's difference from the model at its labels, in splines of wavelength.
+Its errors are those of the star's dust and scale, those that its source has in common at all
+wavelengths, and independent ones.  Generalised least squares gives the correction for all stars
+at once, with a common error of MILES as a further unknown.  The scatter of stars about it is
+estimated by expectation-maximisation.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ import numpy as np
 from scipy.linalg import cho_solve
 
 from sedflux.libraries.labels import scale_labels
-from sedflux.spectra.grids import sed_grid
+from sedflux.spectra.grids import SED_RANGE, sed_grid
 from sedflux.spectra.reddening import extinction_curve
 from sedflux.training.correction import SPLINES, sed_splines
 from sedflux.training.johnson import color_responses, zero_points
+from sedflux.units import MAG_PER_LN
 
 if TYPE_CHECKING:
     from sedflux.training.stars import RealStars
@@ -32,15 +33,15 @@ __all__ = ["MILES_ROWS", "Truth", "band_weights", "fine_correction", "first_scat
            "predictive_chi2", "prior_size", "rms_of_known", "sed_truth", "solve_sed",
            "star_scatter", "truth_rows", "without_outliers"]
 
-#: Band against which colours are taken.
+#: Band from which the magnitudes in all others are subtracted.
 REFERENCE_BAND = "SDSS_R"
-#: Temperature above which labels of coarse spectra are those of the spectral type.
-EARLY = 8800.0
+#: Temperature (K) above which stars with coarse spectra may keep the labels of their spectral type.
+EARLY_TEFF = 8800.0
 
 
 @dataclass(frozen=True)
 class Truth:
-    """Truth of one star as a linear Gaussian measurement of its spline coefficients."""
+    """A star's truth from one source: a linear Gaussian measurement of its spline coefficients."""
 
     design: np.ndarray
     data: np.ndarray
@@ -50,39 +51,40 @@ class Truth:
     source: str
 
 
-#: Errors that a source shares over wavelengths, as spline coefficients: blue, middle, red.
+#: Errors that a source has in common at all wavelengths, as spline coefficients: blue, middle, red.
 _SOURCE_ERRORS = {"MILES": (0.03, 0.008, 0.015), "CALSPEC": (0.01, 0.005, 0.01),
                   "NGSL": (0.02, 0.01, 0.02)}
-#: Rms of a star's SED about its splines, by wavelength (Angstrom): lines are too narrow for them.
-_WHITE = ([2500.0, 3000.0, 3300.0, 4000.0, 4500.0], [0.12, 0.08, 0.04, 0.02, 0.01])
-#: Penalty on features in the second, fine step of the correction.
+#: Rms of a star's SED about its splines, which do not resolve lines, by wavelength (Angstrom).
+_SPLINE_RMS = ([2500.0, 3000.0, 3300.0, 4000.0, 4500.0], [0.12, 0.08, 0.04, 0.02, 0.01])
+#: Penalty on the features in `fine_correction`.
 _FINE_PENALTY = 4.0
-#: Size of the correction under its prior, and of the error that MILES has in common: blue,
-#: middle, red.
+#: Prior sizes of the correction, and of the common error of MILES: blue, middle, red.
 _PRIOR, _MILES_COMMON = (0.12, 0.02, 0.03), (0.03, 0.01, 0.02)
-#: Unknowns of that error: a constant, and slopes with temperature and gravity.
+#: Unknowns of the common error: a constant, and slopes with temperature and gravity.
 MILES_ROWS = 3
-#: Chi-square a datum beyond which colours of a star count less.
+#: Chi-square per datum above which colours of a star get less weight.
 _OUTLIER = 4.0
 #: Error of a MILES spectrum's slope below 4500 A, at 3600 A.
 _MILES_SLOPE = 0.04
 #: Prior E(B-V) and its error: MILES (dereddened), unknown, and known.
 EBV: dict[str, Any] = {"MILES": (0.0, 0.03), "CALSPEC": (0.015, 0.02), "NGSL": (0.02, 0.03),
                        "known": 0.025}
+#: Error (mag) of a measured colour.
 _PHOTOMETRY_ERROR = 0.01
+#: Every third sample of an SED is used: the splines are much broader.
 STEP = 3
 
 
 def _knot_values(blue, middle, red):
     """A quantity at every spline, interpolated between blue, middle and red."""
-    centre = np.exp(np.interp(np.arange(SPLINES), [0, SPLINES - 1], np.log([2500.0, 10500.0])))
+    centre = np.exp(np.interp(np.arange(SPLINES), [0, SPLINES - 1], np.log(SED_RANGE)))
     return np.interp(centre, [3900.0, 4700.0, 6200.0, 7500.0], [blue, middle, middle, red])
 
 
 def sed_truth(star: int, splines: np.ndarray, difference: np.ndarray, source: str,
               ebv: tuple[float, float], curve: np.ndarray, *, more: np.ndarray | None = None
               ) -> Truth:
-    """Measurement of one star by its SED; ``more`` are further common errors."""
+    """One star's truth from its SED; ``more`` are further common errors."""
     known = np.flatnonzero(np.isfinite(difference))[::STEP]
     mean, error = ebv
     nuisance = np.vstack([np.ones(known.size), error * curve[known],
@@ -90,7 +92,7 @@ def sed_truth(star: int, splines: np.ndarray, difference: np.ndarray, source: st
     if more is not None:
         nuisance = np.vstack([nuisance, more[:, known]])
     return Truth(splines[known], difference[known] - mean * curve[known],
-                  np.interp(sed_grid()[known], *_WHITE) ** 2, nuisance, star, source)
+                  np.interp(sed_grid()[known], *_SPLINE_RMS) ** 2, nuisance, star, source)
 
 
 def band_weights(passbands: Passbands) -> np.ndarray:
@@ -103,14 +105,14 @@ def band_weights(passbands: Passbands) -> np.ndarray:
 
 
 def _color_truth(star, splines, weights, colors, log_sed, ebv, curve):
-    """Measurement of one star by its colours against the reference band."""
+    """One star's truth from its colours relative to the reference band."""
     known = np.isfinite(colors)
     light = weights * np.exp(log_sed)
     response = light / light.sum(axis=1, keepdims=True)
     response = (response[:-1] - response[-1])[known]
     magnitudes = -2.5 * np.log10(light.sum(axis=1) / (weights / sed_grid() ** 2).sum(axis=1))
     model = magnitudes[:-1] - magnitudes[-1]
-    offset = (colors - model)[known] * -0.4 * np.log(10.0)
+    offset = -(colors - model)[known] / MAG_PER_LN
     mean, error = ebv
     return Truth(response @ splines, offset - mean * (response @ curve),
                   np.full(known.sum(), _PHOTOMETRY_ERROR**2),
@@ -118,25 +120,26 @@ def _color_truth(star, splines, weights, colors, log_sed, ebv, curve):
 
 
 def _johnson_truth(star, splines, responses, offset, errors, ebv, curve):
-    """Measurement of one star by its Johnson colours, relative to those of its model."""
+    """One star's truth from its Johnson colours, relative to those of its model."""
     known = np.isfinite(offset)
     response, (mean, error) = responses[known], ebv
     return Truth(response @ splines, offset[known] - mean * (response @ curve),
                  errors[known] ** 2, (error * (response @ curve))[None], star, "JOHNSON")
 
 
-def measure(stars: RealStars, log_sed: np.ndarray, doubt: np.ndarray, weights: np.ndarray,
-            names: Sequence[str], johnson: BandWeights | None = None) -> list[Truth]:
+def measure(stars: RealStars, log_sed: np.ndarray, label_changes: np.ndarray,
+            weights: np.ndarray, names: Sequence[str], johnson: BandWeights | None = None
+            ) -> list[Truth]:
     """
-    All measurements of all stars, relative to the models at their labels.
+    The truths of all stars, relative to the models at their labels.
 
     Parameters
     ----------
     stars : `~sedflux.training.stars.RealStars`
     log_sed : `~numpy.ndarray`, shape (N, 575)
         Models at the stars' labels.
-    doubt : `~numpy.ndarray`, shape (N, 2, 575)
-        What errors of the labels of coarse spectra of early stars do to ln(SED).
+    label_changes : `~numpy.ndarray`, shape (N, 2, 575)
+        Changes of ln(SED) for errors of TEFF and LOGG of early stars with coarse spectra.
     weights, names
         From `band_weights`, and the names of the bands of the photometry.
     johnson : dict, optional
@@ -158,9 +161,9 @@ def measure(stars: RealStars, log_sed: np.ndarray, doubt: np.ndarray, weights: n
             found.append(sed_truth(star, splines, stars.miles_sed[star] - base, "MILES",
                                    EBV["MILES"], curve, more=slope[None]))
         if np.isfinite(stars.stis_sed[star]).any():
-            more = doubt[star] if stars.labels[star, 0] > EARLY and source == "CALSPEC" else None
+            early = stars.labels[star, 0] > EARLY_TEFF and source == "CALSPEC"
             found.append(sed_truth(star, splines, stars.stis_sed[star] - base, source, ebv,
-                                   curve, more=more))
+                                   curve, more=label_changes[star] if early else None))
         elif np.isfinite(stars.magnitudes[star]).any():
             ordered = dict(zip(names, stars.magnitudes[star], strict=True))
             reference = ordered.pop(REFERENCE_BAND)
@@ -172,7 +175,7 @@ def measure(stars: RealStars, log_sed: np.ndarray, doubt: np.ndarray, weights: n
 
 
 def _johnson_truths(stars, log_sed, splines, curve, weights):
-    """Measurements by Johnson colours; zero points of B-V and R-I are medians over the stars."""
+    """Truths from Johnson colours, with the zero points of `zero_points`."""
     synthetic, responses = color_responses(log_sed, weights)
     dust = stars.dust[:, :1] * (responses @ curve)
     residual = synthetic + dust - stars.johnson
@@ -183,7 +186,7 @@ def _johnson_truths(stars, log_sed, splines, curve, weights):
 
 
 def _information(truth, scatter):
-    """Information of one measurement on its splines, and its weighted data."""
+    """Information of one truth on its splines, and its weighted data."""
     rows = np.vstack([truth.nuisance, scatter @ truth.design.T]) / np.sqrt(truth.variance)
     inner = np.linalg.inv(np.eye(len(rows)) + rows @ rows.T)
     design = truth.design.T / np.sqrt(truth.variance)
@@ -194,9 +197,9 @@ def _information(truth, scatter):
 
 
 def _accumulate(rows, grams, data):
-    """Normal matrix (m, 26, m, 26) and right side (m, 26) of measurements with rows (n, m)."""
+    """Normal matrix (m, 26, m, 26) and right side (m, 26) of truths with rows (n, m)."""
     size = rows.shape[1]
-    # All sizes are named, because there may be no measurement.
+    # No -1 in these shapes, because there may be no truth at all.
     pairs = (rows[:, :, None] * rows[:, None, :]).reshape(len(rows), size**2)
     normal = (pairs.T @ grams.reshape(len(rows), SPLINES**2)).reshape(
         size, size, SPLINES, SPLINES)
@@ -205,9 +208,9 @@ def _accumulate(rows, grams, data):
 
 def truth_rows(truths: Sequence[Truth], features: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """
-    What each measurement sees: features of its star, and errors that MILES fluxes have in common.
+    Design rows of the truths: features of the star, and terms of the common error of MILES.
 
-    These are linear in the scaled temperature and gravity.
+    The common error is linear in the scaled temperature and gravity.
 
     Returns
     -------
@@ -222,7 +225,7 @@ def truth_rows(truths: Sequence[Truth], features: np.ndarray, labels: np.ndarray
 def information(truths: Sequence[Truth], scatters: Sequence[np.ndarray], shares: np.ndarray
                 ) -> tuple[np.ndarray, np.ndarray]:
     """
-    Information of every measurement on its splines, and its weighted data.
+    Information of every truth on its splines, and its weighted data.
 
     Parameters
     ----------
@@ -259,12 +262,12 @@ def solve_sed(rows: np.ndarray, grams: np.ndarray, data: np.ndarray, amplitude: 
     grams, data
         From `information`.
     amplitude : float
-        Size of the correction under its prior, in units of the usual one.
+        Size of the correction under its prior, in units of the prior sizes of this module.
 
     Returns
     -------
     coefficients : `~numpy.ndarray`, shape (M + 3, 26)
-        The last `MILES_ROWS` are the errors that MILES fluxes have in common.
+        The last `MILES_ROWS` are those of the common error of MILES.
     root : `~numpy.ndarray`, shape ((M + 3) * 26, (M + 3) * 26)
         Cholesky factor of the precision, for draws.
     """
@@ -280,7 +283,7 @@ def solve_sed(rows: np.ndarray, grams: np.ndarray, data: np.ndarray, amplitude: 
 
 def predictive_chi2(truth: Truth, row: np.ndarray, coefficients: np.ndarray, scatter: np.ndarray
                     ) -> float:
-    """Chi-square of one measurement about the correction, a datum."""
+    """Chi-square per datum of one truth about the correction."""
     left = truth.data - truth.design @ (row @ coefficients)
     rows = np.vstack([truth.nuisance, scatter @ truth.design.T])
     covariance = rows.T @ rows + np.diag(truth.variance)
@@ -289,7 +292,7 @@ def predictive_chi2(truth: Truth, row: np.ndarray, coefficients: np.ndarray, sca
 
 def without_outliers(truths: Sequence[Truth], rows: np.ndarray, coefficients: np.ndarray,
                      scatters: Sequence[np.ndarray], shares: np.ndarray) -> list[Truth]:
-    """Give colours whose errors cannot explain their offset a larger variance."""
+    """Increase the variance of colours that lie further from the correction than their errors."""
     kinds, found = shares.argmax(axis=1), []
     for truth, row in zip(truths, rows, strict=True):
         if truth.source in ("JOHNSON", "COLOR"):
@@ -301,7 +304,7 @@ def without_outliers(truths: Sequence[Truth], rows: np.ndarray, coefficients: np
 
 def star_scatter(truths: Sequence[Truth], rows: np.ndarray, coefficients: np.ndarray, *,
                  iterations: int = 3, weight: float = 10.0) -> np.ndarray:
-    """Covariance of stars about the correction (splines), from truths of all but MILES fluxes."""
+    """Root of the covariance of stars about the correction, in splines, without MILES fluxes."""
     root = first_scatter()
     start = root.T @ root
     covariance = start
@@ -325,7 +328,7 @@ def star_scatter(truths: Sequence[Truth], rows: np.ndarray, coefficients: np.nda
 def fine_correction(stars: RealStars, log_sed: np.ndarray, features: np.ndarray, coarse: np.ndarray
                     ) -> tuple[np.ndarray, np.ndarray]:
     """
-    Correction of narrow features in the SED, which the splines cannot follow.
+    Correction of narrow features in the SED, which the splines do not resolve.
 
     The dust and the scale of each star are fitted and removed first.
 
@@ -333,7 +336,7 @@ def fine_correction(stars: RealStars, log_sed: np.ndarray, features: np.ndarray,
     -------
     coefficients : `~numpy.ndarray`, shape (M, 575)
     left : `~numpy.ndarray`, shape (N, 575)
-        What remains of the STIS stars.
+        Residuals of the stars with STIS SEDs.
     """
     curve, splines = extinction_curve(sed_grid()), sed_splines()
     left = np.stack([stars.stis_sed, stars.miles_sed]) - log_sed - features @ coarse
@@ -341,7 +344,7 @@ def fine_correction(stars: RealStars, log_sed: np.ndarray, features: np.ndarray,
     for row in left.reshape(-1, left.shape[-1]):
         known = np.isfinite(row)
         if known.any():
-            weight = 1.0 / np.interp(sed_grid()[known], *_WHITE) ** 2
+            weight = 1.0 / np.interp(sed_grid()[known], *_SPLINE_RMS) ** 2
             design = smooth[known]
             normal = (design.T * weight) @ design + np.eye(design.shape[1])
             row -= smooth @ np.linalg.solve(normal, design.T @ (weight * row[known]))
@@ -364,7 +367,7 @@ def rms_of_known(values: np.ndarray) -> np.ndarray:
 
 
 def first_scatter() -> np.ndarray:
-    """First guess of the stars' scatter: smooth, a few percent."""
+    """Scatter of stars with which the iteration starts: smooth, a few percent."""
     size = _knot_values(0.05, 0.008, 0.012)
     near = np.exp(-0.5 * ((np.arange(SPLINES)[:, None] - np.arange(SPLINES)) / 2.0) ** 2)
     return np.linalg.cholesky(size[:, None] * near * size + 1e-8 * np.eye(SPLINES)).T

@@ -1,9 +1,9 @@
 """
-How smooth the SED correction is: chosen by cross-validation over the stars that it is fitted to.
+Smoothness of the SED correction, chosen by cross-validation over the training stars.
 
 Candidates differ in the lengths in 5040 K / TEFF, LOGG and MH over which the correction changes,
-and in its size.  Each is fitted without a fold of the stars and scored on that fold's STIS SEDs
-and colours.
+and in its size.  Each candidate is fitted without one fold of the stars, and scored on the STIS
+SEDs and colours of that fold.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ __all__ = ["Smoothness", "choose_smoothness"]
 
 _log = logging.getLogger(__name__)
 
-#: Candidates: lengths in scaled 5040 K / TEFF, LOGG and MH, and the size in units of the prior's.
+#: Candidate values: lengths in scaled 5040 K / TEFF, LOGG and MH, and the size in units of the
+#: prior's; and the values with which the search starts.
 _AXES = ((0.4, 0.6, 0.9), (0.7, 1.0, 2.0), (0.8, 1.3, 2.5), (1.2, 2.4))
 _FIRST = (0.6, 1.0, 1.3, 2.4)
 #: Sweeps over the axes.
@@ -37,14 +38,14 @@ _SWEEPS = 1
 @dataclass(frozen=True)
 class Smoothness:
     """
-    Lengths of the correction in scaled labels, and its size in units of the usual prior.
+    Lengths of the correction in scaled labels, and its size in units of the prior's.
 
     Attributes
     ----------
     lengths : tuple of float
     size : float
     score : float
-        Mean of ln(1 + chi-square a datum) of left-out truths.
+        Mean of ln(1 + chi-square per datum) of left-out truths.
     """
 
     lengths: Lengths
@@ -53,7 +54,7 @@ class Smoothness:
 
 
 def _score(truths, labels, folds, grams, data, scatters, kinds, values):
-    """Mean over left-out truths of ln(1 + chi-square a datum)."""
+    """Mean over left-out truths of ln(1 + chi-square per datum)."""
     *lengths, size = values
     features = LabelFeatures.of_stars(labels, tuple(lengths))(labels)
     rows = truth_rows(truths, features, labels)
@@ -72,7 +73,7 @@ def choose_smoothness(truths: Sequence[Truth], labels: np.ndarray, folds: np.nda
                       grams: np.ndarray, data: np.ndarray, scatters: Sequence[np.ndarray],
                       kinds: np.ndarray) -> Smoothness:
     """
-    The candidate with the best score: one axis after the other.
+    Search for the candidate with the lowest score, along one axis after the other.
 
     Parameters
     ----------

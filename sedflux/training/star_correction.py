@@ -1,5 +1,5 @@
 r"""
-What real stars add to the models: corrections of lines and SEDs, and their scatter.
+Corrections of a synthetic library by real stars, of lines and SEDs, and the scatter of stars.
 
 Synthetic lines differ from real ones by a few percent, coherently, and so do SEDs
 below 4500 Angstrom.  Both differences are smooth in the labels, so that stars with
@@ -8,12 +8,12 @@ published labels measure them.  The *input correction* is the mean difference
 :math:`S(t)`, the mean difference of ln(SED), from all truths at once, with the reddening of
 each star, the errors of each source and a common error of MILES as unknowns.  Both
 are smooth in (5040 K / TEFF, LOGG, MH) and vanish where no star is near.  The SED correction is
-measured at the labels that lines alone give, because there it is used.  What is left of
-each star, its *discrepancy*, is drawn anew for every training example: lines from the
+measured at labels from lines alone, because it is applied at such labels.  The residual of
+each star, its *discrepancy*, is drawn at random for every training example: lines from the
 residuals of stars with similar labels, SEDs from their covariance.
 
-A library whose models carry the mean corrections is still a library: emulator, engine
-and label fit use it as they use the synthetic one.
+A library with the mean corrections is still a library: emulator, label fit and the generator of
+examples use it like the synthetic one.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from sedflux.training.correction import SPLINES, Correction, class_shares, sed_s
 from sedflux.training.label_features import LabelFeatures
 from sedflux.training.line_labels import LineModel, fit_lines, line_labels, network_labels
 from sedflux.training.sed_truths import (
-    EARLY,
+    EARLY_TEFF,
     EBV,
     MILES_ROWS,
     STEP,
@@ -63,24 +63,26 @@ __all__ = ["PlacedStars", "correct_seds", "fit_correction", "place_stars",
 
 _log = logging.getLogger(__name__)
 
-#: Iterations of scatter and outliers, and those before which the smoothness is chosen.
+#: Iterations of the scatter and the weights of outliers; the smoothness is chosen before two.
 _ITERATIONS, _CHOICES = 4, (0, 2)
-#: Classes of stars, see `~sedflux.training.correction.class_shares`, and draws of the errors.
+#: Number of classes of stars (`~sedflux.training.correction.class_shares`), and of draws of the
+#: errors of the correction.
 _CLASSES, _DRAWS = 4, 64
-#: S/N of spectra at R = 500, their discrepancies included, and the chi-square a pixel beyond
+#: S/N per pixel of spectra at R = 500, discrepancies included, and the chi-square per pixel above
 #: which a star is left out.
 _COARSE_SNR = 40.0
 _COARSE_CHI2 = 2.0
-#: Chi-square of the SED, a sample, beyond which a star with a coarse spectrum is left out:
-#: above `_HOT` (K), where SEDs of models are accurate, and below.
-_COARSE_SHAPE, _HOT = (1.0, 3.0), 7000.0
-#: Errors of TEFF (K) and LOGG from a spectral type of early A.
+#: Chi-square per SED sample above which a star with a coarse spectrum is left out: hotter than
+#: `_HOT_TEFF` (K), where SEDs of models are accurate, and cooler.
+_COARSE_SED_CHI2, _HOT_TEFF = (1.0, 3.0), 7000.0
+#: Errors of TEFF (K) and LOGG from an early-A spectral type.
 _EARLY_ERRORS = (300.0, 0.3)
-#: Stars that must have measured a wavelength for the correction to hold there.
-_FEWEST = 8
-#: Trial labels for coarse spectra, how many of the best count, and how far lines may move them.
+#: Fewest stars with STIS fluxes at a wavelength where the correction is measured.
+_LEAST_STARS = 8
+#: Trial labels for a coarse spectrum, the number of the best that are averaged, and the errors of
+#: this mean: TEFF (K), LOGG, MH, ALPHA, CARBON, VMICRO (km/s).
 _TRIALS, _BEST = 20000, 10
-_REFINE = np.array([150.0, 0.15, 0.15, 0.05, 0.05, 0.2])
+_TRIAL_ERRORS = np.array([150.0, 0.15, 0.15, 0.05, 0.05, 0.2])
 _SEED = 11
 
 
@@ -114,7 +116,7 @@ def _class_scatter(truths, rows, coefficients, members):
 def fit_correction(library: SpectralLibrary, kernels: Kernels, stars: RealStars,
                    passbands: Passbands, johnson: BandWeights | None = None) -> Correction:
     """
-    Measure what real stars add to a synthetic library.
+    Measure the corrections of a synthetic library by real stars.
 
     Parameters
     ----------
@@ -122,7 +124,7 @@ def fit_correction(library: SpectralLibrary, kernels: Kernels, stars: RealStars,
         Training models.
     kernels : tuple of `~sedflux.emulator.gaussian_process.Kernel`
     stars : `~sedflux.training.stars.RealStars`
-        Without those that are to be left out.
+        Without the stars that are left out.
     passbands : dict
         From `sedflux.training.stars.read_passbands`.
     johnson : dict, optional
@@ -140,12 +142,12 @@ def fit_correction(library: SpectralLibrary, kernels: Kernels, stars: RealStars,
 @dataclass(frozen=True)
 class PlacedStars:
     """
-    Stars with the labels that their lines give.
+    Stars with labels from their lines.
 
     Attributes
     ----------
     stars : `~sedflux.training.stars.RealStars`
-        Those with sharp spectra, then those with coarse ones.
+        Stars with R = 2000 spectra (sharp), then those with R = 500 (coarse).
     labels : `~numpy.ndarray`, shape (N, 6)
     lines : `~sedflux.training.line_labels.LineModel`
     residuals : `~numpy.ndarray`, shape (n, 2430)
@@ -161,7 +163,7 @@ class PlacedStars:
 def place_stars(library: SpectralLibrary, kernels: Kernels, fitter: LabelFit, stars: RealStars
                 ) -> PlacedStars:
     """
-    The correction of lines, and the labels that the lines of each star then give.
+    Fit the correction of lines, and then each star's labels to its lines.
 
     Parameters
     ----------
@@ -191,7 +193,7 @@ def place_stars(library: SpectralLibrary, kernels: Kernels, fitter: LabelFit, st
 def with_network_labels(placed: PlacedStars, network: Network, library: SpectralLibrary
                         ) -> PlacedStars:
     """
-    The same stars at the labels that a network gives those with sharp spectra.
+    Replace the labels of stars with sharp spectra by those that a network gives them.
 
     Parameters
     ----------
@@ -223,7 +225,7 @@ def lines_alone(lines: LineModel, labels: np.ndarray, residuals: np.ndarray) -> 
 def correct_seds(fitter: LabelFit, placed: PlacedStars, passbands: Passbands,
                  johnson: BandWeights | None = None) -> Correction:
     """
-    The correction of SEDs at the labels that lines give.
+    Fit the correction of SEDs at labels from lines.
 
     Parameters
     ----------
@@ -238,9 +240,10 @@ def correct_seds(fitter: LabelFit, placed: PlacedStars, passbands: Passbands,
     """
     stars, labels, samples = placed.stars, placed.labels, sed_grid().size
     log_sed = fitter.emulator.mean(labels)[:, -samples:]
-    doubt = np.stack([fitter.emulator.mean(labels + step)[:, -samples:] - log_sed
-                      for step in np.diag([*_EARLY_ERRORS, 0, 0, 0, 0])[:2]], axis=1)
-    truths = measure(stars, log_sed, doubt, band_weights(passbands), list(passbands), johnson)
+    label_changes = np.stack([fitter.emulator.mean(labels + step)[:, -samples:] - log_sed
+                              for step in np.diag([*_EARLY_ERRORS, 0, 0, 0, 0])[:2]], axis=1)
+    truths = measure(stars, log_sed, label_changes, band_weights(passbands), list(passbands),
+                     johnson)
     features, smooth, coefficients, root, scatters = _sed_fit(truths, stars, labels)
     splines = sed_splines()
     coarse = coefficients[:-MILES_ROWS] @ splines.T
@@ -248,8 +251,8 @@ def correct_seds(fitter: LabelFit, placed: PlacedStars, passbands: Passbands,
     kinds = class_shares(labels).argmax(axis=1)
     noise = np.stack([rms_of_known(left[kinds == kind]) for kind in range(_CLASSES)])
     count = np.isfinite(stars.stis_sed).sum(axis=0)
-    known = np.flatnonzero(count >= min(_FEWEST, count.max()))
-    # The correction is constant beyond the bluest and reddest samples that HST has measured.
+    known = np.flatnonzero(count >= min(_LEAST_STARS, count.max()))
+    # Beyond the bluest and reddest of these samples the correction is constant.
     held = np.clip(np.arange(samples), known[0], known[-1])
     first = lines_alone(placed.lines, labels[: len(placed.residuals)], placed.residuals)
     return replace(first, features=features, sed_terms=(coarse + fine)[:, held],
@@ -260,7 +263,7 @@ def correct_seds(fitter: LabelFit, placed: PlacedStars, passbands: Passbands,
 
 
 def _posterior_draws(root, shape):
-    """Errors of the coefficients (M, 26): draws from their posterior."""
+    """Draws of the errors of the coefficients (M, 26) from their posterior."""
     white = np.random.default_rng(_SEED).standard_normal((len(root), _DRAWS))
     return solve_triangular(root.T, white, lower=False).T.reshape(_DRAWS, *shape)[:, :-MILES_ROWS]
 
@@ -270,8 +273,8 @@ def _coarse_labels(library, kernels, stars):
     Labels of stars with coarse spectra by the corrected library, and which stars to keep.
 
     Near 9000 K two temperatures have the same Balmer lines, and coarse spectra cannot tell
-    them apart.  So labels are first searched over the whole library, by the lines and the
-    star's own SED within the errors of dust and models, and then refined by the lines.
+    them apart.  So the first labels come from a search over the whole library, by the lines and
+    the star's SED within the errors of dust and models.  A fit to the lines then improves them.
     """
     fitter = LabelFit(library, kernels, resolving_power=STIS_POWER)
     trial = _trial_labels(library.labels, np.random.default_rng(_SEED))
@@ -284,29 +287,29 @@ def _coarse_labels(library, kernels, stars):
         weight = np.where(stars.ivar[index] > 0, _COARSE_SNR**2, 0.0)
         total = ((models - values) ** 2) @ weight
         total += _sed_chi2(stars, index, joint[:, -sed_grid().size :])
-        # A dozen trial points around the best one: a mean is steadier than the best.
+        # The mean of the best trial labels has less noise than the single best one.
         best = np.argsort(total)[:_BEST]
-        fit = fitter.fit(values, weight, start=trial[best].mean(axis=0), errors=_REFINE)
+        fit = fitter.fit(values, weight, start=trial[best].mean(axis=0), errors=_TRIAL_ERRORS)
         labels[index], chi2[index] = fit.labels, fit.chi2 / values.size
-    # Coarse lines of A0 stars look like those at 8000 K: there the spectral type is better,
-    # unless the SED contradicts it.
-    typed, fitted = (_shape_chi2(fitter, stars, values) for values in (stars.labels, labels))
-    early = (stars.labels[:, 0] > EARLY) & (typed < fitted)
+    # At R = 500, lines of A0 stars look like those at 8000 K.  Such stars keep the labels of their
+    # spectral type, unless the SED contradicts them.
+    typed, fitted = (_mean_sed_chi2(fitter, stars, values) for values in (stars.labels, labels))
+    early = (stars.labels[:, 0] > EARLY_TEFF) & (typed < fitted)
     labels = np.where(early[:, None], stars.labels, labels)
-    shape = np.where(early, typed, fitted)
-    limit = np.where(labels[:, 0] > _HOT, *_COARSE_SHAPE)
-    return labels, (early | (chi2 < _COARSE_CHI2)) & (shape < limit)
+    sed_chi2 = np.where(early, typed, fitted)
+    limit = np.where(labels[:, 0] > _HOT_TEFF, *_COARSE_SED_CHI2)
+    return labels, (early | (chi2 < _COARSE_CHI2)) & (sed_chi2 < limit)
 
 
-def _shape_chi2(fitter, stars, labels):
-    """Chi-square a sample of each star's SED against the model at its labels."""
+def _mean_sed_chi2(fitter, stars, labels):
+    """Chi-square per sample of each star's SED against the model at its labels."""
     seds = fitter.emulator.mean(labels)[:, -sed_grid().size :]
     total = [_sed_chi2(stars, index, seds[index : index + 1])[0] for index in range(len(stars))]
     return np.array(total) * STEP / np.isfinite(stars.stis_sed).sum(axis=1)
 
 
 def _trial_labels(labels, rng):
-    """Labels spread over the library: each model's, moved towards another near it."""
+    """Labels spread over the library: those of models, moved towards a neighbour's."""
     scaled = scale_labels(labels)
     near = np.argsort(((scaled[:, None] - scaled[None]) ** 2).sum(axis=-1), axis=1)[:, 1:13]
     first = rng.integers(0, len(labels), _TRIALS)
@@ -316,7 +319,7 @@ def _trial_labels(labels, rng):
 
 
 def _sed_chi2(stars, index, log_sed):
-    """Chi-square of models' SEDs (N, 575) against a star's own, with free dust."""
+    """Chi-square of a star's SED against SEDs of models (N, 575), with free dust."""
     source, curve = stars.source[index], extinction_curve(sed_grid())
     splines = sed_splines()
     truth = sed_truth(index, splines, stars.stis_sed[index] - log_sed[0], source, EBV[source],

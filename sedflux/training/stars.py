@@ -1,11 +1,11 @@
 """
-Real stars for training: spectra with lines, and what is known of their SEDs.
+Real stars for training: their spectra, and measurements of their SEDs.
 
-Three sources, each with its own error model (`sedflux.training.star_correction` weighs them):
-MILES, R = 2000 spectra with published labels, whose own fluxes (3600-7300 Angstrom) appear
-dereddened; HST/STIS, complete SEDs with the reddening of each star, taken as input too at
-R = 500 where MILES has no spectrum; and photometry of NGSL spectra.  Stars are told apart by
-name, and their names alone decide in which fold they are left out.
+There are three sources, each with its own errors (`sedflux.training.sed_truths`).  MILES has
+R = 2000 spectra with published labels; its fluxes (3600-7300 Angstrom) are dereddened.  HST/STIS
+has complete SEDs, reddened as observed; where MILES has no spectrum of a star, its STIS spectrum
+at R = 500 is the input.  The third source is photometry of NGSL spectra.  Stars are identified by
+name, and the name alone decides in which fold a star is left out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,13 @@ from sedflux.io.calspec import stis_fwhm
 from sedflux.io.miles import MILES_FWHM
 from sedflux.libraries.library import read_library
 from sedflux.spectra.continuum import remove_continuum
-from sedflux.spectra.grids import input_grid, optical_mean, rebin_spectra, sed_grid
+from sedflux.spectra.grids import (
+    SED_RESOLVING_POWER,
+    input_grid,
+    optical_mean,
+    rebin_spectra,
+    sed_grid,
+)
 from sedflux.spectra.normalise import input_basis
 from sedflux.spectra.resolution import broadening_sigma, degrade_spectra, lsf_matrix
 from sedflux.training.johnson import read_johnson
@@ -34,17 +40,18 @@ if TYPE_CHECKING:
 __all__ = ["FOLDS", "GRAVITY_EDGE", "RealStars", "fold_of", "inner_fold", "miles_inputs",
            "read_passbands", "read_stars", "stis_arrays", "stis_sed"]
 
-#: Groups of stars of which each is left out once.
+#: Folds of stars; each is left out of one training.
 FOLDS = 4
 _FOLD_SEED, _INNER_SEED = "sedflux folds 1", "sedflux inner folds 1"
-#: S/N a pixel that MILES and STIS spectra are taken to have.
+#: S/N per pixel assumed for MILES and STIS spectra.
 MILES_SNR = 150.0
-#: Resolving power to which MILES and STIS spectra are brought as inputs.
+#: Resolving power to which MILES and STIS spectra are degraded as inputs.
 MILES_POWER, STIS_POWER = 1600.0, 500.0
-_MILES_SED = (3600.0, 7340.0)
+#: Wavelengths (Angstrom) of MILES fluxes that count as truths.
+_MILES_RANGE = (3600.0, 7340.0)
 #: Errors of published labels: TEFF (K), LOGG, MH, ALPHA, CARBON, VMICRO (km/s).
 LABEL_ERRORS = np.array([100.0, 0.25, 0.12, 0.1, 0.1, 0.4])
-#: Labels of stars of which only the spectral type is known, and their errors.
+#: Temperatures (K) by spectral type, for stars without published labels, and errors of such labels.
 _TYPE_TEFF = {"B7": 12700.0, "B8": 11500.0,
               "B9": 10000.0, "A0": 9700.0, "A1": 9300.0, "A2": 8900.0, "A3": 8600.0,
               "A4": 8300.0, "A5": 8100.0, "A6": 7900.0, "A7": 7700.0, "A8": 7500.0, "A": 8300.0,
@@ -66,19 +73,19 @@ class RealStars:
     source : `~numpy.ndarray` of str, shape (N,)
         Where the input comes from: MILES, CALSPEC or NGSL.
     labels, label_errors : `~numpy.ndarray`, shape (N, 6)
-        Published, or guessed from the spectral type with wide errors.
+        Published, or from the spectral type with large errors.
     normalised, ivar : `~numpy.ndarray`, shape (N, 2430)
     resolving_power : `~numpy.ndarray`, shape (N,)
     miles_sed, stis_sed : `~numpy.ndarray`, shape (N, 575)
-        ln(SED), NaN where unknown; the second with the star's reddening.
+        ln(SED), NaN where unknown; STIS SEDs are reddened as observed.
     magnitudes : `~numpy.ndarray`, shape (N, k)
         AB magnitudes in the bands of the photometry, NaN where unknown.
     ebv : `~numpy.ndarray`, shape (N,)
         Known E(B-V), else NaN.
     johnson, johnson_error : `~numpy.ndarray`, shape (N, 3)
-        U-B, B-V and R-I in mag, NaN where unknown or of no use.
+        U-B, B-V and R-I in mag, NaN where unknown or not to be used.
     dust : `~numpy.ndarray`, shape (N, 2)
-        E(B-V) that goes with these colours, before they are seen, and its error.
+        E(B-V) of these colours and its error, before the colours are used.
     johnson_zero : tuple of float
         Zero point of U-B and its slope with B-V.
     """
@@ -150,7 +157,7 @@ def _hashed(seed, name):
 
 def miles_inputs(miles: SpectralLibrary, rows: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
-    MILES spectra, which are in the rest frame and vacuum, as arrays.
+    Arrays of MILES spectra, in the rest frame and vacuum.
 
     Returns
     -------
@@ -167,13 +174,13 @@ def miles_inputs(miles: SpectralLibrary, rows: Any) -> tuple[np.ndarray, np.ndar
 
 
 def stis_sed(stis: SpectralLibrary, row: int) -> np.ndarray:
-    """STIS flux of one star at R = 200 relative to 4000-7000 A; NaN where it has none."""
+    """STIS flux of one star at R = 200, relative to 4000-7000 Angstrom; NaN where unknown."""
     grid = sed_grid()
     flux = stis.flux[row].astype(float)
     good = np.isfinite(flux) & (flux > 0)
     wavelength, flux = stis.wavelength[good], flux[good]
-    kernel = lsf_matrix(wavelength, broadening_sigma(grid, grid / stis_fwhm(grid), 200.0),
-                        new_wavelength=grid)
+    sigma = broadening_sigma(grid, grid / stis_fwhm(grid), SED_RESOLVING_POWER)
+    kernel = lsf_matrix(wavelength, sigma, new_wavelength=grid)
     smooth = kernel @ flux
     near = np.searchsorted(wavelength, grid)
     gap = np.diff(np.r_[-np.inf, wavelength, np.inf])[np.clip(near, 0, wavelength.size)]
@@ -195,10 +202,10 @@ def _names(column):
 
 
 def _miles_seds(miles, rows):
-    """ln(SED) of MILES stars over the range that they cover."""
+    """ln(SED) of MILES stars on the SED grid; NaN beyond their range."""
     grid = sed_grid()
-    inside = (grid > _MILES_SED[0]) & (grid < _MILES_SED[1])
-    sigma = broadening_sigma(grid[inside], grid[inside] / MILES_FWHM, 200.0)
+    inside = (grid > _MILES_RANGE[0]) & (grid < _MILES_RANGE[1])
+    sigma = broadening_sigma(grid[inside], grid[inside] / MILES_FWHM, SED_RESOLVING_POWER)
     kernel = lsf_matrix(miles.wavelength, sigma, new_wavelength=grid[inside])
     flux = miles.flux[rows].astype(float)
     good = np.isfinite(flux) & (flux > 0)
@@ -211,7 +218,7 @@ def _miles_seds(miles, rows):
 
 
 def _usable(labels):
-    """Stars that lie within the synthetic library."""
+    """Which stars have labels within the synthetic library."""
     teff, logg, mh = labels.T
     with np.errstate(invalid="ignore"):
         return ((teff > 3950.0) & (teff < 14500.0) & (mh > -2.5) & (mh < 0.5) & (logg < 5.0)
@@ -219,7 +226,7 @@ def _usable(labels):
 
 
 def _six_labels(three):
-    """TEFF, LOGG, MH with the abundances that go with them in the Galaxy."""
+    """Six labels from TEFF, LOGG and MH, with abundances typical of the Galaxy."""
     alpha = np.clip(-0.4 * three[:, 2], 0.0, 0.4)
     return np.column_stack([three, alpha, np.zeros(len(three)), np.full(len(three), 2.0)])
 
@@ -256,7 +263,7 @@ def _stis_only(stis):
 
 
 def stis_arrays(stis: SpectralLibrary, rows: Any) -> tuple[np.ndarray, ...]:
-    """Wavelength, flux, ivar, mask and resolving power of STIS spectra, as predict takes them."""
+    """Wavelength, flux, ivar, mask and resolving power of STIS spectra, for predictions."""
     keep = (stis.wavelength > 3900.0) & (stis.wavelength < 7150.0)
     flux = stis.flux[rows][..., keep].astype(float)
     good = np.isfinite(flux) & (flux > 0)

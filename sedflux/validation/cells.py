@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from sedflux.libraries.labels import TEFF_RANGE
+from sedflux.simulate.planning import INTERVAL
 from sedflux.slitless.instrument import get_instrument
 from sedflux.spectra.bands import BANDS
 
 __all__ = ["INTERVAL", "JOHNSON_TEFF_CELLS", "MILES_BANDS", "TEFF_CELLS", "TEFF_RANGE",
            "table_bands"]
 
-#: Effective temperatures (K) to which the targets refer, 500 K inside the limits of the models.
-TEFF_RANGE = (5000.0, 9750.0)
-#: Ranges of effective temperature (K) in which real stars are scored; the last one is all.
+#: Ranges of effective temperature (K) in which real stars are scored; the last covers the others.
 TEFF_CELLS = ((4550.0, 5000.0), (5000.0, 5500.0), (5500.0, 6500.0), (6500.0, 8000.0),
               (8000.0, 9750.0), TEFF_RANGE)
 #: Kinds of stars and ranges of effective temperature (K) in which Johnson colours are scored.
@@ -23,8 +23,7 @@ JOHNSON_TEFF_CELLS = (("all", 4000.0, 4500.0), *(
 MILES_BANDS = {"3600-3750": (3600.0, 3750.0), "3750-4000": (3750.0, 4000.0),
                "4000-4500": (4000.0, 4500.0), "4500-5500": (4500.0, 5500.0),
                "6500-7300": (6500.0, 7300.0)}
-#: Width (Angstrom) of the intervals in which errors of responses are given.
-INTERVAL = 50.0
+
 
 
 def table_bands() -> dict[str, tuple[float, float]]:

@@ -1,9 +1,9 @@
 """
-Accuracy of SEDs given lines and photometry, on real stars left out.
+Accuracy of SEDs from lines and photometry, on real stars left out.
 
-Magnitudes in the red condition predictions from R = 2000 spectra; magnitudes in the blue, and
-HST/STIS SEDs, say what that is worth.  Before and after differ in the magnitudes
-alone: "before" has one of them for the scale, and the same knowledge of the dust.
+Predictions from R = 2000 spectra are conditioned on red magnitudes, and compared with blue
+magnitudes and with HST/STIS SEDs.  For comparison, the same predictions are conditioned on one
+magnitude alone, which sets the scale, with the same prior of the dust.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ from sedflux.slitless.throughput import Throughput
 from sedflux.spectra.bands import BANDS, band_rows
 from sedflux.spectra.grids import sed_grid
 from sedflux.training.left_out import LeftOut
+from sedflux.training.sed_truths import EBV
 
 __all__ = ["conditioned_stis_table", "conditioned_table"]
 
-#: Mean wavelength (Angstrom) above which a measured band conditions, and errors (mag).
+#: Mean wavelength (Angstrom) above which a band is red, and error of a magnitude (mag).
 _RED_EDGE, _MAGNITUDE_ERROR = 5000.0, 0.02
-#: The same for magnitudes that are taken from STIS SEDs.
+#: The same for magnitudes that are computed from STIS SEDs.
 _STIS_EDGE, _STIS_ERROR = 4500.0, 0.01
-#: Error of a known E(B-V), and what is taken for an unknown one (mag).
-_KNOWN_ERROR, _UNKNOWN = 0.025, (0.03, 0.05)
+#: Error of a known E(B-V), and E(B-V) and error of stars without a known one (mag).
+_KNOWN_ERROR, _UNKNOWN = EBV["known"], (0.03, 0.05)
 
 
 def _elements(passbands: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def _elements(passbands: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> dict[st
 
 
 def _redder(passbands: Mapping[str, tuple[np.ndarray, np.ndarray]], edge: float) -> list[str]:
-    """Names of the bands beyond a mean wavelength, the bluest first."""
+    """Names of the bands with a mean wavelength above a limit, the bluest first."""
     mean = {name: float(np.average(wavelength, weights=value))
             for name, (wavelength, value) in passbands.items()}
     return sorted((name for name in mean if mean[name] > edge), key=lambda name: mean[name])
@@ -68,8 +69,8 @@ def conditioned_table(left_out: LeftOut,
     Returns
     -------
     table : `~astropy.table.Table`
-        One row a band that was not given, and treatment: predicted minus measured, in mag; and
-        one of E(B-V) minus the published values.
+        One row per blue band and set of given magnitudes: predicted minus measured, in mag; and
+        one row of E(B-V) minus the published values.
     """
     names, bands = list(passbands), _elements(passbands)
     red = _redder(passbands, _RED_EDGE)
@@ -106,17 +107,18 @@ def conditioned_table(left_out: LeftOut,
 def conditioned_stis_table(left_out: LeftOut,
                            passbands: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Table:
     """
-    Errors against HST/STIS by band of wavelength, before and after griz of the same SED.
+    Errors against HST/STIS by band, without and with red magnitudes of the same SED.
 
     Parameters
     ----------
     left_out, passbands
-        As for `conditioned_table`; stars with complete STIS SEDs count.
+        As for `conditioned_table`; stars with complete STIS SEDs are used.
 
     Returns
     -------
     table : `~astropy.table.Table`
-        One row a band and treatment; errors are means over the band of ln(predicted / measured).
+        One row per band and set of given magnitudes; errors are means over the band of
+        ln(predicted / measured).
     """
     chosen = _redder(passbands, _STIS_EDGE)
     bands = _elements({name: passbands[name] for name in chosen})

@@ -1,4 +1,4 @@
-"""Compare two forms of continuum removal: an exact projection, and asymmetric clipping."""
+"""Comparison of two methods of continuum removal: projection, and asymmetric clipping."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from astropy.table import Table
 
 from sedflux.libraries.inputs import library_inputs
 from sedflux.libraries.library import SpectralLibrary, split_models
+from sedflux.predict.checks import RESOLVING_POWER
 from sedflux.spectra.continuum import remove_continuum, smooth_basis
 from sedflux.spectra.grids import input_grid
 from sedflux.spectra.normalise import input_basis
@@ -17,8 +18,8 @@ from sedflux.spectra.reddening import continuum_shapes
 
 __all__ = ["clip_continuum", "continuum_table"]
 
-#: S/N of the spectra that are called noiseless.
-_NOISELESS = 1e3
+#: S/N assumed for the spectra without noise.
+_NOISELESS_SNR = 1e3
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ _log = logging.getLogger(__name__)
 def clip_continuum(flux: np.ndarray, *, degree: int = 8, low: float = 1.0, high: float = 3.0,
                    rounds: int = 10) -> np.ndarray:
     """
-    Remove the continuum by the usual way: a polynomial fit to ln(flux) with asymmetric clipping.
+    Remove the continuum the usual way: a polynomial fit to ln(flux) with asymmetric clipping.
 
     Parameters
     ----------
@@ -34,7 +35,7 @@ def clip_continuum(flux: np.ndarray, *, degree: int = 8, low: float = 1.0, high:
     degree : int, optional
         Of the polynomial.
     low, high : float, optional
-        Pixels that lie more than so many standard deviations below or above are dropped.
+        Pixels more than this many standard deviations below or above the fit are dropped.
     rounds : int, optional
         Number of fits.
 
@@ -64,20 +65,20 @@ def _project(flux, snr):
     return remove_continuum(flux, ivar, input_basis())[0]
 
 
-#: Forms of the continuum removal, ``form(flux, snr)``.
-_FORMS = {"projection": _project, "clipping": lambda flux, snr: clip_continuum(flux)}
+#: Methods of continuum removal, ``method(flux, snr)``.
+_METHODS = {"projection": _project, "clipping": lambda flux, snr: clip_continuum(flux)}
 
 
 def continuum_table(library: SpectralLibrary, *,
                     snrs: Sequence[float] = (5.0, 10.0, 20.0, 40.0, 80.0),
                     realisations: int = 8, seed: int = 3) -> Table:
     """
-    Effect of noise on the continuum, for both forms, on held-out models.
+    Effect of noise on the continuum, for both methods, on held-out models.
 
-    The normalised spectrum of each noisy star is compared with that of the noiseless star.
-    With a perfect form they differ by the noise of the pixels alone.  The smooth part of the
-    difference is the error of the continuum: it is projected on polynomials, to which the
-    noise of the pixels adds little.
+    The normalised spectrum of each noisy star is compared with that of the star without noise.
+    With a perfect method they differ only by the noise of the pixels.  The error of the
+    continuum is the smooth part of the difference: its projection on polynomials, to which the
+    noise of the pixels contributes little.
 
     Parameters
     ----------
@@ -95,20 +96,20 @@ def continuum_table(library: SpectralLibrary, *,
     """
     test = split_models(library)[1]
     grid = input_grid()
-    clean = library_inputs(test, 2000.0, grid)
+    clean = library_inputs(test, RESOLVING_POWER, grid)
     smooth = smooth_basis(grid.size)
     dust = np.exp(continuum_shapes(grid)[0])
     dust /= dust.mean()
     rows = []
     for snr in snrs:
         rng = np.random.default_rng([seed, int(snr)])
-        for name, form in _FORMS.items():
-            reference = form(clean, _NOISELESS)
-            change = form(clean * dust, _NOISELESS) - reference
+        for name, method in _METHODS.items():
+            reference = method(clean, _NOISELESS_SNR)
+            change = method(clean * dust, _NOISELESS_SNR) - reference
             levels = []
             for _ in range(realisations):
                 noisy = clean * (1.0 + rng.standard_normal(clean.shape) / snr)
-                levels.append((form(noisy, snr) - reference) @ smooth / np.sqrt(grid.size))
+                levels.append((method(noisy, snr) - reference) @ smooth / np.sqrt(grid.size))
             level = np.stack(levels)
             rows.append({
                 "form": name, "snr": snr,

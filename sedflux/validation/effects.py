@@ -1,9 +1,9 @@
 """
-What surveys do to spectra: how far it moves predicted SEDs, and how much of it is flagged.
+Effects of surveys on spectra: shifts of predicted SEDs, and the share of spectra that are flagged.
 
-Each effect is put, alone and in a known strength, on spectra of real stars with noise; the SED is
-compared with that of the same spectrum and noise without the effect.  The strengths are fixed
-here, and are no draws of what training may have seen.
+Each effect is added, alone and in a known strength, to spectra of real stars with noise.  The SED
+is compared with that of the same spectrum and noise without the effect.  The strengths are fixed
+here; training may draw others.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from astropy.table import Table
 
+from sedflux.libraries.labels import TEFF_EDGES
 from sedflux.libraries.library import SpectralLibrary
+from sedflux.predict.checks import RESOLVING_POWER
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.predict.predictor import Predictor
-from sedflux.spectra.bands import band_rows
+from sedflux.spectra.bands import BANDS, band_rows
 from sedflux.training.effects import (
     add_emission,
     add_light,
@@ -28,20 +30,19 @@ from sedflux.training.effects import (
 )
 from sedflux.training.left_out import ivar_with_noise, predict_folds
 from sedflux.training.stars import miles_inputs
+from sedflux.validation.metrics import band_totals
 
 __all__ = ["EFFECTS", "mixture", "effects_table"]
 
 Effect = Callable[[np.ndarray, np.ndarray, float, np.random.Generator], np.ndarray]
 
 #: Bands (Angstrom) in which the shift is given.
-_BANDS = {"2500-3000": (2500.0, 3000.0), "3000-4000": (3000.0, 4000.0),
-          "4000-7000": (4000.0, 7000.0), "8500-10000": (8500.0, 10000.0)}
-#: Resolving power of the spectra, for the width of narrow lines.
-_POWER = 2000.0
-#: Temperatures (K) of the stars.
-_TEFF = (4500.0, 10250.0)
-#: Sky lines (vacuum, Angstrom) and their residuals in Angstrom of the mean flux: half of it at
-#: the peak at R = 2000.
+_BANDS = {name: BANDS[name] for name in ("2500-3000", "3000-4000", "4000-7000")} \
+    | {"8500-10000": (8500.0, 10000.0)}
+#: Range of temperature (K) of the stars: that of the synthetic library.
+_TEFF_RANGE = (TEFF_EDGES[0], TEFF_EDGES[-1])
+#: Sky lines (vacuum, Angstrom) and equivalent widths (Angstrom) of their residuals relative to the
+#: mean flux; at R = 2000 their peaks are half of the mean flux.
 _SKY = {4359.6: 1.2, 5578.9: 1.5, 5891.6: 1.6, 6302.0: -1.7}
 
 EFFECTS: dict[str, Effect] = {
@@ -67,10 +68,10 @@ EFFECTS: dict[str, Effect] = {
 def mixture(wavelength: np.ndarray, flux: np.ndarray, power: float, rng: np.random.Generator
             ) -> np.ndarray:
     """
-    Several weak effects at once, as in a survey's spectrum.
+    Add several weak effects at once, as in the spectrum of a survey.
 
-    Dust of E(B-V) = 0.05-0.5, light of -2 to +4 %, waves of 0.5-1.5 %, in a third of the spectra a
-    step of 3 % between the arms, in a third residuals of sky lines.
+    Dust bands of E(B-V) = 0.05-0.5, stray light of -2 to +4 %, waves of 0.5-1.5 %, in a third of
+    the spectra a step of 3 % between the arms, and in a third residuals of sky lines.
 
     Parameters
     ----------
@@ -98,22 +99,16 @@ def mixture(wavelength: np.ndarray, flux: np.ndarray, power: float, rng: np.rand
 
 def _log_bands(prediction: SEDPrediction) -> tuple[np.ndarray, np.ndarray]:
     """ln of the mean flux of each star in each band, and its error, (N, m)."""
-    values, errors = [], []
-    for inside in band_rows(prediction.wavelength, _BANDS).values():
-        weight = np.where(inside, prediction.flux, 0.0)
-        total = weight.sum(axis=1)
-        weight /= total[:, None]
-        along = np.einsum("nki,ni->nk", prediction.factor, weight)
-        values.append(np.log(total))
-        errors.append(np.sqrt((weight**2 * prediction.diagonal).sum(axis=1)
-                              + (along**2).sum(axis=1)))
-    return np.stack(values, axis=1), np.stack(errors, axis=1)
+    found = [band_totals(prediction.flux, prediction.diagonal, prediction.factor, inside)
+             for inside in band_rows(prediction.wavelength, _BANDS).values()]
+    totals, errors = (np.stack(values, axis=1) for values in zip(*found, strict=True))
+    return np.log(totals), errors
 
 
 def effects_table(predictors: Sequence[Predictor], miles: SpectralLibrary, *, snr: float = 50.0,
                  seed: int = 8) -> Table:
     """
-    Shifts of predicted SEDs by effects of surveys, in units of sigma.
+    Shifts of predicted SEDs by the effects of surveys, in units of sigma.
 
     Parameters
     ----------
@@ -122,22 +117,23 @@ def effects_table(predictors: Sequence[Predictor], miles: SpectralLibrary, *, sn
     miles : `~sedflux.libraries.SpectralLibrary`
         Spectra of real stars.
     snr : float, optional
-        S/N a pixel of the noise.
+        S/N per pixel of the noise.
     seed : int, optional
         Of noise and effects.
 
     Returns
     -------
     table : `~astropy.table.Table`
-        One row an effect: number of stars, share that it adds to the flagged ones, and of the
-        unflagged ones in every band the median and the 95th percentile of \\|shift\\| / sigma.
+        One row per effect: number of stars without flags before, the share of them that is
+        flagged with the effect, and for the others in every band the median and the 95th
+        percentile of \\|shift\\| / sigma.
     """
     teff = np.asarray(miles.table["TEFF"], float)
-    rows = np.flatnonzero((teff > _TEFF[0]) & (teff < _TEFF[1]))
+    rows = np.flatnonzero((teff > _TEFF_RANGE[0]) & (teff < _TEFF_RANGE[1]))
     wavelength, flux, ivar = miles_inputs(miles, rows)
     names = [str(name).strip() for name in miles.table["NAME"][rows]]
     noise = np.random.default_rng([seed, 1]).standard_normal(flux.shape) / snr
-    # The same noise with and without the effect.
+    # The noise is the same with and without the effect.
     ivar = ivar_with_noise(flux, ivar, snr)
 
     def predicted(spectra):
@@ -153,8 +149,9 @@ def effects_table(predictors: Sequence[Predictor], miles: SpectralLibrary, *, sn
     found = []
     for number, (name, effect) in enumerate((EFFECTS | {"mixture": mixture}).items()):
         rng = np.random.default_rng([seed, 2, number])
-        spoilt = np.stack([effect(wavelength, spectrum, _POWER, rng) for spectrum in flux])
-        values, _, flagged = predicted(spoilt)
+        changed = np.stack([effect(wavelength, spectrum, RESOLVING_POWER, rng)
+                            for spectrum in flux])
+        values, _, flagged = predicted(changed)
         good = ~known & ~flagged
         shift = np.abs(values - clean)[good] / sigma[good]
         row = {"effect": name, "stars": int((~known).sum()),

@@ -1,4 +1,4 @@
-"""Figures of the accuracy of SEDs, as ``sedflux validate`` draws them."""
+"""Figures of the accuracy of SEDs, for ``sedflux validate``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["plot_error_map", "plot_examples", "plot_histograms", "plot_johnson",
 
 #: Dots per inch of the figures in the documentation.
 DPI = 110
-#: Fewest stars with a median and a range.
+#: Fewest stars for which a median and a range are drawn.
 _LEAST_STARS = 3
 
 

@@ -1,4 +1,4 @@
-"""Objects of other kinds: how many are flagged, and how many of the others are wrong."""
+"""Objects of other kinds than the training stars: how many are flagged, and how many are wrong."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from sedflux.spectra.bands import BANDS, band_rows
 from sedflux.spectra.grids import sed_grid
 from sedflux.training.left_out import TRUTH_ERROR
 from sedflux.training.stars import miles_inputs, stis_arrays, stis_sed
+from sedflux.validation.metrics import band_totals
 
 __all__ = ["foreign_table", "kind_of"]
 
-#: A band is wrong if it differs from the truth by more than so many sigma.
-_WRONG = 5.0
-#: Fewer samples than these give no mean of a band.
+#: An SED is wrong if its mean over a band differs from the truth by more than this many sigma.
+_WRONG_SIGMA = 5.0
+#: Fewest known samples of a band for a mean.
 _LEAST_SAMPLES = 5
 #: Ranges of effective temperature (K) of MILES stars, by the name of the kind.
 _MILES_KINDS = {"hotter than 15000 K (MILES)": (15000.0, np.inf),
@@ -63,12 +64,9 @@ def _is_wrong(part: SEDPrediction, truth: np.ndarray) -> bool:
         known = inside & np.isfinite(truth)
         if known.sum() < _LEAST_SAMPLES:
             continue
-        weight = part.flux[known] / part.flux[known].sum()
-        error = np.log(part.flux[known].sum() / truth[known].sum())
-        factor = part.factor[:, known] @ weight
-        sigma = np.sqrt(factor @ factor + weight**2 @ part.diagonal[known]
-                        + TRUTH_ERROR["NGSL"] ** 2)
-        if abs(error) > _WRONG * sigma:
+        total, error = band_totals(part.flux[None], part.diagonal[None], part.factor[None], known)
+        sigma = np.hypot(error, TRUTH_ERROR["NGSL"])
+        if abs(np.log(total / truth[known].sum())) > _WRONG_SIGMA * sigma:
             return True
     return False
 
@@ -85,8 +83,8 @@ def foreign_table(predictor: Predictor, stis: SpectralLibrary, miles: SpectralLi
     Returns
     -------
     table : `~astropy.table.Table`
-        One row per kind; ``wrong`` counts the objects that have no flag, but a band that
-        differs from the HST flux by more than five sigma.
+        One row per kind; ``wrong`` counts objects without a flag whose flux in some band differs
+        from HST by more than five sigma.
     """
     kinds = [kind_of(str(value).strip()) for value in stis.table["SPTYPE"]]
     found: dict[str, list[tuple[bool, bool]]] = {}

@@ -1,7 +1,7 @@
 """
-Accuracy of Johnson colours: U-B, B-V and R-I of stars that a catalogue measured.
+Accuracy of the Johnson colours U-B, B-V and R-I against a catalogue.
 
-Predictions from R = 2000 spectra are reddened by the E(B-V) that the catalogue gives from B-V and
+Predictions from R = 2000 spectra are reddened by the catalogue's E(B-V), which comes from B-V and
 the star's spectrum.  Each star is predicted by the model that was trained without its fold.
 """
 
@@ -23,7 +23,7 @@ from sedflux.validation.cells import JOHNSON_TEFF_CELLS
 
 __all__ = ["is_giant", "johnson_table", "predict_johnson"]
 
-#: Surface gravity below which a star is a giant: cooler and hotter than the temperature (K).
+#: Surface gravity below which a star is a giant: below this temperature (K), and above it.
 _GIANT_TEFF, _GIANT_LOGG = 5500.0, (3.5, 3.3)
 #: Fewest stars of a cell.
 _LEAST_STARS = 3
@@ -37,7 +37,7 @@ def is_giant(teff: np.ndarray, logg: np.ndarray) -> np.ndarray:
 def predict_johnson(predictors: Sequence[Predictor], miles: SpectralLibrary, johnson: Johnson,
                     weights: dict[str, np.ndarray], *, snr: float | None = None) -> Table:
     """
-    Predicted minus measured colours of every star that a catalogue has.
+    Predicted minus measured colours of all stars of a catalogue.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def predict_johnson(predictors: Sequence[Predictor], miles: SpectralLibrary, joh
     weights : dict
         From `~sedflux.training.johnson.johnson_weights`.
     snr : float, optional
-        Noise is added for this S/N a pixel.
+        S/N per pixel down to which noise is added; None adds none.
 
     Returns
     -------
@@ -58,8 +58,8 @@ def predict_johnson(predictors: Sequence[Predictor], miles: SpectralLibrary, joh
     names = [str(name).strip() for name in miles.table["NAME"]]
     missing = sorted(set(johnson.name) - set(names))
     if missing:
-        raise InputError(f"colours are of {len(missing)} stars that the spectra lack, such as "
-                         f"{missing[0]}; give the files that belong together")
+        raise InputError(f"johnson has colours of {len(missing)} stars without a spectrum, such as "
+                         f"{missing[0]}; give files of spectra and colours of the same stars")
     rows = np.array([names.index(name) for name in johnson.name])
     predictions = predictions_by_fold(predictors, miles, rows, johnson.name, snr=snr)
     labels = np.stack([np.asarray(miles.table[name], float)[rows]
@@ -81,8 +81,8 @@ def johnson_table(residuals: Table, *, model: str = "") -> Table:
     Returns
     -------
     table : `~astropy.table.Table`
-        One row a colour and cell of 3 stars or more: median, scatter (1.4826 MAD), rms about zero,
-        median predicted sigma, rms of the pulls, and the share of flagged stars.
+        One row per colour and cell of 3 stars or more: median, scatter (1.4826 MAD), rms about
+        zero, median predicted sigma, rms of the pulls, and the share of flagged stars.
     """
     known = residuals["use"] & residuals["dust_known"]
     giant = is_giant(residuals["teff"], residuals["logg"])

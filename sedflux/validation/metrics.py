@@ -1,4 +1,4 @@
-"""Definitions of error, bias, pull and coverage that all tables use."""
+"""Error, bias, pull and coverage, as all tables of accuracy define them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from astropy.stats import mad_std
 
-__all__ = ["Score", "score"]
+__all__ = ["Score", "band_totals", "score"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Score:
     band_pull : float
         Rms of its pulls, with the full covariance.
     stars : int
-        Stars with a known truth in the band.
+        Number of stars with a known truth in the band.
     """
 
     error: float
@@ -44,6 +44,31 @@ class Score:
     band_error: float
     band_pull: float
     stars: int
+
+
+def band_totals(flux: np.ndarray, diagonal: np.ndarray, factor: np.ndarray, inside: np.ndarray
+                ) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Sums of SEDs over some samples, and their relative errors with the full covariance.
+
+    Parameters
+    ----------
+    flux, diagonal : `~numpy.ndarray`, shape (N, n)
+        Flux, and the diagonal of the covariance of ln(flux).
+    factor : `~numpy.ndarray`, shape (N, r, n)
+        Low-rank factor of the covariance of ln(flux).
+    inside : `~numpy.ndarray` of bool, shape (n,) or (N, n)
+        Samples to add.
+
+    Returns
+    -------
+    total, error : `~numpy.ndarray`, shape (N,)
+    """
+    weight = np.where(inside, flux, 0.0)
+    total = np.maximum(weight.sum(axis=1), 1e-300)
+    share = weight / total[:, None]
+    along = np.einsum("nri,ni->nr", factor, share)
+    return total, np.sqrt((along**2).sum(axis=1) + (share**2 * diagonal).sum(axis=1))
 
 
 def score(flux: np.ndarray, diagonal: np.ndarray, factor: np.ndarray, truth: np.ndarray,
@@ -73,13 +98,9 @@ def score(flux: np.ndarray, diagonal: np.ndarray, factor: np.ndarray, truth: np.
     sigma = np.sqrt(diagonal + (factor**2).sum(axis=1))
     pulls = ((flux - truth) / (flux * sigma))[good]
     values = relative[good]
-    weight = np.where(good, flux, 0.0)
-    total = np.maximum(weight.sum(axis=1), 1e-300)
+    total, mean_sigma = band_totals(flux, diagonal, factor, good)
     true_total = np.maximum(np.where(good, truth, 0.0).sum(axis=1), 1e-300)
     mean_error = total / true_total - 1.0
-    share = weight / total[:, None]
-    common = np.einsum("nri,ni->nr", factor, share)
-    mean_sigma = np.sqrt((common**2).sum(axis=1) + (share**2 * diagonal).sum(axis=1))
     some = good.any(axis=1)
     return Score(
         error=float(np.sqrt(np.mean(values**2))),

@@ -1,4 +1,4 @@
-"""How many models the emulator needs: errors of the label fit against their number."""
+"""Errors of the label fit against the number of models in the emulator."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sedflux.emulator.gaussian_process import Kernel
 from sedflux.emulator.labelfit import LabelFit
 from sedflux.libraries.inputs import library_inputs, library_seds
 from sedflux.libraries.library import SpectralLibrary
+from sedflux.predict.checks import RESOLVING_POWER
 from sedflux.spectra.bands import BANDS, band_rows
 from sedflux.spectra.continuum import remove_continuum
 from sedflux.spectra.grids import input_grid, sed_grid
@@ -20,7 +21,7 @@ from sedflux.validation.synthetic import noisy_inputs, split_targets
 
 __all__ = ["model_count_table"]
 
-#: Fewest models that make an emulator, which groups its first 40 principal components.
+#: Fewest models for an emulator, which needs more models than the 40 components that it groups.
 _LEAST_MODELS = 45
 
 _log = logging.getLogger(__name__)
@@ -30,9 +31,9 @@ def model_count_table(library: SpectralLibrary, kernels: tuple[Kernel, ...], *,
                       shares: Sequence[float] = (0.4, 0.7, 1.0), snr: float = 80.0,
                       seed: int = 23) -> Table:
     """
-    Errors on held-out models with emulators of some and all of the training models.
+    Errors on held-out models, for emulators of a part and of all of the training models.
 
-    At high S/N the emulator, not the noise, limits the label fit, and with it the network.
+    At high S/N the errors of the emulator, not the noise, limit the label fit, and so the network.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ def model_count_table(library: SpectralLibrary, kernels: tuple[Kernel, ...], *,
         library.
     """
     training, test = split_targets(library)
-    clean, truth = library_inputs(test, 2000.0, input_grid()), library_seds(test)
+    clean, truth = library_inputs(test, RESOLVING_POWER, input_grid()), library_seds(test)
     rng = np.random.default_rng(seed)
     normalised, weight = remove_continuum(*noisy_inputs(clean, snr, rng), input_basis())
     chance = rng.random(len(training))

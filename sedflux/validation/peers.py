@@ -1,4 +1,4 @@
-"""Other ways to work on the same spectra, to compare the speed with."""
+"""Other computations on the same spectra, with which the speed is compared."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from sedflux.spectra.grids import input_grid
 
 __all__ = ["search_templates", "specutils_chain"]
 
-#: Standard deviation, in pixels, that the chain smooths by.
+#: Standard deviation (pixels) of the Gaussian with which spectra are smoothed.
 _SMOOTHING = 1.0
 
 
 def specutils_chain(wavelength: np.ndarray, flux: np.ndarray) -> np.ndarray:
     """
-    Continuum, smoothing and resampling of spectra by specutils, one after the other.
+    Continuum, smoothing and resampling of spectra by specutils, one spectrum after the other.
 
-    No SED comes out: this is what sedflux does before the network.
+    These steps correspond to what sedflux does before the network; they give no SED.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def specutils_chain(wavelength: np.ndarray, flux: np.ndarray) -> np.ndarray:
     for row in flux:
         spectrum = Spectrum(spectral_axis=wavelength * u.AA, flux=row * u.one)
         with warnings.catch_warnings():
-            # The fit says that its model is linear.
+            # The fitter warns that its model is linear.
             warnings.simplefilter("ignore")
             continuum = fit_generic_continuum(spectrum)
         level = continuum(spectrum.spectral_axis)
@@ -53,7 +53,7 @@ def specutils_chain(wavelength: np.ndarray, flux: np.ndarray) -> np.ndarray:
 
 def search_templates(predictor: Predictor, normalised: np.ndarray, ivar: np.ndarray) -> np.ndarray:
     """
-    The reference star of a model with the least chi-square: the search alone.
+    Find the reference star of a model with the smallest chi-square.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Responses without noise: closure of the fit, and the effect of the SEDs' resolving power."""
+"""Responses from counts without noise: closure, and the effect of the SEDs' resolving power."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from sedflux.response.fit import fit_response
 from sedflux.slitless.forward import count_model
 from sedflux.slitless.instrument import SlitlessBand
 from sedflux.slitless.line_spread import LineSpread
-from sedflux.spectra.grids import SED_RESOLVING_POWER, pixel_edges, sed_grid
+from sedflux.spectra.grids import OPTICAL_RANGE, SED_RESOLVING_POWER, pixel_edges, sed_grid
 from sedflux.units import photons_per_flux
 from sedflux.validation.response_parts import count_spectrum, sed_spectrum
 
 __all__ = ["closure", "resolution_study"]
 
-#: Mean flux of the star, F_lambda; the result does not depend on it.
+#: Mean F_lambda of the star (erg/s/cm2/Angstrom); the result does not depend on it.
 _LEVEL = 1e-14
-#: Relative error of counts and SED: far below the errors that are measured.
+#: Relative error of counts and SED, far below the errors to be measured.
 _ERROR = 1e-7
-#: Effective temperature (K) of the star, an A star with strong Balmer lines.
-_TEFF = (8000.0, 9500.0)
+#: Range of effective temperature (K) of the star: A stars have strong Balmer lines.
+_TEFF_RANGE = (8000.0, 9500.0)
 
 Curve = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
@@ -73,7 +73,7 @@ def _star(predictor):
     """Predicted flux of one of the model's reference stars, shape (575,)."""
     from sedflux.simulate.stars import ModelStars
 
-    source = ModelStars(predictor, teff=_TEFF, prior="flat")
+    source = ModelStars(predictor, teff=_TEFF_RANGE, prior="flat")
     _, prediction, _ = source.draw(1, np.array([80.0]), predictor, np.random.default_rng(1))
     return prediction.flux[0]
 
@@ -107,10 +107,10 @@ def resolution_study(library: SpectralLibrary, bands: Mapping[str, SlitlessBand]
     """
     Effect of the resolving power of predicted SEDs on expected counts.
 
-    SEDs of R = 200 are convolved with the line-spread function of the instrument, either as
-    they are, interpolated linearly, or with their own broadening undone
-    (`sedflux.spectra.resolution.recovery_matrix`).  Both are compared with the models at
-    full resolution.
+    SEDs of R = 200 are convolved with the line-spread function of the instrument in two ways:
+    interpolated linearly, or after their broadening is undone
+    (`sedflux.spectra.resolution.recovery_matrix`).  Both are compared with counts from the
+    models at full resolution.
 
     Parameters
     ----------
@@ -127,8 +127,9 @@ def resolution_study(library: SpectralLibrary, bands: Mapping[str, SlitlessBand]
     chosen = library.take(np.linspace(0, len(library) - 1, models).astype(int))
     coarse, fine = np.exp(library_seds(chosen)), np.asarray(chosen.sed_flux, dtype=float)
     grid = sed_grid()
-    optical = (chosen.wavelength > 4000.0) & (chosen.wavelength < 7000.0)
-    level = np.trapezoid(fine[:, optical], chosen.wavelength[optical], axis=1) / 3000.0
+    low, high = OPTICAL_RANGE
+    optical = (chosen.wavelength > low) & (chosen.wavelength < high)
+    level = np.trapezoid(fine[:, optical], chosen.wavelength[optical], axis=1) / (high - low)
     rows = []
     for name, band in bands.items():
         pixels, rates = band.wavelengths(), []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import resource
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,14 +17,15 @@ from sedflux.response.fit import fit_response, fit_responses
 from sedflux.simulate.simulator import Simulator
 from sedflux.validation.cells import INTERVAL
 from sedflux.validation.response_parts import interval_errors
+from sedflux.validation.speed import peak_memory
 
 __all__ = ["field_study", "scaling"]
 
-#: Intervals count if the response is good there in this fraction of the fields.
+#: Least fraction of the fields with a good response in an interval that is scored.
 _LEAST_GOOD = 0.9
 #: Fields between two reports of progress.
 _REPORT_EVERY = 20
-#: Most stars that are simulated for a measurement of the time; more are copies of them.
+#: Largest number of stars that are simulated to measure the time; further ones are copies of them.
 _MOST_SIMULATED = 1000
 #: Threads for the fits of the bands.
 _THREADS = 2
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 def _fit_errors(simulator):
-    """Options of the fits: the errors that the simulation put in."""
+    """Options of the fits: the errors that the simulation has."""
     settings = simulator.settings
     return {"grey_error": settings.grey_error,
             "wavelength_error": settings.wavelength_error * u.AA}
@@ -133,7 +133,7 @@ def scaling(simulator: Simulator, sizes: Sequence[int], *, seed: int = 1) -> Tab
     """
     Time and memory of fits against the number of stars.
 
-    Beyond a thousand stars, simulated spectra are used repeatedly.
+    Above a thousand stars, simulated spectra are used repeatedly.
 
     Parameters
     ----------
@@ -145,9 +145,9 @@ def scaling(simulator: Simulator, sizes: Sequence[int], *, seed: int = 1) -> Tab
     Returns
     -------
     table : `~astropy.table.Table`
-        One row per number of stars: ``seconds`` for all bands, and ``memory``, the maximum
-        that the process has used so far, in GB, with the spectra.  ``meta["bands"]`` is the
-        number of bands.
+        One row per number of stars: ``seconds`` for all bands, and ``memory``, the largest
+        memory of the process so far in GB, spectra included.  ``meta["bands"]`` is the number
+        of bands.
     """
     options = _fit_errors(simulator)
     field = simulator.draw(min(max(sizes), _MOST_SIMULATED), seed=seed)
@@ -164,7 +164,6 @@ def scaling(simulator: Simulator, sizes: Sequence[int], *, seed: int = 1) -> Tab
         with ThreadPoolExecutor(max_workers=_THREADS) as pool:
             list(pool.map(fit, field.bands))
         seconds = time.perf_counter() - begin
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
         _log.info("%d stars: %.2f s", size, seconds)
-        rows.append({"stars": size, "seconds": seconds, "memory": memory})
+        rows.append({"stars": size, "seconds": seconds, "memory": peak_memory()})
     return Table(rows, meta={"bands": len(field.bands)})

@@ -21,9 +21,9 @@ from sedflux.validation.figures import DPI
 
 __all__ = ["plot_closure", "plot_fields", "plot_real_stars"]
 
-#: Target of the closure: an error of 0.01 %.
+#: Target of the relative error without noise.
 _CLOSURE_TARGET = 1e-4
-#: Target of the error per interval, in percent.
+#: Target of the error per interval (percent).
 _INTERVAL_TARGET = 0.5
 
 

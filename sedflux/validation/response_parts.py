@@ -1,4 +1,4 @@
-"""What the studies of responses share: spectra, predicted SEDs, errors over intervals."""
+"""Functions that the studies of responses share: spectra, SEDs, errors over intervals."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def count_spectrum(wavelength: np.ndarray, rate: np.ndarray, sigma: np.ndarray) 
 
 def sed_spectrum(flux: np.ndarray, covariance: LowRankCovariance) -> Any:
     """
-    An SED in absolute flux on the model's grid, as `sedflux.anchor` returns it.
+    An SED in absolute flux on the SED grid, in the form that `sedflux.anchor` returns.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from sedflux.predict.predictor import Predictor
 from sedflux.simulate.settings import FieldSettings
 from sedflux.simulate.simulator import Simulator
 from sedflux.slitless.instrument import SlitlessBand, get_instrument
-from sedflux.slitless.instrument_files import named_bands
+from sedflux.slitless.instrument_files import bands_with_throughput
 from sedflux.training.stars import read_stars
 from sedflux.validation import response_figures as figures
 from sedflux.validation.response_closure import closure, resolution_study
@@ -27,26 +27,26 @@ PathLike = str | os.PathLike[str]
 Bands = Mapping[str, SlitlessBand]
 
 
-def bands_of(instrument: str, throughputs: Sequence[str]) -> dict[str, SlitlessBand]:
+def bands_of(instrument: str, throughputs: Mapping[str, PathLike]) -> dict[str, SlitlessBand]:
     """
-    Bands of an instrument that have a throughput, or the named ones if there are any.
+    Bands of an instrument: those with a given throughput, or all if none is given.
 
     Parameters
     ----------
     instrument : str
-    throughputs : sequence of str
-        ``BAND=PATH``.
+    throughputs : mapping of str to path-like
+        Files of throughputs by band.
     """
-    bands, named = named_bands(instrument, throughputs)
-    return {name: bands[name] for name in named} or bands
+    bands = bands_with_throughput(instrument, throughputs)
+    return {name: bands[name] for name in throughputs} or bands
 
 
 def closures(bands: Bands, folder: Path, *, library: PathLike | None = None,
              model: str | None = None) -> dict[Path, Table]:
     """
-    Closure without noise: ``closure.ecsv`` and a figure.
+    Write the closure without noise: ``closure.ecsv`` and a figure.
 
-    With a library of models also the effect of the resolving power: ``resolution.ecsv``.
+    With a library of models, write the effect of the resolving power too: ``resolution.ecsv``.
     """
     table, curves = closure(Predictor(model), bands)
     figures.plot_closure(folder / "closure.png", curves)
@@ -61,10 +61,10 @@ def fields(bands: Bands, folder: Path, *, library: PathLike | None = None,
            model: str | None = None, realisations: int = 200, size: int = 80
            ) -> dict[Path, Table]:
     """
-    Errors and pulls over simulated fields: ``fields.ecsv``, ``field_intervals.ecsv``, a figure.
+    Write errors and pulls in simulated fields: ``fields.ecsv``, ``field_intervals.ecsv``, a figure.
 
-    Stars are held-out models of a library, with equal probability, or the reference stars of
-    the model, with the probability of a survey.
+    Stars are held-out models of a library with a flat prior, or the reference stars of the model
+    with the prior of a survey.
     """
     models = None
     if library is not None:
@@ -80,9 +80,9 @@ def fields(bands: Bands, folder: Path, *, library: PathLike | None = None,
 def real_stars(stis: PathLike, miles: PathLike, photometry: PathLike, bands: Bands, folder: Path,
                *, models: Sequence[str] = (), compare: str | None = None) -> dict[Path, Table]:
     """
-    Responses from real stars by one or two models.
+    Write responses from real stars by one model, or by two for comparison.
 
-    Writes ``real_response.ecsv``, ``real_response_bands.ecsv`` and a figure.
+    The files are ``real_response.ecsv``, ``real_response_bands.ecsv`` and a figure.
     """
     sets = {"left out" if len(models) > 1 else Predictor(next(iter(models), None)).name:
             [Predictor(model) for model in models] or [Predictor()]}

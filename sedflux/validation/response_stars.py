@@ -23,7 +23,7 @@ from sedflux.validation.response_parts import count_spectrum, interval_errors, s
 
 __all__ = ["real_star_study", "summarise_real_stars"]
 
-#: Fewest samples of a STIS SED (of 575).
+#: Fewest known samples of a STIS SED, of the 575 of the SED grid.
 _LEAST_SAMPLES = 300
 #: Error of the fitted E(B-V), in mag.
 _REDDENING_ERROR = 0.02
@@ -31,7 +31,8 @@ _REDDENING_ERROR = 0.02
 _SCALE_ERROR = 0.01
 #: Ways to the response: where E(B-V) comes from, and what of the SEDs' covariance is used.
 _WAYS = (("fitted", "full"), ("catalogue", "full"), ("catalogue", "diagonal"))
-#: Margin within the STIS SED that pixels keep: two resolution elements at R = 200, and a bit.
+#: Relative margin in wavelength between pixels and the ends of the STIS SED: four resolution
+#: elements at R = 200.
 _MARGIN = 0.02
 
 
@@ -56,7 +57,7 @@ def real_star_study(sets: Mapping[str, Sequence[Predictor]], miles: SpectralLibr
     exposure : float, optional
         Seconds.
     level : float, optional
-        F_lambda that all stars are scaled to.
+        Mean F_lambda to which all stars are scaled (erg/s/cm2/Angstrom).
     seed : int, optional
 
     Returns

@@ -1,4 +1,4 @@
-"""The studies of ``sedflux validate``: each writes its tables and figures, and returns tables."""
+"""Studies of ``sedflux validate``: each writes tables and figures, and returns the tables."""
 
 from __future__ import annotations
 
@@ -32,23 +32,26 @@ from sedflux.validation.stars import (
     star_table,
     stis_errors,
 )
-from sedflux.validation.synthetic import synthetic_cases, synthetic_cells, synthetic_table
+from sedflux.validation.synthetic import (
+    TABLE_SNRS,
+    synthetic_cases,
+    synthetic_cells,
+    synthetic_table,
+)
 from sedflux.validation.tables import write_tables
 
 __all__ = ["continuum", "effects", "foreign", "model_count", "star_count", "stars", "synthetic"]
 
-#: S/N of the spectra for the cells of real stars.
-_CELL_SNRS = (10.0, 20.0, 40.0, 80.0)
-#: S/N of the examples that are drawn, and their temperatures (K).
+#: S/N per pixel of the spectra of examples in the figure, and their temperatures (K).
 _EXAMPLE_SNRS, _EXAMPLE_TEFFS = (20.0, 40.0, 80.0), (5200.0, 6000.0, 8000.0)
-#: S/N of the map and the histograms, one of those of the examples.
+#: S/N per pixel in the map and the histograms, one of those of the examples.
 _FIGURE_SNR = 20.0
 
 PathLike = str | os.PathLike[str]
 
 
 def _kernels(model):
-    """Kernels of the emulator that a model was trained with."""
+    """Kernels of the emulator with which a model was trained."""
     return kernels_from_lists(Predictor(model).metadata["kernels"])
 
 
@@ -92,7 +95,7 @@ def synthetic(library: PathLike, folder: Path, *, model: str | None = None, real
 
 
 def _left_out_models(models):
-    """Predictors, and their name in the tables."""
+    """Name in the tables, and predictors."""
     predictors = [Predictor(model) for model in models] or [Predictor()]
     return predictors[0].name if len(predictors) == 1 else "left out", predictors
 
@@ -117,7 +120,7 @@ def stars(stis: PathLike, miles: PathLike, photometry: PathLike, folder: Path, *
     compare : str, optional
         Another model in the same tables, such as the pretrained one.
     snr : float, optional
-        Add noise to the spectra for this S/N per pixel.
+        S/N per pixel down to which noise is added; None adds none.
     johnson : path-like, optional
         Johnson colours of the stars.
     conditioned : bool, optional
@@ -171,7 +174,7 @@ def _johnson(sets, library, path, folder, snr):
 def _star_cells(predictors, library, real):
     """Pulls against MILES, with dust fitted, by band, temperature and S/N of the spectra."""
     parts = []
-    for snr in _CELL_SNRS:
+    for snr in TABLE_SNRS:
         part = miles_table(predict_left_out(predictors, library, real, snr=snr), dereddened=False)
         part.add_column([snr] * len(part), name="snr", index=0)
         part.remove_column("dust")
@@ -201,7 +204,7 @@ def foreign(stis: PathLike, miles: PathLike, folder: Path, *, model: str | None 
 def effects(miles: PathLike, folder: Path, *, models: Sequence[str] = (), snr: float = 50.0
             ) -> dict[Path, Table]:
     """
-    Shifts of SEDs by what surveys do to spectra: ``effects.ecsv``.
+    Shifts of SEDs by effects of surveys on spectra: ``effects.ecsv``.
 
     Parameters
     ----------
@@ -210,7 +213,7 @@ def effects(miles: PathLike, folder: Path, *, models: Sequence[str] = (), snr: f
     models : sequence of str, optional
         One model, or one for every fold of stars, trained without it.
     snr : float, optional
-        S/N a pixel.
+        S/N per pixel.
 
     Returns
     -------
@@ -264,7 +267,7 @@ def model_count(library: PathLike, folder: Path, *, model: str | None = None) ->
 
 def continuum(library: PathLike, folder: Path) -> dict[Path, Table]:
     """
-    Comparison of two forms of the continuum removal: ``continuum.ecsv``.
+    Comparison of two methods of continuum removal: ``continuum.ecsv``.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Spectra per second, from plain arrays to flux and covariance, and what bounds them."""
+"""Speed of predictions, from plain arrays to flux and covariance, and the limits of the machine."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from sedflux._version import __version__
 from sedflux.demo import demo_arrays
 
 __all__ = ["benchmark", "describe_machine", "measure_cold_start", "measure_limits",
-           "measure_peers"]
+           "measure_peers", "peak_memory"]
 
-#: S/N a pixel of the spectra, and their velocities' spread in km/s.
+#: S/N per pixel of the spectra, and standard deviation of their velocities (km/s).
 _SNR, _VELOCITIES = 50.0, 60.0
-#: Spectra that other ways are timed with.
+#: Number of spectra with which other computations are timed.
 _PEER_BATCH = 64
-#: What is started to measure a cold start.
+#: Arguments of Python whose cold start is measured.
 _COLD = {
     "import sedflux": ["-c", "import sedflux"],
     "sedflux --version": ["-m", "sedflux", "--version"],
@@ -51,11 +51,11 @@ def benchmark(model: str | None = None, batches: Sequence[int] = (1, 64, 4096), 
     ----------
     model : str, optional
     batches : sequence of int, optional
-        Numbers of spectra that are predicted at once.
+        Numbers of spectra per call.
     threads : sequence of int, optional
         Numbers of threads; torch's own by default.
     velocities : sequence of {'one', 'each'}, optional
-        One velocity for all, or each star its own.
+        One velocity for all stars, or one for each.
     seconds : float, optional
         Least time of each measurement.
 
@@ -64,8 +64,8 @@ def benchmark(model: str | None = None, batches: Sequence[int] = (1, 64, 4096), 
     table : `~astropy.table.Table`
         One row per batch, number of threads and kind of velocities: ``way``, ``batch``,
         ``threads``, ``velocities`` and ``rate`` (spectra per second).  ``meta`` holds ``start``:
-        seconds to load the model and predict one spectrum, and ``memory``: the most memory that
-        the process held, in GB.
+        seconds to load the model and predict one spectrum, and ``memory``: the largest memory
+        of the process in GB.
     """
     import torch
 
@@ -85,17 +85,17 @@ def benchmark(model: str | None = None, batches: Sequence[int] = (1, 64, 4096), 
         rows.append({"way": "sedflux", "batch": size, "threads": count, "velocities": kind,
                      "rate": rate})
         _log.info("%d spectra at once, %d threads: %.1f a second", size, count, rate)
-    return Table(rows, meta={"start": start, "memory": _memory()})
+    return Table(rows, meta={"start": start, "memory": peak_memory()})
 
 
 def measure_peers(model: str | None = None, *, seconds: float = 3.0) -> Table:
     """
-    Time other ways: specutils' operations, and a search among templates.
+    Time other computations: operations of specutils, and a search among templates.
 
     Parameters
     ----------
     model : str, optional
-        Whose reference stars are the templates.
+        Its reference stars are the templates.
     seconds : float, optional
 
     Returns
@@ -124,7 +124,7 @@ def measure_peers(model: str | None = None, *, seconds: float = 3.0) -> Table:
 
 def measure_limits(seconds: float = 1.0) -> dict[str, float]:
     """
-    What the machine can do: products of matrices, and bytes to and from memory.
+    Limits of the machine: products of matrices, and copies in memory.
 
     Returns
     -------
@@ -141,7 +141,7 @@ def measure_limits(seconds: float = 1.0) -> dict[str, float]:
 
 
 def measure_cold_start(seconds: float = 3.0) -> dict[str, float]:
-    """Seconds from the start of Python to the end for a few commands, the shortest found."""
+    """Seconds that a few commands take, with the start of Python: the shortest of several runs."""
     found = {}
     for name, arguments in _COLD.items():
         times: list[float] = []
@@ -154,7 +154,7 @@ def measure_cold_start(seconds: float = 3.0) -> dict[str, float]:
 
 
 def describe_machine() -> dict[str, Any]:
-    """The machine and the versions that a measurement belongs to."""
+    """Machine and versions of a measurement."""
     import torch
 
     return {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(),
@@ -176,7 +176,7 @@ def _spectra(size):
 
 
 def _time(work, seconds):
-    """Seconds that one call takes, the mean over at least so many seconds."""
+    """Mean time of a call in seconds, measured for at least the given seconds."""
     work()
     rounds, begin = 0, time.perf_counter()
     while rounds == 0 or time.perf_counter() - begin < seconds:
@@ -185,15 +185,15 @@ def _time(work, seconds):
     return (time.perf_counter() - begin) / rounds
 
 
-def _memory():
-    """Most memory that this process held, in GB."""
+def peak_memory() -> float:
+    """Largest memory of this process so far, in GB."""
     unit = 1.0 if sys.platform == "darwin" else 1024.0
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 
 
 @contextmanager
 def _torch_threads(count):
-    """So many threads of torch, for a while."""
+    """Set the number of threads of torch within a ``with`` block."""
     import torch
 
     before = torch.get_num_threads()

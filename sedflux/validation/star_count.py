@@ -1,4 +1,4 @@
-"""How many real stars the correction needs: errors on a left-out fold against their number."""
+"""Errors on a left-out fold against the number of real stars in the correction."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sedflux.validation.cells import MILES_BANDS, TEFF_RANGE
 
 __all__ = ["star_count_table"]
 
-#: S/N per pixel that the label fit assumes: lines of real stars differ from models by 1 %.
+#: S/N per pixel assumed by the label fit, because lines of real stars differ from models by 1 %.
 _SNR = 80.0
 
 _log = logging.getLogger(__name__)
@@ -31,10 +31,10 @@ def star_count_table(library: SpectralLibrary, kernels: tuple[Kernel, ...], star
                      shares: Sequence[float] = (0.0, 0.1, 0.3, 1.0), fold: int = 0,
                      teff: tuple[float, float] = TEFF_RANGE, seed: int = 1) -> Table:
     """
-    Errors against MILES fluxes of one fold, when some or all of the other stars correct the models.
+    Errors against MILES fluxes of one fold, with models corrected by some or all other stars.
 
-    The label fit with the corrected emulator replaces the network: it needs no training, so
-    that only the correction changes.
+    The label fit with the corrected emulator replaces the network.  It needs no training, so that
+    only the correction changes.
 
     Parameters
     ----------
@@ -45,9 +45,9 @@ def star_count_table(library: SpectralLibrary, kernels: tuple[Kernel, ...], star
     passbands : dict
         From `sedflux.training.stars.read_passbands`.
     shares : sequence of float, optional
-        Fractions of the stars outside the fold; 0 leaves the models as they are.
+        Fractions of the stars outside the fold; 0 gives the models without correction.
     fold : int, optional
-        Stars on which the errors are measured.
+        Fold of the stars on which the errors are measured.
     teff : tuple of float, optional
         Range of effective temperature (K) of these stars.
     seed : int, optional

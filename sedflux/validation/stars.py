@@ -1,7 +1,7 @@
 """
 Accuracy on real stars: MILES spectra against HST/STIS SEDs, colours and MILES fluxes.
 
-A fine-tuned model has seen stars, so each star is predicted by the model that was
+A fine-tuned model is trained on stars, so each star is predicted by the model that was
 trained without its fold (`sedflux.training.stars.fold_of`).
 """
 
@@ -24,7 +24,7 @@ from sedflux.validation.metrics import score
 __all__ = ["both_miles_tables", "color_table", "miles_errors", "miles_table", "star_table",
            "stis_errors"]
 
-#: Lowest E(B-V) in fits to MILES, which may have been dereddened too much.
+#: Lowest E(B-V) in fits to MILES fluxes, some of which may be dereddened too much.
 _LOWEST_REDDENING = -0.3
 #: Fewest stars of a cell.
 _LEAST_STARS = 3
@@ -79,7 +79,7 @@ def star_table(left_out: LeftOut, *, teff: tuple[float, float] = TEFF_RANGE
 
 
 def _band_errors(flux, truth, bands):
-    """Mean of predicted / true - 1 of one star in every band, NaN where nothing is known."""
+    """Mean of predicted / true - 1 of one star in every band; NaN where the truth is unknown."""
     return {band: float(np.nanmean(flux[inside] / truth[inside] - 1.0))
             if np.isfinite(truth[inside]).any() else np.nan for band, inside in bands.items()}
 
@@ -127,7 +127,7 @@ def color_table(left_out: LeftOut, passbands: Mapping[str, tuple[np.ndarray, np.
     passbands : dict
         From `sedflux.training.stars.read_passbands`, in the order of the magnitudes.
     reference : str, optional
-        Band that all colours refer to.
+        Band from which the magnitudes in all others are subtracted.
     teff : tuple of float, optional
         Range of effective temperature (K).
 
@@ -167,7 +167,7 @@ def color_table(left_out: LeftOut, passbands: Mapping[str, tuple[np.ndarray, np.
 
 
 def _synphot_bands(passbands):
-    """Passbands for synphot, closed by zeros: else it extrapolates (0.09 mag in CSP u)."""
+    """Passbands for synphot, with a zero at each end; synphot extrapolates others."""
     from astropy import units as u
     from synphot import SpectralElement
     from synphot.models import Empirical1D
@@ -186,8 +186,8 @@ def miles_table(left_out: LeftOut, *, dereddened: bool = True) -> Table:
     ----------
     left_out : `~sedflux.training.left_out.LeftOut`
     dereddened : bool, optional
-        Take MILES fluxes as free of dust, as they appear to be; otherwise fit the remaining
-        E(B-V).
+        Assume that MILES fluxes are free of dust, as they appear to be; if False, fit the
+        remaining E(B-V).
 
     Returns
     -------

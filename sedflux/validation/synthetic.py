@@ -15,6 +15,7 @@ from sedflux.emulator.labelfit import LabelFit
 from sedflux.libraries.inputs import library_inputs, library_seds
 from sedflux.libraries.labels import TEFF_EDGES
 from sedflux.libraries.library import SpectralLibrary, split_models
+from sedflux.predict.checks import RESOLVING_POWER
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.predict.predictor import Predictor
 from sedflux.spectra.bands import BANDS, band_rows
@@ -33,12 +34,14 @@ __all__ = ["Baselines", "noisy_inputs", "split_targets", "synthetic_cases", "syn
 
 #: Training examples of the ridge regression, at each S/N.
 _RIDGE_EXAMPLES = 6000
-#: S/N of the templates, which have no noise.
+#: S/N assumed for the templates, which have no noise.
 _TEMPLATE_SNR = 100.0
-#: Variance of ln(flux) that two nearest templates may not fall below.
+#: Smallest variance of ln(flux) from the difference of the two nearest templates.
 _LEAST_VARIANCE = 1e-6
 #: Fewest spectra of a cell.
 _LEAST_SPECTRA = 30
+#: S/N per pixel of the spectra in the tables.
+TABLE_SNRS = (10.0, 20.0, 40.0, 80.0)
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +69,7 @@ def noisy_inputs(flux: np.ndarray, snr: float, rng: np.random.Generator
     flux, ivar : `~numpy.ndarray`, shape (N, 2430)
     """
     noisy = flux * (1.0 + rng.standard_normal(flux.shape) / snr)
-    curve = random_curves(len(flux), rng, extinction_curve(input_grid()), wiggle=False)
+    curve = random_curves(len(flux), rng, extinction_curve(input_grid()), ripples=False)
     return noisy * curve, (snr / (flux * curve)) ** 2
 
 
@@ -83,13 +86,13 @@ class Baselines:
     training : `~sedflux.libraries.SpectralLibrary`
         Models that the methods may use.
     fitter : `~sedflux.emulator.labelfit.LabelFit`
-    engine : `~sedflux.training.examples.ExampleGenerator`
-        Makes the examples for the ridge regression.
+    generator : `~sedflux.training.examples.ExampleGenerator`
+        For the examples of the ridge regression.
     """
 
     training: SpectralLibrary
     fitter: LabelFit
-    engine: ExampleGenerator
+    generator: ExampleGenerator
 
     def label_fit(self, flux: np.ndarray, ivar: np.ndarray) -> tuple[np.ndarray, ...]:
         """SEDs of the labels that fit each spectrum best, through the emulator."""
@@ -102,26 +105,27 @@ class Baselines:
               ) -> tuple[np.ndarray, ...]:
         """Ridge regression, trained on examples with the noise of the spectra."""
         rng = np.random.default_rng([seed, 99])
-        stars, log_sed, _ = self.engine.stars(_RIDGE_EXAMPLES, rng)
+        stars, log_sed, _ = self.generator.stars(_RIDGE_EXAMPLES, rng)
         size = len(stars)
-        clean = observe(stars, Observing(np.full(size, 2000.0), np.zeros(size), np.zeros(size)))
-        training, _ = remove_continuum(*noisy_inputs(clean, snr, rng), self.engine.continuum,
+        still = np.zeros(size)
+        clean = observe(stars, Observing(np.full(size, RESOLVING_POWER), still, still))
+        training, _ = remove_continuum(*noisy_inputs(clean, snr, rng), self.generator.continuum,
                                        tolerance=1e-5)
         baseline = fit_ridge(training, log_sed)
-        normalised, _ = remove_continuum(flux, ivar, self.engine.continuum)
+        normalised, _ = remove_continuum(flux, ivar, self.generator.continuum)
         return (baseline.predict(normalised), np.tile(baseline.variance, (len(flux), 1)),
                 np.tile(baseline.factor, (len(flux), 1, 1)))
 
     def nearest_template(self, flux: np.ndarray, ivar: np.ndarray) -> tuple[np.ndarray, ...]:
         """The SED of the model whose normalised spectrum is nearest by chi-square."""
         normalised, weight = remove_continuum(flux, ivar, input_basis())
-        templates = library_inputs(self.training, 2000.0, input_grid())
+        templates = library_inputs(self.training, RESOLVING_POWER, input_grid())
         models, _ = remove_continuum(templates, np.full(templates.shape, _TEMPLATE_SNR**2),
                                      input_basis())
         chi2 = weight @ (models**2).T - 2.0 * (weight * normalised) @ models.T
         log_sed = library_seds(self.training)
         order = np.argsort(chi2, axis=1)[:, :2]
-        # The difference of the two nearest templates stands for the error.
+        # The difference of the two nearest templates is taken as the error.
         variance = (log_sed[order[:, 0]] - log_sed[order[:, 1]]) ** 2 + _LEAST_VARIANCE
         return log_sed[order[:, 0]], variance, np.zeros((len(flux), 1, log_sed.shape[1]))
 
@@ -145,7 +149,8 @@ def synthetic_cases(library: SpectralLibrary, predictor: Predictor, snr: float, 
     truth : `~numpy.ndarray`, shape (N, 575)
     """
     _, test = split_models(library)
-    prediction = _predict_noisy(predictor, library_inputs(test, 2000.0, input_grid()), snr, seed)
+    clean = library_inputs(test, RESOLVING_POWER, input_grid())
+    prediction = _predict_noisy(predictor, clean, snr, seed)
     return test.labels[:, 0], prediction, np.exp(library_seds(test))
 
 
@@ -156,12 +161,12 @@ def _predict_noisy(predictor, clean, snr, seed):
 
 
 def synthetic_cells(library: SpectralLibrary, predictor: Predictor, *,
-                    snrs: Sequence[float] = (10.0, 20.0, 40.0, 80.0), realisations: int = 4,
-                    seed: int = 23) -> Table:
+                    snrs: Sequence[float] = TABLE_SNRS, realisations: int = 4, seed: int = 23
+                    ) -> Table:
     """
     Pulls and coverage of a network on held-out models, by band, temperature and S/N.
 
-    Only spectra without flags are used: sigma of the others is inflated on purpose.
+    Only spectra without flags are used, because flags increase sigma.
 
     Parameters
     ----------
@@ -179,7 +184,7 @@ def synthetic_cells(library: SpectralLibrary, predictor: Predictor, *,
     """
     bands, rows = band_rows(sed_grid(), BANDS), []
     _, test = split_models(library)
-    clean = library_inputs(test, 2000.0, input_grid())
+    clean = library_inputs(test, RESOLVING_POWER, input_grid())
     teff = np.tile(test.labels[:, 0], realisations)
     truth = np.tile(np.exp(library_seds(test)), (realisations, 1))
     for snr in snrs:
@@ -202,15 +207,15 @@ def synthetic_cells(library: SpectralLibrary, predictor: Predictor, *,
 
 
 def synthetic_table(library: SpectralLibrary, predictor: Predictor, kernels: tuple[Kernel, ...], *,
-                    snrs: Sequence[float] = (10.0, 20.0, 40.0, 80.0), realisations: int = 4,
-                    seed: int = 7, baselines: bool = True) -> Table:
+                    snrs: Sequence[float] = TABLE_SNRS, realisations: int = 4, seed: int = 7,
+                    baselines: bool = True) -> Table:
     """
     Score the network and the baselines on the held-out models.
 
     Parameters
     ----------
     library : `~sedflux.libraries.SpectralLibrary`
-        The whole synthetic library; it is split here.
+        The whole synthetic library; this function splits it.
     predictor : `~sedflux.Predictor`
     kernels : tuple of `~sedflux.emulator.gaussian_process.Kernel`
         Of the emulator.
@@ -228,11 +233,11 @@ def synthetic_table(library: SpectralLibrary, predictor: Predictor, kernels: tup
     """
     training, test = split_targets(library)
     _log.info("%d held-out models, %d in the emulator", len(test), len(training))
-    clean, truth = library_inputs(test, 2000.0, input_grid()), np.exp(library_seds(test))
+    clean, truth = library_inputs(test, RESOLVING_POWER, input_grid()), np.exp(library_seds(test))
     truth = np.tile(truth, (realisations, 1))
     fitters = [LabelFit(training, kernels), LabelFit(training, kernels, prior="survey")]
-    engine = ExampleGenerator(training, kernels=kernels) if baselines else None
-    others = None if engine is None else Baselines(training, fitters[0], engine)
+    generator = ExampleGenerator(training, kernels=kernels) if baselines else None
+    others = None if generator is None else Baselines(training, fitters[0], generator)
     rows = []
     for snr in snrs:
         rng = np.random.default_rng([seed, int(snr)])

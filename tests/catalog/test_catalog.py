@@ -89,7 +89,12 @@ def test_selections(catalog):
     assert len(good.select(identifier=["spec-001", "spec-007"])) == 1
     assert len(catalog.select(flags="low_snr")) == len(good) + len(low.select(flags="low_snr"))
     assert sum(len(part) for part in good.chunks()) == len(list(good.spectra())) == len(good)
+    inside = catalog.select(teff=(5000.0, 6000.0))
+    assert 0 < len(inside) == len(catalog.select(teff=(5.0 * u.kK, 6000 * u.K)))
+    assert len(catalog.select(teff=(5.0 * u.kK, None))) >= len(inside)
     for bad, message in (({"colour": 1}, "column 'colour' is unknown"),
+                         ({"teff": (5000 * u.AA, None)}, "teff is no array"),
+                         ({"snr": (20 * u.K, None)}, "snr is no array"),
                          ({"snr": (1, 2, 3)}, "least and the largest"),
                          ({"flags": "green"}, "flag 'green' is unknown")):
         with pytest.raises(InputError, match=message):
@@ -406,5 +411,6 @@ def test_the_shell_names_what_failed(write_lamost, tmp_path, capsys):
     assert "  bad: " in shown
     assert main(["catalog", "nowhere", str(tmp_path / "out")]) == 2
     assert main(["catalog", str(tmp_path / "in"), str(tmp_path / "new"), "--band", "g"]) == 2
-    assert "give NAME=FILE" in capsys.readouterr().err
+    assert "--band is" in (error := capsys.readouterr().err)
+    assert "BAND=FILE is needed" in error
     assert json.loads((Path(tmp_path) / "out" / "catalog.json").read_text())["stars"] == 2

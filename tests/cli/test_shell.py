@@ -1,5 +1,7 @@
 """What a shell sees: imports, streams, signals, help, completion."""
 
+import importlib
+import inspect
 import os
 import re
 import signal
@@ -8,6 +10,7 @@ import sys
 
 import pytest
 
+from sedflux import FieldTerms
 from sedflux.cli.defaults import default_of
 from sedflux.cli.main import build_parser, main
 
@@ -75,20 +78,37 @@ def test_one_name_for_one_thing():
                 assert "-o" in names, words
 
 
-@pytest.mark.parametrize(("module", "name", "owner"), [
-    ("simulate.settings", "FieldSettings.magnitudes", "FieldSettings"),
-    ("response.options", "Options.grey_error", "Options"),
-    ("training.run", "train_on_library.learning_rate", "train_on_library"),
-    ("training.finetune", "finetune.steps", "finetune"),
-    ("validation.response_run", "fields.realisations", "fields"),
-])
-def test_defaults_in_the_help_are_those_of_the_code(module, name, owner):
-    import importlib
-    import inspect
+#: Defaults that a help names, as module and name, of all options of all commands.
+NAMED_DEFAULTS = sorted({found for parser in COMMANDS.values() for action in parser._actions
+                         for found in re.findall(r"\{([\w.]+):([\w.]+)\}", action.help or "")})
+#: Defaults that an option has itself.  The others are None, and leave the default to Python.
+OWN_DEFAULTS = {("simulate", "stars"): 80, ("simulate", "seed"): 1,
+                ("simulate", "instrument"): "lookalike", ("response", "fit", "position"): 0,
+                ("validate", "output"): "validation"}
 
-    target = getattr(importlib.import_module(f"sedflux.{module}"), owner)
-    real = inspect.signature(target).parameters[name.split(".")[1]].default
+
+@pytest.mark.parametrize(("module", "name"), NAMED_DEFAULTS, ids=":".join)
+def test_defaults_in_the_help_are_those_of_the_code(module, name):
+    owner, _, argument = name.partition(".")
+    real = getattr(importlib.import_module(f"sedflux.{module}"), owner)
+    if argument:
+        real = inspect.signature(real).parameters[argument].default
     assert default_of(module, name) == real
+
+
+def test_many_defaults_are_named():
+    assert len(NAMED_DEFAULTS) > 20
+
+
+def test_options_leave_their_defaults_to_python():
+    found = {}
+    for words, parser in COMMANDS.items():
+        for action in parser._actions:
+            flag = action.option_strings and action.nargs != 0
+            if flag and action.default not in (None, []):
+                found[*words, action.dest] = action.default
+    assert found == OWN_DEFAULTS
+    assert OWN_DEFAULTS["response", "fit", "position"] == FieldTerms().position
 
 
 def test_a_reader_that_stops_reading_is_no_error():

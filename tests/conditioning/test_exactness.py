@@ -14,6 +14,7 @@ from sedflux.covariance import LowRankCovariance
 from sedflux.photometry import band_rows
 from sedflux.spectra.reddening import extinction_curve
 from sedflux.spectra.sed import covariance_of
+from sedflux.units import MAG_PER_LN
 
 from .conftest import WAVELENGTH, toy_factor, toy_flux
 

@@ -55,7 +55,7 @@ def test_desi_arms_are_combined_by_inverse_variance(write_desi, tmp_path):
     for wavelength, sigma in ((4500.0, 1.1), (5780.0, 1.1), (7000.0, 0.9), (9000.0, 0.8)):
         assert_allclose(np.interp(wavelength, coadd.wavelength, fwhm), 2.3548 * sigma, rtol=0.01)
     assert_allclose(coadd.radial_velocity, [2e-4 * 299792.458, 0.0])
-    assert_allclose(coadd.place, [[12.0, -3.0], [10.0, -1.0]])
+    assert_allclose(coadd.position, [[12.0, -3.0], [10.0, -1.0]])
     assert coadd.target.all()
     assert not read_desi(path, [1]).target.any()
 

@@ -29,10 +29,10 @@ def test_flat_is_even_and_survey_is_not(toy_library):
 
 
 def test_engine_draws_from_its_prior(toy_library):
-    engines = [ExampleGenerator(toy_library, kernels=(Kernel.initial(),), prior=prior)
+    generators = [ExampleGenerator(toy_library, kernels=(Kernel.initial(),), prior=prior)
                for prior in ("flat", "survey")]
-    flat, survey = (np.log(survey_density(engine.draw_labels(4000, np.random.default_rng(3)))
-                           + 1e-12).mean() for engine in engines)
+    flat, survey = (np.log(survey_density(generator.draw_labels(4000, np.random.default_rng(3)))
+                           + 1e-12).mean() for generator in generators)
     assert survey > flat + 2.0
 
 

@@ -107,27 +107,28 @@ def test_compact_covariance_keeps_every_sigma(network):
     with torch.no_grad():
         output = network(*spectra(5))
         diagonal, factor = network.compact_covariance(output)
-    full = output.loadings @ network.sed_templates
+    full = output.score_factor @ network.sed_templates
     expected = output.log_variance.exp() + VARIANCE_FLOOR + (full**2).sum(dim=1)
     assert factor.shape == (5, 3, 40)
     assert_allclose(diagonal + (factor**2).sum(dim=1), expected, rtol=1e-4)
 
 
 def test_covariance_loss_is_least_at_the_true_covariance(network):
-    """Residuals drawn from the loadings: scaling them up or down costs likelihood."""
+    """Residuals drawn from the factor of the scores: scaling it up or down costs likelihood."""
     torch.manual_seed(4)
     with torch.no_grad():
         output = network(*spectra(400))
         output.log_variance[:] = -9.0
-        rows = output.loadings.shape[1]
-        drawn = (torch.randn(400, 1, rows) @ output.loadings)[:, 0]
+        rows = output.score_factor.shape[1]
+        drawn = (torch.randn(400, 1, rows) @ output.score_factor)[:, 0]
         log_sed = output.mean + drawn @ network.sed_templates
         log_sed += np.exp(-4.5) * torch.randn(400, 40)
         scores = network.scores_of(log_sed)
-        losses = [covariance_loss(network, replace(output, loadings=scale * output.loadings),
-                                  log_sed, scores).mean() for scale in (1.0, 2.0, 0.5)]
+        factor = output.score_factor
+        losses = [covariance_loss(network, replace(output, score_factor=scale * factor), log_sed,
+                                  scores).mean() for scale in (1.0, 2.0, 0.5)]
         full = [gaussian_loss(log_sed - output.mean, output.log_variance,
-                              scale * output.loadings @ network.sed_templates).mean()
+                              scale * output.score_factor @ network.sed_templates).mean()
                 for scale in (1.0, 2.0, 0.5)]
     assert losses[0] < min(losses[1:])
     assert full[0] < min(full[1:])
@@ -163,7 +164,7 @@ def test_strange_spectra_are_far_from_all_references(network):
     normalised, ivar, power = spectra(200)
     with torch.no_grad():
         assert (network(normalised, ivar, power).strange == 0).all()
-        places = network.place(network.projection(normalised, ivar)[0], power)
+        places = network.coordinates(network.projection(normalised, ivar)[0], power)
         network.set_references(places[:150])
         assert network.config.references == 150
         ordinary = network(normalised[150:], ivar[150:], power[150:]).strange
@@ -177,7 +178,7 @@ def test_strangeness_is_the_smallest_weighted_distance(network):
     normalised, ivar, power = spectra(20)
     with torch.no_grad():
         projected = network.projection(normalised, ivar)
-        places = network.place(projected[0], power)
+        places = network.coordinates(projected[0], power)
         network.set_references(places[:10].clone())
         found = network.strangeness(projected, power).numpy()
     errors = np.c_[projected[1].numpy(), np.zeros(20)]
@@ -189,7 +190,7 @@ def test_strangeness_is_the_smallest_weighted_distance(network):
 
 def test_models_keep_their_references(network, tmp_path):
     normalised, ivar, power = spectra(30)
-    network.set_references(network.place(network.projection(normalised, ivar)[0], power))
+    network.set_references(network.coordinates(network.projection(normalised, ivar)[0], power))
     path = tmp_path / "with.safetensors"
     save_network(path, network, {})
     again, _ = load_network(path)

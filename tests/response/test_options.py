@@ -186,7 +186,7 @@ def test_saturation_follows_its_unit(stars):
     ({"position": 1.5}, "position is 1.5"), ({"position": 5}, "position is 5"),
     ({"position": "x"}, "position is 'x'"), ({"degree": -1}, "degree is -1"),
     ({"detectors": "ab"}, "detectors is 'ab'"), ({"detectors": 2}, "detectors is 2"),
-    ({"detectors": ("a", "a")}, "stand once"), ({"epoch": "yes"}, "epoch is 'yes'"),
+    ({"detectors": ("a", "a")}, "give every name once"), ({"epoch": "yes"}, "epoch is 'yes'"),
     ({"size": 9216.0}, "size is 9216"), ({"size": (1.0, -1.0)}, "positive"),
     ({"epochs": (1.0, 0.0)}, "ascend"), ({"epochs": ("a", "b")}, "epochs"),
     ({"scatter": 0.0}, "scatter is 0"), ({"scatter": np.inf}, "scatter is inf"),

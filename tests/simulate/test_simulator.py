@@ -284,7 +284,7 @@ def test_reference_spectra_invert_the_projection(simulator):
     coefficients, *_ = network.projection(
         torch.tensor(spectra - 1.0, dtype=torch.float32),
         torch.full(spectra.shape, 1e8, dtype=torch.float32))
-    places = network.place(coefficients, torch.tensor(power, dtype=torch.float32)).numpy()
+    places = network.coordinates(coefficients, torch.tensor(power, dtype=torch.float32)).numpy()
     assert_allclose(places[:, -1], network.references[:5, -1].numpy(), rtol=1e-4, atol=1e-5)
     assert np.corrcoef(places[:, :-1].ravel(), network.references[:5, :-1].numpy().ravel())[
         0, 1] > 0.999

@@ -70,7 +70,7 @@ def test_calibrated_models_say_more_honest_errors(star_files, tmp_path):
 
 
 def test_a_missing_fold_is_told(star_files, tmp_path):
-    with pytest.raises(InputError, match="one a fold"):
+    with pytest.raises(InputError, match="one per fold"):
         calibrate_models(star_files["miles"], star_files["stis"], star_files["photometry"],
                          tmp_path, model="uara.stars2", folds=["uara.stars2"])
 

@@ -36,18 +36,15 @@ def true_lines(labels):
 
 @pytest.fixture(scope="module")
 def simulated(toy_library):
-    """
-    Stars made of toy models, with known corrections, dust and label errors.
-
-    """
+    """Stars made of toy models, with known corrections, dust and label errors."""
     rng = np.random.default_rng(8)
-    engine = ExampleGenerator(toy_library, kernels=KERNELS)
-    labels = engine.draw_labels(160, rng)
-    joint = engine.emulator.mean(labels)
+    generator = ExampleGenerator(toy_library, kernels=KERNELS)
+    labels = generator.draw_labels(160, rng)
+    joint = generator.emulator.mean(labels)
     grid, size = sed_grid(), len(labels)
-    log_sed = joint[:, engine.pixels :] + true_change(labels)
+    log_sed = joint[:, generator.pixels :] + true_change(labels)
     log_sed += SCATTER * rng.standard_normal((size, 1)) * (grid < 4000.0)
-    fine = np.exp(joint[:, : engine.pixels])[:, 70:-70].reshape(size, -1, 2).mean(axis=2)
+    fine = np.exp(joint[:, : generator.pixels])[:, 70:-70].reshape(size, -1, 2).mean(axis=2)
     flux = fine * (1.0 + true_lines(labels)) * (1.0 + 0.002 * rng.standard_normal(fine.shape))
     normalised, ivar = remove_continuum(flux, np.full(flux.shape, 150.0**2), input_basis())
     ebv = np.abs(0.03 * rng.standard_normal(size))
@@ -145,7 +142,7 @@ def test_draws_have_the_scatter_of_the_stars(correction, simulated, rng):
 def test_engine_draws_stars_with_scatter(correction, toy_library):
     plain = ExampleGenerator(toy_library, kernels=KERNELS)
     wide = ExampleGenerator(toy_library, kernels=KERNELS, scatter=correction)
-    one, other = (engine.stars(64, np.random.default_rng(4)) for engine in (plain, wide))
+    one, other = (generator.stars(64, np.random.default_rng(4)) for generator in (plain, wide))
     assert_allclose(one[2], other[2])
     assert 1e-4 < np.abs(one[0] / other[0] - 1.0)[:, 70:-70].mean() < 0.1
     assert 1e-4 < np.abs(one[1] - other[1]).mean() < 0.3

@@ -29,7 +29,7 @@ SMALL = Config(components=16, sed_components=8, width=32, blocks=1, groups=8, ch
 
 
 @pytest.fixture(scope="module")
-def engine(toy_library):
+def generator(toy_library):
     from sedflux.libraries import split_models
 
     return ExampleGenerator(split_models(toy_library)[0], kernels=(Kernel.initial(),))
@@ -104,9 +104,9 @@ def test_curves_are_positive_and_large(rng):
     assert np.std(np.log(curves)) > 0.2
 
 
-def test_examples_depend_on_the_seed_alone(engine):
-    first = engine.examples(64, np.random.default_rng(1))
-    again = engine.examples(64, np.random.default_rng(1))
+def test_examples_depend_on_the_seed_alone(generator):
+    first = generator.examples(64, np.random.default_rng(1))
+    again = generator.examples(64, np.random.default_rng(1))
     assert_allclose(first.normalised, again.normalised)
     assert first.normalised.shape == (64, 2430)
     assert np.isfinite(first.log_sed).all()
@@ -122,7 +122,7 @@ def test_seds_are_normalised(toy_library):
 
 
 @pytest.fixture(scope="module")
-def trained(engine, tmp_path_factory):
+def trained(generator, tmp_path_factory):
     from sedflux.training import pretrain as module
 
     folder = tmp_path_factory.mktemp("run")
@@ -131,16 +131,16 @@ def trained(engine, tmp_path_factory):
         # A toy library needs few examples for its templates.
         patch.setattr(module, "_TEMPLATE_EXAMPLES", 3072)
         patch.setattr(module, "_VALIDATION", 1024)
-        network, history = pretrain(engine, schedule, folder, config=SMALL, workers=0,
+        network, history = pretrain(generator, schedule, folder, config=SMALL, workers=0,
                                     progress=False)
-    losses = fit_covariance(network, engine, examples=4096, steps=400, batch=256)
+    losses = fit_covariance(network, generator, examples=4096, steps=400, batch=256)
     return network, history, losses, folder
 
 
-def test_training_learns(trained, engine):
+def test_training_learns(trained, generator):
     network, _, losses, _ = trained
     assert losses[-1] < losses[0]
-    batch = engine.examples(512, np.random.default_rng(99))
+    batch = generator.examples(512, np.random.default_rng(99))
     with torch.no_grad():
         output = network(*(torch.from_numpy(np.asarray(values, dtype=np.float32)) for values in
                            (batch.normalised, batch.ivar, batch.resolving_power)))
@@ -149,19 +149,20 @@ def test_training_learns(trained, engine):
     assert np.median(np.abs(error)) < 0.35 * np.median(np.abs(prior))
 
 
-def test_sigma_is_honest_on_fresh_stars(trained, engine):
-    calibration = measure_calibration(trained[0], engine, examples=4096, seed=8)
+def test_sigma_is_honest_on_fresh_stars(trained, generator):
+    calibration = measure_calibration(trained[0], generator, examples=4096, seed=8)
     assert np.all(np.abs(np.log(calibration["scale"])) < 0.5)
 
 
-def test_interrupted_training_resumes_from_its_checkpoint(engine, tmp_path, monkeypatch):
+def test_interrupted_training_resumes_from_its_checkpoint(trained, generator, tmp_path,
+                                                          monkeypatch):
     """A run that stops after a checkpoint, and is started again, is the whole run."""
     from sedflux.training import pretrain as module
 
     monkeypatch.setattr(module, "SAVE_EVERY", 4)
-    options = {"config": SMALL, "workers": 0, "progress": False}
+    options = {"start": trained[0], "workers": 0, "progress": False}
     schedule = Schedule(steps=8, batch=64, block=256)
-    whole, _ = pretrain(engine, schedule, tmp_path / "whole", **options)
+    whole, _ = pretrain(generator, schedule, tmp_path / "whole", **options)
 
     class Stop(Exception):
         pass
@@ -178,10 +179,10 @@ def test_interrupted_training_resumes_from_its_checkpoint(engine, tmp_path, monk
 
     monkeypatch.setattr(module, "_save", save_and_die)
     with pytest.raises(Stop):
-        pretrain(engine, schedule, tmp_path / "cut", **options)
+        pretrain(generator, schedule, tmp_path / "cut", **options)
     monkeypatch.setattr(module, "_save", real_save)
     monkeypatch.setattr(module, "_resume", resume)
-    resumed, history = pretrain(engine, schedule, tmp_path / "cut", **options)
+    resumed, history = pretrain(generator, schedule, tmp_path / "cut", **options)
     assert steps == [4]
     assert [entry["step"] for entry in history] == [8]
     for one, other in zip(whole.parameters(), resumed.parameters(), strict=True):
@@ -224,16 +225,16 @@ def test_learning_rates_go_on_where_a_run_stopped(first):
 
 
 @pytest.fixture(scope="module")
-def stopped(trained, engine, tmp_path_factory):
+def stopped(trained, generator, tmp_path_factory):
     """Options of a run that stopped after two steps, and its checkpoint."""
     folder = tmp_path_factory.mktemp("stopped")
     options = {"start": trained[0], "workers": 0, "progress": False}
-    pretrain(engine, Schedule(steps=2, batch=64, block=256), folder, **options)
+    pretrain(generator, Schedule(steps=2, batch=64, block=256), folder, **options)
     return options, folder / "checkpoint.safetensors"
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "other", "nan", "older layout"])
-def test_damaged_checkpoints_are_told(stopped, engine, tmp_path, damage):
+def test_damaged_checkpoints_are_told(stopped, generator, tmp_path, damage):
     from safetensors.torch import load_file, save_file
 
     options, checkpoint = stopped
@@ -252,7 +253,7 @@ def test_damaged_checkpoints_are_told(stopped, engine, tmp_path, damage):
     else:
         path.write_bytes(content[:len(content) // 2] if damage == "cut" else b"")
     with pytest.raises(WeightsError, match=r"checkpoint .* delete it to begin again"):
-        pretrain(engine, Schedule(steps=4, batch=64, block=256), tmp_path, **options)
+        pretrain(generator, Schedule(steps=4, batch=64, block=256), tmp_path, **options)
 
 
 def test_damaged_kernels_are_told(tmp_path):
@@ -264,13 +265,13 @@ def test_damaged_kernels_are_told(tmp_path):
             _stored_kernels(tmp_path / "kernels.json")
 
 
-def test_exported_model_predicts(trained, engine, tmp_path, star):
+def test_exported_model_predicts(trained, generator, tmp_path, star):
     path = tmp_path / "uara.toy.safetensors"
-    export_model(path, trained[0], engine, name="uara.toy", training={"seed": 1},
+    export_model(path, trained[0], generator, name="uara.toy", training={"seed": 1},
                  schedule=Schedule(steps=16))
     predictor = Predictor(path)
     assert predictor.name == "uara.toy"
-    assert predictor.metadata["data"]["models"] == len(engine.library)
+    assert predictor.metadata["data"]["models"] == len(generator.library)
     wavelength, flux = star
     prediction = predictor.predict(wavelength, flux, np.full(flux.size, 1e4))
     assert np.isfinite(prediction.flux).all()
@@ -285,17 +286,17 @@ def test_training_stops_when_validation_stands_still():
     assert not _stale([0.5] * 5, 12)
 
 
-def test_every_example_is_used_as_often_as_the_schedule_says(engine):
+def test_every_example_is_used_as_often_as_the_schedule_says(generator):
     """Renewals bring each block in after it was made, and none is skipped."""
     from sedflux.training.pool import Pool
     from sedflux.training.pretrain import prepare_network
 
-    network = prepare_network(engine, SMALL, seed=1, examples=512)
+    network = prepare_network(generator, SMALL, seed=1, examples=512)
     schedule = Schedule(steps=12, batch=128, block=256, pool=2, reuse=2)
     assert schedule.steps_per_block == 4
-    pool = Pool(engine, network, schedule, step=0, workers=0)
+    pool = Pool(generator, network, schedule, step=0, workers=0)
     seen = [pool.batch(step).labels[:, 0] for step in range(12)]
-    later = Pool(engine, network, schedule, step=8, workers=0)
+    later = Pool(generator, network, schedule, step=8, workers=0)
     for step in (8, 9, 10, 11):
         assert_allclose(later.batch(step).labels[:, 0], seen[step])
     first, last = (set(np.round(np.concatenate(part), 5).tolist()) for part in

@@ -117,6 +117,6 @@ def test_benchmark_of_responses(capsys):
 
 
 def test_bands_without_throughput_are_left_out(capsys):
-    assert set(bands_of("lookalike", [])) == {"GU", "GV", "GI"}
+    assert set(bands_of("lookalike", {})) == {"GU", "GV", "GI"}
     assert main(["validate", "--response", "csst"]) == 2
     assert "--throughput BAND=FILE" in capsys.readouterr().err
