@@ -120,7 +120,8 @@ class CommonErrors:
     @classmethod
     def none(cls) -> CommonErrors:
         """No common errors at all."""
-        return cls(**dict.fromkeys(_LIMITS, 0.0))
+        return cls(reddening_zero_point=0.0, reddening_scale=0.0, r_v=0.0,
+                   magnitude_zero_point=0.0, shift=0.0, stretch=0.0, line_spread=0.0)
 
     def given(self) -> dict[str, float]:
         """The errors that are not zero, by name."""
