@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -65,7 +65,6 @@ class _Scores:
     columns: Mapping[str, slice]
     score: np.ndarray
     information: np.ndarray
-    deviation: float
 
     def test(self, name, known=()):
         """Chi-square of a pattern, and its degrees of freedom, where other patterns are free."""
@@ -78,8 +77,15 @@ class _Scores:
                            self.information[np.ix_(free, here)])
             score = score - cross.T @ self.score[free]
             information = information - cross.T @ self.information[np.ix_(free, here)]
-        # Where all stars deviate by more than their errors, a pattern must stand out from that.
-        return _chi_square(self.deviation**2 * information, score, self.deviation**2 * scale)
+        return _chi_square(information, score, scale)
+
+    def without(self, budget):
+        """The same where common errors, in units of those of the budget, are not known either."""
+        solved = np.linalg.solve(self.information[budget, budget] + np.eye(budget.stop),
+                                 np.c_[self.information[budget], self.score[budget]])
+        cross = self.information[:, budget]
+        return replace(self, score=self.score - cross @ solved[:, -1],
+                       information=self.information - cross @ solved[:, :-1])
 
 
 def _solve(matrix, right):
@@ -97,8 +103,8 @@ def _chi_square(covariance, values, scale):
     return float((along**2 / value[use]).sum()), int(use.sum())
 
 
-def _scores(problem: LinearProblem, patterns: FitPatterns) -> _Scores:
-    """Scores of patterns, whatever the response is, and the common errors of the budget are."""
+def _scores(problem: LinearProblem, patterns: FitPatterns) -> tuple[_Scores, _Scores]:
+    """Scores of patterns, whatever the response is; and the same whatever the common errors are."""
     given = {name: error for name, error in problem.options.common.given().items()
              if name in patterns.columns}
     searched = star_patterns(patterns, least=CHECKED_STARS)
@@ -115,18 +121,15 @@ def _scores(problem: LinearProblem, patterns: FitPatterns) -> _Scores:
     solved = _solve(normal, np.c_[cross, response_right])
     unit = 1.0 / np.sqrt(np.maximum(np.diag(own), 1e-300))
     unit[: len(given)] = 1.0
-    score = unit * (right - cross.T @ solved[:, -1])
-    information = unit[:, None] * (own - cross.T @ solved[:, :-1]) * unit
-    # A common error of the size that the budget holds is no reason to warn.
-    budget = slice(0, len(given))
-    solved = np.linalg.solve(information[budget, budget] + np.eye(len(given)),
-                             np.c_[information[budget], score[budget]])
-    score = score - information[:, budget] @ solved[:, -1]
-    information = information - information[:, budget] @ solved[:, :-1]
-    return _Scores(list(searched), places, score, information, patterns.deviation)
+    # Where all stars deviate by more than their errors, a pattern must stand out from that.
+    variance = patterns.deviation**2
+    score = unit * (right - cross.T @ solved[:, -1]) / variance
+    information = unit[:, None] * (own - cross.T @ solved[:, :-1]) * unit / variance
+    found = _Scores(list(searched), places, score, information)
+    return found, found.without(slice(0, len(given)))
 
 
-def _stacked_test(problem: LinearProblem, deviation: float) -> tuple[float, int]:
+def _stacked_test(problem: LinearProblem, variance: float) -> tuple[float, int]:
     """Chi-square of the residuals of all stars at each node, after any change of the spline."""
     size = problem.weight.shape[1]
     each = Design(np.eye(size), np.zeros((size, 0)), np.zeros((len(problem.weight), 0)))
@@ -137,7 +140,7 @@ def _stacked_test(problem: LinearProblem, deviation: float) -> tuple[float, int]
     solved = _solve(spline.T @ cross, np.c_[cross.T, spline.T @ score])
     scale = np.diag(information).max(initial=0.0)
     information = information - cross @ solved[:, :-1]
-    covariance = deviation**2 * information + _LINE_TOLERANCE**2 * information @ information
+    covariance = variance * information + _LINE_TOLERANCE**2 * information @ information
     return _chi_square(covariance, score - cross @ solved[:, -1], scale)
 
 
@@ -175,10 +178,10 @@ def fit_tests(response: Any) -> Table:
     found = {"chi2": (response.chi2 / (1.0 + _CHI2_TOLERANCE), response.degrees_of_freedom)}
     order: list[str] = []
     if patterns.rows.size >= CHECKED_STARS:
-        found["wavelength"] = _stacked_test(problem, patterns.deviation)
-        scores = _scores(problem, patterns)
+        found["wavelength"] = _stacked_test(problem, patterns.deviation**2)
+        plain, scores = _scores(problem, patterns)
         found |= {name: scores.test(name) for name in scores.names}
-        order = _explaining(scores)
+        order = _explaining(plain, scores)
     order += [name for name in ("chi2", "wavelength")
               if name in found and not order and _probability(*found[name]) < _SMALLEST_P]
     found["chi2"] = (response.chi2, response.degrees_of_freedom)
@@ -196,18 +199,16 @@ def _probability(chi2, number):
     return chi2_distribution.sf(chi2, np.maximum(number, 1))
 
 
-def _explaining(scores: _Scores) -> list[str]:
-    """Patterns that explain the residuals: the clearest, then those that are clear beside it."""
+def _explaining(plain: _Scores, scores: _Scores) -> list[str]:
+    """Patterns that explain the residuals: the one that explains most, and what is left clear."""
     order: list[str] = []
     while len(order) < _MOST_CAUSES:
-        rest = [name for name in scores.names if name not in order]
-        p = np.array([_probability(*scores.test(name, order)) for name in rest])
-        # Where many p-values are zero, the largest chi-square decides.
-        chi2 = np.array([scores.test(name, order)[0] for name in rest])
-        clear = np.flatnonzero(p < _SMALLEST_P)
-        if not clear.size:
+        # A common error of the size that the budget holds is no reason to warn.
+        clear = [name for name in scores.names if name not in order
+                 and _probability(*scores.test(name, order)) < _SMALLEST_P]
+        if not clear:
             break
-        order.append(rest[clear[np.lexsort((-chi2[clear], p[clear]))[0]]])
+        order.append(max(clear, key=lambda name: plain.test(name, order)[0]))
     return order
 
 

@@ -62,7 +62,7 @@ def test_right_inputs_give_no_warning_and_are_covered(right):
 
 @pytest.mark.parametrize(("wrong", "test"), [
     (Wrong(stretch=0.01), "dispersion"),
-    (Wrong(shift_pixels=2.0), "dispersion"),
+    (Wrong(shift_pixels=1.2), "dispersion"),
     (Wrong(line_spread=0.25), "line spread"),
     (Wrong(background=1.0), "background"),
     (Wrong(ebv_scale=1.0), "E(B-V)"),
