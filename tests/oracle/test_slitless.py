@@ -62,7 +62,6 @@ def test_right_inputs_give_no_warning_and_are_covered(right):
 
 @pytest.mark.parametrize(("wrong", "test"), [
     (Wrong(stretch=0.01), "dispersion"),
-    (Wrong(shift_pixels=1.2), "dispersion"),
     (Wrong(line_spread=0.25), "line spread"),
     (Wrong(background=1.0), "background"),
     (Wrong(ebv_scale=1.0), "E(B-V)"),
@@ -73,6 +72,12 @@ def test_a_wrong_input_is_named(wrong, test):
     response, said = fit_sky(sky)
     assert any(f"test of {test}, p = " in one for one in said)
     assert test in named(response)
+
+
+def test_only_errors_beyond_the_budget_are_named():
+    sky = make_sky("green", seed=4, size=SIZE, outliers=0.0, wrong=Wrong(shift_pixels=0.6))
+    assert "dispersion" in named(fit_sky(sky, common=CommonErrors(shift=0.05))[0])
+    assert "dispersion" not in named(fit_sky(sky, common=CommonErrors(shift=0.6))[0])
 
 
 @pytest.mark.parametrize(("wrong", "name", "value", "tolerance"), [
