@@ -58,8 +58,8 @@ class CommonErrors:
     reddening_zero_point : float
         Error of E(B-V) in mag that is the same for all stars.
     reddening_scale : float
-        Relative error of E(B-V).  The map of Schlegel et al. (1998) needs 0.14: Schlafly &
-        Finkbeiner (2011) scale it by 0.86.
+        Relative error of E(B-V).  The default is that of the map of Schlegel et al. (1998), which
+        Schlafly & Finkbeiner (2011) scale by 0.86; a map that is scaled so needs less.
     r_v : float
         Error of the mean R_V.  The default is the scatter of R_V among sight lines (Schlafly et al.
         2016).
@@ -91,7 +91,7 @@ class CommonErrors:
     """
 
     reddening_zero_point: float = 0.02
-    reddening_scale: float = 0.05
+    reddening_scale: float = 0.14
     r_v: float = 0.18
     magnitude_zero_point: float = 0.01
     shift: float = 0.3
