@@ -73,6 +73,8 @@ class ResponseWrite(UnifiedReadWrite):
     format : {'fits', 'ecsv', 'axe', 'synphot'}, optional
         ``ecsv`` for a path that ends so, or else ``fits``.
     overwrite : bool, optional
+    published : path-like or `~sedflux.slitless.throughput.Throughput`, optional
+        Known curve that ``axe`` files hold beyond the good range, scaled to meet the response.
 
     Raises
     ------
@@ -86,10 +88,11 @@ class ResponseWrite(UnifiedReadWrite):
         super().__init__(instance, cls, "write", registry=FILE_FORMATS)
 
     def __call__(self, path: str | os.PathLike[str], *, format: str | None = None,
-                 overwrite: bool = False) -> None:
+                 overwrite: bool = False, published: Any = None) -> None:
         """Write a file."""
         format = _checked_format("write", path, format)
-        self.registry.write(self._instance, path, format=format, overwrite=overwrite)
+        self.registry.write(self._instance, path, format=format, overwrite=overwrite,
+                            **({} if published is None else {"published": published}))
 
 
 def _checked_format(mode, path, format):

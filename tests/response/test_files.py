@@ -222,3 +222,29 @@ def test_a_failing_write_keeps_the_former_file(responses, tmp_path, monkeypatch)
     with pytest.raises(WriteError, match="No space left"):
         responses["GV"].write(path, overwrite=True)
     assert path.read_bytes() == before
+
+
+def test_a_published_curve_continues_a_sensitivity(responses, bands, tmp_path):
+    """Beyond the good range the file holds the published curve, scaled to meet the measured one."""
+    response, published = responses["GV"], bands["GV"].throughput
+    response.write(tmp_path / "sens.fits", format="axe", published=published)
+    with fits.open(tmp_path / "sens.fits") as hdus:
+        table, header = hdus[1].data.copy(), hdus[1].header
+        assert header["SPLICED"]
+        assert header["CREATOR"].startswith("sedflux")
+        assert header["TUNIT2"] == header["TUNIT3"] == "electron cm2 Angstrom erg-1"
+    measured = np.asarray(table["MEASURED"], dtype=bool)
+    low, high = response.wavelength_range
+    assert_allclose(table["WAVELENGTH"][measured][[0, -1]], [low, high], rtol=1e-6)
+    assert table["WAVELENGTH"][0] == pytest.approx(published.wavelength[0])
+    assert table["WAVELENGTH"][-1] == pytest.approx(published.wavelength[-1])
+    back = read_throughput(tmp_path / "sens.fits", area=response.area)
+    inside = response.wavelength[response.good]
+    assert_allclose(back(inside), response.throughput[response.good], rtol=1e-5)
+    first = np.flatnonzero(measured)[0]
+    assert back.value[first - 1] / back.value[first] == pytest.approx(
+        published(back.wavelength[first - 1]) / published(back.wavelength[first]), rel=1e-4)
+    relative = back.error / np.maximum(back.value, 1e-300)
+    assert relative[first - 1] >= relative[first] * 0.999
+    with pytest.raises(InputError, match="axe files alone"):
+        response.write(tmp_path / "r.fits", published=published)
