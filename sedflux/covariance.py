@@ -2,8 +2,8 @@
 `LowRankCovariance`: a diagonal plus a few directions, never a dense matrix.
 
 ``C = diag(d) + U^T U`` with ``d`` (n,) and ``U`` (r, n).  Everything costs ``n r^2`` by the
-Woodbury identity.  What a measurement takes away may stand beside it as ``- R^T R``: an anchored
-SED needs one such direction, or as many more rows of ``U`` as its band has samples.
+Woodbury identity.  A measurement lowers the covariance by ``R^T R``, which is kept apart: an
+anchored SED needs one row of ``R``, or as many more rows of ``U`` as its band has samples.
 
 Inside sedflux it describes ln(flux), which is relative flux; `scaled` turns it into the
 covariance of an absolute flux.
@@ -66,7 +66,7 @@ def positive_part(rows, core):
 _MOST_DRAWN = 2**29
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class LowRankCovariance:
     """
     Covariance of n values: ``diag(diagonal) + factor.T @ factor - removed.T @ removed``.
@@ -115,18 +115,28 @@ class LowRankCovariance:
         if diagonal.ndim != 1 or factor.ndim != 2 or factor.shape[1] != diagonal.size:
             raise InputError(
                 f"diagonal and factor have the shapes {diagonal.shape} and {factor.shape}; "
-                "a covariance of n values needs (n,) and (r, n)"
-            )
+                "a covariance of n values needs (n,) and (r, n)")
         if diagonal.size and diagonal.min() < 0:
-            raise InputError(
-                f"diagonal has the negative variance {diagonal.min():.3g}; none may be below zero"
-            )
+            raise InputError(f"diagonal has the negative variance {diagonal.min():.3g}; none may "
+                             "be below zero")
         for name, array in (("diagonal", diagonal), ("factor", factor), ("removed", removed)):
             array.flags.writeable = False
             object.__setattr__(self, name, array)
 
     def __len__(self):
         return self.diagonal.size
+
+    def __repr__(self):
+        return (f"<LowRankCovariance of {len(self)} values: {self.rank} directions, "
+                f"{len(self.removed)} removed>")
+
+    def __eq__(self, other):
+        return isinstance(other, LowRankCovariance) and all(
+            np.array_equal(getattr(self, name), getattr(other, name))
+            for name in ("diagonal", "factor", "removed"))
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.to_dense(), dtype)
 
     @property
     def rank(self):
@@ -188,9 +198,8 @@ class LowRankCovariance:
         """
         direction = _numbers(direction, "direction")
         if direction.shape != self.diagonal.shape:
-            raise InputError(
-                f"direction has the shape {direction.shape}, the covariance has {len(self)} values"
-            )
+            raise InputError(f"direction has the shape {direction.shape}, the covariance has "
+                             f"{len(self)} values")
         if not np.any(direction):
             return self
         return LowRankCovariance(self.diagonal, np.vstack([self.factor, direction]), self.removed)
@@ -273,9 +282,9 @@ class LowRankCovariance:
         """
         if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 0:
             raise InputError(f"size is {size!r}; a whole number of 0 or more is needed")
-        if size * (len(self) + self.rank) > _MOST_DRAWN:
-            raise InputError(f"size is {size}; {_MOST_DRAWN // (len(self) + self.rank)} draws of "
-                             f"{len(self)} values are allowed at once")
+        most = _MOST_DRAWN // (len(self) + self.rank)
+        if size > most:
+            raise InputError(f"size is {size}; {most} draws are allowed at once")
         if not isinstance(rng, np.random.Generator):
             raise InputError(f"rng is {rng!r}; give a generator, as numpy.random.default_rng(1)")
         if len(self.removed) and np.any(self.diagonal <= 0):

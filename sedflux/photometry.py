@@ -28,7 +28,7 @@ __all__ = ["SyntheticPhotometry", "anchor", "band_rows", "synthetic_photometry",
 
 #: Share of a band's throughput that may lie outside the SED.
 _SHARE_OUTSIDE = 0.005
-#: AB magnitudes that a source can have, and errors that still say something.
+#: AB magnitudes that a source can have, and largest error of a magnitude.
 _BRIGHTEST, _FAINTEST, _LARGEST_ERROR = -50.0, 100.0, 10.0
 
 
@@ -114,6 +114,7 @@ def _named_bands(bandpasses):
     """Bands as a dictionary of name to SpectralElement."""
     from synphot import SpectralElement
 
+    bandpasses = _element(bandpasses)
     if isinstance(bandpasses, SpectralElement):
         bandpasses = [bandpasses]
     if not isinstance(bandpasses, (Mapping, list, tuple)):
@@ -121,6 +122,7 @@ def _named_bands(bandpasses):
                          "or dictionary of them")
     if not isinstance(bandpasses, Mapping):
         bandpasses = _by_name(bandpasses)
+    bandpasses = {name: _element(band) for name, band in bandpasses.items()}
     for name, band in bandpasses.items():
         if not isinstance(band, SpectralElement) or band.waveset is None:
             raise InputError(
@@ -130,6 +132,11 @@ def _named_bands(bandpasses):
     if not bandpasses:
         raise InputError("bandpasses is empty; give at least one synphot.SpectralElement")
     return bandpasses
+
+
+def _element(band):
+    """A throughput of an instrument, or a response, as a `synphot.SpectralElement`."""
+    return band.to_synphot() if hasattr(band, "to_synphot") else band
 
 
 def _by_name(bandpasses):
@@ -241,6 +248,7 @@ def synthetic_photometry(sed: Any, bandpasses: Any, *, unit: u.UnitBase = u.ABma
         With its covariance: from `sedflux.predict_sed`, `anchor`, a file of theirs, or
         `sedflux.with_covariance`.  A relative SED has colours alone: two bands or more.
     bandpasses : `synphot.SpectralElement`, sequence or dict of them
+        Or `~sedflux.slitless.throughput.Throughput`, as `sedflux.read_throughput` gives it.
         Inside the range of the SED.  synphot carries the last value of a table on for
         ever, and so does this: a table must end at zero (see
         `synphot.SpectralElement.taper`), or it leaks.
@@ -339,7 +347,7 @@ def anchor(sed: Any, magnitude: u.Quantity, bandpass: Any, *,
         From `sedflux.predict_sed`.
     magnitude : `~astropy.units.Quantity`
         AB magnitude, such as ``12.3 * u.ABmag``.
-    bandpass : `synphot.SpectralElement`
+    bandpass : `synphot.SpectralElement` or `~sedflux.slitless.throughput.Throughput`
     magnitude_error : `~astropy.units.Quantity`, optional
         In mag.
 

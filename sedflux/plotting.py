@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sedflux.exceptions import InputError, SedfluxError
-from sedflux.writing import write_whole
+from sedflux.figure_style import (
+    BAND_COLOR,
+    COLORS,
+    FLUX_LABEL,
+    INK,
+    STYLES,
+    TRUTH_COLOR,
+    WAVELENGTH_LABEL,
+    check_figure_name,
+    label_lines,
+    save_figure,
+    subplots,
+)
 
 if TYPE_CHECKING:
     from astropy.table import Table
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-__all__ = ["check_figure_name", "draw_budget", "draw_response", "plot_prediction",
-           "plot_response", "plot_training", "save_figure", "subplots"]
+__all__ = ["BAND_COLOR", "COLORS", "INK", "TRUTH_COLOR", "check_figure_name", "draw_budget",
+           "draw_normalised", "draw_pulls", "draw_response", "draw_response_error", "draw_sed",
+           "plot_prediction", "plot_response", "plot_training", "save_figure", "subplots"]
 
-#: Predictions and fits, their errors, and what they are compared with: blue and orange, which
-#: colour-blind readers tell apart.
-INK, BAND_COLOR, TRUTH_COLOR = "#1f4e79", "#9dc3e6", "#c55a11"
-#: Colours that colour-blind readers tell apart (Okabe & Ito 2008), without the light yellow.
-COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-WAVELENGTH_LABEL = "wavelength (vacuum Å)"
-FLUX_LABEL = "F$_\\lambda$ / mean(4000-7000 Å)"
-
-#: Colour and line style of the terms of an error budget.
+#: Colour and line style of the terms of an error budget; others get what is free.
 _BUDGET_STYLES = {
     "photons": (COLORS[0], "-"), "sed": (COLORS[1], "-"), "reddening": (COLORS[4], "--"),
     "anchor": (COLORS[3], "-."), "extraction": (COLORS[2], ":"), "smoothness": ("0.6", "-"),
@@ -40,80 +42,8 @@ _BUDGET_STYLES = {
 #: Percentiles of the normalised input between which its panel extends: deep lines are few
 #: pixels, and what rises above the continuum is noise.
 _SHOWN_PERCENTILES = (0.2, 99.0)
-
-
-def subplots(*shape: int, figsize: tuple[float, float], **options: Any) -> tuple[Figure, Any]:
-    """
-    A figure with axes, made without pyplot: figures and backend of the user stay as they are.
-
-    Parameters
-    ----------
-    *shape : int
-        Rows and columns of axes.
-    figsize : tuple of float
-        Inches.
-    **options
-        Of `matplotlib.figure.Figure.subplots`.
-
-    Returns
-    -------
-    figure : `matplotlib.figure.Figure`
-    axes : `matplotlib.axes.Axes` or array of them
-    """
-    figure = _figure_class()(figsize=figsize, layout="constrained")
-    return figure, figure.subplots(*shape, **options)
-
-
-def _figure_class():
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise SedfluxError("figures need matplotlib: pip install 'sedflux[plot]'") from error
-    return Figure
-
-
-def check_figure_name(path: str | os.PathLike[str]) -> None:
-    """
-    Check the name of a figure before it is drawn.
-
-    Parameters
-    ----------
-    path : path-like
-
-    Raises
-    ------
-    sedflux.exceptions.InputError
-        If matplotlib does not know the ending.
-    sedflux.exceptions.SedfluxError
-        If matplotlib is not installed.
-    """
-    known = _figure_class()().canvas.get_supported_filetypes()
-    ending = Path(path).suffix.lower().removeprefix(".")
-    if ending not in known:
-        raise InputError(f"{str(path)!r} is no name of a figure; it must end in one of "
-                         f"{', '.join('.' + name for name in sorted(known))}")
-
-
-def save_figure(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 120) -> None:
-    """
-    Write a figure to a file, whole or not at all.
-
-    Parameters
-    ----------
-    figure : `matplotlib.figure.Figure`
-    path : path-like
-        The ending gives the format.
-    dpi : int, optional
-
-    Raises
-    ------
-    sedflux.exceptions.InputError
-        If matplotlib does not know the ending.
-    sedflux.exceptions.WriteError
-        If the file cannot be written.
-    """
-    check_figure_name(path)
-    write_whole(path, lambda temporary: figure.savefig(temporary, dpi=dpi))
+#: Percentile of |pull| that a panel of pulls shows, and the least and largest limit in sigma.
+_SHOWN_PULLS, _PULL_LIMITS = 98.0, (4.0, 30.0)
 
 
 def plot_prediction(path: str | os.PathLike[str], sed: Any, *,
@@ -141,46 +71,104 @@ def plot_prediction(path: str | os.PathLike[str], sed: Any, *,
     panels = list(axes[:, 0])
     panels[0].set_title(title)
     if normalised is not None:
-        _draw_normalised(panels.pop(0), *normalised)
-    _draw_sed(panels[0], sed, measured)
+        draw_normalised(panels.pop(0), *normalised)
+    draw_sed(panels[0], sed, measured=None if measured is None else measured[0])
     if measured is not None:
-        _draw_pulls(panels[1], sed, measured)
+        draw_pulls(panels[1], sed, *measured)
     panels[-1].set_xlabel(WAVELENGTH_LABEL)
     save_figure(figure, path)
 
 
-def _draw_normalised(axis, wavelength, flux):
-    """The normalised input; noise and spikes do not set the limits."""
+def draw_normalised(axis: Axes, wavelength: np.ndarray, flux: np.ndarray) -> Axes:
+    """
+    Draw a normalised input; noise and spikes do not set the limits.
+
+    Parameters
+    ----------
+    axis : `matplotlib.axes.Axes`
+    wavelength : `~numpy.ndarray`, shape (n,)
+        Angstrom.
+    flux : `~numpy.ndarray`, shape (n,)
+        Over the continuum; NaN in bad pixels.
+
+    Returns
+    -------
+    axis : `matplotlib.axes.Axes`
+    """
     axis.plot(wavelength, flux, color=INK, lw=0.6)
     axis.set(ylabel="input / continuum", xlabel=WAVELENGTH_LABEL, xlim=(4000, 7000))
     if np.isfinite(flux).any():
         low, high = np.nanpercentile(flux, _SHOWN_PERCENTILES)
         margin = max(0.15 * (high - low), 0.01)
         axis.set_ylim(low - margin, high + margin)
+    return axis
 
 
-def _draw_sed(axis, sed, measured):
-    """Predicted SED with one and two sigma, and the measured one."""
+def draw_sed(axis: Axes, sed: Any, *, measured: np.ndarray | None = None) -> Axes:
+    """
+    Draw an SED with one and two sigma, and the measured one.
+
+    Parameters
+    ----------
+    axis : `matplotlib.axes.Axes`
+    sed : `~sedflux.SEDPrediction` or `~specutils.Spectrum`
+        Of one star, as `sedflux.predict_sed` gives it.
+    measured : `~numpy.ndarray`, shape (n,), optional
+        Flux of the same star at the same wavelengths.
+
+    Returns
+    -------
+    axis : `matplotlib.axes.Axes`
+    """
+    wavelength, flux, sigma, label = _sed_arrays(sed)
     for width, alpha in ((2, 0.35), (1, 0.7)):
-        axis.fill_between(sed.wavelength, sed.flux - width * sed.sigma,
-                          sed.flux + width * sed.sigma, color=BAND_COLOR, alpha=alpha, lw=0,
-                          label=f"predicted, {width} sigma")
-    axis.plot(sed.wavelength, sed.flux, color=INK, lw=1.2, label="predicted from the lines")
+        axis.fill_between(wavelength, flux - width * sigma, flux + width * sigma,
+                          color=BAND_COLOR, alpha=alpha, lw=0, label=f"{width} sigma")
+    axis.plot(wavelength, flux, color=INK, lw=1.2, label="predicted from the lines")
     if measured is not None:
-        axis.plot(sed.wavelength, measured[0], color=TRUTH_COLOR, lw=1.0, label="measured")
-    axis.set(ylabel=FLUX_LABEL, xlim=sed.wavelength[[0, -1]], ylim=(0, 1.25 * np.nanmax(sed.flux)))
+        axis.plot(wavelength, measured, color=TRUTH_COLOR, lw=1.0, ls="--", label="measured")
+    axis.set(ylabel=label, xlabel=WAVELENGTH_LABEL, xlim=wavelength[[0, -1]],
+             ylim=(0, 1.25 * np.nanmax(flux)))
     axis.legend(frameon=False, fontsize="small")
+    return axis
 
 
-def _draw_pulls(axis, sed, measured):
-    """Predicted minus measured in units of the total sigma."""
-    pulls = (sed.flux - measured[0]) / np.hypot(sed.sigma, measured[1])
-    limit = max(4.0, 1.1 * np.nanmax(np.abs(pulls), initial=0.0))
+def _sed_arrays(sed):
+    """Wavelength, flux, sigma and label of the flux, of a prediction or a spectrum."""
+    if hasattr(sed, "spectral_axis"):
+        unit = f"F$_\\lambda$ ({sed.flux.unit})" if str(sed.flux.unit) else FLUX_LABEL
+        return (np.asarray(sed.spectral_axis.to_value("Angstrom")), np.asarray(sed.flux.value),
+                np.asarray(sed.uncertainty.array), unit)
+    return sed.wavelength, np.ravel(sed.flux), np.ravel(sed.sigma), FLUX_LABEL
+
+
+def draw_pulls(axis: Axes, sed: Any, measured: np.ndarray, measured_sigma: np.ndarray) -> Axes:
+    """
+    Draw predicted minus measured in units of the total sigma; spikes do not set the limits.
+
+    Parameters
+    ----------
+    axis : `matplotlib.axes.Axes`
+    sed : `~sedflux.SEDPrediction` or `~specutils.Spectrum`
+        Of one star.
+    measured, measured_sigma : `~numpy.ndarray`, shape (n,)
+        Flux of the same star at the same wavelengths, and its sigma.
+
+    Returns
+    -------
+    axis : `matplotlib.axes.Axes`
+    """
+    wavelength, flux, sigma, _ = _sed_arrays(sed)
+    pulls = (flux - measured) / np.hypot(sigma, measured_sigma)
+    known = np.abs(pulls[np.isfinite(pulls)])
+    largest = 1.2 * np.percentile(known, _SHOWN_PULLS) if known.size else 0.0
+    limit = np.clip(largest, *_PULL_LIMITS)
     axis.axhspan(-1, 1, color=BAND_COLOR, alpha=0.5, lw=0)
     axis.axhline(0, color="0.4", lw=0.8)
-    axis.plot(sed.wavelength, pulls, color=TRUTH_COLOR, lw=0.9)
-    axis.set(ylabel="(predicted - measured)\n/ sigma", ylim=(-limit, limit),
-             xlim=sed.wavelength[[0, -1]])
+    axis.plot(wavelength, pulls, color=TRUTH_COLOR, lw=0.9)
+    axis.set(ylabel="(predicted - measured)\n/ sigma", xlabel=WAVELENGTH_LABEL,
+             ylim=(-limit, limit), xlim=wavelength[[0, -1]])
+    return axis
 
 
 def plot_response(path: str | os.PathLike[str], response: Any, *,
@@ -200,18 +188,23 @@ def plot_response(path: str | os.PathLike[str], response: Any, *,
     title : str, optional
         Such as the name of the band; the number of stars is added.
     """
-    rows = 2 if budget is not None else 1
-    figure, axes = subplots(rows, 1, figsize=(9, 3.6 * rows), squeeze=False, sharex=True)
-    draw_response(axes[0, 0], response, truth=truth)
+    heights = [1.4, *[1.0] * (truth is not None), *[1.0] * (budget is not None)]
+    figure, axes = subplots(len(heights), 1, figsize=(9, 2.8 * sum(heights)), squeeze=False,
+                            sharex=True, height_ratios=heights)
+    panels = list(axes[:, 0])
+    draw_response(panels[0], response, truth=truth)
     stars = "" if response.stars is None else f"{int(np.sum(response.stars['used']))} stars"
-    axes[0, 0].set_title(", ".join(filter(None, (title, stars))))
+    panels[0].set_title(", ".join(filter(None, (title, stars))))
+    if truth is not None:
+        draw_response_error(panels[1], response, truth)
     if budget is not None:
-        draw_budget(axes[1, 0], budget)
-    axes[-1, 0].set_xlabel(WAVELENGTH_LABEL)
+        draw_budget(panels[-1], budget)
+    for panel in panels[:-1]:
+        panel.set_xlabel("")
     save_figure(figure, path)
 
 
-def draw_response(axis: Axes, response: Any, *, truth: np.ndarray | None = None) -> None:
+def draw_response(axis: Axes, response: Any, *, truth: np.ndarray | None = None) -> Axes:
     """
     Draw the throughput with its statistical and total sigma.
 
@@ -221,6 +214,10 @@ def draw_response(axis: Axes, response: Any, *, truth: np.ndarray | None = None)
     response : `~sedflux.ResponseCurve`
     truth : `~numpy.ndarray`, optional
         Throughput at the same wavelengths.
+
+    Returns
+    -------
+    axis : `matplotlib.axes.Axes`
     """
     good = np.where(response.good, 1.0, np.nan)
     value = response.throughput * good
@@ -231,31 +228,75 @@ def draw_response(axis: Axes, response: Any, *, truth: np.ndarray | None = None)
                           alpha=alpha, lw=0, label=label)
     axis.plot(response.wavelength, value, color=INK, lw=1.2, label="fitted")
     if truth is not None:
-        axis.plot(response.wavelength, truth, color=TRUTH_COLOR, lw=1, ls="--", label="true")
-    axis.set(ylabel="throughput", ylim=(0, None))
-    axis.legend(frameon=False, fontsize="small")
+        axis.plot(response.wavelength, truth * good, color=TRUTH_COLOR, lw=1, ls="--", label="true")
+    axis.set(ylabel="throughput", xlabel=WAVELENGTH_LABEL, ylim=(0, None))
+    # Below the curve the axes are empty.
+    axis.legend(frameon=False, fontsize="small", loc="lower center")
+    return axis
 
 
-def draw_budget(axis: Axes, budget: Table) -> None:
+def draw_response_error(axis: Axes, response: Any, truth: np.ndarray, *, color: str = INK,
+                        label: str = "") -> Axes:
     """
-    Draw the error budget of a response, in percent, with the legend beside the axes.
+    Draw the error of a response in percent, and its statistical sigma.
 
     Parameters
     ----------
     axis : `matplotlib.axes.Axes`
-        Of a figure with ``layout="constrained"``, which makes room for the legend.
+    response : `~sedflux.ResponseCurve`
+    truth : `~numpy.ndarray`
+        Throughput at the same wavelengths.
+    color : str, optional
+    label : str, optional
+
+    Returns
+    -------
+    axis : `matplotlib.axes.Axes`
+    """
+    good = response.good & (truth > 0)
+    error = 100 * np.log(response.throughput[good] / truth[good])
+    sigma = 100 * response.covariance.sigma[good]
+    axis.fill_between(response.wavelength[good], -sigma, sigma, color=color, alpha=0.25, lw=0)
+    axis.plot(response.wavelength[good], error, color=color, lw=1.0, label=label or None)
+    axis.axhline(0, color="0.4", lw=0.8)
+    axis.set(ylabel="fitted / true - 1 (%)", xlabel=WAVELENGTH_LABEL)
+    return axis
+
+
+def draw_budget(axis: Axes, budget: Table) -> Axes:
+    """
+    Draw the error budget of a response, in percent, with the names beside the lines.
+
+    Parameters
+    ----------
+    axis : `matplotlib.axes.Axes`
+        Of a figure with ``layout="constrained"``, which makes room for the names.
     budget : `~astropy.table.Table`
         From `sedflux.error_budget`.
+
+    Returns
+    -------
+    axis : `matplotlib.axes.Axes`
     """
     rows = np.asarray(budget["good"], dtype=bool)
     names = [name for name in budget.colnames if name not in ("wavelength", "good")]
+    styles = _styles(names)
     for name in names:
-        color, style = _BUDGET_STYLES.get(name, ("0.3", "--"))
+        color, style = styles[name]
         strong = name in ("statistical", "total")
         axis.plot(np.asarray(budget["wavelength"])[rows], 100 * np.asarray(budget[name])[rows],
                   color=color, ls=style, lw=2.0 if strong else 1.2, label=name)
-    axis.set(ylabel="error of ln(response) (%)", yscale="log", ylim=(0.02, None))
-    axis.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    axis.set(ylabel="error of ln(response) (%)", xlabel=WAVELENGTH_LABEL, yscale="log",
+             ylim=(0.02, None))
+    return label_lines(axis)
+
+
+def _styles(names: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Colour and line style of each term; no two terms share both."""
+    free = [(color, style) for style in STYLES for color in COLORS
+            if (color, style) not in _BUDGET_STYLES.values()]
+    new = [name for name in names if name not in _BUDGET_STYLES]
+    return _BUDGET_STYLES | dict(zip(new, free, strict=False))
 
 
 def plot_training(path: str | os.PathLike[str], history: Sequence[Mapping[str, float]]) -> None:

@@ -1,4 +1,4 @@
-"""Units, constants, and checks of numbers and arrays for every public door."""
+"""Units, constants, and checks of numbers and arrays of public functions."""
 
 from __future__ import annotations
 

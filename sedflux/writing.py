@@ -56,8 +56,11 @@ def refuse_existing(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
     Raises
     ------
     sedflux.exceptions.InputError
-        If the file exists and must not be replaced, or no file can be there.
+        If the file exists and must not be replaced, no file can be there, or the path is no
+        name of a file.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise InputError(f"path is a {type(path).__name__}; give the name of a file")
     place = Path(os.path.realpath(path))
     if not place.parent.is_dir():
         raise InputError(f"folder {str(place.parent)!r} does not exist; make it first")

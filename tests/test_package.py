@@ -48,6 +48,7 @@ def _imports(path):
 LAYERS = (
     ("exceptions", "_version"),
     ("covariance", "units", "writing"),
+    ("figure_style",),
     ("plotting",),
     ("spectra",),
     ("io", "photometry", "network"),

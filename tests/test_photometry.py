@@ -5,7 +5,13 @@ from numpy.testing import assert_allclose
 from synphot import SpectralElement
 from synphot.models import Box1D
 
-from sedflux import InputError, anchor, synthetic_photometry, to_source_spectrum
+from sedflux import (
+    InputError,
+    anchor,
+    get_instrument,
+    synthetic_photometry,
+    to_source_spectrum,
+)
 
 GREEN = SpectralElement(Box1D, amplitude=1.0, x_0=5000.0, width=800.0)
 RED = SpectralElement(Box1D, amplitude=1.0, x_0=7500.0, width=800.0)
@@ -36,6 +42,18 @@ def test_covariance_between_bands_is_used_for_colors(sed):
     _, error = result.color("green", "red")
     variance = result.covariance
     assert_allclose(error.value**2, variance[0, 0] + variance[1, 1] - 2 * variance[0, 1])
+
+
+def test_throughputs_of_an_instrument_are_bands(sed):
+    """What read_throughput and get_instrument give needs no conversion."""
+    throughput = get_instrument("lookalike").bands["GV"].throughput
+    element = throughput.to_synphot()
+    absolute = anchor(sed, 15.0 * u.ABmag, throughput, magnitude_error=0.01 * u.mag)
+    assert_allclose(absolute.flux.value, anchor(sed, 15.0 * u.ABmag, element).flux.value)
+    given, converted = (synthetic_photometry(absolute, {"GV": band, "red": RED})
+                        for band in (throughput, element))
+    assert_allclose(given.value.value, converted.value.value)
+    assert_allclose(given.covariance, converted.covariance)
 
 
 @pytest.mark.parametrize(("kwargs", "message"), [

@@ -7,7 +7,7 @@ import pytest
 from astropy import units as u
 from numpy.testing import assert_allclose
 
-from sedflux import FieldTerms, InputError, get_instrument
+from sedflux import FieldTerms, InputError, LineSpread, get_instrument
 from sedflux.predict.checks import check_velocity
 from sedflux.slitless.throughput import Throughput
 from sedflux.units import finite_array, plain_number, whole_number
@@ -59,3 +59,10 @@ def test_bands_and_field_terms_take_pixels_and_electrons():
                     terms.values(stars))
     with pytest.raises(InputError, match="x of the stars"):
         terms.values(stars | {"x": [0.0, 900.0] * u.AA})
+
+
+def test_line_spreads_take_wavelengths_with_units():
+    spread = LineSpread.from_resolving_power(200.0)
+    assert_allclose(spread.fwhm_at(500 * u.nm), 25.0)
+    with pytest.raises(InputError, match="wavelength is no array"):
+        spread.fwhm_at(500 * u.s)

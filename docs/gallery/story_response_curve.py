@@ -1,6 +1,6 @@
 """
-The response curve of a slitless band from 80 stars
-===================================================
+One response from 80 stars
+==========================
 
 Eighty stars with R = 2000 spectra lie in one exposure of a slitless spectrograph like
 CSST's. Their predicted SEDs, dust and magnitudes foretell the counts; one response curve
@@ -11,8 +11,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from astropy import units as u
 
-from sedflux import error_budget, fit_response, fit_responses, get_instrument, simulate_field
-from sedflux.plotting import draw_budget, draw_response
+from sedflux import error_budget, fit_responses, get_instrument, simulate_field
+from sedflux.plotting import draw_budget, draw_response, draw_response_error
+
+# sphinx_gallery_thumbnail_number = -1
 
 # %%
 # A simulated field: magnitudes of 13.5 to 16.5, S/N of 20 to 80 in the R = 2000 spectra, 1 % errors
@@ -45,39 +47,19 @@ for star in stars[~stars["used"]]:
     print(f"{star['name']} ({truth['outlier'] or 'ordinary'}): {star['reason']}")
 
 # %%
-# Now the same stars with the errors of their SEDs taken as independent from wavelength to
-# wavelength, as a file of fluxes and sigmas suggests. The error bars shrink, the errors do not.
-
-left_out = {star["name"]: "outlier" for star in stars[~stars["used"]]}
-figure, axes = plt.subplots(1, 3, figsize=(10, 3.2), sharey=True, layout="constrained")
-for axis, name in zip(axes, bands, strict=True):
-    naive = fit_response(field.counts[name], field.seds, band=bands[name], names=field.names,
-                         grey_error=0.01, wavelength_error=0.5 * u.AA, covariance="diagonal",
-                         robust=False, exclude=left_out)
-    for response, color, label in ((responses[name], "C0", "covariance"),
-                                   (naive, "C1", "diagonal sigmas")):
-        good = response.good
-        error = 100 * np.log(response.throughput / bands[name].throughput(response.wavelength))
-        sigma = 100 * response.covariance.sigma
-        axis.fill_between(response.wavelength[good], -sigma[good], sigma[good], color=color,
-                          alpha=0.3, lw=0)
-        axis.plot(response.wavelength[good], error[good], color=color, lw=1.0, label=label)
-    axis.set(title=name, xlabel="wavelength (Å)", ylim=(-3, 3))
-axes[0].set_ylabel("error of the response (%), and 1 sigma")
-axes[0].legend(frameon=False)
-
-# %%
-# Where the error comes from. More stars lower all of it but the scale of the truth and the
-# library term, which all stars share.
-
-figure, axis = plt.subplots(figsize=(8, 4), layout="constrained")
-draw_budget(axis, error_budget(responses["GU"]))
-axis.set(title="GU", xlabel="wavelength (Å)")
-
-# %%
 # Any other spectrum of the same instrument is calibrated with the errors of both.
 
 result = responses["GV"].calibrate(field.counts["GV"][5])
 good = ~result.mask
 print(f"{result.flux[good].mean():.3g}, median error "
       f"{np.median(result.uncertainty.array[good] / result.flux.value[good]):.1%}")
+
+# %%
+# Where the error comes from.  More stars lower all of it but the scale of the truth and the
+# library term, which all stars share.
+
+figure, axes = plt.subplots(2, 1, figsize=(8, 7), sharex=True, layout="constrained")
+draw_response_error(axes[0], responses["GU"], bands["GU"].throughput(responses["GU"].wavelength))
+axes[0].set(title="GU: error of the response, and its origins", xlabel="", ylim=(-3, 3))
+draw_budget(axes[1], error_budget(responses["GU"]))
+plt.show()

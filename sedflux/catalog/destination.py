@@ -26,6 +26,7 @@ import pyarrow.parquet
 import zarr
 from astropy.table import Table
 
+from sedflux.catalog.columns import LENGTH, column_metadata, unit_of
 from sedflux.catalog.shard import ARRAYS, Shard
 from sedflux.exceptions import InputError, SedfluxError, WriteError
 from sedflux.io.reading import first_line
@@ -34,17 +35,11 @@ from sedflux.writing import write_whole
 __all__ = ["Destination", "undamaged"]
 
 _LAYOUT = "sedflux-catalog-1"
-#: Units of the columns of the table.
-_UNITS = {"ra": "deg", "dec": "deg", "radial_velocity": "km / s", "teff": "K", "reddening": "mag",
-          "reddening_error": "mag", "magnitude": "mag(AB)", "magnitude_error": "mag",
-          "scale": "erg / (s cm2 Angstrom)"}
-#: Start of the metadata keys from which astropy takes the lengths of texts in a column.
-_LENGTH_KEY = "table::len::"
-#: Files and folders that are written before catalog.json.
-_FIRST_FILES = ("parts", "landed", "spectra.zarr", "inputs.parquet")
-#: Entries of catalog.json that a resumed run must have in common with it.
-_COMMON_ENTRIES = ("model", "sha256", "shard_size", "rank", "inputs_sha256", "wavelength_sha256",
-         "bands_sha256")
+#: What a catalogue holds before its catalog.json.
+_BEGUN = ("parts", "landed", "spectra.zarr", "inputs.parquet")
+#: Entries of catalog.json that a resumed run must have in common.
+_SAME = ("model", "sha256", "shard_size", "photometry", "rank", "inputs_sha256",
+         "wavelength_sha256", "bands_sha256")
 
 #: Largest numbers of samples and of rows of the factor that an SED may have.
 _MOST_SAMPLES, _MOST_ROWS = 100_000, 10_000
@@ -59,6 +54,8 @@ _FACTS: dict[str, Callable[[Any], bool]] = {
     "bands": lambda value: isinstance(value, dict) and all(
         np.ndim(band) == 2 and len(band) == 2 and np.isfinite(band).all()
         for band in value.values()),
+    "photometry": lambda value: isinstance(value, list) and all(
+        isinstance(name, str) for name in value),
     "teff": lambda value: np.shape(value) == (2,) and np.isfinite(value).all(),
     "wavelength": lambda value: (np.ndim(value) == 1 and 2 <= len(value) <= _MOST_SAMPLES
                                  and np.isfinite(value).all() and value[0] > 0
@@ -119,6 +116,8 @@ class Destination:
                              f"({type(error).__name__})") from error
         if not isinstance(facts, dict) or facts.get("layout") != _LAYOUT:
             raise InputError(f"{str(self.path)!r} is no catalogue of the layout {_LAYOUT!r}")
+        # Catalogues of former versions know of no photometry.
+        facts.setdefault("photometry", [])
         for name, right in _FACTS.items():
             with undamaged(self.path, "catalog.json"):
                 if not right(facts[name]):
@@ -154,7 +153,8 @@ class Destination:
             From `~sedflux.catalog.sources.read_source`.
         facts : dict
             ``model``, ``sha256``, ``wavelength``, ``shard_size``, ``rank``, ``version`` and
-            ``bands``, the tables of `~sedflux.catalog.bands.band_tables`.
+            ``bands``, the tables of `~sedflux.catalog.bands.band_tables`; ``photometry``, the
+            bands that condition the SEDs.
 
         Raises
         ------
@@ -173,7 +173,7 @@ class Destination:
             return
         # A run killed before it wrote catalog.json leaves some of the first files.
         others = [path.name for path in self.path.iterdir()
-                  if path.name not in _FIRST_FILES and not path.name.startswith(".")]
+                  if path.name not in _BEGUN and not path.name.startswith(".")]
         if others:
             raise InputError(f"{str(self.path)!r} is not empty (it holds {sorted(others)[0]!r}); "
                              "choose a new folder")
@@ -191,7 +191,7 @@ class Destination:
 
     def _check_same(self, facts):
         known = self.facts
-        for name in _COMMON_ENTRIES:
+        for name in _SAME:
             if known.get(name) != facts[name]:
                 what = {"inputs_sha256": "source (its spectra or their options)",
                         "bands_sha256": "bands"}.get(name, name)
@@ -328,9 +328,9 @@ def _parquet(table, rows):
     columns = {name: pyarrow.array(table[name].tolist() if table[name].dtype.kind in "OU"
                                    else np.asarray(table[name])) for name in table.colnames}
     fields = [pyarrow.field(name, column.type,
-                            metadata={"unit": _unit(name)} if _unit(name) else None)
+                            metadata={"unit": unit_of(name)} if unit_of(name) else None)
               for name, column in columns.items()]
-    lengths = {f"{_LENGTH_KEY}{name}": str(max(map(len, table[name]), default=1) or 1)
+    lengths = {f"{LENGTH}{name}": str(max(map(len, table[name]), default=1) or 1)
                for name in table.colnames if table[name].dtype.kind in "OU"}
     stream = io.BytesIO()
     pyarrow.parquet.write_table(
@@ -339,20 +339,14 @@ def _parquet(table, rows):
     return stream.getvalue()
 
 
-def _unit(name):
-    """Unit of a column; columns of magnitudes are named after their bands."""
-    if name.startswith("mag_"):
-        return "mag" if name.endswith("_error") else "mag(AB)"
-    return _UNITS.get(name)
-
-
 def _joint_schema(schemas):
-    """Common schema of all parts, with the length of the longest text in each column."""
+    """The schema of all parts together: texts are as long as the longest of them, units known."""
     lengths = {}
     for schema in schemas:
         for name, value in (schema.metadata or {}).items():
             lengths[name] = max(lengths.get(name, b"1"), value, key=int)
-    return schemas[0].with_metadata(lengths)
+    return schemas[0].with_metadata(
+        lengths | column_metadata(schemas[0].with_metadata(lengths)))
 
 
 def _digest(rows):

@@ -15,7 +15,8 @@ from astropy.table import Table
 from sedflux.catalog.sources import ARRAYS, open_arrays
 from sedflux.exceptions import InputError, SedfluxError
 from sedflux.io.desi import read_desi
-from sedflux.io.lamost import is_lamost, lamost_arrays
+from sedflux.io.lamost import is_lamost, lamost_arrays, star_arrays
+from sedflux.io.lamost_bytes import regular_lamost
 from sedflux.io.reading import strict_fits
 from sedflux.io.registry import read_spectrum
 from sedflux.predict.checks import RESOLVING_POWER, check_velocity
@@ -130,10 +131,16 @@ def _read_file(path):
         content = path.read_bytes()
         if content[:2] == b"\x1f\x8b":
             content = gzip.decompress(content)
+        regular = regular_lamost(content)
+        if regular is not None:
+            return _lamost_star(*star_arrays(regular[1], regular[0], str(path)))
         with fits.open(io.BytesIO(content), memmap=False) as hdus:
             if is_lamost(hdus[0].header):
-                wavelength, flux, ivar, mask, meta = lamost_arrays(hdus, path)
-                spectrum = spectrum_arrays(wavelength, flux, ivar, mask=mask, meta=meta)
-                return Star(spectrum, meta["resolving_power"],
-                            meta["radial_velocity"].to_value(u.km / u.s))
+                return _lamost_star(*lamost_arrays(hdus, path))
     return star_of(read_spectrum(path))
+
+
+def _lamost_star(wavelength, flux, ivar, mask, meta):
+    """The star of a LAMOST file from its arrays."""
+    spectrum = spectrum_arrays(wavelength, flux, ivar, mask=mask, meta=meta)
+    return Star(spectrum, meta["resolving_power"], meta["radial_velocity"].to_value(u.km / u.s))

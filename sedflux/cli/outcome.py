@@ -16,7 +16,7 @@ from sedflux.io.registry import read_spectrum
 from sedflux.io.sed import write_sed
 from sedflux.predict.checks import check_reddening
 from sedflux.predict.prediction import SEDPrediction
-from sedflux.predict.predictor import Predictor
+from sedflux.predict.predictor import Predictor, velocity_of
 from sedflux.predict.sed import to_sed
 
 __all__ = ["Writer", "input_options", "read_star"]
@@ -69,6 +69,7 @@ class Writer:
         if arguments.reddening is not None:
             self.dust = check_reddening((arguments.reddening, arguments.reddening_error or 0.0))
         self.band = _bandpass(arguments)
+        self.truth = None if arguments.measured is None else read_star(arguments.measured)
         self.photometry = None
         if arguments.photometry is not None:
             from sedflux.cli.photometry import read_photometry
@@ -95,7 +96,7 @@ class Writer:
         reddened = prediction
         if self.dust is not None and self.photometry is None:
             reddened = prediction.reddened(self.dust[0], reddening_error=self.dust[1])
-        measured = report.measured_sed(spectrum, reddened)
+        measured = self._measured(spectrum, prediction)
         record = report.star_record(job.spectrum, spectrum, reddened, measured)
         if job.sed is not None:
             sed = self._sed(job, spectrum, prediction)
@@ -110,6 +111,17 @@ class Writer:
                 title=f"{record['object']}   model {prediction.model}")
         return record | {"output": None if job.sed is None else str(job.sed),
                          "figure": None if job.figure is None else str(job.figure)}
+
+    def _measured(self, spectrum, prediction):
+        """What the SED is compared with: that of another file, or the spectrum's own flux."""
+        if self.truth is None:
+            return report.measured_sed(spectrum, prediction.wavelength, prediction.radial_velocity)
+        velocity = velocity_of(self.truth, self.truth.meta, None)
+        found = report.measured_sed(self.truth, prediction.wavelength, velocity)
+        if found is None:
+            raise InputError(f"--measured is {self.arguments.measured!r}, which is no spectrum of "
+                             "HST over 4000-7000 A; give a file of CALSPEC or NGSL")
+        return found
 
     def _sed(self, job, spectrum, prediction):
         """The SED with its covariance; on an absolute scale if magnitudes are given."""

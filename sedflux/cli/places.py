@@ -38,7 +38,7 @@ def plan(files: Sequence[str], arguments: argparse.Namespace) -> list[Job]:
         Spectra.
     arguments : `argparse.Namespace`
         With ``output``, ``plot``, ``table``, ``overwrite``, ``bandpass``, ``photometry``,
-        ``model`` and ``spectra``.
+        ``measured``, ``model`` and ``spectra``.
 
     Returns
     -------
@@ -63,8 +63,8 @@ def plan(files: Sequence[str], arguments: argparse.Namespace) -> list[Job]:
 
         check_figure_name(figures[0] or "")
     written = [path for path in (*seds, *figures, table) if path is not None]
-    inputs = [*files, *(path for path in (arguments.bandpass, arguments.photometry, arguments.model)
-                       if path)]
+    others = (arguments.bandpass, arguments.photometry, arguments.measured, arguments.model)
+    inputs = [*files, *(path for path in others if path)]
     check_new_files(written, overwrite=arguments.overwrite, inputs=inputs)
     for path in (seds[0], figures[0]):
         if path is not None:

@@ -46,7 +46,10 @@ def add_parser(commands: Any) -> None:
     source = parser.add_argument_group("input")
     source.add_argument("spectra", nargs="*", metavar="FILE", help="files of LAMOST, CALSPEC, "
                         "NGSL, MILES or any other survey that specutils reads, or folders of them")
-    source.add_argument("--demo", action="store_true", help="predict the packaged demo star")
+    source.add_argument("--demo", action="store_true",
+                        help="predict the packaged demo star, and compare it with HST")
+    source.add_argument("--measured", metavar="FILE", help="compare the SED of one star with this "
+                        "measured one, a file of CALSPEC or NGSL")
     source.add_argument("--resolving-power", type=positive_number, metavar="R",
                         help="lambda / FWHM of the spectra (default: that of the file, or "
                         "{predict.checks:RESOLVING_POWER})")
@@ -92,9 +95,10 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.magnitude is not None:
             raise InputError("--magnitude and --photometry both set the scale; give one of them")
     files = _files(arguments)
-    if len(files) > 1 and arguments.magnitude is not None:
-        raise InputError(f"--magnitude belongs to one star, {len(files)} spectra are given; run "
-                         "them one by one")
+    for name in ("magnitude", "measured"):
+        if len(files) > 1 and getattr(arguments, name) is not None:
+            raise InputError(f"--{name} belongs to one star, {len(files)} spectra are given; run "
+                             "them one by one")
     return _predict_all(plan(files, arguments), arguments)
 
 
@@ -104,7 +108,9 @@ def _files(arguments):
     if arguments.demo:
         from sedflux.demo import demo_path
 
-        files.append(demo_path("bd17_stis"))
+        files.append(demo_path("16cygb_miles"))
+        if len(files) == 1 and arguments.measured is None:
+            arguments.measured = demo_path("16cygb_stis")
     if not files:
         raise InputError(f"{', '.join(arguments.spectra)} has no spectrum; files that end in "
                          f"{', '.join(SPECTRUM_ENDINGS)} are read")

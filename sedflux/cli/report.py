@@ -12,10 +12,17 @@ from typing import Any
 import numpy as np
 
 from sedflux import __version__
+from sedflux.io.sed import DIAGNOSTICS
 from sedflux.predict.flags import flag_names
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.spectra.continuum import remove_continuum
-from sedflux.spectra.grids import SED_RESOLVING_POWER, input_grid, optical_mean, rebin_spectra
+from sedflux.spectra.grids import (
+    OPTICAL_RANGE,
+    SED_RESOLVING_POWER,
+    input_grid,
+    optical_mean,
+    rebin_spectra,
+)
 from sedflux.spectra.normalise import input_basis
 from sedflux.spectra.resolution import broadening_sigma, lsf_matrix
 from sedflux.spectra.spectrum import from_spectrum
@@ -41,7 +48,7 @@ def _rest_wavelength(arrays, prediction):
     return arrays.wavelength / (1.0 + prediction.radial_velocity / LIGHT_KM_S)
 
 
-def measured_sed(spectrum: Any, prediction: SEDPrediction
+def measured_sed(spectrum: Any, wavelength: np.ndarray, velocity: float
                  ) -> tuple[np.ndarray, np.ndarray] | None:
     """
     Measured flux of a star on the grid of its predicted SED.
@@ -49,29 +56,31 @@ def measured_sed(spectrum: Any, prediction: SEDPrediction
     Parameters
     ----------
     spectrum : `~specutils.Spectrum`
-    prediction : `~sedflux.SEDPrediction`
-        Of this spectrum.
+    wavelength : `~numpy.ndarray`, shape (575,)
+        Of the predicted SED, in Angstrom.
+    velocity : float
+        Of the star in this spectrum, in km/s.
 
     Returns
     -------
     flux, sigma : `~numpy.ndarray`, shape (575,)
         Relative to the mean over 4000-7000 Angstrom; NaN outside the spectrum.  None instead of
         both for spectra from other telescopes than HST, whose flux calibration is not accurate
-        enough.
+        enough, and for those that do not cover 4000-7000 Angstrom.
     """
     if spectrum.meta.get("telescope") != "HST":
         return None
     arrays = from_spectrum(spectrum)
-    wavelength = _rest_wavelength(arrays, prediction)
+    rest = arrays.wavelength / (1.0 + velocity / LIGHT_KM_S)
+    if rest[0] > OPTICAL_RANGE[0] or rest[-1] < OPTICAL_RANGE[1]:
+        return None
     power: Any = arrays.resolving_power
-    power = np.interp(prediction.wavelength, wavelength, np.broadcast_to(power, wavelength.shape))
-    kernel = lsf_matrix(
-        wavelength, broadening_sigma(prediction.wavelength, power, SED_RESOLVING_POWER),
-        new_wavelength=prediction.wavelength)
+    power = np.interp(wavelength, rest, np.broadcast_to(power, rest.shape))
+    kernel = lsf_matrix(rest, broadening_sigma(wavelength, power, SED_RESOLVING_POWER),
+                        new_wavelength=wavelength)
     flux = kernel @ arrays.flux[0]
-    flux = flux / (optical_mean(prediction.wavelength) @ flux)
-    outside = (prediction.wavelength < wavelength[0]) | (prediction.wavelength > wavelength[-1])
-    flux[outside] = np.nan
+    flux = flux / (optical_mean(wavelength) @ flux)
+    flux[(wavelength < rest[0]) | (wavelength > rest[-1])] = np.nan
     return flux, TRUTH_ERROR["CALSPEC"] * flux
 
 
@@ -237,6 +246,7 @@ def write_table(path: Path, records: Sequence[Mapping[str, Any]], caveat: str | 
                   dtype=list(_COLUMNS.values()))
     for name in table.colnames:
         table[name].unit = UNITS.get(name)
+        _, table[name].description, _ = DIAGNOSTICS.get(name, ("", None, ""))
     table["flags"].description = "bit mask, see sedflux.predict.flags"
     table.meta = {"sedflux": __version__} | ({"caveat": caveat} if caveat else {})
     write_whole(path, lambda temporary: table.write(temporary, format="ascii.ecsv"))

@@ -20,7 +20,7 @@ from sedflux.units import FLAM
 __all__ = ["ConditionedSEDs"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ConditionedSEDs:
     """
     SEDs of N stars, or of one, given their lines and their magnitudes.
@@ -57,6 +57,8 @@ class ConditionedSEDs:
         Whether the dust was taken off the flux.
     law, r_v
         Extinction law, see `sedflux.spectra.reddening.extinction_curve`.
+    removed : `~numpy.ndarray`, shape (s, n) or (N, s, n)
+        What magnitudes take from the variances, as in `~sedflux.LowRankCovariance`.
     """
 
     wavelength: np.ndarray
@@ -76,6 +78,7 @@ class ConditionedSEDs:
     intrinsic: bool = False
     law: str = LAW
     r_v: float = R_V
+    removed: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
 
     @property
     def single(self) -> bool:
@@ -84,6 +87,10 @@ class ConditionedSEDs:
 
     def __len__(self) -> int:
         return 1 if self.single else len(self.flux)
+
+    def __repr__(self) -> str:
+        return (f"<ConditionedSEDs of {len(self)} star{'' if len(self) == 1 else 's'} at "
+                f"{self.wavelength.size} wavelengths, in {', '.join(self.bands)}>")
 
     def __getitem__(self, row: int) -> ConditionedSEDs:
         """One of the stars."""
@@ -94,7 +101,8 @@ class ConditionedSEDs:
         whole = ("wavelength", "bands", "parts", "intrinsic", "law", "r_v")
         changed = {one.name: getattr(self, one.name)[row] for one in fields(self)
                    if one.name not in whole}
-        changed["factor"] = changed["factor"][np.any(changed["factor"], axis=1)]
+        for name in ("factor", "removed"):
+            changed[name] = changed[name][np.any(changed[name], axis=1)]
         return replace(self, **changed,
                        parts={name: value[row] for name, value in self.parts.items()})
 
@@ -102,13 +110,17 @@ class ConditionedSEDs:
     def relative_covariance(self) -> Any:
         """Covariance of ln(flux): a `~sedflux.LowRankCovariance`, or a tuple of N."""
         if self.single:
-            return LowRankCovariance(self.diagonal, self.factor)
+            return LowRankCovariance(self.diagonal, self.factor, self.removed)
         return tuple(self[row].relative_covariance for row in range(len(self)))
 
     @property
     def sigma(self) -> np.ndarray:
         """Standard deviation of the flux, shape of ``flux``."""
-        return self.flux * np.sqrt(self.diagonal + (self.factor**2).sum(axis=-2))
+        gross = self.diagonal + np.einsum("...rn,...rn->...n", self.factor, self.factor)
+        if self.removed.size:
+            gross -= np.einsum("...sn,...sn->...n", self.removed, self.removed)
+        # Rounding leaves less than nothing where a measurement leaves nothing.
+        return self.flux * np.sqrt(np.maximum(gross, 0.0))
 
     def table(self) -> QTable:
         """

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-from functools import cache
+from functools import cache, wraps
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from astropy.io import fits
 
 from sedflux.exceptions import InputError
 from sedflux.io.calspec import identify_calspec, identify_ngsl, read_calspec, read_ngsl
@@ -57,9 +60,40 @@ def register_readers() -> None:
     from specutils.io.registers import custom_writer, data_loader
 
     for name, (identify, read) in READERS.items():
-        data_loader(name, identifier=identify, dtype=Spectrum, extensions=["fits", "gz"],
-                    priority=_PRIORITY)(read)
+        data_loader(name, identifier=_identifier(identify), dtype=Spectrum,
+                    extensions=["fits", "gz"], priority=_PRIORITY)(_reader(read))
     custom_writer(SED_FORMAT, dtype=Spectrum, priority=_PRIORITY)(write_spectrum)
+
+
+def _identifier(identify):
+    """Recognise open files, too, of which astropy's registry says no path."""
+    def recognise(origin, path, stream=None, *arguments, **options):
+        given = next((one for one in (path, stream, *arguments) if one is not None), None)
+        return identify(origin, _place(given) if origin == "read" else path, stream, *arguments,
+                        **options)
+    return recognise
+
+
+def _reader(read):
+    """Read open files, too."""
+    @wraps(read)
+    def read_any(given, **options):
+        return read(_place(given), **options)
+    return read_any
+
+
+def _place(given):
+    """Where an open file is; its content if it is in memory alone."""
+    name = given.filename() if isinstance(given, fits.HDUList) else getattr(given, "name", None)
+    if isinstance(given, (str, os.PathLike)) or not isinstance(name, (str, type(None))):
+        return given
+    if name is not None and os.path.isfile(name):
+        return name
+    if not hasattr(given, "seek"):
+        return given
+    content = given.read()
+    given.seek(0)
+    return BytesIO(content)
 
 
 def read_spectrum(path: str | os.PathLike[str]) -> Spectrum:

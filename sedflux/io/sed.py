@@ -35,7 +35,7 @@ from sedflux.writing import write_whole
 if TYPE_CHECKING:
     from specutils import Spectrum
 
-__all__ = ["identify_sed", "read_sed", "write_sed", "write_spectrum"]
+__all__ = ["DIAGNOSTICS", "identify_sed", "read_sed", "write_sed", "write_spectrum"]
 
 _VERSION = "sedflux-sed-2"
 #: Endings of the files of this layout, and those that specutils gives to images.
@@ -56,17 +56,19 @@ _COLUMNS = {
     "uncertainty": ("standard deviation of flux", "stat.error;phot.flux.density"),
     "mask": ("true for values that are not to be used", "meta.code.qual"),
 }
-#: Units and descriptions of the diagnostics that a file holds.
-_DIAGNOSTICS = {
-    "snr": ("", "S/N per pixel of the input"),
-    "resolving_power": ("", "lambda / FWHM of the input, as used"),
-    "misfit": ("", "chi2 per pixel of the normalised lines"),
-    "excess": ("", "rms residual of the lines beyond the noise"),
-    "unusual": ("", "distance from the mean of the training"),
-    "strange": ("", "distance from the nearest training star"),
-    "teff": ("K", "effective temperature"),
-    "logg": ("", "log10 of the surface gravity in cm/s2"),
-    "mh": ("", "log10 of the metallicity relative to the Sun"),
+_FLAG_COLUMNS = {"NAME": ("name of a flag of the star", "meta.code.qual"),
+                 "SENTENCE": ("what it means", "meta.note")}
+#: Units, descriptions and UCDs of the diagnostics that a file holds.
+DIAGNOSTICS = {
+    "snr": ("", "S/N per pixel of the input", "stat.snr"),
+    "resolving_power": ("", "lambda / FWHM of the input, as used", "spect.resolution"),
+    "misfit": ("", "chi2 per pixel of the normalised lines", "stat.fit.chi2"),
+    "excess": ("", "rms residual of the lines beyond the noise", "stat.fit.residual"),
+    "unusual": ("", "distance from the mean of the training", "stat.value"),
+    "strange": ("", "distance from the nearest training star", "stat.value"),
+    "teff": ("K", "effective temperature", "phys.temperature.effective"),
+    "logg": ("", "log10 of the surface gravity in cm/s2", "phys.gravity"),
+    "mh": ("", "log10 of the metallicity relative to the Sun", "phys.abund.Z"),
 }
 
 
@@ -228,17 +230,19 @@ def _note_hdus(notes):
         flags = Table({"NAME": list(notes.get("flag_names", ("",) * len(notes["flags"]))),
                        "SENTENCE": list(notes["flags"])})
         hdus.append(fits.BinTableHDU(flags, name="FLAGS"))
+        describe_columns(hdus[-1], _FLAG_COLUMNS)
     diagnostics = notes.get("diagnostics", {})
     if not isinstance(diagnostics, Mapping):
         raise InputError("sed has diagnostics in meta['sedflux'] that are no dictionary; leave "
                          "them as sedflux made them")
     known = {name: value for name, value in diagnostics.items()
-             if name in _DIAGNOSTICS and np.ndim(value) == 0}
+             if name in DIAGNOSTICS and np.ndim(value) == 0}
     if known:
-        table = QTable({name: [float(value)] * u.Unit(_DIAGNOSTICS[name][0])
+        table = QTable({name: [float(value)] * u.Unit(DIAGNOSTICS[name][0])
                         for name, value in known.items()})
         hdus.append(fits.BinTableHDU(table, name="DIAGNOSTICS"))
-        describe_columns(hdus[-1], {name: (text, "") for name, (_, text) in _DIAGNOSTICS.items()})
+        describe_columns(hdus[-1], {
+            name: (text, ucd) for name, (_, text, ucd) in DIAGNOSTICS.items()})
     return hdus
 
 

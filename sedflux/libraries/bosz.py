@@ -118,7 +118,7 @@ def _columns_2017(path):
 
 
 def _first_column(path):
-    # Some servers unpack files on the way, and the name then promises too much.
+    # Some servers unpack files on the way, so that files named .gz need not be packed.
     with open(path, "rb") as stream:
         packed = stream.read(2) == _GZIP_START
     with (gzip.open if packed else open)(path, "rt") as stream:

@@ -49,7 +49,7 @@ def fetch_files(name: str, files: Sequence[ArchiveFile], folder: str | os.PathLi
     Returns
     -------
     present : list of `~sedflux.libraries.archive.ArchiveFile`
-        Files that are in the folder now.  The archive lacks a few that its rules promise.
+        Files that are in the folder now.  The archive lacks a few that follow from its rules.
 
     Raises
     ------

@@ -15,7 +15,7 @@ LABELS = ("TEFF", "LOGG", "MH", "ALPHA", "CARBON", "VMICRO")
 #: Edges (K) of the classes in which models are scored and stars are counted; the synthetic library
 #: ends at the outer ones.
 TEFF_EDGES = (4500.0, 5500.0, 6500.0, 8000.0, 10250.0)
-#: Range of effective temperature (K) for which accuracy is promised: 500 K inside the library.
+#: Range of effective temperature (K) whose accuracy is stated: 500 K inside the library.
 TEFF_RANGE = (TEFF_EDGES[0] + 500.0, TEFF_EDGES[-1] - 500.0)
 #: Round numbers near the mean and standard deviation of the labels in the synthetic library,
 #: with 5040 K / TEFF for the temperature.

@@ -60,7 +60,7 @@ class SpectralLibrary:
 
     @property
     def labels(self) -> np.ndarray:
-        """Labels of every model, float64, shape (N, 6), in the order of `LABELS`."""
+        """Labels of every model, float64, shape (N, 6), in the order of ``LABELS``."""
         _require_columns(self.table, LABELS, "the library")
         return np.stack([np.asarray(self.table[name], float) for name in LABELS], axis=1)
 

@@ -1,7 +1,7 @@
 """
 The network: from a normalised spectrum to ln(SED), a diagonal and a low-rank factor.
 
-Two views of the spectrum meet in one residual trunk.
+Two kinds of features of the spectrum enter one residual trunk.
 
 * The *projection* is generalised least squares on principal components of training
   spectra: with templates ``B`` (k x n) of prior variance ``L``, mean ``m`` and pixel
@@ -224,15 +224,15 @@ class UncertaintyAwareResidualAttention(nn.Module):
         seen = (ivar > 0).float().mean(dim=1)
         noise = torch.log(weight.mean(dim=1).clamp(min=1e-3)) / 4.0 - 1.5
         condition = torch.stack([noise, torch.log(resolving_power / 1500.0), seen], dim=1)
-        picture = weight.new_empty(len(weight), 0)
+        damped = weight.new_empty(len(weight), 0)
         if self.convolutions:
             gain = weight / (weight + LINE_SPREAD**-2)
-            picture = torch.stack([normalised * gain / LINE_SPREAD, gain], dim=1)
-        return Summary(coefficients, errors, condition, picture)
+            damped = torch.stack([normalised * gain / LINE_SPREAD, gain], dim=1)
+        return Summary(coefficients, errors, condition, damped)
 
     def features(self, summary):
         """
-        What the trunk makes of spectra.
+        Features of spectra from the trunk.
 
         Parameters
         ----------
@@ -244,15 +244,15 @@ class UncertaintyAwareResidualAttention(nn.Module):
         bounded : (N, components)
             Coefficients of the projection, clipped to about 6 standard deviations.
         """
-        # Coefficients far outside the training would drive the trunk anywhere.
+        # Coefficients far outside the training would give any output.
         bounded = 6.0 * torch.tanh(summary.coefficients / 6.0)
         condition = summary.condition
         hidden = self.entry(torch.cat([bounded, torch.log(summary.errors), condition], dim=1))
         if self.convolutions:
-            picture = self.stem(summary.picture)
+            damped = self.stem(summary.damped)
             for block in self.convolutions:
-                picture = block(picture, condition)
-            hidden = hidden + self.join(picture.flatten(1))
+                damped = block(damped, condition)
+            hidden = hidden + self.join(damped.flatten(1))
         for block in self.trunk:
             hidden = block(hidden, condition)
         return self.exit(hidden), bounded
@@ -269,8 +269,8 @@ class UncertaintyAwareResidualAttention(nn.Module):
         labels, scores = variances[:, config.knots :].split(
             [config.labels, config.sed_components], dim=1)
         scores = scores.clamp(-16.0, 4.0)
-        # Loadings of order one on the errors that the components are known to have: over
-        # a hundredfold range of noise no linear head would find the scale by itself.
+        # Rows of order one, times the errors of the components: a linear head alone would
+        # not learn the scale of errors over a hundredfold range of noise.
         # Directions shared by all stars, stronger or weaker in each, span every
         # component: with fewer rows than components, the likelihood inflates those
         # that there are (sigma came out three times too large with ten).

@@ -1,4 +1,4 @@
-"""What the network gives, and the summary of a spectrum that its trunk needs."""
+"""Output of the network, and the summary of a spectrum that its trunk needs."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ __all__ = ["Output", "Summary"]
 @dataclass(frozen=True)
 class Output:
     """
-    What the network says of N spectra, as tensors.
+    Output of the network for N spectra, as tensors.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Output:
 @dataclass(frozen=True)
 class Summary:
     """
-    All that the trunk needs of N spectra: the projection's findings, as tensors.
+    What the trunk needs of N spectra, mainly from the projection, as tensors.
 
     Attributes
     ----------
@@ -61,14 +61,14 @@ class Summary:
         Of the projection, in units of the templates' spread.
     condition : (N, 3)
         Level of the noise, resolving power and share of good pixels, of order one.
-    picture : (N, 2, pixels) or (N, 0)
+    damped : (N, 2, pixels) or (N, 0)
         The damped spectrum and its damping, if there are convolutions.
     """
 
     coefficients: torch.Tensor
     errors: torch.Tensor
     condition: torch.Tensor
-    picture: torch.Tensor
+    damped: torch.Tensor
 
     def take(self, rows):
         """The summaries of some rows."""

@@ -12,7 +12,11 @@ _BLOCK = 32
 
 
 class Projection(nn.Module):
-    """Generalised least squares on templates, with everything that is known of them."""
+    """Generalised least squares on templates: their mean, the templates and their spread."""
+
+    mean: torch.Tensor
+    templates: torch.Tensor
+    spread: torch.Tensor
 
     def __init__(self, components, pixels):
         super().__init__()

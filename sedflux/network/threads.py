@@ -31,8 +31,9 @@ def parallel_map(pieces: int) -> Iterator[Callable[..., Any]]:
 
     Notes
     -----
-    Many small operations share cores badly: two threads that each work on a piece are faster
-    than one piece at a time on two cores.  So torch keeps to one thread meanwhile.
+    Small operations gain little from several cores: two threads that each work on a piece are
+    faster than one piece at a time on two cores.  So each operation of torch uses one thread
+    meanwhile.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -66,7 +67,7 @@ def product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 def use_threads(count: int) -> None:
     """
-    Let predictions of this process use some threads, such as 1 where every core has a process.
+    Set the number of threads of predictions, such as 1 where every core has a process.
 
     Parameters
     ----------

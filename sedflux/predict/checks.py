@@ -1,4 +1,4 @@
-"""Which spectra are allowed, and what is wrong with others."""
+"""Checks of spectra and options before a prediction."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["MAX_REDDENING", "MIN_RESOLVING_POWER", "RESOLVING_POWER", "check_cov
            "check_reddening", "check_resolving_power", "check_velocity", "refuse_if_none",
            "unusable_reasons"]
 
-#: Sharper spectra are degraded to this resolving power.
+#: Spectra of a higher resolving power are degraded to this one.
 RESOLVING_POWER = 2000.0
-#: Less sharp spectra than this are refused.
+#: Spectra of a lower resolving power are refused.
 MIN_RESOLVING_POWER = 500.0
 #: Share of the input grid that the wavelengths must cover.
 MIN_COVERAGE = 0.85
@@ -30,7 +30,7 @@ _MAX_VELOCITY = 3000.0
 #: Largest E(B-V) (mag): beyond it there is no light left in the ultraviolet.
 MAX_REDDENING = 10.0
 _REDDENING_ADVICE = ("give E(B-V), or E(B-V) and its error, finite, not negative and not above "
-              f"{MAX_REDDENING:g} mag")
+                     f"{MAX_REDDENING:g} mag")
 #: Relative spread of a constant flux from rounding.
 _CONSTANT_SPREAD = 1e-10
 #: Fewest pixels per FWHM that sample a line-spread function.
@@ -42,10 +42,10 @@ _PIXEL_FWHM = 0.68
 def check_resolving_power(resolving_power: Any, wavelength: np.ndarray) \
         -> tuple[np.ndarray, float]:
     """
-    Resolving power at each wavelength, and the one to which all is degraded.
+    Resolving power at each wavelength, and the one to which the spectrum is degraded.
 
-    Pixels that are wide for the resolving power broaden the spectrum themselves, and
-    cannot carry more than `_LEAST_SAMPLING` pixels a FWHM allow.
+    Pixels that are wide for the resolving power broaden the spectrum themselves: its FWHM
+    is at least `_LEAST_SAMPLING` pixels.
 
     Parameters
     ----------
@@ -88,8 +88,7 @@ def check_resolving_power(resolving_power: Any, wavelength: np.ndarray) \
     width = np.hypot(wavelength / power, _PIXEL_FWHM * step)
     power = np.where(coarse, wavelength / width, power)
     least = float(min(power[inside].min(), sampled[inside].min(), RESOLVING_POWER))
-    _refuse_coarse(least, "pixels are so wide that they carry a resolving power of {:.0f} at the "
-                          "most")
+    _refuse_coarse(least, "pixels are so wide that the resolving power is {:.0f} at the most")
     return power, least
 
 
@@ -97,7 +96,7 @@ def _refuse_coarse(least: float, text: str) -> None:
     if not least >= MIN_RESOLVING_POWER:
         raise InputError(
             f"{text.format(least)}; sedflux needs {MIN_RESOLVING_POWER:g} or more, "
-            "because lines of coarser spectra say too little"
+            "because lines of coarser spectra do not constrain the star"
         )
 
 
@@ -174,7 +173,8 @@ def check_reddening(reddening: Any, stars: int | None = None) -> tuple[Any, Any]
 
 def _extinction(part, reddening, stars):
     """E(B-V), or its error, in mag: one number, or one for each star."""
-    unit = getattr(part, "unit", u.mag)
+    # Columns of tables may have no unit.
+    unit = getattr(part, "unit", None) or u.mag
     value = real_array(getattr(part, "value", part), "reddening")
     allowed = [()] if stars is None else [(), (stars,)]
     if (unit not in (u.mag, u.dimensionless_unscaled) or value.shape not in allowed

@@ -1,11 +1,11 @@
 """
 Flags: reasons to be careful with a prediction, as data.
 
-Every flag has a name, a bit, a sentence for people and an explanation.  The projection on
-which the network stands tells how well a spectrum is made of training spectra: the
-*excess* is the rms of its residuals beyond the noise, *unusual* the distance of its
-coefficients from the mean of the training, *strange* their distance from the nearest training
-star.  The limits come with the model.
+Every flag has a name, a bit, a sentence for people and an explanation.  The projection that
+the network uses tells how well training spectra can represent a spectrum: the *excess* is the
+rms of its residuals beyond the noise, *unusual* the distance of its coefficients from the mean
+of the training, *strange* their distance from the nearest training star.  The limits come with
+the model.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sedflux.libraries.prior import survey_density
 
 __all__ = ["FLAGS", "Flag", "domain_flags", "flag", "flag_names", "severity_of"]
 
-#: Below this S/N per pixel the prior says more than the lines.
+#: Below this S/N per pixel the prior constrains the answer more than the lines.
 LOW_SNR = 8.0
 #: A star that seems poorer in metals than this has hardly any lines but hydrogen's: it may
 #: also be hot, a white dwarf or a subdwarf.
@@ -73,32 +73,32 @@ class Flag:
 #: All flags, in the order in which people are told.  Bits are never used again.
 FLAGS = (
     Flag("compact", 0, "gravity beyond the main sequence: a white dwarf or subdwarf?",
-         "The lines ask for a surface gravity that no main-sequence star has.  The model knows "
+         "The lines fit a surface gravity that no main-sequence star has.  The training has "
          "neither white dwarfs nor subdwarfs: do not use the SED before the star is identified."),
     Flag("no_metals", 1, "hardly any metal lines: very metal-poor, or a hot star, subdwarf or "
          "white dwarf",
          "Hydrogen lines alone do not fix the temperature.  The error is widened; look at the "
          "star's colour."),
     Flag("unusable", 2, "too few good pixels: the prior alone",
-         "The spectrum says nothing, and the SED is the mean of the training with its whole "
-         "spread as error."),
+         "The spectrum has no information, and the SED is the mean of the training with its "
+         "whole spread as error."),
     Flag("low_snr", 3, "low S/N",
-         f"S/N below {LOW_SNR:g} per pixel.  The answer leans towards the mean of the training; "
-         "its error says by how much."),
+         f"S/N below {LOW_SNR:g} per pixel.  The answer is biased towards the mean of the "
+         "training, and its error includes this."),
     Flag("unlike_training", 4, "unlike the training: other kind of object or bad data",
          "No mixture of training spectra fits the lines within the noise, or the star is far "
          "from all training stars.  The error grows with the distance."),
     Flag("cool_limit", 5, "near or beyond the cool limit of {cool:.0f} K",
-         "The training ends here.  Predictions lean towards warmer stars."),
+         "The training ends here.  Predictions are biased towards warmer stars."),
     Flag("hot_limit", 6, "near or beyond the hot limit of {hot:.0f} K",
-         "The training ends here.  Predictions lean towards cooler stars."),
+         "The training ends here.  Predictions are biased towards cooler stars."),
     Flag("emission", 7, "emission lines or spikes were left out",
          f"More than {SPIKES} pixels stand far above the continuum and were masked: an active "
          "star, a nebula, or cosmic rays."),
     Flag("bad_pixels", 8, "many bad pixels",
          f"Less than {100 * FEW_GOOD:.0f} % of the input pixels are good."),
     Flag("rare", 9, "rare among a survey's stars: prior and lines disagree",
-         "The model expects the stars of a survey, and the lines ask for one that hardly "
+         "The prior is that of the stars of a survey, and the lines fit a star that hardly "
          "occurs there."),
     Flag("noise_estimated", 10, "noise estimated",
          "The spectrum has no uncertainty; its noise is estimated from the scatter between "
@@ -147,7 +147,7 @@ def flag_names(bits: int) -> tuple[str, ...]:
 
 def sentences(bits: np.ndarray, limits: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
     """
-    What people are told of each spectrum.
+    Sentences of the flags of each spectrum.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def domain_flags(values: Mapping[str, np.ndarray], limits: Mapping[str, Any]) ->
     Parameters
     ----------
     values : dict of str to `~numpy.ndarray`, shape (N,)
-        What the network and the pipeline say of N spectra.
+        What the network and the pipeline return for N spectra.
     limits : dict
         The model's domain: ``excess``, ``unusual``, ``strange``, ``teff`` (two limits in
         K), the ``prior`` of its labels, and for models that know it the least ``gravity``: lists of

@@ -51,10 +51,10 @@ class Star:
 def predict_groups(stars: Sequence[Star], predictor: Predictor
                    ) -> Iterator[tuple[list[int], SEDPrediction | InputError]]:
     """
-    Predict stars, those together that are on one grid and have one resolving power.
+    Predict stars; those on one grid and with one resolving power are predicted together.
 
-    Pixels of 0.0001 dex are one grid, whatever their first one is beyond the range of the
-    input.
+    Spectra with pixels of 0.0001 dex count as on one grid wherever they begin below the range
+    of the input.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def predict_groups(stars: Sequence[Star], predictor: Predictor
         found = _together(together, predictor)
         alone = list(range(len(members)))
         if found is not None:
-            # What is wrong with a spectrum is said when it is alone.
+            # The error of an unusable spectrum comes from its prediction alone.
             unusable = (np.asarray(found.flag_bits) & flag("unusable").mask) > 0
             alone, good = np.flatnonzero(unusable).tolist(), np.flatnonzero(~unusable)
             if good.size:
@@ -181,7 +181,7 @@ def _predict(stars, predictor):
 
 
 def _together(stars: list[Star], predictor: Predictor) -> SEDPrediction | None:
-    """The prediction of stars on one grid; None if they are to be looked at alone."""
+    """The prediction of stars on one grid; None if each is to be predicted alone."""
     if len(stars) == 1:
         return None
     try:

@@ -19,7 +19,7 @@ from sedflux.predict.checks import check_reddening
 from sedflux.predict.flags import flag_names
 from sedflux.spectra.grids import SED_RESOLVING_POWER, average_matrix, optical_mean
 from sedflux.spectra.reddening import LAW, R_V, extinction_curve
-from sedflux.spectra.sed import RelativeErrors
+from sedflux.spectra.relative_errors import ErrorsOfStars, RelativeErrors
 from sedflux.spectra.spectrum import sed_to_spectrum
 
 __all__ = ["SEDPrediction"]
@@ -30,7 +30,7 @@ _MOST_PIXELS = 100_000
 _OF_STARS = ("radial_velocity", "reddening", "reddening_error")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SEDPrediction:
     """
     Predicted SEDs of N stars, or of one.
@@ -89,6 +89,12 @@ class SEDPrediction:
 
     def __len__(self):
         return 1 if self.single else len(self.flux)
+
+    def __repr__(self):
+        about = f"flags {', '.join(self._flag_names()) or 'none'}" if self.single else (
+            f"{np.count_nonzero(self.flag_bits)} with flags")
+        return (f"<SEDPrediction of {len(self)} star{'' if len(self) == 1 else 's'} at "
+                f"{self.wavelength.size} wavelengths by {self.model}: {about}>")
 
     def __getitem__(self, row):
         """One of the stars."""
@@ -223,7 +229,7 @@ class SEDPrediction:
 
     def to_spectrum(self, kind=None, *, wavelengths=None, header=None):
         """
-        As a spectrum, with `StdDevUncertainty` and the covariance in its meta.
+        As a spectrum, with `~astropy.nddata.StdDevUncertainty` and the covariance in its meta.
 
         Parameters
         ----------
@@ -301,8 +307,9 @@ class SEDPrediction:
 
     def _errors(self):
         """Relative errors of each star."""
-        return tuple(RelativeErrors(self.wavelength, one.relative_covariance, one.parts)
-                     for one in self._rows())
+        if self.single:
+            return (RelativeErrors(self.wavelength, self.relative_covariance, self.parts),)
+        return ErrorsOfStars(self.wavelength, self.diagonal, self.factor, self.parts)
 
     def _averaged(self, wavelengths):
         """Flux and relative errors averaged over the user's pixels, in the user's order."""
@@ -314,7 +321,7 @@ class SEDPrediction:
         # Relative errors are averaged with the flux as weight.
         errors = tuple(
             RelativeErrors(centre, one.covariance.propagate(matrix).scaled(1.0 / row))
-            for one, row in zip(self._rows(), flux, strict=True))
+            for one, row in zip(self._errors(), flux, strict=True))
         return flux[0] if self.single else flux, errors, wavelengths
 
 

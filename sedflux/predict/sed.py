@@ -21,7 +21,7 @@ __all__ = ["predict_sed", "star_position", "to_sed"]
 
 #: Cards of the coordinates, and those of input headers that hold them.
 _POSITION_CARDS = {"RA": ("RA", "RA_TARG", "RA_OBJ", "PLUG_RA"),
-           "DEC": ("DEC", "DEC_TARG", "DEC_OBJ", "PLUG_DEC")}
+                   "DEC": ("DEC", "DEC_TARG", "DEC_OBJ", "PLUG_DEC")}
 
 
 def predict_sed(spectrum: Spectrum, *, model: str | os.PathLike[str] | Predictor | None = None,

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from sedflux.libraries.labels import unscale_labels
 
-__all__ = ["PRIOR_ROWS", "Widening"]
+__all__ = ["PRIOR_ROWS", "Widening", "interpolation_weights"]
 
 #: Directions of the prior that open when a star is unlike the training.
 PRIOR_ROWS = 4
@@ -43,13 +43,13 @@ class Widening:
         place, calibration = np.log(wavelength), metadata["calibration"]
         scatter = metadata.get("scatter", {})
         scale_table = np.atleast_2d(scatter.get("scale", [1.0]))
-        scale_hats = _hats(place, np.log(scatter.get("wavelength", [1.0])))
+        scale_weights = interpolation_weights(place, np.log(scatter.get("wavelength", [1.0])))
         # One scale of all stars is put into the tables that follow.
-        scale = scale_table[0] @ scale_hats if len(scale_table) == 1 else 1.0
+        scale = scale_table[0] @ scale_weights if len(scale_table) == 1 else 1.0
         self._scale_table = None if len(scale_table) == 1 else scale_table
-        self._scale_hats = scale_hats.astype(np.float32)
-        hats = _hats(place, np.log(calibration["wavelength"]))
-        self._bands = (hats * scale).astype(np.float32)
+        self._scale_weights = scale_weights.astype(np.float32)
+        weights = interpolation_weights(place, np.log(calibration["wavelength"]))
+        self._bands = (weights * scale).astype(np.float32)
         self._levels, self._table = np.log(calibration["snr"]), np.asarray(calibration["scale"])
         self._nodes = np.log(scatter.get("teff", [1.0]))
         self._length = np.reshape(scatter.get("length", []), (len(self._nodes), -1))
@@ -107,7 +107,7 @@ class Widening:
         own_scale = np.float32(1.0)
         if self._scale_table is not None:
             columns = _columns(place, self._nodes, self._scale_table)
-            own_scale = product(np.ascontiguousarray(columns), self._scale_hats)
+            own_scale = product(np.ascontiguousarray(columns), self._scale_weights)
             scale *= own_scale
         np.multiply(values["diagonal"], scale**2, out=diagonal)
         own = factor[:, :rank]
@@ -129,6 +129,6 @@ def _columns(place, nodes, table):
     return np.array(found, dtype=np.float32).reshape(-1, len(place)).T
 
 
-def _hats(place, centres):
-    """Weights with which values at some centres are interpolated, (k, n)."""
+def interpolation_weights(place: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """Weights of values at centres (k,) in their interpolation to places (n,), shape (k, n)."""
     return np.stack([np.interp(place, centres, unit) for unit in np.eye(len(centres))])

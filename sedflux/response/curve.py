@@ -134,7 +134,7 @@ def _wavelengths(wavelength: npt.ArrayLike) -> np.ndarray:
     return found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ResponseCurve:
     """
     Throughput of telescope and instrument, with its covariance.
@@ -152,7 +152,7 @@ class ResponseCurve:
     good : `~numpy.ndarray` of bool, shape (n,)
         Where there are enough photons and stars; elsewhere the curve is an interpolation.
     systematics : dict of str to `~sedflux.LowRankCovariance`
-        Covariance of ln(throughput) from errors common to all stars: ``truth scale``,
+        Covariance of ln(throughput) from errors that all stars share: ``truth scale``,
         ``library``, and those of `~sedflux.response.CommonErrors`.
     chi2 : float
         Chi-square of the fit, summed over pixels and errors of SEDs.
@@ -203,6 +203,10 @@ class ResponseCurve:
     common: Table | None = default(default=None, repr=False, compare=False)
     problem: LinearProblem | None = default(default=None, repr=False, compare=False)
 
+    def __repr__(self) -> str:
+        return (f"<ResponseCurve of {self.wavelength.size} wavelengths, "
+                f"{self.wavelength[0]:.0f}-{self.wavelength[-1]:.0f} Angstrom>")
+
     @classmethod
     def from_throughput(cls, throughput: Any, *, area: u.Quantity) -> ResponseCurve:
         """
@@ -210,7 +214,7 @@ class ResponseCurve:
 
         Parameters
         ----------
-        throughput : path-like, `~sedflux.slitless.throughput.Throughput` or `synphot` element
+        throughput : path-like, `~sedflux.slitless.throughput.Throughput` or ``synphot`` element
             Its errors, if there are any, count as fully correlated between wavelengths.
         area : `~astropy.units.Quantity`
             Collecting area.
@@ -352,7 +356,7 @@ class ResponseCurve:
         counts : `~specutils.Spectrum`
             Electrons (or counts) per second and pixel.
         systematics : bool, optional
-            Include the errors common to all stars of the fit.
+            Include the errors that all stars of the fit share.
         grey_error : float, optional
             Relative error of the object's aperture loss; by default that of the fit's stars.
         wavelength_error : `~astropy.units.Quantity` or float, optional
@@ -381,14 +385,7 @@ class ResponseCurve:
                           place={"x": x, "y": y, "detector": detector, "epoch": epoch})
 
     def diagnostics(self) -> Table:
-        """
-        Tests of the fit with p-values and likely causes.
-
-        Returns
-        -------
-        tests : `~astropy.table.Table`
-            See `sedflux.response.diagnostics.fit_tests`.
-        """
+        """Tests of the fit with likely causes: see `sedflux.response.diagnostics.fit_tests`."""
         from sedflux.response.diagnostics import fit_tests
 
         return fit_tests(self)

@@ -53,8 +53,29 @@ _COLUMNS = {
     "GOOD": ("true where enough stars and photons constrain the curve", "meta.code.qual"),
     "STARS": ("effective number of stars", "meta.number"),
 }
-#: Unit of a sensitivity: electron/s per erg/s/cm2/Angstrom.
-_SENSITIVITY = "electron cm2 Angstrom erg-1"
+#: Descriptions of the columns of the stars.
+_STAR_COLUMNS = {
+    "name": ("name of the star", "meta.id;meta.main"),
+    "used": ("whether the star has weight in the fit", "meta.code"),
+    "kind": ("kind of the reason why it has none or little", "meta.code"),
+    "reason": ("why it has none or little weight", "meta.note"),
+    "weight": ("weight of the star, 1 if it fits", "stat.weight"),
+    "pixels": ("number of pixels with weight", "meta.number;instr.pixel"),
+    "chi2": ("chi-square of the pixels", "stat.fit.chi2"),
+    "sed_chi2": ("chi-square along the directions of the SED's errors", "stat.fit.chi2"),
+    "sed_number": ("number of these directions: what sed_chi2 should be", "meta.number"),
+    "largest": ("largest deviation along one direction, in sigma", "stat.value"),
+    "offset": ("median of counts over expected counts, minus one", "stat.fit.residual"),
+}
+#: Descriptions of the columns of a sensitivity.
+_SENSITIVITY_COLUMNS = {
+    "WAVELENGTH": ("wavelength in vacuum", "em.wl"),
+    "SENSITIVITY": ("electron/s for 1 erg/s/cm2/Angstrom", "arith.factor"),
+    "ERROR": ("standard deviation of SENSITIVITY", "stat.error"),
+    "MEASURED": ("false where the published curve goes on", "meta.code"),
+}
+#: Unit of a sensitivity, electron/s per erg/s/cm2/Angstrom: FITS knows no electrons, but counts.
+_SENSITIVITY = "ct cm2 Angstrom erg-1"
 _FIELD_KEYS = ("position", "detectors", "epoch", "size", "epochs", "degree", "scatter")
 #: Start of the names of extensions with systematics.
 _SYSTEMATIC = "SYSTEMATIC "
@@ -99,7 +120,8 @@ def _write_fits(response, path):
     primary.header["AREA"] = (response.area.to_value(u.cm**2), "[cm2] collecting area")
     header = fits.BinTableHDU(Table({"JSON": [json.dumps(_header(response))]}), name="HEADER")
     describe_columns(table, _COLUMNS)
-    # FITS cannot hold empty arrays, so that a factor without rows has no extension.
+    describe_columns(header, {"JSON": ("numbers and field terms of the response", "meta.note")})
+    # FITS has no arrays without values: a factor without rows has no extension.
     images = [fits.ImageHDU(value, name=name) for name, value in _arrays(response).items()
               if value.size]
     for hdu in images:
@@ -109,6 +131,7 @@ def _write_fits(response, path):
     stars = []
     if response.stars is not None and len(response.stars):
         stars = [fits.BinTableHDU(response.stars, name="STARS")]
+        describe_columns(stars[0], _STAR_COLUMNS)
     write_checked(path, [primary, table, header, *stars, *images], layout=_VERSION, overwrite=True)
 
 
@@ -156,6 +179,9 @@ def _write_axe(response, path, published=None):
     if published is not None:
         columns.append(fits.Column("MEASURED", "L", array=measured))
     hdu = fits.BinTableHDU.from_columns(columns)
+    describe_columns(hdu, {
+        name: about for name, about in _SENSITIVITY_COLUMNS.items()
+        if name in hdu.columns.names})
     hdu.header["CREATOR"] = (f"sedflux {__version__}", "what wrote this file")
     hdu.header["SPLICED"] = (published is not None, "a published curve follows beyond MEASURED")
     hdu.header["AREA"] = (response.area.to_value(u.cm**2), "[cm2] collecting area")
@@ -190,6 +216,7 @@ def _write_synphot(response, path):
     columns = [fits.Column("WAVELENGTH", "D", array=wavelength, unit="ANGSTROMS"),
                fits.Column("THROUGHPUT", "D", array=np.r_[0.0, value, 0.0])]
     hdu = fits.BinTableHDU.from_columns(columns)
+    describe_columns(hdu, _COLUMNS)
     fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path, checksum=True)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from astropy import units as u
 
 from sedflux.exceptions import InputError
+from sedflux.response.cluster import cluster_mapper
 from sedflux.response.common_errors import CommonErrors
 from sedflux.response.counts import saturation_rate
 from sedflux.response.iterate import fit_stars
@@ -55,7 +56,7 @@ def fit_response(counts: Spectrum | Sequence[Spectrum], seds: Spectrum | Sequenc
                  sed_resolving_power: float | None = Options.sed_resolving_power,
                  covariance: str = Options.covariance,
                  common: CommonErrors = Options.common,
-                 exclude: Mapping[str, str] | None = None) -> ResponseCurve:
+                 exclude: Mapping[str, str] | None = None, client: Any = None) -> ResponseCurve:
     """
     Fit one response curve to the extracted spectra of one or many stars.
 
@@ -118,6 +119,9 @@ def fit_response(counts: Spectrum | Sequence[Spectrum], seds: Spectrum | Sequenc
         extinction, wavelengths, line-spread function, background.
     exclude : mapping of str to str, optional
         Names of stars to leave out, and the reasons.
+    client : `distributed.Client`, optional
+        Of a Dask cluster that compares blocks of 256 stars with the response and sums their normal
+        equations.  The response is the same to the last bit.
 
     Returns
     -------
@@ -148,6 +152,7 @@ def fit_response(counts: Spectrum | Sequence[Spectrum], seds: Spectrum | Sequenc
         wavelength_error=wavelength_error, robust=robust, covariance=covariance,
         truth_scale=truth_scale, library_error=library_error, min_stars=min_stars,
         sed_resolving_power=sed_resolving_power, common=common)
+    mapper = cluster_mapper(client)
     names = star_names(names, len(counts))
     terms = field_values(field, stars, len(counts))
     arrays = read_stars(
@@ -157,7 +162,7 @@ def fit_response(counts: Spectrum | Sequence[Spectrum], seds: Spectrum | Sequenc
         saturation=saturation_rate(saturation), exclude=excluded_stars(exclude, names))
     arrays.place = _places(stars, len(counts), arrays.row)
     options = options.for_pixels(arrays.pixel_width)
-    return fit_stars(arrays, options, field=field, terms=terms[arrays.row],
+    return fit_stars(arrays, options, field=field, terms=terms[arrays.row], mapper=mapper,
                      fwhm=None if line_spread is None else line_spread.fwhm_at)
 
 

@@ -32,7 +32,7 @@ from sedflux.response.patterns import (
 )
 from sedflux.response.problem import LinearProblem
 from sedflux.response.result import response_curve
-from sedflux.response.solve import normal_equations, solve, star_statistics
+from sedflux.response.solve import Mapper, normal_equations, solve, star_statistics
 from sedflux.response.star_arrays import StarArrays
 
 __all__ = ["ResponseFit", "fit_stars"]
@@ -61,7 +61,8 @@ _TERM_STEPS = 12
 
 def fit_stars(stars: StarArrays, options: Options, *, field: FieldTerms | None = None,
               terms: np.ndarray | None = None,
-              fwhm: Callable[[np.ndarray], np.ndarray] | None = None) -> ResponseCurve:
+              fwhm: Callable[[np.ndarray], np.ndarray] | None = None,
+              mapper: Mapper = map) -> ResponseCurve:
     """
     Fit a response to arrays of stars: the part of `fit_response` after its checks.
 
@@ -74,6 +75,8 @@ def fit_stars(stars: StarArrays, options: Options, *, field: FieldTerms | None =
         Values of the field terms.
     fwhm : callable, optional
         FWHM of the line-spread function at wavelengths in Angstrom.
+    mapper : callable, optional
+        See `~sedflux.response.solve.normal_equations`.
 
     Returns
     -------
@@ -81,7 +84,7 @@ def fit_stars(stars: StarArrays, options: Options, *, field: FieldTerms | None =
     """
     model = response_model(stars, knot_spacing=options.knot_spacing, field=field, terms=terms,
                            fwhm=fwhm)
-    whole = ResponseFit(stars, options, model)
+    whole = ResponseFit(stars, options, model, mapper)
     names = fitted_names(stars, options.common)
     start = _first_fit(whole, field, terms, fwhm)
     if not names or len(stars) < CHECKED_STARS:
@@ -121,7 +124,8 @@ def _fit_terms(whole, start, names):
                 systematics=dict(curve.systematics) | fitted_rows(
                     curve.problem, step, names, model.spline)))
         values = step.values
-        fit, present = present, ResponseFit(changed_stars(base, names, values), options, model)
+        fit, present = present, ResponseFit(changed_stars(base, names, values), options, model,
+                                            whole._mapper)
     said = ", ".join(f"{name} {value:.2g}" for name, value in zip(names, values, strict=True))
     warnings.warn(f"the fit of {', '.join(names)} does not converge (last: {said}); they stay "
                   "errors of the budget.  Check dispersion and line-spread function, or fit fewer",
@@ -138,6 +142,8 @@ class ResponseFit:
     stars : `~sedflux.response.star_arrays.StarArrays`
     options : `~sedflux.response.options.Options`
     model : `~sedflux.response.model.ResponseModel`
+    mapper : callable, optional
+        See `~sedflux.response.solve.normal_equations`.
 
     Attributes
     ----------
@@ -148,8 +154,9 @@ class ResponseFit:
         Factor on the inverse prior variance of each second difference.
     """
 
-    def __init__(self, stars: StarArrays, options: Options, model: ResponseModel) -> None:
-        self.stars, self.options, self.model = stars, options, model
+    def __init__(self, stars: StarArrays, options: Options, model: ResponseModel,
+                 mapper: Mapper = map) -> None:
+        self.stars, self.options, self.model, self._mapper = stars, options, model, mapper
         self.coefficients = np.zeros(model.design.size)
         self.robust = RobustWeights.ones(stars.rate.size, len(stars))
         self.roughness_weight = np.ones(model.k - 2)
@@ -303,7 +310,10 @@ class ResponseFit:
     def _normal_equations(self, state):
         weight, residual = self._at_nodes(state)
         return normal_equations(self.model.design, self._factor, weight, self._diagonal, residual,
-                                self.robust.inflation)
+                                self.robust.inflation, mapper=self._mapper)
+
+    def _statistics(self, weight, residual):
+        return star_statistics(self._factor, weight, self._diagonal, residual, mapper=self._mapper)
 
     def _pulls(self, state, explained):
         """Deviations of the pixels from the SED errors (N, g) at the nodes, in sigma."""
@@ -322,7 +332,7 @@ class ResponseFit:
     def _reweight(self, state):
         """Weights of pixels and stars from the current residuals."""
         weight, residual = self._at_nodes(state)
-        found = star_statistics(self._factor, weight, self._diagonal, residual)
+        found = self._statistics(weight, residual)
         pull = self._pulls(state, residual - found.residual)
         self.robust = robust_weights(found, pull, self.stars.star)
 
@@ -377,7 +387,7 @@ class ResponseFit:
         """
         state = self._linearise()
         weight, residual = self._at_nodes(state)
-        found = star_statistics(self._factor, weight, self._diagonal, residual)
+        found = self._statistics(weight, residual)
         problem = LinearProblem(
             np.array(self.stars.name), self.stars.parts, self.options, self.model.design,
             self._factor, weight, self._diagonal, residual, self.robust.inflation, inverse,

@@ -67,7 +67,7 @@ class Options:
     min_stars : float
         Effective number of stars below which the response is masked.
     sed_resolving_power : float or None
-        lambda / FWHM of the SEDs; None for the value in the meta data of each SED.
+        lambda / FWHM of the SEDs; None for what each SED says.
     common : `~sedflux.response.CommonErrors`
         Errors that all stars share through dust, magnitudes and the instrument.
     iterations : int

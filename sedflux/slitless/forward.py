@@ -26,22 +26,22 @@ from sedflux.units import finite_array, photons_per_flux, positive_number
 __all__ = ["CountModel", "SecondOrder", "blur_operator", "count_model", "distinct_points",
            "fine_grid", "fine_operators", "second_order_operator", "sed_operator"]
 
-#: Points of the fine grid to a standard deviation of the line-spread function.
+#: Points of the fine grid per standard deviation of the line-spread function.
 _POINTS_PER_SIGMA = 6.0
-#: Most points of a fine grid: its operators would not fit into memory.
+#: Largest number of points of a fine grid: operators of larger grids need too much memory.
 _MOST_POINTS = 1_000_000
-#: Points closer than this, relative to the wavelength, are one point.
+#: Relative difference in wavelength below which two points are the same.
 _ROUNDING = 1e-9
-#: Steps of a grid that differ by less, relative to their mean, are equal.
+#: Relative difference of the steps of a grid below which they are equal.
 _EVEN_STEPS = 1e-6
-#: The second order is computed where the SED reaches beyond its pixels by this factor.
+#: The second order is computed for pixels inside the SED by this factor in wavelength.
 _SECOND_ORDER_MARGIN = 1.001
 
 
 @dataclass(frozen=True)
 class SecondOrder:
     """
-    Second spectral order, which falls on the pixels of the first.
+    Second spectral order, on the same pixels as the first.
 
     Attributes
     ----------
@@ -110,7 +110,7 @@ class CountModel:
         Returns
         -------
         rate : `~numpy.ndarray`, shape (p,) or (N, p)
-            Electrons a second and pixel.
+            Electrons per second and pixel.
         """
         photons = (self.interpolate @ np.asarray(flux).T).T
         rate = (self.collect @ (throughput * photons).T).T
@@ -122,7 +122,7 @@ class CountModel:
 def fine_grid(low: float, high: float, line_spread: LineSpread, *, extra: npt.ArrayLike = (),
               limits: Sequence[float] | None = None) -> np.ndarray:
     """
-    Fine grid over a range and beyond it, as far as the line-spread function reaches.
+    Fine grid over a range, and beyond it by the reach of the line-spread function.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def fine_grid(low: float, high: float, line_spread: LineSpread, *, extra: npt.Ar
         Outer edges of the pixels in Angstrom.
     line_spread : `LineSpread`
     extra : `~numpy.ndarray`, optional
-        Points that the grid must hold, such as those of a tabulated throughput.
+        Further points of the grid, such as those of a tabulated throughput.
     limits : sequence of float, optional
         Ends of the SED, where the grid is cut.
 
@@ -164,9 +164,9 @@ def fine_operators(low: float, high: float, line_spread: LineSpread | None, *,
         Outer edges of the pixels in Angstrom.
     line_spread : `LineSpread` or None
     points : array_like
-        Points of the grid without a line-spread function, which else sets the sampling.
+        Points of the grid if there is no line-spread function; otherwise its width sets them.
     extra : array_like, optional
-        Points that the grid must hold in any case.
+        Further points of the grid.
     limits : sequence of float, optional
         See `fine_grid`.
 
@@ -212,7 +212,7 @@ def blur_operator(fine: np.ndarray, line_spread: LineSpread) -> sparse.csr_matri
 
 
 def distinct_points(points: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Ascending points in a range; of points that agree to rounding, one is kept."""
+    """Ascending points in a range, without points that are equal within rounding."""
     points = np.unique(points)
     points = points[(points >= low) & (points <= high)]
     return points[np.r_[True, np.diff(points) > _ROUNDING * points[1:]]]
@@ -266,8 +266,8 @@ def count_model(pixels: np.ndarray, sed_wavelength: np.ndarray, *, area: float,
         No broadening if not given.
     second_order : `SecondOrder`, optional
     sed_resolving_power : float, optional
-        lambda / FWHM of the SED; a sharp SED if not given.  Without a line-spread function it
-        is ignored: the SED is taken to be as broad as the counts.
+        lambda / FWHM of the SED; None for an SED at full resolution.  Without a line-spread
+        function it is ignored, and the SED must have the resolution of the counts.
     extra : `~numpy.ndarray`, optional
         More points of the fine grid, such as those of a tabulated throughput.
 
@@ -289,8 +289,8 @@ def count_model(pixels: np.ndarray, sed_wavelength: np.ndarray, *, area: float,
     if line_spread is None:
         sed_resolving_power = None
     if sed_resolving_power is None:
-        # Sampled SEDs bend at their samples and at the edges.  Smooth SEDs do not, and an even
-        # grid is more exact.
+        # The slope of sampled SEDs changes at their samples and at the edges, where the grid
+        # needs points.  For smooth SEDs an even grid is more exact.
         extra = np.concatenate([edges, sed_wavelength, np.asarray(extra, dtype=float)])
     fine, blur = fine_operators(edges[0], edges[-1], line_spread, points=pixels, extra=extra,
                                 limits=(sed_wavelength[0], sed_wavelength[-1]))

@@ -1,8 +1,8 @@
 """
 Slitless instruments: bands, line-spread functions, dispersion, noise, throughput.
 
-The package describes several instruments, without their throughputs: give those as files
-(`read_throughput`).  Only ``lookalike`` has a throughput, a product of simple functions for
+The package has descriptions of several instruments, without throughputs, which are read from
+files (`read_throughput`).  Only ``lookalike`` has a throughput, a product of simple functions for
 demonstrations and tests.
 """
 
@@ -27,16 +27,16 @@ from sedflux.units import finite_array, plain_number, positive_number
 __all__ = ["SlitlessBand", "SlitlessInstrument", "described_instrument", "get_instrument",
            "list_instruments"]
 
-#: Most pixels of a band along the dispersion: larger detectors do not exist.
+#: Largest number of pixels of a band along the dispersion; larger detectors do not exist.
 _MOST_PIXELS = 100_000
-#: Step of a made-up throughput and how far it reaches beyond its band, in Angstrom.
+#: Step (Angstrom) of the throughput of ``lookalike``, and its margin beyond the band.
 _SHAPE_STEP, _SHAPE_MARGIN = 2.0, 200.0
 
 
 @dataclass(frozen=True)
 class SlitlessBand:
     """
-    One grating of an instrument.
+    One band (grating or prism) of an instrument.
 
     Attributes
     ----------
@@ -214,7 +214,7 @@ class SlitlessInstrument:
         Parameters
         ----------
         throughputs : mapping of str to path-like or others
-            See `SlitlessBand.with_throughput`; bands that are not named stay as they are.
+            See `SlitlessBand.with_throughput`; other bands do not change.
 
         Returns
         -------
@@ -240,7 +240,7 @@ def _checked_size(size, name):
 
 def list_instruments() -> tuple[str, ...]:
     """
-    Names of the instruments that are described.
+    Names of the instruments in the package.
 
     Examples
     --------
@@ -258,7 +258,7 @@ def _descriptions():
 
 def get_instrument(name: str) -> SlitlessInstrument:
     """
-    An instrument that the package describes.
+    An instrument of the package, by name.
 
     Parameters
     ----------
@@ -278,8 +278,8 @@ def get_instrument(name: str) -> SlitlessInstrument:
     """
     known = _descriptions()
     if not isinstance(name, str) or name not in known:
-        raise InputError(f"instrument {name!r} is unknown; {', '.join(known)} are described.  "
-                         "Build your own from sedflux.SlitlessBand")
+        raise InputError(f"instrument {name!r} is unknown; {', '.join(known)} are known.  Describe "
+                         "others by a JSON or YAML file, or by sedflux.SlitlessBand")
     return described_instrument(name, known[name])
 
 
@@ -306,8 +306,12 @@ def _band(name, one, values):
     if "fwhm" in values:
         spread = LineSpread.from_fwhm(values["fwhm"])
     else:
-        wavelength, power = np.array(values["resolving_power"], dtype=float).T
-        spread = LineSpread.from_resolving_power(power, wavelength)
+        power = finite_array(values["resolving_power"], f"resolving_power of band {name}")
+        if power.ndim and (power.ndim != 2 or power.shape[1] != 2):
+            raise InputError(f"resolving_power of band {name} is {values['resolving_power']!r}; "
+                             "one number, or pairs of wavelength and resolving power, are needed")
+        spread = (LineSpread.from_resolving_power(power[:, 1], power[:, 0]) if power.ndim
+                  else LineSpread.from_resolving_power(power))
     throughput = _shape(values["shape"], values["range"]) if "shape" in values else None
     return SlitlessBand(
         name, float(one["area_cm2"]) * u.cm**2, values["range"], spread, values["dispersion"],

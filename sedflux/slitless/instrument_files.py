@@ -15,8 +15,8 @@ A file holds what ``data/instruments.json`` holds of one instrument::
         pixels: 160
         throughput: p1.fits
 
-Wavelengths are in Angstrom.  ``resolving_power`` may replace ``fwhm``: pairs of wavelength and
-resolving power.  Paths of throughputs are relative to the file.
+Wavelengths are in Angstrom.  ``resolving_power`` may replace ``fwhm``: one number, or pairs of
+wavelength and resolving power.  Paths of throughputs are relative to the file.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ __all__ = ["bands_with_throughput", "find_instrument", "read_instrument"]
 
 #: Endings of files that describe an instrument.
 _ENDINGS = (".json", ".yaml", ".yml")
-#: Entries of an instrument that a file may leave out, and their values then.
+#: Optional entries of an instrument, and their defaults.
 _DEFAULTS = {"title": "", "note": "", "sources": {}, "read_noise": 0.0, "dark": 0.0, "sky": 0.0,
              "height": 1.0, "size": (4096.0, 4096.0)}
 _NEEDED = ("area_cm2", "bands")
-#: Entries of a band: those that every band needs, and all.
+#: Entries that every band needs, and all entries of bands.
 _BAND_NEEDED = ("range", "dispersion", "pixels")
 _BAND_ENTRIES = (*_BAND_NEEDED, "fwhm", "resolving_power", "throughput", "second_order")
 
@@ -65,7 +65,7 @@ def read_instrument(path: str | os.PathLike[str]) -> SlitlessInstrument:
     Returns
     -------
     instrument : `~sedflux.slitless.instrument.SlitlessInstrument`
-        With the throughputs that the file names.
+        With the throughputs named in the file.
 
     Raises
     ------
@@ -139,7 +139,7 @@ def bands_with_throughput(name: str, files: Mapping[str, str | os.PathLike[str]]
 
 
 def _content(place):
-    """The mapping that a file holds."""
+    """Read the mapping in a file."""
     try:
         text = place.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -156,7 +156,7 @@ def _content(place):
 
 def _check_entries(known: Any, needed: tuple[str, ...], allowed: tuple[str, ...],
                    label: str) -> None:
-    """Refuse descriptions that lack an entry, or have one that has no effect."""
+    """Refuse descriptions that lack an entry or have an unknown one."""
     if not isinstance(known, Mapping):
         raise InputError(f"{label} is a {type(known).__name__}; a mapping with "
                          f"{', '.join(needed)} is needed")
@@ -169,7 +169,7 @@ def _check_entries(known: Any, needed: tuple[str, ...], allowed: tuple[str, ...]
 
 
 def _with_files(instrument, bands, folder):
-    """The instrument with the throughputs and second orders that its file names."""
+    """The instrument with the throughputs and second orders named in its file."""
     found = dict(instrument.bands)
     for name, band in bands.items():
         if "throughput" in band:

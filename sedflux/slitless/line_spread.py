@@ -16,13 +16,13 @@ from sedflux.units import finite_array
 
 __all__ = ["LineSpread", "REACH"]
 
-#: Distance at which a Gaussian is cut, in standard deviations: 6e-7 of the light lies beyond.
+#: Distance at which a Gaussian is truncated, in standard deviations: 6e-7 of the light is beyond.
 REACH = 5.0
 #: Largest resolving power of a spectrograph.
 _MAX_RESOLVING_POWER = 1e7
 #: Largest wavelength of a line-spread function of one resolving power, in Angstrom.
 _MAX_WAVELENGTH = 1e6
-#: Rows of the operator that sum to less see no light; they stay zero.
+#: Rows of the operator whose sum is less get no light, and are not normalised.
 _LEAST_SUM = 1e-200
 
 
@@ -31,8 +31,8 @@ class LineSpread:
     """
     Line-spread function against wavelength: Gaussian, or tabulated.
 
-    Make one with `from_resolving_power`, `from_fwhm` or `tabulated`.  Numbers without a
-    unit are in Angstrom; Quantities are converted.
+    Use `from_resolving_power`, `from_fwhm` or `tabulated`.  Numbers without a unit are in
+    Angstrom; quantities are converted.
 
     Attributes
     ----------
@@ -166,8 +166,8 @@ class LineSpread:
         return cls(nodes, FWHM_PER_SIGMA * spread, places, light)
 
     def fwhm_at(self, wavelength: npt.ArrayLike) -> np.ndarray:
-        """FWHM in Angstrom at wavelengths in Angstrom."""
-        return np.interp(np.asarray(wavelength), self.wavelength, self.fwhm)
+        """FWHM in Angstrom at wavelengths, numbers in Angstrom."""
+        return np.interp(finite_array(wavelength, "wavelength", u.AA), self.wavelength, self.fwhm)
 
     def reach(self, wavelength: float) -> float:
         """Distance in Angstrom over which light of a wavelength spreads."""
@@ -192,8 +192,10 @@ class LineSpread:
             return lsf_matrix(fine, self.fwhm_at(fine) / FWHM_PER_SIGMA, reach=REACH)
         return self._tabulated_matrix(fine)
 
-    def _tabulated_matrix(self, fine):
-        """The operator of profiles that change linearly from node to node."""
+    def _tabulated_matrix(self, fine: np.ndarray) -> sparse.csr_matrix:
+        """The operator for tabulated profiles, which change linearly between nodes."""
+        assert self.offset is not None
+        assert self.profile is not None
         first = np.searchsorted(fine, fine - self.offset[-1])
         last = np.searchsorted(fine, fine - self.offset[0], side="right")
         rows, columns = index_runs(first, last)

@@ -1,4 +1,4 @@
-"""Throughput curves and the files that hold them."""
+"""Throughput curves, and readers of their files."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _COLUMNS = {"wavelength": ("wavelength", "wave", "lambda", "wavelen"),
 #: Wavelengths without a unit that all lie below this are micrometres: no optical or infrared
 #: spectrograph works below 100 Angstrom, and none beyond 100 micrometres.
 _MICROMETRES_BELOW = 100.0
-#: Values above this are a sensitivity (1e12 and more), not a throughput.
+#: Values above this are those of a sensitivity (1e12 and more), not of a throughput.
 _SENSITIVITY_ABOVE = 1e3
-#: Small negative throughputs come from the noise of a measurement and are set to zero.
+#: Least throughput: small negative values are noise of a measurement, and are set to zero.
 _LEAST_THROUGHPUT = -0.01
-#: Largest throughput: gains that are a little wrong make values above one.
+#: Largest throughput: an error of the gain can make values somewhat above one.
 _LARGEST_THROUGHPUT = 1.5
 
 
@@ -47,7 +47,7 @@ class Throughput:
     wavelength : `~numpy.ndarray`, shape (k,)
         Ascending, in Angstrom.  Quantities are converted.
     value : `~numpy.ndarray`, shape (k,)
-        Share of the photons on the collecting area that are counted.
+        Detected electrons per photon on the collecting area.
     error : `~numpy.ndarray`, shape (k,), optional
         Standard error of ``value``.
     """
@@ -97,7 +97,7 @@ def collecting_area(area: Any) -> float:
     Parameters
     ----------
     area : `~astropy.units.Quantity`
-        A number without a unit is refused: m2 and cm2 are both common.
+        A number without a unit is refused, because m2 and cm2 are both common.
 
     Returns
     -------
@@ -192,7 +192,7 @@ def read_throughput(path: str | os.PathLike[str], *, area: u.Quantity | None = N
                              "give the collecting area to turn it into a throughput")
         scale = collecting_area(area) * photons_per_flux(wavelength)
         with np.errstate(over="ignore"):
-            # What is not finite then is refused below.
+            # Values that are not finite are refused below.
             value, error = value / scale, None if error is None else error / scale
     return _checked(wavelength, value, error, path.name)
 
@@ -213,7 +213,7 @@ def _read_table(path):
 
 def _read_fits(path):
     """Read the first table of a FITS file."""
-    # Of a truncated file astropy only warns, and leaves it open if it opened it itself.
+    # For a truncated file astropy only warns, and does not close a file that it has opened.
     with strict_fits(), open(path, "rb") as stream, fits.open(stream, memmap=False) as hdus:
         table = next((hdu for hdu in hdus if isinstance(hdu, (fits.BinTableHDU, fits.TableHDU))),
                      None)
@@ -224,7 +224,7 @@ def _read_fits(path):
 
 
 def _plain_table(hdu):
-    """A table whose units are kept where astropy does not know them, as synphot's ANGSTROMS."""
+    """A table that keeps units unknown to astropy, such as synphot's ANGSTROMS."""
     return Table([Column(np.asarray(hdu.data[column.name]), name=column.name, unit=column.unit)
                   for column in hdu.columns])
 
@@ -234,7 +234,7 @@ def _numbers(column, path):
     values = finite_array(np.ma.asarray(column), f"column {column.name!r} of {path.name}")
     if values.ndim != 1:
         raise InputError(f"column {column.name!r} of {path.name} has the shape {values.shape}; "
-                         "one number a row is needed")
+                         "one number per row is needed")
     return values
 
 

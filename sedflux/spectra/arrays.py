@@ -1,4 +1,4 @@
-"""Spectra as plain arrays, checked once: the door that all predictions go through."""
+"""Spectra as plain arrays: the checks that all predictions share."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ __all__ = ["MIN_PIXELS", "CheckedSpectra", "SpectrumArrays", "check_spectra", "e
 
 #: Fewer pixels than these are no spectrum.
 MIN_PIXELS = 20
-#: Inverse variances of the relative flux that measurements have: below, a pixel says nothing;
-#: what claims to be above is told by a flag, and must not overflow.
+#: Inverse variances of the relative flux that measurements have.  A pixel below counts as
+#: bad; values above would overflow and are limited, and a flag tells of them.
 _MIN_IVAR, _MAX_IVAR = 1e-20, 1e200
 #: Spectra that are checked and scaled at a time.
 _BLOCK = 64
@@ -179,7 +179,7 @@ class CheckedSpectra:
         return good
 
     def _weighted(self, some: slice, good: np.ndarray) -> np.ndarray:
-        """Those of them whose inverse variance can be used."""
+        """Good pixels whose inverse variance can be used."""
         assert self.weights is not None
         good = good & np.isfinite(self.weights[some])
         for marks in self.unsure:
@@ -215,7 +215,7 @@ def real_array(value: Any, name: str, *, masked: bool = False, cast: bool = True
         array = np.asarray(getattr(value, "unmasked", value))
         if array.dtype.kind not in "fiu":
             raise TypeError(f"its type is {array.dtype}")
-        if not masked and np.any(getattr(value, "mask", False)):
+        if not masked and any(map(np.any, _own_mask(value, array.shape))):
             raise TypeError("some are masked")
         return array.astype(float, copy=False) if cast or array.itemsize > 8 else array
     except (TypeError, ValueError) as error:
@@ -350,9 +350,9 @@ def _marked_pixels(flux: Any, mask: Any, pixels: tuple[int, ...], shape: tuple[i
 
 
 def _own_mask(values: Any, shape: tuple[int, ...]) -> list[np.ndarray]:
-    """The mask of a masked array, or nothing."""
+    """The mask of a masked array, or nothing; ``mask`` of a pandas.Series is a method."""
     own = getattr(values, "mask", None)
-    return [] if own is None else [np.broadcast_to(np.asarray(own), shape)]
+    return [] if own is None or callable(own) else [np.broadcast_to(np.asarray(own), shape)]
 
 
 def _array_of_ivar(ivar: Any, shape: tuple[int, ...]) -> np.ndarray:

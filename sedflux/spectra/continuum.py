@@ -10,10 +10,10 @@ shape:
 .. math:: \sum_i w_i \, (f_i e^{-p(x_i)} - 1) \, P_l(x_i) = 0 \quad\mbox{for all } l .
 
 For small deviations this is the projection of :math:`\ln f` on the shapes, but
-it is linear in the flux: negative pixels at low S/N need no care and noise causes
-no bias.  It is the gradient of a convex function (a gamma quasi-likelihood), so
+it is linear in the flux: negative pixels at low S/N need no special treatment and noise
+causes no bias.  It is the gradient of a convex function (a gamma quasi-likelihood), so
 the solution is unique; and if the flux is multiplied by the exponential of any
-combination of the shapes, the continuum takes it up and the result is exactly the
+combination of the shapes, the continuum absorbs it and the result is exactly the
 same.  Nothing is clipped: a line counts as part of the spectrum, so the
 "continuum" runs through the middle of the flux, the same for every S/N.
 
@@ -106,7 +106,7 @@ def _start(total, count, basis, product):
     total, count = (sums @ total.T).T, (sums @ count.T).T
     overall = total.sum(axis=1) / np.maximum(count.sum(axis=1), 1.0)
     mean = total / np.maximum(count, 1.0)
-    # A block without good pixels, or with noise for flux, says nothing.
+    # A block without good pixels, or whose flux is mere noise, gets no weight.
     light = mean > np.maximum(0.02 * overall[:, None], 0.0)
     weight = np.where((count > 0) & light, count, 0.0)
     value = np.log(np.where(weight > 0, mean, 1.0))
@@ -123,8 +123,8 @@ def _improve(coefficients, flux, variance, count, basis, *, iterations, toleranc
     Take Newton steps until those of each spectrum are small.
 
     The gradient counts every pixel.  Its derivative needs no such care, and is summed over
-    blocks of pixels.  A spectrum that has arrived leaves the work to the others, so that its
-    result does not depend on its company.
+    blocks of pixels.  The fit of a spectrum ends with its own last step, so that its result
+    does not depend on the spectra fitted with it.
     """
     pixels, size = basis.shape
     sums, middle = _block_sums(pixels, _BLOCKS)

@@ -45,7 +45,7 @@ def flux_factor(unit: Any, wavelength: np.ndarray) -> np.ndarray:
             except u.UnitConversionError:
                 pass
         if _is_counts(unit):
-            # Shapes are not trusted anyway.
+            # The smooth shape of a spectrum is not used, so a curve that is unknown does no harm.
             return np.ones_like(wavelength)
     raise unit_error(unit)
 

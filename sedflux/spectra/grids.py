@@ -150,8 +150,8 @@ class Rebinning:
     The flux of an output pixel is the mean over the good part of what it
     covers.  Its inverse variance is the sum of the shares that the input pixels
     give to it, so that the total information of a stretch of spectrum stays the
-    same.  (Propagating variances through the overlaps instead would promise too
-    much wherever an input pixel is shared by two output pixels, because their
+    same.  (Propagating variances through the overlaps instead would make errors too
+    small wherever an input pixel is shared by two output pixels, because their
     correlation is then forgotten.)
 
     Parameters

@@ -4,23 +4,23 @@ Errors of ln(flux) on the wavelengths on which an SED was made, and whether they
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
 
-__all__ = ["NO_COVARIANCE", "RelativeErrors", "check_absolute", "checked_notes",
+__all__ = ["NO_COVARIANCE", "ErrorsOfStars", "RelativeErrors", "check_absolute", "checked_notes",
            "find_errors", "precision_of"]
 
 #: Relative difference of wavelengths that does not matter.
 _SAME_WAVELENGTH = 1e-8
-#: Relative difference of sigma / flux that rounding explains, in units of the precision of the
-#: spectrum's numbers.
-_ROUNDINGS = 1000.0
+#: Relative difference of sigma / flux that rounding explains: that of numbers which were in single
+#: precision once, and in units of the precision of the spectrum's numbers.
+_ONCE_SINGLE, _ROUNDINGS = 1e-6, 1000.0
 _OTHER_WAYS = ("predict it again with wavelengths=..., or attach the right covariance with "
                "sedflux.with_covariance")
 _STALE = ("; the spectrum was changed by an operation that its covariance cannot follow, such as "
@@ -30,7 +30,7 @@ NO_COVARIANCE = ("sed has no covariance; sedflux.predict_sed and sedflux.anchor 
                  f"files that sedflux wrote hold it.  Resampling drops it: {_OTHER_WAYS}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RelativeErrors:
     """
     Errors of an SED that a change of scale or unit leaves as they are.
@@ -48,6 +48,10 @@ class RelativeErrors:
     wavelength: np.ndarray
     covariance: LowRankCovariance
     parts: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        parts = "".join(f", {name}" for name in self.parts)
+        return f"<RelativeErrors of {self.wavelength.size} values{parts}>"
 
     def take(self, rows: np.ndarray) -> RelativeErrors:
         """Errors at some of the wavelengths."""
@@ -77,6 +81,51 @@ class RelativeErrors:
         return self.take(order[place])
 
 
+@dataclass(frozen=True, repr=False)
+class ErrorsOfStars(Sequence[RelativeErrors]):
+    """
+    Errors of several SEDs on the same wavelengths.
+
+    The errors of a star are made when they are asked for, which takes half of the memory of a
+    tuple of all.
+
+    Attributes
+    ----------
+    wavelength : `~numpy.ndarray`, shape (n,)
+        Vacuum wavelength in Angstrom.
+    diagonal : `~numpy.ndarray`, shape (N, n)
+        Independent part of the variance of ln(flux).
+    factor : `~numpy.ndarray`, shape (N, r, n)
+        Common part of it.
+    parts : dict of str to `~numpy.ndarray`, shape (N, n)
+        Directions of the covariances whose origin is known.
+    """
+
+    wavelength: np.ndarray
+    diagonal: np.ndarray
+    factor: np.ndarray
+    parts: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<ErrorsOfStars of {len(self)} stars, {self.wavelength.size} values each>"
+
+    def __len__(self) -> int:
+        return len(self.diagonal)
+
+    @overload
+    def __getitem__(self, row: int) -> RelativeErrors: ...
+
+    @overload
+    def __getitem__(self, row: slice) -> tuple[RelativeErrors, ...]: ...
+
+    def __getitem__(self, row: int | slice) -> RelativeErrors | tuple[RelativeErrors, ...]:
+        if isinstance(row, slice):
+            return tuple(self[number] for number in range(len(self))[row])
+        return RelativeErrors(self.wavelength,
+                              LowRankCovariance(self.diagonal[row], self.factor[row]),
+                              {name: part[row] for name, part in self.parts.items()})
+
+
 def checked_notes(sed: Any) -> dict[str, Any]:
     """
     ``meta["sedflux"]`` of a spectrum.
@@ -98,8 +147,8 @@ def checked_notes(sed: Any) -> dict[str, Any]:
     notes = (sed.meta or {}).get("sedflux", {})
     errors = notes.get("errors") if isinstance(notes, dict) else notes
     several = errors if isinstance(errors, (tuple, list)) else [errors]
-    if not isinstance(notes, dict) or not all(
-            one is None or isinstance(one, RelativeErrors) for one in several):
+    if not isinstance(notes, dict) or (not isinstance(errors, ErrorsOfStars) and not all(
+            one is None or isinstance(one, RelativeErrors) for one in several)):
         raise InputError(f"sed has no covariance: its meta['sedflux'] was replaced; {_OTHER_WAYS}")
     return notes
 
@@ -142,7 +191,8 @@ def precision_of(sed: Any) -> float:
     kinds = [np.asarray(sed.data).dtype]
     if sed.uncertainty is not None:
         kinds.append(np.asarray(sed.uncertainty.array).dtype)
-    return _ROUNDINGS * max(np.finfo(kind if kind.kind == "f" else float).eps for kind in kinds)
+    return max(_ONCE_SINGLE, _ROUNDINGS * max(np.finfo(kind if kind.kind == "f" else float).eps
+                                              for kind in kinds))
 
 
 def check_absolute(covariance: LowRankCovariance, variance: np.ndarray | None, size: int,

@@ -104,8 +104,8 @@ def recovery_matrix(wavelength: np.ndarray, resolving_power: float, position: np
     For curves that will be broadened again, by an instrument of about the same resolving
     power, and must not be broadened twice.  Samples are joined by a cubic spline in
     ln(wavelength), and what the broadening took is put back by van Cittert's iteration
-    (1931).  Features much narrower than the line-spread function stay lost; what noise the
-    iteration raises, broadening at a like resolving power lowers again.
+    (1931).  Features much narrower than the line-spread function stay lost; noise that the
+    iteration amplifies is smoothed again by broadening at a similar resolving power.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def degrade_spectra(wavelength: np.ndarray, flux: np.ndarray, ivar: np.ndarray,
     """
     Bring noisy spectra with bad pixels down to a lower resolving power.
 
-    Bad pixels take no part: they are neither spread nor trusted.  The inverse
+    Bad pixels take no part: they are left out of the sums, and stay bad.  The inverse
     variance is smoothed and not raised, so the noise is treated as white at
     its former level; that is exact for features broader than the line-spread
     function and cautious for finer ones.

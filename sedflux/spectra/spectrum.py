@@ -1,4 +1,4 @@
-"""The door between specutils and plain arrays: spectra in, spectra out."""
+"""Spectra of specutils as plain arrays, and plain arrays as spectra of specutils."""
 
 from __future__ import annotations
 
@@ -106,13 +106,16 @@ def flux_variance(spectrum: Spectrum) -> np.ndarray | None:
             f"uncertainty is a {type(uncertainty).__name__}; use astropy.nddata's "
             "StdDevUncertainty, VarianceUncertainty or InverseVariance"
         )
-    negative = np.asarray(uncertainty.array) < 0
+    # In single precision the squares of small errors are zero.
+    array = np.asarray(uncertainty.array, dtype=float)
+    negative = array < 0
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if isinstance(uncertainty, StdDevUncertainty) and uncertainty.unit is not None \
                 and uncertainty.unit == spectrum.unit:
             # Astropy comes to the same by twenty operations on units.
-            return np.where(negative, np.nan, np.asarray(uncertainty.array) ** 2)
-        variance = uncertainty.represent_as(VarianceUncertainty).quantity
+            return np.where(negative, np.nan, array**2)
+        exact = type(uncertainty)(array, unit=uncertainty.unit)
+        variance = exact.represent_as(VarianceUncertainty).quantity
         if variance.unit == u.dimensionless_unscaled:
             values = variance.value
         else:

@@ -21,6 +21,7 @@ from sedflux.exceptions import InputError
 from sedflux.libraries.library import read_library
 from sedflux.network.checkpoint import save_network
 from sedflux.predict.predictor import Predictor
+from sedflux.predict.sigma import interpolation_weights
 from sedflux.spectra.bands import band_rows
 from sedflux.training.johnson import johnson_weights, read_johnson
 from sedflux.training.johnson_scores import johnson_residuals
@@ -134,16 +135,15 @@ def _errors(left_out):
             truth_error = stis_error(stis)
             ebv = fit_reddening(part, np.exp(stis), truth_error)
             rows.append((part.reddened(ebv).flux / np.exp(stis) - 1.0, truth_error))
-        sigma, teff = part.relative_covariance.sigma, float(part.diagnostics["teff"])
-        found += [(error, sigma, truth, teff) for error, truth in rows]
+        star = part.relative_covariance.sigma, float(part.diagnostics["teff"])
+        found += [(error, star[0], truth, star[1]) for error, truth in rows]
     error, sigma, truth, teff = (np.array(values) for values in zip(*found, strict=True))
     return error, sigma, truth[:, None], teff
 
 
 def _node_shares(teff):
     """Linear weights of each star's ln(temperature) on the nodes, (N, m)."""
-    place, nodes = np.log(teff), np.log(_TEFF_NODES)
-    return np.stack([np.interp(place, nodes, unit) for unit in np.eye(len(nodes))], axis=1)
+    return interpolation_weights(np.log(teff), np.log(_TEFF_NODES)).T
 
 
 def _u_minus_b(parts, johnson):

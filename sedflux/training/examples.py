@@ -87,7 +87,7 @@ class ExampleGenerator:
     kernels : tuple of `~sedflux.emulator.gaussian_process.Kernel`, optional
         Fitted when not given; takes minutes.
     scatter : `~sedflux.training.correction.Correction`, optional
-        Scatter of real stars about the library, drawn anew for every example.
+        Scatter of real stars about the library, drawn at random for every example.
     prior : {'flat', 'survey'}, optional
         Distribution of the labels, see `sedflux.libraries.prior`.
     effects : bool, optional
@@ -123,9 +123,9 @@ class ExampleGenerator:
         """
         Draw labels from the prior: those of models, each smoothed among its neighbours.
 
-        A Gaussian as wide as the distances between models hides the library's lattice from
-        the network.  Solar-scaled models stay solar-scaled, and labels beyond the library's
-        range are reflected back into it.
+        A Gaussian as wide as the distances between models smooths out the lattice of
+        the library.  Solar-scaled models stay solar-scaled, and labels beyond the
+        library's range are reflected back into it.
 
         Returns
         -------
@@ -206,6 +206,6 @@ class ExampleGenerator:
             stand_in = np.flatnonzero(usable)[: (~usable).sum()]
             normalised[~usable], ivar[~usable] = normalised[stand_in], ivar[stand_in]
             rows[~usable] = rows[stand_in]
-        told = observing.resolving_power[rows] * np.exp(0.03 * rng.standard_normal(size))
-        return Examples(normalised, ivar, told.astype(np.float32), log_sed[rows],
+        given = observing.resolving_power[rows] * np.exp(0.03 * rng.standard_normal(size))
+        return Examples(normalised, ivar, given.astype(np.float32), log_sed[rows],
                         scale_labels(labels[rows]).astype(np.float32))

@@ -67,6 +67,8 @@ class Johnson:
         E(B-V) as the file has it, from the spectrum alone; NaN where unknown.
     zero : tuple of float
         Zero point of U-B and its slope with B-V.
+    dust_free : `~numpy.ndarray` of bool, shape (N,)
+        So near that there is hardly any dust in front of the star.
     """
 
     name: np.ndarray
@@ -77,6 +79,7 @@ class Johnson:
     ebv_error: np.ndarray
     estimate: np.ndarray
     zero: tuple[float, float]
+    dust_free: np.ndarray
 
 
 def _column(table, name):
@@ -87,11 +90,15 @@ def _texts(table, name):
     return np.array([str(value).strip() for value in table[name]])
 
 
-def _reddening(table):
-    """E(B-V) and its error from distance and estimate, weighted by their errors."""
+def _distances(table):
+    """Distances in pc."""
     with np.errstate(divide="ignore", invalid="ignore"):
         distance = 1000.0 / _column(table, "PLX")
-    distance = np.where(distance > 0, distance, _UNKNOWN_DISTANCE)
+    return np.where(distance > 0, distance, _UNKNOWN_DISTANCE)
+
+
+def _reddening(table, distance):
+    """E(B-V) and its error from distance and estimate, weighted by their errors."""
     beyond = np.clip(distance - _DUST_FREE, 0.0, _UNKNOWN_DISTANCE)
     mean = _DUST_PER_PC * beyond
     precision = (_DUST_FREE_ERROR + _DUST_SHARE * mean) ** -2.0
@@ -128,10 +135,12 @@ def read_johnson(path: PathLike) -> Johnson:
     use = ~close & ~np.isin(_texts(table, "OTYPE"), _LEFT_OUT)
     # R-I of the Kron system is another colour.
     colors[:, 2] = np.where(_texts(table, "R_I_SYS") == "E", np.nan, colors[:, 2])
-    ebv, ebv_error, estimate = _reddening(table)
+    distance = _distances(table)
+    ebv, ebv_error, estimate = _reddening(table, distance)
     return Johnson(_texts(table, "NAME"), colors, np.hypot(_ERRORS, extra[:, None]), use, ebv,
                    ebv_error, estimate, (float(header.get("UBZERO", 0.0)),
-                                         float(header.get("UBSLOPE", 0.0))))
+                                         float(header.get("UBSLOPE", 0.0))),
+                   distance < _DUST_FREE)
 
 
 def johnson_weights(path: PathLike) -> BandWeights:

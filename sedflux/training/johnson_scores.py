@@ -51,8 +51,9 @@ def johnson_residuals(names: Sequence[str] | np.ndarray, labels: np.ndarray,
     -------
     table : `~astropy.table.Table`
         One row for each star that the catalogue has: ``star``, ``teff``, ``logg``, ``mh``,
-        ``ebv``, ``use`` (single and constant), ``flags``, and of each colour the difference, its
-        predicted error, and that of catalogue and dust together (mag).
+        ``ebv``, ``use`` (single and constant), ``dust_free`` (near), ``flags``, and of each colour
+        the difference, the same without dust, its predicted error, and that of catalogue and dust
+        together (mag).
     """
     place = {name: row for row, name in enumerate(johnson.name)}
     stars = [star for star, name in enumerate(names) if name in place]
@@ -60,8 +61,9 @@ def johnson_residuals(names: Sequence[str] | np.ndarray, labels: np.ndarray,
     parts = [predictions[star] for star in stars]
     ebv = np.clip(np.nan_to_num(johnson.estimate[rows]), 0.0, None)
     dust = extinction_curve(parts[0].wavelength)
-    synthetic, responses = color_responses(
-        np.log([part.flux for part in parts]) + ebv[:, None] * dust, weights)
+    log_sed = np.log([part.flux for part in parts])
+    synthetic, responses = color_responses(log_sed + ebv[:, None] * dust, weights)
+    reddened = synthetic - color_responses(log_sed, weights)[0]
     sigma = np.array([[_color_error(part, response) for response in every]
                       for part, every in zip(parts, responses, strict=True)])
     measured, use = johnson.colors[rows], johnson.use[rows]
@@ -70,12 +72,14 @@ def johnson_residuals(names: Sequence[str] | np.ndarray, labels: np.ndarray,
     difference = synthetic - measured - zero_points(measured, johnson.zero, residual)
     table = Table({"star": johnson.name[rows], "teff": teff, "logg": logg, "mh": mh, "ebv": ebv,
                    "dust_known": np.isfinite(johnson.estimate[rows]), "use": use,
+                   "dust_free": johnson.dust_free[rows],
                    "flags": [int(part.flag_bits) for part in parts]})
     for index, name in enumerate(NAMES):
         table[name] = difference[:, index]
+        table[f"{name} without dust"] = (difference - reddened)[:, index]
         table[f"sigma {name}"] = sigma[:, index]
-        reddened = responses[:, index] @ dust
-        table[f"error {name}"] = np.hypot(johnson.errors[rows, index], _DUST_ERROR * reddened)
+        table[f"error {name}"] = np.hypot(johnson.errors[rows, index],
+                                          _DUST_ERROR * (responses[:, index] @ dust))
     return table
 
 

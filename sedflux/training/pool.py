@@ -162,5 +162,6 @@ class Pool:
             self._put(self._renewals + schedule.blocks)
             self._renewals += 1
         rng = np.random.default_rng([schedule.seed, 2**30, step])
-        rows = torch.from_numpy(rng.integers(0, schedule.blocks * schedule.block_size, schedule.batch))
+        size = schedule.blocks * schedule.block_size
+        rows = torch.from_numpy(rng.integers(0, size, schedule.batch))
         return Batch.from_tensors([ring.flatten(0, 1)[rows] for ring in self._ring])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import time
 from typing import TYPE_CHECKING
 
@@ -290,10 +291,13 @@ def _stale(losses, patience):
 
 
 def _append(path, entry):
-    """Append a line to the log, after a header if the file is new."""
-    new = not path.exists()
-    with open(path, "a", newline="") as stream:
-        writer = csv.DictWriter(stream, fieldnames=list(entry))
-        if new:
-            writer.writeheader()
-        writer.writerow(entry)
+    """Add a line to the log, which is written whole; lines of this and later steps are dropped."""
+    rows = []
+    if path.exists():
+        with open(path, newline="") as stream:
+            rows = [row for row in csv.DictReader(stream) if int(row["step"]) < entry["step"]]
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, fieldnames=list(entry))
+    writer.writeheader()
+    writer.writerows([*rows, entry])
+    write_whole(path, lambda temporary: temporary.write_bytes(text.getvalue().encode()))

@@ -50,7 +50,7 @@ class Schedule:
 
     @property
     def block_size(self) -> int:
-        """Examples in a block: fewer in a trial run, whose steps would see few of them."""
+        """Examples per block; fewer in a trial run, whose steps use few of them."""
         return min(self.block, max(256, self.steps * self.batch // (4 * self.reuse) * 4))
 
     @property

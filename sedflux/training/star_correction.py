@@ -98,11 +98,13 @@ def _sed_fit(truths, stars, labels):
             smooth = choose_smoothness(truths, labels, folds, grams, data, scatters, kinds)
             features = LabelFeatures.of_stars(labels, smooth.lengths)
             rows = truth_rows(truths, features(labels), labels)
+        assert smooth is not None
         coefficients, root = solve_sed(rows, grams, data, smooth.size)
         scatters = [_class_scatter(truths, rows, coefficients, kinds == kind)
                     for kind in range(_CLASSES)]
         if iteration + 1 < _ITERATIONS:
             truths = without_outliers(truths, rows, coefficients, scatters, shares)
+    assert smooth is not None
     _log.info("smoothness: lengths %s, size %g", smooth.lengths, smooth.size)
     return features, smooth, coefficients, root, scatters
 
@@ -272,9 +274,10 @@ def _coarse_labels(library, kernels, stars):
     """
     Labels of stars with coarse spectra by the corrected library, and which stars to keep.
 
-    Near 9000 K two temperatures have the same Balmer lines, and coarse spectra cannot tell
-    them apart.  So the first labels come from a search over the whole library, by the lines and
-    the star's SED within the errors of dust and models.  A fit to the lines then improves them.
+    Near 9000 K two temperatures have the same Balmer lines, which coarse
+    spectra do not separate.  So the first labels come from a search over the whole
+    library, by the lines and the star's SED within the errors of dust and models.
+    A fit to the lines then improves them.
     """
     fitter = LabelFit(library, kernels, resolving_power=STIS_POWER)
     trial = _trial_labels(library.labels, np.random.default_rng(_SEED))

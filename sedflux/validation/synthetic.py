@@ -268,9 +268,9 @@ def _methods(predictor: Predictor, others: Baselines | None, snr: float, seed: i
             "label fit": others.label_fit}
 
 
-def _scores(answer, truth, bounds):
+def _scores(predicted, truth, bounds):
     """Scores in every band, beside the Fisher bounds under both priors, (N, 575) each."""
-    log_sed, diagonal, factor = answer
+    log_sed, diagonal, factor = predicted
     for band, inside in band_rows(sed_grid(), table_bands()).items():
         result = score(np.exp(log_sed), diagonal, factor, truth, inside)
         flat, survey = (float(np.sqrt(bound[:, inside].mean())) for bound in bounds)

@@ -1,5 +1,6 @@
 """Catalogues: each spectrum comes out once, as `predict_sed` gives it, or with a reason."""
 
+import io
 import json
 import os
 import signal
@@ -14,6 +15,8 @@ import pyarrow.parquet
 import pytest
 import zarr
 from astropy import units as u
+from astropy.io.votable import parse
+from astropy.io.votable.ucd import parse_ucd
 from astropy.nddata import StdDevUncertainty
 from astropy.table import Table
 from numpy.testing import assert_allclose
@@ -78,6 +81,42 @@ def test_files_are_read_without_sedflux(catalog):
         group["diagonal"][3] + (group["factor"][3].astype(float) ** 2).sum(axis=0))
     assert_allclose(group["sigma"][3], sigma, rtol=2e-3)
     assert group["wavelength"].attrs["unit"] == "Angstrom"
+
+
+def test_astropy_reads_units_and_descriptions(catalog):
+    pytest.importorskip("pandas")
+    table = Table.read(catalog.path / "table.parquet")
+    assert table["teff"].unit == u.K
+    assert (table["ra"].unit, table["radial_velocity"].unit) == (u.deg, u.km / u.s)
+    assert table["flag_low_snr"].description == "bit 3 of flag_bits is set"
+    assert all(column.description for column in table.itercols())
+    assert list(table["teff"]) == list(catalog.table["teff"])
+
+
+def test_the_table_has_a_votable_for_topcat(catalog, anchored):
+    """Programs of the Virtual Observatory read its fields from the metadata of the file."""
+    for one in (catalog, anchored):
+        schema = pyarrow.parquet.read_schema(one.path / "table.parquet")
+        assert schema.metadata[b"IVOA.VOTable-Parquet.version"] == b"1.0"
+        content = io.BytesIO(schema.metadata[b"IVOA.VOTable-Parquet.content"])
+        fields = parse(content, verify="exception").get_first_table().fields
+        assert [field.name for field in fields] == schema.names
+        for field in fields:
+            assert field.description
+            parse_ucd(field.ucd, check_controlled_vocabulary=True)
+        found = {field.name: field for field in fields}
+        assert (found["teff"].unit, found["radial_velocity"].unit) == (u.K, u.km / u.s)
+        pytest.importorskip("pandas")
+        table = Table.read(one.path / "table.parquet", format="parquet.votable")
+        assert table["teff"].unit == u.K
+        assert list(table["identifier"]) == list(one.table["identifier"])
+    assert found["mag_g"].unit == found["mag_g_error"].unit == u.mag
+    assert found["scale"].unit == u.Unit("erg / (s cm2 Angstrom)")
+
+
+def test_stars_behind_dust_get_no_more(anchored):
+    with pytest.raises(InputError, match="reddened already"):
+        anchored.reddened(0.1)
 
 
 def test_selections(catalog):
@@ -382,7 +421,7 @@ def test_workers_that_are_killed_lose_nothing(survey, catalog, tmp_path, monkeyp
         yield advance
 
     monkeypatch.setattr(run, "_bar", killing_bar)
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None,
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0",
                       silence_logs=50) as cluster, Client(cluster) as client:
         summary = predict_catalog(survey, tmp_path / "out", client=client, shard_size=4)
     assert len(killed) == 2
@@ -417,3 +456,9 @@ def test_the_shell_names_what_failed(write_lamost, tmp_path, capsys):
     assert "--band is" in (error := capsys.readouterr().err)
     assert "BAND=FILE is needed" in error
     assert json.loads((Path(tmp_path) / "out" / "catalog.json").read_text())["stars"] == 2
+
+
+def test_two_runs_of_one_machine_do_not_meet():
+    """Their local clusters took the same port, and warned of it."""
+    with run._local_client(1) as first, run._local_client(1) as second:
+        assert first.submit(os.getpid).result() != second.submit(os.getpid).result()

@@ -18,10 +18,41 @@ def test_predict_demo_with_figure(tmp_path, capsys):
     figure = tmp_path / "demo.png"
     assert main(["predict", "--demo", "--plot", str(figure)]) == 0
     out = capsys.readouterr().out
-    for word in ("BD+17D4708", "uara.stars2", "-291.0 km/s", "flags", "measured", "sigma"):
+    for word in ("16 Cyg B", "uara.stars2", "+0.0 km/s", "flags", "measured", "sigma"):
         assert word in out
     assert figure.read_bytes().startswith(b"\x89PNG")
     assert figure.stat().st_size > 30_000
+
+
+def test_an_sed_is_compared_with_a_measured_one(capsys):
+    """The demo star's own flux by HST, read as a user's file, gives the demo's numbers."""
+    assert main(["predict", "--demo", "--json"]) == 0
+    demo = json.loads(capsys.readouterr().out)["stars"][0]
+    star = demo_path("16cygb_miles")
+    assert main(["predict", star, "--measured", demo_path("16cygb_stis"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["stars"][0] == demo
+    measured = np.array(demo["sed"]["measured"], dtype=float)
+    assert np.abs(np.array(demo["sed"]["flux"]) / measured - 1.0).max() < 0.15
+    # The velocity is that of the file: lines of BD+17 4708 lie 291 km/s to the blue.
+    moved = ["predict", demo_path("bd17_stis"), "--json"]
+    assert main(moved) == 0
+    own = json.loads(capsys.readouterr().out)["stars"][0]["sed"]
+    assert main([*moved, "--measured", demo_path("bd17_stis")]) == 0
+    assert json.loads(capsys.readouterr().out)["stars"][0]["sed"] == own
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["--measured", demo_path("16cygb_miles")], "no spectrum of HST over 4000-7000 A"),
+    (["--measured", "nothing.fits"], "does not exist|cannot be read"),
+    ([demo_path("bd17_stis"), "--measured", demo_path("16cygb_stis")], "belongs to one star"),
+    (["--measured", demo_path("16cygb_stis"), "-o", demo_path("16cygb_stis"), "--overwrite"],
+     "16cygb_stis.fits"),
+])
+def test_measured_seds_that_cannot_be_are_told(arguments, message, capsys):
+    import re
+
+    assert main(["predict", demo_path("16cygb_miles"), *arguments]) == 2
+    assert re.search(message, capsys.readouterr().err)
 
 
 def test_predict_file_writes_a_spectrum(tmp_path, capsys):

@@ -2,7 +2,9 @@
 Long runs for maintainers.
 
 ``python -m tests.fuzz --minutes 10 --seed 1`` makes new hostile inputs until the time is over,
-``python -m tests.fuzz --kill 200`` kills every writer 200 times, and
+``python -m tests.fuzz --kill 200`` kills every writer 200 times,
+``python -m tests.fuzz --full FOLDER`` fills the file system of an empty folder, such as a tmpfs of
+some MB, and lets every writer write there, and
 ``python -m tests.fuzz --case arrays:noise,scale:17`` makes one input again.
 """
 
@@ -14,8 +16,9 @@ from collections import Counter
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from .judge import Case, Violation
-from .killing import WRITERS, kill_writer
+from .killing import fill_folder, kill_writer
 from .strategies import TARGETS, cases, run
+from .writers import WRITERS
 
 #: Inputs of a target between two looks at the clock.
 _ROUND = 40
@@ -28,13 +31,17 @@ def main(arguments=None):
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--target", choices=TARGETS, action="append")
     parser.add_argument("--kill", type=int, metavar="N", help="kill every writer N times")
+    parser.add_argument("--writer", choices=WRITERS, action="append")
+    parser.add_argument("--full", metavar="FOLDER", help="let every writer meet a full disk")
     parser.add_argument("--case", help="make one input again")
     options = parser.parse_args(arguments)
     if options.case:
         print(run(Case.parse(options.case)))
         return 0
     if options.kill:
-        return _kill(options.kill, options.seed)
+        return _kill(options.writer or list(WRITERS), options.kill, options.seed)
+    if options.full:
+        return _full(options.writer or list(WRITERS), options.full)
     return _fuzz(options.target or list(TARGETS), options.minutes, options.seed)
 
 
@@ -78,15 +85,28 @@ def _round(target, number, end, outcomes, found):
     one()
 
 
-def _kill(times, start):
+def _kill(writers, times, start):
     """Kill every writer many times."""
     failed = 0
     print(f"{'writer':16s} {'killed':>7s} {'finished':>9s} {'old':>5s} {'new':>5s} {'half':>5s}")
-    for name in WRITERS:
+    for name in writers:
         count = kill_writer(name, times, seed=start)
         print(f"{name:16s} {count['killed']:7d} {count['finished']:9d} {count['old']:5d} "
               f"{count['new']:5d} {count['half']:5d}", flush=True)
         failed += count["half"]
+    return 1 if failed else 0
+
+
+def _full(writers, folder):
+    """Let every writer meet a disk with no room, one page, and a few."""
+    failed = 0
+    print(f"{'writer':16s} {'room':>6s} {'raised':>12s} {'found':>6s} left")
+    for name in writers:
+        for room in (0, 4096, 20480):
+            raised, found, left = fill_folder(name, folder, room)
+            good = (raised, found) in (("WriteError", 1.0), ("written", 2.0))
+            failed += not good or left != [WRITERS[name][0]]
+            print(f"{name:16s} {room:6d} {raised:>12s} {found:6.1f} {' '.join(left)}", flush=True)
     return 1 if failed else 0
 
 

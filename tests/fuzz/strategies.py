@@ -4,14 +4,15 @@ from importlib.util import find_spec
 
 from hypothesis import strategies as st
 
-from . import arrays, files, options, products, spectra
+from . import arrays, files, operations, options, products, spectra
 from .judge import Case
 
 __all__ = ["TARGETS", "cases", "run"]
 
 #: Modules that make the inputs of a target and judge what comes out.
 TARGETS = {"arrays": arrays, "spectra": spectra, "options": options, "files": files,
-           "products": products, "seds": files, "responses": files, "models": files}
+           "products": products, "operations": operations, "seds": files, "responses": files,
+           "models": files}
 if find_spec("zarr") and find_spec("pyarrow"):
     from . import catalogs
 
@@ -19,9 +20,10 @@ if find_spec("zarr") and find_spec("pyarrow"):
 
 
 def cases(target):
-    """Cases of a target: up to four changes, and a seed."""
+    """Cases of a target: up to four changes, or as many as it likes, and a seed."""
     names = st.sampled_from(sorted(TARGETS[target].CHANGES))
-    return st.builds(Case, st.just(target), st.lists(names, max_size=4).map(tuple),
+    most = getattr(TARGETS[target], "MOST", 4)
+    return st.builds(Case, st.just(target), st.lists(names, max_size=most).map(tuple),
                      st.integers(0, 2**31 - 1))
 
 

@@ -5,11 +5,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from .arrays import CHANGES, HARMLESS
 from .judge import Case, Violation, judge
+from .operations import CHANGES as OPERATIONS
 from .strategies import TARGETS, cases, run
 
 #: Inputs of each target; files take longest.
-EXAMPLES = {"arrays": 60, "spectra": 40, "options": 60, "files": 25, "products": 60, "seds": 25,
-            "responses": 15, "models": 10, "catalogs": 15}
+EXAMPLES = {"arrays": 60, "spectra": 40, "options": 60, "files": 25, "products": 60,
+            "operations": 20, "seds": 25, "responses": 15, "models": 10, "catalogs": 15}
 
 pytestmark = [
     # specutils leaves files open that none of its readers knows.
@@ -39,6 +40,13 @@ def test_harmless_changes_change_nothing(change):
 def test_every_change_of_arrays(change):
     for number in range(3):
         run(Case("arrays", (change,), number))
+
+
+@pytest.mark.parametrize("change", sorted(OPERATIONS))
+def test_every_operation_on_an_sed(change):
+    """Alone, and between others on an absolute SED that is written."""
+    for before, after in (((), ()), (("anchored",), ("axis_unit", "written"))):
+        run(Case("operations", (*before, change, *after), 5))
 
 
 def test_a_case_can_be_made_again():

@@ -24,3 +24,19 @@ def test_memory_of_a_star_is_that_of_its_result(predictor, star):
     beyond = (many[0] - many[1] - few[0] + few[1]) / 512
     # A copy of a spectrum in double precision alone takes 8 bytes for every pixel.
     assert beyond < 4.0 * star[0].size
+
+
+def test_seds_of_many_stars_take_no_second_copy(predictor, star):
+    """A spectrum of many SEDs holds the covariances as they were predicted."""
+    wavelength, flux = star
+    found = predictor.predict(wavelength, np.tile(flux, (200, 1)), np.full((200, flux.size), 400.0))
+    found.to_spectrum()
+    tracemalloc.start()
+    try:
+        seds = found.to_spectrum()
+        held = tracemalloc.get_traced_memory()[0] / 200
+    finally:
+        tracemalloc.stop()
+    # Flux, sigma, flags and cards; a covariance in double precision takes 100 kB.
+    assert held < 20_000
+    assert seds.meta["sedflux"]["errors"][7].covariance.rank == found.factor.shape[1]

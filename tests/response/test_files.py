@@ -232,7 +232,7 @@ def test_a_published_curve_continues_a_sensitivity(responses, bands, tmp_path):
         table, header = hdus[1].data.copy(), hdus[1].header
         assert header["SPLICED"]
         assert header["CREATOR"].startswith("sedflux")
-        assert header["TUNIT2"] == header["TUNIT3"] == "electron cm2 Angstrom erg-1"
+        assert header["TUNIT2"] == header["TUNIT3"] == "ct cm2 Angstrom erg-1"
     measured = np.asarray(table["MEASURED"], dtype=bool)
     low, high = response.wavelength_range
     assert_allclose(table["WAVELENGTH"][measured][[0, -1]], [low, high], rtol=1e-6)

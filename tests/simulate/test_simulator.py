@@ -248,7 +248,7 @@ def test_impossible_options_are_refused():
     with pytest.raises(InputError, match="settings is a dict"):
         Simulator(BANDS, {"outliers": 0.0})
     for change, message in ((np.ones(3), "shape of its wavelengths"), ("grey", "shape"),
-                            (np.nan, "not finite"), (1e3, "beyond 20")):
+                            (np.nan, "not finite"), (1e3, "larger than 20")):
         with pytest.raises(InputError, match=message):
             simulate_field({"GV": BANDS["GV"]}, size=2, seed=1,
                            response=lambda wavelength, star, change=change: change)

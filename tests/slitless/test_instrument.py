@@ -138,7 +138,7 @@ def _fits_table(path, wavelength=WAVELENGTH, value=VALUE, error=None, unit=None)
     ({"wavelength": WAVELENGTH - 6000.0}, "wavelengths from -1000 to 3000"),
     ({"wavelength": np.where(WAVELENGTH < 5100, np.nan, WAVELENGTH)}, "'WAVELENGTH'.*finite"),
     ({"wavelength": WAVELENGTH / 1e4, "unit": "Angstrom"}, "correct the column or its unit"),
-    ({"wavelength": np.stack([WAVELENGTH, WAVELENGTH], axis=1)}, "one number a row"),
+    ({"wavelength": np.stack([WAVELENGTH, WAVELENGTH], axis=1)}, "one number per row"),
     ({"unit": "s"}, "wavelengths in 's'"),
     ({"unit": "furlongs/fortnight"}, "wavelengths in 'furlongs/fortnight'"),
     ({"value": np.where(WAVELENGTH > 8000, np.inf, VALUE)}, "'THROUGHPUT'.*finite"),

@@ -65,6 +65,12 @@ def test_throughputs_and_second_orders_are_relative_to_the_file(write, tmp_path)
     assert set(bands_with_throughput(str(path), {})) == {"P1"}
 
 
+@pytest.mark.parametrize("power", [200, [[8000, 200], [10000, 200]]])
+def test_a_resolving_power_is_one_number_or_pairs(write, power):
+    band = read_instrument(write(changed(fwhm=None, resolving_power=power))).bands["P1"]
+    assert band.line_spread.fwhm_at([8000.0, 10000.0]) == pytest.approx([40.0, 50.0])
+
+
 @pytest.mark.parametrize(("content", "message"), [
     ([1, 2], "is a list"),
     ({"area_cm2": 1.0}, "lacks 'bands'"),
@@ -79,7 +85,8 @@ def test_throughputs_and_second_orders_are_relative_to_the_file(write, tmp_path)
     (changed(resolving_power=[[8000, 200], [10000, 200]]), "either fwhm or resolving_power"),
     (changed(range=[10500, 8000]), "wavelength_range"),
     (changed(range="blue"), "mine.yaml"),
-    (changed(fwhm=None, resolving_power=3.0), "mine.yaml"),
+    (changed(fwhm=None, resolving_power=[200, 300, 400]), "resolving_power of band P1 is"),
+    (changed(fwhm=None, resolving_power=0.3), "resolving_power is"),
     (changed(throughput="none.fits"), "none.fits"),
     (changed(second_order={"ratio": 0.5}), "lacks 'throughput'"),
 ])

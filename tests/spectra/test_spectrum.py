@@ -50,6 +50,18 @@ def test_uncertainties_agree(uncertainty):
     assert not arrays.noise_estimated
 
 
+@pytest.mark.parametrize("unit", [None, "Jy", "mJy"])
+def test_small_errors_in_single_precision(unit):
+    """The square of 1e-29 is zero in single precision."""
+    small = (1e-27 * FLUX).astype(np.float32)
+    sigma = (0.02 * small).astype(np.float32) * u.Jy
+    uncertainty = StdDevUncertainty(sigma.value if unit is None else sigma.to(unit))
+    assert uncertainty.array.dtype == np.float32
+    spectrum = build(flux=small * u.Jy, uncertainty=uncertainty)
+    arrays = from_spectrum(spectrum)
+    assert_allclose(arrays.flux[0] * np.sqrt(arrays.ivar[0]), 50.0, rtol=1e-4)
+
+
 def test_f_nu_becomes_f_lambda():
     f_nu = (FLUX * u.Unit("erg/(s cm2 AA)")).to(u.Jy, u.spectral_density(WAVELENGTH * u.AA))
     ratio = from_spectrum(build(flux=f_nu)).flux[0] / FLUX

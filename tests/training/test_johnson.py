@@ -44,6 +44,8 @@ def test_rules_leave_out_and_weigh_down(catalogue):
 def test_near_stars_have_no_dust(catalogue):
     johnson = read_johnson(catalogue)
     near, far = johnson.name == "quiet", johnson.name == "far"
+    assert johnson.dust_free[near][0]
+    assert not johnson.dust_free[far][0]
     assert johnson.ebv[near][0] < 0.005
     assert johnson.ebv_error[near][0] < 0.01
     # Of a star at 2 kpc its own spectrum says more than its distance.

@@ -154,6 +154,15 @@ def test_sigma_is_honest_on_fresh_stars(trained, generator):
     assert np.all(np.abs(np.log(calibration["scale"])) < 0.5)
 
 
+def test_the_log_has_one_line_for_a_step(tmp_path):
+    """A run that stopped before its checkpoint does steps again."""
+    from sedflux.training.pretrain import _append
+
+    for step, loss in ((500, 3.0), (1000, 2.0), (1500, 1.0), (1000, 2.5)):
+        _append(tmp_path / "log.csv", {"step": step, "loss": loss})
+    assert (tmp_path / "log.csv").read_text().split() == ["step,loss", "500,3.0", "1000,2.5"]
+
+
 def test_interrupted_training_resumes_from_its_checkpoint(trained, generator, tmp_path,
                                                           monkeypatch):
     """A run that stops after a checkpoint, and is started again, is the whole run."""

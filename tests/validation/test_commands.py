@@ -42,6 +42,8 @@ def test_tables_and_figures_of_stars(toy_models, star_files, tmp_path):
     assert (conditioned["pull_rms"] > 0).all()
     seds = Table.read(tmp_path / "conditioned_stis.ecsv")
     assert set(seds["given"]) == {"one", "all"}
+    assert {"quantity", "given", "stars"} <= set(
+        Table.read(tmp_path / "conditioned_johnson.ecsv").colnames)
     stars = Table.read(tmp_path / "stars.ecsv")
     assert set(stars["model"]) == {"left out", "uara.one"}
     assert set(stars["E(B-V)"]) == {"none", "fitted"}
@@ -50,6 +52,10 @@ def test_tables_and_figures_of_stars(toy_models, star_files, tmp_path):
     colors = Table.read(tmp_path / "johnson.ecsv")
     assert set(colors["colour"]) == {"U-B", "B-V", "R-I"}
     assert set(colors["model"]) == {"left out", "uara.one"}
+    # All toy stars are near: dust alone is between the two medians.
+    assert (colors["near"] == colors["stars"]).all()
+    u_minus_b = colors[colors["colour"] == "U-B"]
+    assert_allclose(u_minus_b["median"] - u_minus_b["near_median"], 0.03 * 0.7, atol=0.01)
     assert (colors["rms"] >= np.abs(colors["median"]) / 2).all()
     each = Table.read(tmp_path / "each_johnson.ecsv")
     assert len(each) == 2 * len(set(each["star"]))

@@ -1,0 +1,89 @@
+"""What the reference generates from the package, and what the package says of itself."""
+
+import ast
+import importlib.util
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import sedflux
+from sedflux.cli.main import build_parser
+from sedflux.predict.flags import FLAGS
+from sedflux.predict.models import list_models
+from sedflux.slitless.instrument import list_instruments
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+
+pytestmark = pytest.mark.skipif(not DOCS.exists(), reason="the documentation is not here")
+
+
+@pytest.fixture(scope="module")
+def generated():
+    pytest.importorskip("sphinx")
+    place = DOCS / "_ext" / "generated.py"
+    description = importlib.util.spec_from_file_location("generated", place)
+    module = importlib.util.module_from_spec(description)
+    description.loader.exec_module(module)
+    return module
+
+
+def test_the_reference_has_every_command(generated):
+    page = (DOCS / "reference" / "cli.rst").read_text()
+    described = re.findall(r"^\.\. command-options:: (.+)$", page, flags=re.MULTILINE)
+    assert sorted(described) == sorted(generated.all_commands(build_parser()))
+
+
+def test_every_option_is_listed_with_its_help(generated):
+    parser = generated.find_parser(build_parser(), ["response", "fit"])
+    text = "\n".join(generated.command_lines(parser))
+    for action in parser._actions[1:]:
+        assert all(f"``{name}" in text for name in action.option_strings), action
+    assert "{response." not in text
+    assert "%(default)s" not in text
+
+
+def test_flags_and_instruments_are_all_there(generated):
+    text = "\n".join(generated.flag_lines())
+    assert all(f"``{one.name}``" in text for one in FLAGS)
+    assert "{cool" not in text
+    text = "\n".join(generated.instrument_lines())
+    assert all(f"``{name}``" in text for name in list_instruments())
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in list_models()])
+def test_every_packaged_model_has_a_page(generated, name):
+    assert f".. model-header:: {name}" in (DOCS / "models" / f"{name}.rst").read_text()
+    assert any("SHA-256" in line for line in generated.model_lines(name))
+
+
+def test_plain_text_stays_plain(generated):
+    assert generated.escaped("a_b *c* `d` |e|") == r"a\_b \*c\* \`d\` \|e\|"
+
+
+def test_the_root_has_the_licence():
+    assert (ROOT / "LICENSE.rst").read_text() == (ROOT / "licenses" / "LICENSE.rst").read_text()
+
+
+def _distribution(requirement):
+    return re.split(r"[<>=\[ ]", requirement)[0].lower().replace("-", "_")
+
+
+def test_what_is_imported_is_required():
+    """Every package that a module imports is a dependency, or in an extra."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    required = {_distribution(one) for one in [
+        *project["dependencies"], *extras["catalog"], *extras["completion"]]}
+    required = {"yaml" if name == "pyyaml" else name for name in required}
+    imported = set()
+    for path in Path(sedflux.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                imported.add(node.module.partition(".")[0])
+    assert imported - set(sys.stdlib_module_names) - {"sedflux"} <= required
