@@ -61,7 +61,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     # What a story prints is its result; the value of its last line is not.
     "capture_repr": (),
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "stories.StoryOrder",
     "image_srcset": ["2x"],
 }
 # matplotlib under sphinx draws to files: showing figures is not meant.

@@ -26,7 +26,7 @@ COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#00
 WAVELENGTH_LABEL = "wavelength (vacuum Å)"
 FLUX_LABEL = "F$_\\lambda$ / mean(4000-7000 Å)"
 
-#: Line styles that go through one after the other, each with every colour.
+#: Line styles in the order of their use, each with every colour.
 STYLES = ("-", "--", "-.", ":")
 #: Height that a label takes beside an axis, as a fraction of the axis.
 _LABEL_HEIGHT = 0.075
@@ -133,11 +133,11 @@ def label_lines(axis: Axes) -> Axes:
 
 
 def _spread(heights: np.ndarray) -> np.ndarray:
-    """Heights of labels that keep their distance, near those that are wanted."""
+    """Heights of labels that do not overlap, near those that are wanted."""
     order = np.argsort(heights)
     placed = np.clip(heights[order], 0.0, 1.0)
     steps = _LABEL_HEIGHT * np.arange(len(placed))
-    # Ascending with steps of a label at least: the running maximum of what is left of them.
+    # The running maximum of heights minus steps leaves labels at least one step apart.
     placed = np.maximum.accumulate(placed - steps) + steps
     excess = np.maximum(placed - (1.0 - (steps[-1] - steps) if len(steps) else 0.0), 0.0)
     result = np.empty(len(placed))

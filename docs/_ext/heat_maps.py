@@ -15,7 +15,7 @@ _SQUARE, _MARGINS = (0.85, 0.42), (1.3, 0.95)
 
 
 def heat_map(name, *, value, rows, columns, panels=None, where=None, percent=False, title="",
-             centre=None, digits=None):
+             centre=None, reach=None, digits=None):
     """
     Draw a table as one panel of squares, or several side by side.
 
@@ -35,6 +35,8 @@ def heat_map(name, *, value, rows, columns, panels=None, where=None, percent=Fal
     title : str, optional
     centre : float, optional
         Value that is white, with blue below and red above it; darker is larger otherwise.
+    reach : float, optional
+        Distance from the centre at which colours are darkest; the largest one by default.
     digits : int, optional
         Digits after the point.
     """
@@ -53,7 +55,7 @@ def heat_map(name, *, value, rows, columns, panels=None, where=None, percent=Fal
     shown = largest * np.asarray(table[value], dtype=float)
     for axis, (label, group) in zip(axes[0], groups, strict=True):
         squares = _squares(group, value, rows, columns, down, across) * largest
-        _draw(axis, squares, shown, centre, 1 if digits is None else digits)
+        _draw(axis, squares, _limits(shown, centre, reach), 1 if digits is None else digits)
         axis.set_xticks(range(len(across)), [_name(table, columns, one) for one in across],
                         fontsize="small")
         axis.set_yticks(range(len(down)), [_name(table, rows, one) for one in down],
@@ -85,14 +87,18 @@ def _squares(table, value, rows, columns, down, across):
     return squares
 
 
-def _draw(axis, squares, shown, centre, digits):
-    """Colours and numbers of the squares."""
+def _limits(shown, centre, reach):
+    """Lightest and darkest number, and the name of the colours."""
     if centre is None:
-        limits, colours = (0.0, np.nanpercentile(shown, 95)), "Blues"
-    else:
-        reach = max(np.nanmax(np.abs(shown - centre)), 1e-6)
-        limits, colours = (centre - reach, centre + reach), "RdBu_r"
-    image = axis.imshow(squares, cmap=colours, vmin=limits[0], vmax=limits[1], aspect="auto")
+        return 0.0, np.nanpercentile(shown, 95), "Blues"
+    reach = reach or max(np.nanmax(np.abs(shown - centre)), 1e-6)
+    return centre - reach, centre + reach, "RdBu_r"
+
+
+def _draw(axis, squares, limits, digits):
+    """Colours and numbers of the squares."""
+    low, high, colours = limits
+    image = axis.imshow(squares, cmap=colours, vmin=low, vmax=high, aspect="auto")
     for (row, column), number in np.ndenumerate(squares):
         red, green, blue, _ = image.cmap(image.norm(number))
         dark = 0.3 * red + 0.59 * green + 0.11 * blue < 0.5

@@ -5,16 +5,12 @@ from __future__ import annotations
 from argparse import Namespace
 
 import matplotlib.pyplot as plt
-import numpy as np
 from astropy import units as u
 
 from sedflux import Predictor, fit_responses, get_instrument, simulate_field
-from sedflux.cli.report import normalised_input
+from sedflux.cli.report import measured_sed, normalised_input
 from sedflux.demo import demo_spectrum
 from sedflux.plotting import draw_normalised, draw_response, draw_sed
-from sedflux.spectra.grids import SED_RESOLVING_POWER, optical_mean
-from sedflux.spectra.resolution import FWHM_PER_SIGMA
-from sedflux.spectra.spectrum import from_spectrum
 
 #: Inches of a panel: legible at the width of a telephone.
 _SIZE = (3.6, 3.0)
@@ -38,17 +34,11 @@ def _lines():
 
 
 def _sed():
-    """The SED of 16 Cyg B from its lines, and what MILES measured."""
-    spectrum = demo_spectrum("16cygb_miles")
-    prediction = Predictor().predict_spectrum(spectrum)
-    seen = from_spectrum(spectrum)
-    width = prediction.wavelength / SED_RESOLVING_POWER / FWHM_PER_SIGMA
-    weights = np.exp(-0.5 * ((seen.wavelength - prediction.wavelength[:, None])
-                             / width[:, None]) ** 2)
-    measured = weights @ seen.flux[0] / np.maximum(weights.sum(axis=1), 1e-30)
-    measured /= optical_mean(prediction.wavelength) @ measured
-    measured[(prediction.wavelength < seen.wavelength[0])
-             | (prediction.wavelength > seen.wavelength[-1])] = np.nan
+    """The SED of 16 Cyg B from its lines, and what HST/STIS measured."""
+    prediction = Predictor().predict_spectrum(demo_spectrum("16cygb_miles"))
+    truth = demo_spectrum("16cygb_stis")
+    velocity = truth.meta["radial_velocity"].to_value(u.km / u.s)
+    measured, _ = measured_sed(truth, prediction.wavelength, velocity)
     _, axis = plt.subplots(figsize=_SIZE, layout="constrained")
     draw_sed(axis, prediction, measured=measured)
     axis.set_title("2. give its SED, with errors")

@@ -1,6 +1,6 @@
 """
-From a LAMOST spectrum to magnitudes in CSST's slitless bands
-=============================================================
+From LAMOST to CSST magnitudes
+==============================
 
 A spectrum as LAMOST takes it, noisy and with a wrong shape, and one measured magnitude: how bright
 is the star in three slitless bands like CSST's GU, GV and GI, and how well is that known?

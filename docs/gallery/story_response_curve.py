@@ -1,6 +1,6 @@
 """
-The response curve of a slitless band from 80 stars
-===================================================
+One response from 80 stars
+==========================
 
 Eighty stars with R = 2000 spectra lie in one exposure of a slitless spectrograph like
 CSST's. Their predicted SEDs, dust and magnitudes foretell the counts; one response curve
@@ -13,6 +13,8 @@ from astropy import units as u
 
 from sedflux import error_budget, fit_responses, get_instrument, simulate_field
 from sedflux.plotting import draw_budget, draw_response, draw_response_error
+
+# sphinx_gallery_thumbnail_number = -1
 
 # %%
 # A simulated field: magnitudes of 13.5 to 16.5, S/N of 20 to 80 in the R = 2000 spectra, 1 % errors

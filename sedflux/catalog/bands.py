@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from astropy.table import Table
 
+from sedflux.conditioning.result import ConditionedSEDs
 from sedflux.exceptions import InputError
 from sedflux.photometry import band_magnitudes, band_rows
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.slitless.throughput import Throughput, as_throughput
 
-__all__ = ["CatalogBands", "band_tables", "colours"]
+__all__ = ["CatalogBands", "band_tables", "colours", "magnitudes_of"]
 
 
 def band_tables(rows: Table, bands: Mapping[str, Any] | None) -> dict[str, list[list[float]]]:
@@ -136,6 +137,33 @@ def colours(prediction: SEDPrediction, bands: CatalogBands, reference: Any = 0
     magnitude, change = band_magnitudes(bands.rows, bands.zero_points, prediction.flux)
     # Changes of the colours with ln(flux).
     change = (change - change[star, reference][:, None]) * prediction.flux[:, None, :]
-    common = np.einsum("nbw,nrw->nbr", change, prediction.factor, optimize=True)
-    variance = (common**2).sum(axis=2) + np.einsum("nbw,nw->nb", change**2, prediction.diagonal)
+    variance = _variance(change, prediction.diagonal, prediction.factor)
     return magnitude - magnitude[star, reference][:, None], np.sqrt(variance)
+
+
+def _variance(change, diagonal, factor):
+    """Variance of what changes (N, m, n) with ln(flux), (N, m)."""
+    common = np.einsum("nbw,nrw->nbr", change, factor, optimize=True)
+    return (common**2).sum(axis=2) + np.einsum("nbw,nw->nb", change**2, diagonal)
+
+
+def magnitudes_of(seds: ConditionedSEDs, bands: CatalogBands) -> tuple[np.ndarray, np.ndarray]:
+    """
+    AB magnitudes of SEDs on an absolute scale, and their errors.
+
+    Parameters
+    ----------
+    seds : `~sedflux.ConditionedSEDs`
+        Of N stars.
+    bands : `CatalogBands`
+
+    Returns
+    -------
+    magnitude, error : `~numpy.ndarray`, shape (m, N)
+        In mag.
+    """
+    magnitude, change = band_magnitudes(bands.rows, bands.zero_points, seds.flux)
+    change = change * seds.flux[:, None, :]
+    variance = (_variance(change, seds.diagonal, seds.factor)
+                - _variance(change, np.zeros_like(seds.diagonal), seds.removed))
+    return magnitude.T, np.sqrt(np.maximum(variance, 0.0)).T

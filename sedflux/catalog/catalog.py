@@ -13,16 +13,16 @@ import zarr
 from astropy import units as u
 from astropy.table import QTable, Table
 
-from sedflux.catalog.bands import bandpass
+from sedflux.catalog.bands import CatalogBands
 from sedflux.catalog.destination import Destination, undamaged
-from sedflux.catalog.products import photometry_of, rebinned
+from sedflux.catalog.limits import within
+from sedflux.catalog.photometry import measured_columns
+from sedflux.catalog.products import photometry_of, rebinned, spectra_of
 from sedflux.catalog.shard import DIAGNOSTICS
 from sedflux.exceptions import InputError
-from sedflux.photometry import anchor
 from sedflux.predict.checks import check_reddening
 from sedflux.predict.flags import flag, sentences
 from sedflux.predict.prediction import SEDPrediction
-from sedflux.units import finite_array
 
 __all__ = ["SEDCatalog"]
 
@@ -162,7 +162,7 @@ class SEDCatalog:
         table = self.columns(*conditions, *(() if flags is None else ("flag_bits",)))
         keep = np.ones(len(self), dtype=bool)
         for name, limit in conditions.items():
-            keep &= _within(table[name], limit, name)
+            keep &= within(table[name], limit, name)
         if flags is not None:
             allowed = 0 if flags == "none" else sum(
                 flag(name.strip()).mask for name in flags.split(","))
@@ -181,8 +181,7 @@ class SEDCatalog:
         Parameters
         ----------
         reddening, reddening_error : float or array_like, shape (N,)
-            E(B-V) and its error in mag, of all stars or of each, in addition to those of the
-            catalogue.
+            E(B-V) and its error in mag, of all stars or of each.
 
         Returns
         -------
@@ -195,8 +194,11 @@ class SEDCatalog:
         """
         if self.dust is not None:
             raise InputError("these stars are reddened already; give the sum of E(B-V)")
+        if self.facts["photometry"]:
+            raise InputError("these stars are conditioned on photometry, and are behind the dust "
+                             "that it asks for; predict a catalogue without photometry")
         if "reddening" in self._columns and np.nan_to_num(self.columns("reddening")["reddening"]
-                                                          ).any():
+                                                           ).any():
             raise InputError("the source of the catalogue gave its stars E(B-V): they are reddened "
                              "already; predict them without, or select those that have none")
         dust = tuple(np.broadcast_to(np.asarray(value, dtype=float), len(self)).copy()
@@ -237,7 +239,8 @@ class SEDCatalog:
         bits = np.asarray(table["flag_bits"])
         # SEDs of stars without E(B-V) in the source are intrinsic.
         known = {name: np.nan_to_num(np.asarray(part.columns(name)[name]))
-                 for name in ("reddening", "reddening_error") if name in self._columns}
+                 for name in ("reddening", "reddening_error")
+                 if name in self._columns and not self.facts["photometry"]}
         prediction = SEDPrediction(
             self.wavelength, arrays["flux"], arrays["diagonal"], arrays["factor"],
             sentences(bits, {"teff": self.facts["teff"]}), self.facts["model"],
@@ -272,7 +275,7 @@ class SEDCatalog:
         """
         The SED of a star, in the form that `sedflux.predict_sed` returns.
 
-        If the star has a magnitude, `sedflux.anchor` puts it on an absolute scale.
+        If the star has magnitudes, it is on an absolute scale, see `spectra`.
         """
         if identifier not in self._places:
             raise InputError(f"star {identifier!r} is not among the {len(self)} of this selection")
@@ -283,9 +286,10 @@ class SEDCatalog:
         return next(self._some(slice(place, place + 1)).spectra())
 
     @cached_property
-    def _bandpasses(self):
-        """The bands of the catalogue for synphot."""
-        return {name: bandpass(table) for name, table in self.facts["bands"].items()}
+    def bands(self) -> CatalogBands:
+        """The bands of the catalogue, as rows on its wavelengths."""
+        with undamaged(self.path, "catalog.json"):
+            return CatalogBands.from_tables(self.wavelength, self.facts["bands"])
 
     @cached_property
     def magnitudes(self) -> Table | None:
@@ -293,24 +297,27 @@ class SEDCatalog:
         names = ("magnitude", "magnitude_error", "band")
         return self.columns(*names) if "magnitude" in self._columns else None
 
+    @cached_property
+    def measured(self) -> Table | None:
+        """
+        Table of the magnitudes that condition the SEDs, and of what was known of E(B-V) before.
+
+        None for catalogues without ``photometry``.
+        """
+        if not self.facts["photometry"]:
+            return None
+        names = [name for band in self.facts["photometry"] for name in measured_columns(band)]
+        return self.columns(*names, *(name for name in ("reddening", "reddening_error")
+                                      if name in self._columns))
+
     def spectra(self) -> Iterator[Any]:
         """
         The SEDs of the selected stars, one by one, for example for `sedflux.fit_responses`.
 
-        For stars with a magnitude, `sedflux.anchor` puts them on an absolute scale.
+        They are on an absolute scale where a star has a magnitude, by `sedflux.anchor`, or by
+        `sedflux.condition` if the catalogue was made with ``photometry``.
         """
-        table, known, place = self.columns("identifier", "ra", "dec"), self.magnitudes, 0
-        for prediction in self.chunks():
-            for row in range(len(prediction)):
-                sed = prediction[row].to_spectrum(header=_cards(table[place]))
-                if known is not None and np.isfinite(known["magnitude"][place]):
-                    name = str(known["band"][place])
-                    with undamaged(self.path, "catalog.json"):
-                        band = {name: self._bandpasses[name]}
-                    sed = anchor(sed, float(known["magnitude"][place]) * u.ABmag, band,
-                                 magnitude_error=float(known["magnitude_error"][place]) * u.mag)
-                yield sed
-                place += 1
+        return spectra_of(self)
 
     def photometry(self, bandpasses: Any) -> QTable:
         """
@@ -327,7 +334,7 @@ class SEDCatalog:
             ``identifier``, and for every band but the first the AB colour relative to the first,
             as ``g-r``, with its error ``g-r_error``, in mag; NaN where no SED was predicted.  If
             the source gave magnitudes, also ``g`` and ``g_error``, in mag(AB); NaN for
-            stars without one.
+            stars without one, or with too few.
         """
         return photometry_of(self, bandpasses)
 
@@ -380,28 +387,3 @@ class SEDCatalog:
         if wrong := self._folder.verify():
             raise InputError(f"shards {wrong[:10]} of {str(self.path)!r} are damaged; delete their "
                              "notes in the folder 'landed' and run the prediction again")
-
-
-def _cards(row):
-    """Name and coordinates of a star, for the header of its spectrum."""
-    return {"OBJECT": (str(row["identifier"])[:68], "star")} | {
-        card: (float(row[name]), "[deg] as in the source")
-        for card, name in (("RA", "ra"), ("DEC", "dec")) if np.isfinite(row[name])}
-
-
-def _within(column, limit, name):
-    """Which values of a column lie within limits, or are in a list."""
-    values, unit = np.asarray(column), column.unit
-    if isinstance(limit, tuple):
-        if len(limit) != 2:
-            raise InputError(f"{name} is {limit!r}; give the least and the largest value")
-        low, high = (np.inf * sign if value is None else _plain(value, unit, name)
-                     for value, sign in zip(limit, (-1, 1), strict=True))
-        return (values >= low) & (values <= high)
-    return np.isin(values, np.atleast_1d(_plain(limit, unit, name)))
-
-
-def _plain(value, unit, name):
-    """A value in the unit of a column."""
-    return finite_array(value, name, unit) if isinstance(value, u.Quantity) else value
-

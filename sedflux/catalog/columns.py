@@ -1,8 +1,8 @@
 """
-What the columns of a catalogue's table are, in the words of those who read Parquet files.
+Units, descriptions and UCDs of the columns of a catalogue's table, as metadata of Parquet files.
 
-astropy reads units and descriptions from a text of its own, TOPCAT and other programs of the
-Virtual Observatory from a VOTable without rows: both are metadata of the file.
+astropy reads them from a header of its own, TOPCAT and other programs of the Virtual
+Observatory from a VOTable without rows.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sedflux.predict.flags import FLAGS
 
 __all__ = ["LENGTH", "column_metadata", "unit_of"]
 
-#: Begins the notes from which astropy knows how long the texts of a column are.
+#: Start of the metadata keys from which astropy takes the lengths of texts in a column.
 LENGTH = "table::len::"
 #: Unit, description and UCD of columns.
 _COLUMNS = {
@@ -36,6 +36,12 @@ _COLUMNS = {
     "band": ("", "band of magnitude", "meta.id;instr.bandpass"),
     "scale": ("erg / (s cm2 Angstrom)", "absolute flux where the stored flux is one",
               "arith.factor"),
+    "posterior_reddening": ("mag", "E(B-V) by lines and magnitudes", "phot.color.excess"),
+    "posterior_reddening_error": ("mag", "standard deviation of posterior_reddening",
+                                  "stat.error;phot.color.excess"),
+    "chi2": ("", "chi-square of the magnitudes, given the lines", "stat.fit.chi2"),
+    "dof": ("", "degrees of freedom of chi2", "stat.fit.dof"),
+    "p_value": ("", "probability of a larger chi2", "stat.probability"),
     "predicted": ("", "false where the spectrum could not be used", "meta.code"),
     "flag_bits": ("", "flags as a bit mask; 0 is none", "meta.code.qual"),
     "error": ("", "why there is no prediction", "meta.note"),
@@ -43,6 +49,11 @@ _COLUMNS = {
 _COLUMNS |= DIAGNOSTICS
 _COLUMNS |= {f"flag_{one.name}": ("", f"bit {one.bit} of flag_bits is set", "meta.code.qual")
              for one in FLAGS}
+#: The same of columns that are named after a band.
+_OF_BANDS = {
+    "mag": ("mag(AB)", "synthetic magnitude in the band {}", "phot.mag"),
+    "measured": ("mag(AB)", "measured magnitude in the band {}", "phot.mag"),
+    "pull": ("", "magnitude in the band {} against lines and other bands, in sigma", "stat.fit")}
 #: Types of VOTable by those of Arrow.
 _TYPES = {"bool": "boolean", "int32": "int", "int64": "long", "float": "float",
           "double": "double", "string": "unicodeChar"}
@@ -50,12 +61,14 @@ _NAMESPACE = "http://www.ivoa.net/xml/VOTable/v1.3"
 
 
 def _described(name):
-    """Unit, description and UCD of a column; those of magnitudes are called after the band."""
-    if name in _COLUMNS or not name.startswith("mag_"):
+    """Unit, description and UCD of a column; those of magnitudes are named after the band."""
+    kind, _, band = name.partition("_")
+    if name in _COLUMNS or kind not in _OF_BANDS or not band:
         return _COLUMNS.get(name, ("", "", ""))
-    if name.endswith("_error"):
+    if kind != "pull" and name.endswith("_error"):
         return "mag", f"standard deviation of {name[:-len('_error')]}", "stat.error;phot.mag"
-    return "mag(AB)", f"synthetic magnitude in the band {name[len('mag_'):]}", "phot.mag"
+    unit, text, ucd = _OF_BANDS[kind]
+    return unit, text.format(band), ucd
 
 
 def unit_of(name: str) -> str:
@@ -65,7 +78,7 @@ def unit_of(name: str) -> str:
 
 def column_metadata(schema: pyarrow.Schema) -> dict[str, str]:
     """
-    Metadata of a Parquet file from which readers know units, descriptions and UCDs.
+    Metadata of a Parquet file from which readers take units, descriptions and UCDs.
 
     Parameters
     ----------
@@ -112,5 +125,5 @@ def _votable(schema):
 
 
 def _vounit(unit):
-    """A unit as the Virtual Observatory writes it, which has no magnitudes of systems."""
+    """A unit as the Virtual Observatory writes it; magnitudes of all systems are mag."""
     return "mag" if unit.startswith("mag") else unit and u.Unit(unit).to_string("vounit")

@@ -10,6 +10,7 @@ from astropy.table import Table
 
 from sedflux.catalog.bands import CatalogBands
 from sedflux.catalog.destination import Destination
+from sedflux.catalog.photometry import measured_columns
 from sedflux.catalog.shard import ARRAYS, Shard, fill_magnitudes
 from sedflux.exceptions import InputError
 
@@ -37,11 +38,12 @@ def write_selection(catalog: Any, destination: str | os.PathLike[str]) -> None:
     table = catalog.table
     if catalog.dust is not None:
         table["reddening"], table["reddening_error"] = catalog.dust
-    rows = Table({name: np.asarray(table[name]) for name in _SOURCE_COLUMNS
-                  if name in table.colnames})
+    source = [*_SOURCE_COLUMNS, *(name for band in catalog.facts["photometry"]
+                                  for name in measured_columns(band))]
+    rows = Table({name: np.asarray(table[name]) for name in source if name in table.colnames})
     size = min(catalog.facts["shard_size"], len(catalog))
     facts = {name: catalog.facts[name] for name in ("model", "sha256", "version", "wavelength",
-                                                    "teff", "bands")}
+                                                    "teff", "bands", "photometry")}
     rank = catalog.facts["rank"] + (catalog.dust is not None)
     bands = CatalogBands.from_tables(catalog.wavelength, facts["bands"])
     with folder.locked():

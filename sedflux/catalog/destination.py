@@ -36,10 +36,10 @@ __all__ = ["Destination", "undamaged"]
 
 _LAYOUT = "sedflux-catalog-1"
 #: What a catalogue holds before its catalog.json.
-_BEGUN = ("parts", "landed", "spectra.zarr", "inputs.parquet")
+_FIRST_FILES = ("parts", "landed", "spectra.zarr", "inputs.parquet")
 #: Entries of catalog.json that a resumed run must have in common.
-_SAME = ("model", "sha256", "shard_size", "rank", "inputs_sha256", "wavelength_sha256",
-         "bands_sha256")
+_COMMON_ENTRIES = ("model", "sha256", "shard_size", "photometry", "rank", "inputs_sha256",
+         "wavelength_sha256", "bands_sha256")
 
 #: Largest numbers of samples and of rows of the factor that an SED may have.
 _MOST_SAMPLES, _MOST_ROWS = 100_000, 10_000
@@ -54,6 +54,8 @@ _FACTS: dict[str, Callable[[Any], bool]] = {
     "bands": lambda value: isinstance(value, dict) and all(
         np.ndim(band) == 2 and len(band) == 2 and np.isfinite(band).all()
         for band in value.values()),
+    "photometry": lambda value: isinstance(value, list) and all(
+        isinstance(name, str) for name in value),
     "teff": lambda value: np.shape(value) == (2,) and np.isfinite(value).all(),
     "wavelength": lambda value: (np.ndim(value) == 1 and 2 <= len(value) <= _MOST_SAMPLES
                                  and np.isfinite(value).all() and value[0] > 0
@@ -114,6 +116,8 @@ class Destination:
                              f"({type(error).__name__})") from error
         if not isinstance(facts, dict) or facts.get("layout") != _LAYOUT:
             raise InputError(f"{str(self.path)!r} is no catalogue of the layout {_LAYOUT!r}")
+        # Catalogues of former versions know of no photometry.
+        facts.setdefault("photometry", [])
         for name, right in _FACTS.items():
             with undamaged(self.path, "catalog.json"):
                 if not right(facts[name]):
@@ -149,7 +153,8 @@ class Destination:
             From `~sedflux.catalog.sources.read_source`.
         facts : dict
             ``model``, ``sha256``, ``wavelength``, ``shard_size``, ``rank``, ``version`` and
-            ``bands``, the tables of `~sedflux.catalog.bands.band_tables`.
+            ``bands``, the tables of `~sedflux.catalog.bands.band_tables`; ``photometry``, the
+            bands that condition the SEDs.
 
         Raises
         ------
@@ -168,7 +173,7 @@ class Destination:
             return
         # A run killed before it wrote catalog.json leaves some of the first files.
         others = [path.name for path in self.path.iterdir()
-                  if path.name not in _BEGUN and not path.name.startswith(".")]
+                  if path.name not in _FIRST_FILES and not path.name.startswith(".")]
         if others:
             raise InputError(f"{str(self.path)!r} is not empty (it holds {sorted(others)[0]!r}); "
                              "choose a new folder")
@@ -186,7 +191,7 @@ class Destination:
 
     def _check_same(self, facts):
         known = self.facts
-        for name in _SAME:
+        for name in _COMMON_ENTRIES:
             if known.get(name) != facts[name]:
                 what = {"inputs_sha256": "source (its spectra or their options)",
                         "bands_sha256": "bands"}.get(name, name)
@@ -335,7 +340,7 @@ def _parquet(table, rows):
 
 
 def _joint_schema(schemas):
-    """The schema of all parts together: texts are as long as the longest of them, units known."""
+    """Common schema of all parts, with units and the length of the longest text in each column."""
     lengths = {}
     for schema in schemas:
         for name, value in (schema.metadata or {}).items():

@@ -1,4 +1,4 @@
-"""Photometry of all stars of a catalogue, and their fluxes averaged over other pixels."""
+"""Products of all stars of a catalogue: spectra, photometry, and fluxes on other pixels."""
 
 from __future__ import annotations
 
@@ -9,13 +9,67 @@ import numpy as np
 from astropy import units as u
 from astropy.table import QTable
 
-from sedflux.catalog.bands import CatalogBands, colours
+from sedflux.catalog.bands import CatalogBands, bandpass, colours, magnitudes_of
+from sedflux.catalog.destination import undamaged
+from sedflux.catalog.photometry import conditioned
+from sedflux.conditioning.condition import conditioned_spectrum
+from sedflux.conditioning.result import ConditionedSEDs
 from sedflux.exceptions import InputError
+from sedflux.photometry import anchor
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.spectra.grids import average_matrix
 from sedflux.units import finite_array
 
-__all__ = ["photometry_of", "rebinned"]
+__all__ = ["photometry_of", "rebinned", "spectra_of"]
+
+
+def spectra_of(catalog: Any) -> Iterator[Any]:
+    """
+    SEDs one by one; see `SEDCatalog.spectra`.
+
+    Parameters
+    ----------
+    catalog : `~sedflux.SEDCatalog`
+
+    Yields
+    ------
+    sed : `~specutils.Spectrum`
+    """
+    table, known = catalog.columns("identifier", "ra", "dec"), catalog.magnitudes
+    bandpasses: dict[str, Any] = {}
+    for rows, prediction in _rows(catalog):
+        seds = {int(row): group[place] for some, group in _conditioned(catalog, rows, prediction)
+                for place, row in enumerate(some)}
+        for row in range(len(prediction)):
+            place = rows.start + row
+            sed = prediction[row].to_spectrum(header=_cards(table[place]))
+            if row in seds:
+                sed = conditioned_spectrum(sed, seds[row])
+            elif known is not None and np.isfinite(known["magnitude"][place]):
+                name = str(known["band"][place])
+                with undamaged(catalog.path, "catalog.json"):
+                    if name not in bandpasses:
+                        bandpasses[name] = bandpass(catalog.facts["bands"][name])
+                sed = anchor(sed, float(known["magnitude"][place]) * u.ABmag,
+                             {name: bandpasses[name]},
+                             magnitude_error=float(known["magnitude_error"][place]) * u.mag)
+            yield sed
+
+
+def _conditioned(catalog, rows: slice, prediction: SEDPrediction
+                 ) -> Iterator[tuple[np.ndarray, ConditionedSEDs]]:
+    """Groups of some stars given their magnitudes; none if the catalogue has none."""
+    if catalog.measured is None:
+        return iter(())
+    return conditioned(prediction, catalog.measured[rows], catalog.bands,
+                       catalog.facts["photometry"])
+
+
+def _cards(row):
+    """Name and place of a star, for the header of its spectrum."""
+    return {"OBJECT": (str(row["identifier"])[:68], "star")} | {
+        card: (float(row[name]), "[deg] as in the source")
+        for card, name in (("RA", "ra"), ("DEC", "dec")) if np.isfinite(row[name])}
 
 
 def photometry_of(catalog: Any, bandpasses: Any) -> QTable:
@@ -32,7 +86,7 @@ def photometry_of(catalog: Any, bandpasses: Any) -> QTable:
     table : `~astropy.table.QTable`
     """
     bands, known = CatalogBands.of(catalog.wavelength, bandpasses), catalog.magnitudes
-    if len(bands.names) < 2 and known is None:
+    if len(bands.names) < 2 and known is None and catalog.measured is None:
         raise InputError("bandpasses holds one band; SEDs of a catalogue without magnitudes are "
                          "relative and have colours: give two bands or more")
     colour, error = _all_colours(catalog, bands)
@@ -40,9 +94,12 @@ def photometry_of(catalog: Any, bandpasses: Any) -> QTable:
     for number, name in enumerate(bands.names[1:], start=1):
         table[f"{bands.names[0]}-{name}"] = -colour[:, number] * u.mag
         table[f"{bands.names[0]}-{name}_error"] = error[:, number] * u.mag
+    if catalog.measured is not None:
+        for name, (magnitude, error) in zip(bands.names, _magnitudes(catalog, bands), strict=True):
+            table[name], table[f"{name}_error"] = magnitude * u.ABmag, error * u.mag
     if known is None:
         return table
-    given = CatalogBands.from_tables(catalog.wavelength, catalog.facts["bands"])
+    given = catalog.bands
     # Stars without a magnitude have no band; below, their magnitudes become NaN.
     places = [given.names.index(str(name)) if name in given.names else 0
               for name in known["band"]]
@@ -53,6 +110,15 @@ def photometry_of(catalog: Any, bandpasses: Any) -> QTable:
         table[name] = magnitude * u.ABmag
         table[f"{name}_error"] = np.where(np.isfinite(magnitude), sigma, np.nan) * u.mag
     return table
+
+
+def _magnitudes(catalog, bands):
+    """Magnitudes and errors of stars that are conditioned, (m, 2, N); NaN for the others."""
+    found = np.full((len(bands.names), 2, len(catalog)), np.nan)
+    for rows, prediction in _rows(catalog):
+        for some, seds in _conditioned(catalog, rows, prediction):
+            found[:, :, rows.start + some] = np.stack(magnitudes_of(seds, bands), axis=1)
+    return found
 
 
 def _all_colours(catalog, bands, reference=0):

@@ -12,9 +12,10 @@ from typing import Any
 from sedflux._version import __version__
 from sedflux.catalog.bands import CatalogBands, band_tables
 from sedflux.catalog.destination import Destination
+from sedflux.catalog.photometry import band_columns
 from sedflux.catalog.shard import predict_rows
 from sedflux.catalog.sources import read_source
-from sedflux.exceptions import SedfluxError, WriteError
+from sedflux.exceptions import InputError, SedfluxError, WriteError
 from sedflux.predict.predictor import loaded_predictor
 from sedflux.predict.sigma import PRIOR_ROWS
 from sedflux.units import whole_number
@@ -31,7 +32,7 @@ _ATTEMPTS = 20
 def predict_catalog(source: Any, destination: str | os.PathLike[str], *,
                     model: str | os.PathLike[str] | None = None, client: Any = None,
                     workers: int | None = None, shard_size: int = 512,
-                    bands: Mapping[str, Any] | None = None,
+                    bands: Mapping[str, Any] | None = None, photometry: Any = None,
                     progress: bool | None = None) -> dict[str, Any]:
     """
     Predict the SEDs of very many spectra into a folder.
@@ -58,6 +59,11 @@ def predict_catalog(source: Any, destination: str | os.PathLike[str], *,
     bands : dict of str to path-like or `synphot.SpectralElement`, optional
         Throughputs by name, for the column ``band`` of the source, where other names are those of
         files.  Stars with a magnitude get AB magnitudes in all bands.
+    photometry : sequence of str, or dict of str to tuple of str, optional
+        Bands whose AB magnitudes are columns of the source, as ``g`` and ``g_error``; or the names
+        of both columns of each band.  Masked values and NaN are missing.  The SEDs are then
+        conditioned on them as by `sedflux.condition`; ``reddening`` and ``reddening_error`` of
+        the source are what is known of E(B-V) before.  ``bands`` has the throughputs.
     progress : bool, optional
         Whether to draw a progress bar; by default if the standard error is a terminal.
 
@@ -87,19 +93,24 @@ def predict_catalog(source: Any, destination: str | os.PathLike[str], *,
     (1, True)
     """
     shard_size = whole_number(shard_size, "shard_size", least=1)
-    rows = read_source(source)
+    columns = band_columns(photometry)
+    rows = read_source(source, photometry=columns)
     tables = band_tables(rows, bands)
+    for name in columns:
+        if name not in tables:
+            raise InputError(f"photometry has the band {name!r}, bands has "
+                             f"{', '.join(tables) or 'none'}; give its throughput")
     predictor = loaded_predictor(model)
     # This refuses bands outside the SEDs before anything is written.
     CatalogBands.from_tables(predictor.wavelength, tables)
     folder = Destination(destination)
     with folder.locked():
         folder.start(rows, {
-            "bands": tables, "version": __version__,
+            "bands": tables, "photometry": list(columns), "version": __version__,
             "model": predictor.name, "sha256": predictor.sha256,
             "wavelength": predictor.wavelength, "teff": list(predictor.metadata["domain"]["teff"]),
             "shard_size": min(shard_size, len(rows)),
-            "rank": _rank(predictor) + ("reddening" in rows.colnames)})
+            "rank": _rank(predictor) + ("reddening" in rows.colnames and not columns)})
         missing = [number for number in range(folder.shard_count())
                    if not folder.has_landed(number)]
         _log.info("%d spectra in %d shards, %d of them to predict", len(rows),
@@ -141,7 +152,7 @@ def predict_shard(path: str, number: int, model: str | os.PathLike[str] | None) 
     rows = folder.rows(number)
     if not folder.has_landed(number):
         shard = predict_rows(loaded_predictor(model), rows, rank=folder.facts["rank"],
-                             bands=folder.facts["bands"])
+                             bands=folder.facts["bands"], photometry=folder.facts["photometry"])
         folder.land(number, shard)
     return len(rows)
 
@@ -174,7 +185,7 @@ def _work(folder, missing, model, client, workers) -> Iterator[int]:
 def _local_client(workers):
     from distributed import Client, LocalCluster
 
-    with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None,
+    with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0",
                       silence_logs=logging.ERROR) as cluster, Client(cluster) as client:
         yield client
 

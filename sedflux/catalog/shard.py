@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from astropy.table import Table
 
 from sedflux.catalog.bands import CatalogBands, colours
+from sedflux.catalog.photometry import fill_posterior, measured_columns, posterior_columns
 from sedflux.catalog.spectra import read_stars
 from sedflux.exceptions import InputError
 from sedflux.predict.flags import FLAGS
@@ -44,7 +45,8 @@ class Shard:
 
 
 def predict_rows(predictor: Predictor, rows: Table, *, rank: int,
-                 bands: Mapping[str, Any] | None = None) -> Shard:
+                 bands: Mapping[str, Any] | None = None, photometry: Sequence[str] = ()
+                 ) -> Shard:
     """
     Predict some rows of a source.
 
@@ -57,22 +59,27 @@ def predict_rows(predictor: Predictor, rows: Table, *, rank: int,
         Number of rows of the stored factor; missing rows are zero.
     bands : dict, optional
         From `~sedflux.catalog.bands.band_tables`.
+    photometry : sequence of str, optional
+        Bands whose magnitudes condition the SEDs; these are then stored without dust.
 
     Returns
     -------
     shard : `Shard`
     """
     known = CatalogBands.from_tables(predictor.wavelength, bands or {})
-    shard = _empty_shard(rows, predictor.wavelength.size, rank, known.names)
+    shard = _empty_shard(rows, predictor.wavelength.size, rank, known.names, photometry)
     entries, errors = read_stars(rows)
     for numbers, found in predict_groups([entry.star for entry in entries], predictor):
         members = [entries[number] for number in numbers]
         if isinstance(found, InputError):
             errors[members[0].row] = " ".join(str(found).split())
         else:
-            prediction = _reddened(found, members, rows)
+            prediction = found if photometry else _reddened(found, members, rows)
             _fill(shard, members, prediction)
-            if "magnitude" in rows.colnames:
+            if photometry:
+                fill_posterior(shard.table, [entry.row for entry in members], prediction, known,
+                               photometry)
+            elif "magnitude" in rows.colnames:
                 fill_magnitudes(shard.table, [entry.row for entry in members], prediction, known)
     for row, message in errors.items():
         shard.table["error"][row] = message
@@ -120,7 +127,7 @@ def _reddened(prediction, members, rows):
     return prediction.reddened(values[0], reddening_error=values[1])
 
 
-def _empty_shard(rows, samples, rank, bands):
+def _empty_shard(rows, samples, rank, bands, photometry):
     size = len(rows)
     arrays = {name: np.full((size, samples), np.nan) for name in ("flux", "sigma", "diagonal")}
     arrays["factor"] = np.full((size, rank, samples), np.nan)
@@ -139,6 +146,11 @@ def _empty_shard(rows, samples, rank, bands):
             else np.zeros(size)
         table["band"] = np.asarray(rows["band"], dtype=str)
         for name in ("scale", *(f"mag_{band}{end}" for band in bands for end in ("", "_error"))):
+            table[name] = np.full(size, np.nan)
+    if photometry:
+        for name in (name for band in photometry for name in measured_columns(band)):
+            table[name] = np.asarray(rows[name], dtype=float)
+        for name in posterior_columns(photometry, bands):
             table[name] = np.full(size, np.nan)
     table["predicted"] = np.zeros(size, dtype=bool)
     table["flag_bits"] = np.zeros(size, dtype=np.int32)

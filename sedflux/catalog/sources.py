@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ import numpy as np
 from astropy import units as u
 from astropy.table import Table
 
+from sedflux.catalog.photometry import check_measured, measured_columns
+from sedflux.conditioning.dust import MOST_REDDENING
 from sedflux.exceptions import InputError
 from sedflux.io.desi import desi_targets, is_coadd_name
 
@@ -34,7 +36,8 @@ _TABLES = (".ecsv", ".csv", ".fits", ".fit", ".parquet", ".vot")
 ARRAYS = (".npz", ".zarr")
 
 
-def read_source(source: str | os.PathLike[str] | Sequence[Any] | Table) -> Table:
+def read_source(source: str | os.PathLike[str] | Sequence[Any] | Table, *,
+                photometry: Mapping[str, tuple[str, str]] | None = None) -> Table:
     """
     List the spectra of a source.
 
@@ -48,6 +51,9 @@ def read_source(source: str | os.PathLike[str] | Sequence[Any] | Table) -> Table
         ``reddening_error`` (mag), ``magnitude`` (AB), ``magnitude_error`` and ``band``.
         (3) Arrays on one grid: ``.npz`` or ``.zarr`` with ``wavelength`` (n,), ``flux`` and
         ``ivar`` (N, n), and optionally ``identifier`` and the same columns (N,).
+    photometry : dict of str to tuple of str, optional
+        Columns of magnitudes and their errors by band, see
+        `~sedflux.catalog.photometry.band_columns`.
 
     Returns
     -------
@@ -61,9 +67,9 @@ def read_source(source: str | os.PathLike[str] | Sequence[Any] | Table) -> Table
         If the source does not exist, is empty, lacks a column, or identifiers repeat.
     """
     if isinstance(source, Table):
-        rows = _from_table(source)
+        rows = _from_table(source, photometry)
     elif isinstance(source, (str, os.PathLike)):
-        rows = _from_path(Path(source).expanduser(), os.fspath(source))
+        rows = _from_path(Path(source).expanduser(), os.fspath(source), photometry)
     elif isinstance(source, Iterable):
         rows = _from_files([_as_path(name) for name in source])
     else:
@@ -75,13 +81,29 @@ def read_source(source: str | os.PathLike[str] | Sequence[Any] | Table) -> Table
     if arrays and ("row" not in rows.colnames or (rows["path"] != arrays).any()):
         raise InputError(f"source lists the arrays {str(arrays)!r} among files of spectra; give "
                          "the file of arrays as the source itself")
+    _check_reddening(rows)
     _check_magnitudes(rows)
+    if photometry:
+        _check_photometry(rows, photometry)
     names, counts = np.unique(np.asarray(rows["identifier"], dtype=str), return_counts=True)
     if counts.max() > 1:
         name = str(names[counts.argmax()])
         raise InputError(f"identifier {name!r} occurs {counts.max()} times; give each spectrum "
                          "another one")
     return rows
+
+
+def _check_reddening(rows):
+    """E(B-V) that dust can have, before a worker stumbles over another one."""
+    for name in ("reddening", "reddening_error"):
+        if name in rows.colnames:
+            value = np.asarray(rows[name], dtype=float)
+            wrong = ~np.isnan(value) & ~((value >= 0) & (value <= MOST_REDDENING))
+            if wrong.any():
+                first = int(wrong.argmax())
+                raise InputError(
+                    f"star {str(rows['identifier'][first])!r} has the {name} {value[first]:g}; "
+                    f"0 to {MOST_REDDENING:g} mag are needed, or NaN where it is not known")
 
 
 def _check_magnitudes(rows):
@@ -108,6 +130,29 @@ def _check_magnitudes(rows):
                 "for no magnitude")
 
 
+def _check_photometry(rows, photometry):
+    """Columns of magnitudes were read, and nothing else sets the scale."""
+    if measured_columns(next(iter(photometry)))[0] not in rows.colnames:
+        raise InputError("photometry needs columns of magnitudes; give a table of files, or arrays "
+                         "with one number a star")
+    if "magnitude" in rows.colnames:
+        raise InputError("source has the column 'magnitude', and photometry is given: both set the "
+                         "scale; give one of them")
+    check_measured(rows, list(photometry))
+
+
+def _add_measured(rows: Table, photometry: Mapping[str, tuple[str, str]] | None,
+                  names: Iterable[str], read: Callable[[str], np.ndarray]) -> None:
+    """Read the columns of magnitudes and their errors."""
+    names = list(names)
+    for band, pair in (photometry or {}).items():
+        for name, column in zip(pair, measured_columns(band), strict=True):
+            if name not in names:
+                raise InputError(f"photometry of {band!r} is in the column {name!r}; the source "
+                                 f"has {', '.join(names)}")
+            rows[column] = read(name)
+
+
 def _good_errors(rows):
     if "magnitude_error" not in rows.colnames:
         return np.ones(len(rows), dtype=bool)
@@ -115,16 +160,16 @@ def _good_errors(rows):
     return ~((error < 0) | (error > _LARGEST_ERROR))
 
 
-def _from_path(path, name):
+def _from_path(path, name, photometry):
     if path.suffix in ARRAYS and path.exists():
-        return _from_arrays(path)
+        return _from_arrays(path, photometry)
     if path.is_dir():
         return _from_files(_files_below(path), base=path)
     if glob.has_magic(name) and not path.exists():
         return _from_files(sorted(Path(found) for found in glob.glob(os.fspath(path),
                                                                      recursive=True)))
     if path.is_file() and path.suffix in _TABLES:
-        return _from_table(_read_table(path))
+        return _from_table(_read_table(path), photometry)
     raise InputError(f"source {name!r} is no folder, pattern that fits a file, table of files "
                      f"({', '.join(_TABLES)}), or file of arrays ({', '.join(ARRAYS)})")
 
@@ -193,7 +238,7 @@ def _as_path(name):
     return Path(name).expanduser()
 
 
-def _from_table(table):
+def _from_table(table, photometry):
     if "path" not in table.colnames:
         raise InputError(f"table of spectra has the columns {', '.join(table.colnames)}; it needs "
                          "'path'")
@@ -213,6 +258,8 @@ def _from_table(table):
             rows[name] = _plain_column(table[name], unit, name)
     if "band" in table.colnames:
         rows["band"] = _texts(table["band"])
+    _add_measured(rows, photometry, table.colnames,
+                  lambda name: _plain_column(table[name], "mag", name))
     return rows
 
 
@@ -229,6 +276,8 @@ def _plain_column(column, unit, name):
         values = np.ma.asarray(column.filled(np.nan) if hasattr(column, "filled") else column)
         values = np.asarray(values, dtype=float)
         given = getattr(column, "unit", None)
+        if isinstance(given, u.function.FunctionUnitBase) and given != u.ABmag:
+            raise TypeError(f"its unit is {given}")
         if unit == "mag" and given == u.ABmag:
             return values
         return values if given is None or not unit else (values * given).to_value(unit)
@@ -262,7 +311,7 @@ def open_arrays(path: str | os.PathLike[str]) -> Any:
                          f"{error})") from error
 
 
-def _from_arrays(path):
+def _from_arrays(path, photometry):
     arrays = open_arrays(path)
     missing = {"wavelength", "flux", "ivar"} - set(arrays.keys())
     if missing:
@@ -279,6 +328,8 @@ def _from_arrays(path):
     for name in ("identifier", *OPTIONS, "band"):
         if name in arrays:
             rows[name] = _one_a_star(arrays[name], name, shape[0], path)
+    _add_measured(rows, photometry, arrays.keys(),
+                  lambda name: _one_a_star(arrays[name], name, shape[0], path))
     return rows
 
 
@@ -290,7 +341,7 @@ def _one_a_star(values, name, count, path):
     try:
         if np.iscomplexobj(values):
             raise TypeError
-        return np.asarray(values[:]).astype(float if name in OPTIONS else str)
+        return np.asarray(values[:]).astype(str if name in ("identifier", "band") else float)
     except (ValueError, TypeError) as error:
         raise InputError(f"arrays {str(path)!r} have {name!r} of the type {values.dtype}; numbers "
                          "are needed") from error

@@ -132,8 +132,11 @@ def _read_file(path):
             content = gzip.decompress(content)
         with fits.open(io.BytesIO(content), memmap=False) as hdus:
             if is_lamost(hdus[0].header):
-                wavelength, flux, ivar, mask, meta = lamost_arrays(hdus, path)
-                spectrum = spectrum_arrays(wavelength, flux, ivar, mask=mask, meta=meta)
-                return Star(spectrum, meta["resolving_power"],
-                            meta["radial_velocity"].to_value(u.km / u.s))
+                return _lamost_star(*lamost_arrays(hdus, path))
     return star_of(read_spectrum(path))
+
+
+def _lamost_star(wavelength, flux, ivar, mask, meta):
+    """The star of a LAMOST file from its arrays."""
+    spectrum = spectrum_arrays(wavelength, flux, ivar, mask=mask, meta=meta)
+    return Star(spectrum, meta["resolving_power"], meta["radial_velocity"].to_value(u.km / u.s))

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from sedflux.cli.options import add_command, add_model, files_by_band, given, say, whole_number
+from sedflux.exceptions import InputError
 
 __all__ = ["add_parser", "run"]
 
@@ -31,6 +32,12 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--band", action="append", metavar="BAND=FILE", dest="bands",
                         help="throughput of a band in the column band of the source; stars with a "
                         "magnitude get magnitudes in all bands; may be repeated")
+    parser.add_argument("--bandpasses", nargs="+", action="extend", metavar="BAND=FILE",
+                        dest="bands", help="the same for several bands")
+    parser.add_argument("--photometry", nargs="+", metavar="BAND",
+                        help="condition the SEDs on these bands, whose AB magnitudes are columns "
+                        "of the source (g and g_error, or g=gmag,e_gmag); reddening and its error "
+                        "are then what is known before")
     parser.add_argument("--verify", action="store_true",
                         help="compare all files with their checksums at the end")
     add_model(parser.add_argument_group("model"))
@@ -44,6 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
     options = given(arguments, ["model", "workers", "shard_size"])
     if arguments.bands is not None:
         options["bands"] = files_by_band(arguments.bands, "--band")
+    if arguments.photometry is not None:
+        options["photometry"] = _columns(arguments.photometry)
     if arguments.scheduler is None:
         summary = predict_catalog(arguments.source, arguments.destination, **options)
     else:
@@ -67,4 +76,14 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-
+def _columns(texts):
+    """Columns of magnitudes and errors by the names of their bands."""
+    found = {}
+    for text in texts:
+        name, equals, columns = text.partition("=")
+        pair = tuple(columns.split(",")) if equals else (name, f"{name}_error")
+        if not name or name in found or len(pair) != 2 or not all(pair):
+            raise InputError(f"--photometry has {text!r}; give BAND, or BAND=COLUMN,ERROR, each "
+                             "band once")
+        found[name] = pair
+    return found

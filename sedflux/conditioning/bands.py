@@ -16,7 +16,7 @@ from sedflux.slitless.throughput import Throughput, as_throughput, collecting_ar
 from sedflux.spectra.sed import flux_of
 from sedflux.units import PHOTON_ENERGY
 
-__all__ = ["BandRows", "find_bands"]
+__all__ = ["BandRows", "find_bands", "short_rows"]
 
 #: Zero point of ST magnitudes, for F_lambda in erg/s/cm2/Angstrom.
 _ST_ZERO = -21.10
@@ -92,7 +92,7 @@ def find_bands(wavelength: np.ndarray, names: tuple[str, ...], systems: tuple[st
             zero_points[index] = 2.5 * np.log10(_vega_flux(vega, name, found[name]))
         elif system == "counts":
             zero_points[index] = -2.5 * np.log10(_count_ratio(name, found[name], area))
-    return _short(names, rows, zero_points)
+    return short_rows(names, rows, zero_points)
 
 
 def _element(band):
@@ -124,8 +124,20 @@ def _count_ratio(name, band, area):
     return collecting_area(area) * photons
 
 
-def _short(names, rows, zero_points):
-    """Bands from rows, without the zeros on both sides."""
+def short_rows(names: tuple[str, ...], rows: np.ndarray, zero_points: np.ndarray) -> BandRows:
+    """
+    Bands without the zeros around them.
+
+    Parameters
+    ----------
+    names : tuple of str, length b
+    rows : `~numpy.ndarray`, shape (b, n)
+    zero_points : `~numpy.ndarray`, shape (b,)
+
+    Returns
+    -------
+    bands : `BandRows`
+    """
     places = []
     for row in rows:
         inside = np.flatnonzero(row)

@@ -1,9 +1,10 @@
-"""`condition`: from SEDs of lines and magnitudes to SEDs of both."""
+"""`condition`: SEDs from lines, updated by magnitudes."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields, replace
+from dataclasses import replace
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from sedflux.spectra.sed import SEDArrays, from_sed
 from sedflux.spectra.spectrum import header_cards
 from sedflux.units import whole_number
 
-__all__ = ["condition", "star_arrays"]
+__all__ = ["condition", "condition_stars", "conditioned_spectrum", "star_arrays"]
 
 #: Stars that are worked on at a time: their arrays fit into the caches of a core.
 _CHUNK = 16
@@ -103,15 +104,42 @@ def condition(sed: Any, photometry: Any, bandpasses: Any, *, reddening: Any = No
                       reddening=reddening, law=law, r_v=r_v, r_v_error=r_v_error)
     _check_information(magnitudes, dust, relative)
     _check_no_dust(sed, dust)
-    zero = zero_point_errors(zero_point_error, bands.names)
-    stars = star_arrays(sed, magnitudes, zero)
-    found = _in_chunks(stars, bands, dust, intrinsic, whole_number(workers, "workers", least=1))
     result = replace(
-        _result(wavelength, stars, bands, found, zero, getattr(sed, "flag_bits", 0)),
+        condition_stars(sed, magnitudes, bands, dust, intrinsic=bool(intrinsic),
+                        zero=zero_point_errors(zero_point_error, bands.names),
+                        workers=whole_number(workers, "workers", least=1)),
         intrinsic=bool(intrinsic), law=law, r_v=float(r_v))
     if many:
         return result[0] if sed.single else result
-    return _spectrum(sed, result[0])
+    return conditioned_spectrum(sed, result[0])
+
+
+def condition_stars(sed: Any, magnitudes: Magnitudes, bands: BandRows, dust: Dust, *,
+                    zero: np.ndarray | None = None, intrinsic: bool = False, workers: int = 1
+                    ) -> ConditionedSEDs:
+    """
+    Condition SEDs on magnitudes: the part of `condition` after its checks.
+
+    Parameters
+    ----------
+    sed : `~specutils.Spectrum` or `~sedflux.SEDPrediction`
+    magnitudes : `~sedflux.conditioning.magnitudes.Magnitudes`
+    bands : `~sedflux.conditioning.bands.BandRows`
+    dust : `~sedflux.conditioning.dust.Dust`
+    zero : `~numpy.ndarray`, shape (b,), optional
+        Errors of zero points in mag; none by default.
+    intrinsic, workers : optional
+        See `condition`.
+
+    Returns
+    -------
+    seds : `~sedflux.ConditionedSEDs`
+        With an axis for stars.
+    """
+    zero = np.zeros(len(bands)) if zero is None else zero
+    stars = star_arrays(sed, magnitudes, zero)
+    found = _in_chunks(stars, bands, dust, zero, intrinsic, workers)
+    return _result(_facts(sed)[0], stars, bands, found, zero, getattr(sed, "flag_bits", 0))
 
 
 def _facts(sed) -> tuple[np.ndarray, bool, int]:
@@ -132,7 +160,7 @@ def _check_information(magnitudes: Magnitudes, dust: Dust, relative: bool) -> No
 
 
 def _check_no_dust(sed: Any, dust: Dust) -> None:
-    """Refuse to put dust on SEDs that have it already."""
+    """Refuse to redden SEDs that are reddened already."""
     if dust.fixed and not dust.mean.any():
         return
     parts = sed.parts if isinstance(sed, SEDPrediction) else from_sed(sed).parts
@@ -159,7 +187,7 @@ def star_arrays(sed: Any, magnitudes: Magnitudes, zero: np.ndarray) -> Stars:
         relative = True
     else:
         arrays: SEDArrays = from_sed(sed)
-        covariance = arrays.relative_covariance
+        covariance = arrays.relative_covariance.rounded_up()
         flux, diagonal, factor = (arrays.flux[None], covariance.diagonal[None],
                                   covariance.factor[None])
         relative = not arrays.absolute
@@ -169,40 +197,60 @@ def star_arrays(sed: Any, magnitudes: Magnitudes, zero: np.ndarray) -> Stars:
                  np.where(known, magnitudes.error, 1.0) ** 2 + zero**2, known)
 
 
-def _in_chunks(stars: Stars, bands: BandRows, dust: Dust, intrinsic: bool, workers: int
-               ) -> Posterior:
-    """The posterior of all stars, some at a time, on threads."""
-    count = len(stars.log_flux)
+def _in_chunks(stars: Stars, bands: BandRows, dust: Dust, zero: np.ndarray, intrinsic: bool,
+               workers: int) -> Posterior:
+    """The posterior of all stars, in chunks on threads; gains of bands with errors ``zero``."""
+    count, asked = len(stars.log_flux), np.flatnonzero(zero)
     chunks = [slice(begin, begin + _CHUNK) for begin in range(0, count, _CHUNK)]
 
     def work(rows: slice) -> Posterior:
-        return update(stars.take(rows), bands, dust.take(rows), intrinsic=intrinsic)
+        return update(stars.take(rows), bands, dust.take(rows), intrinsic=intrinsic, asked=asked)
 
-    if workers == 1 or len(chunks) == 1:
-        found = [work(rows) for rows in chunks]
-    else:
-        with ThreadPoolExecutor(workers) as pool:
-            found = list(pool.map(work, chunks))
-    rank = max(one.factor.shape[1] for one in found)
-    merged = {}
-    for name in (one.name for one in fields(Posterior)):
-        parts = [getattr(one, name) for one in found]
-        if name == "factor":
-            parts = [np.pad(part, ((0, 0), (0, rank - part.shape[1]), (0, 0))) for part in parts]
-        merged[name] = np.concatenate(parts)
-    return Posterior(**merged)
+    first = work(chunks[0])
+    whole = {name: np.zeros((count, *part.shape[1:]), part.dtype)
+             for name, part in vars(first).items()}
+    lock = Lock()
+
+    def keep(rows: slice, found: Posterior) -> None:
+        with lock:
+            for name, part in vars(found).items():
+                if name in ("factor", "removed"):
+                    # Some stars need more rows than others.
+                    more = max(part.shape[1] - whole[name].shape[1], 0)
+                    whole[name] = np.pad(whole[name], ((0, 0), (0, more), (0, 0))) if more \
+                        else whole[name]
+                    whole[name][rows, :part.shape[1]] = part
+                else:
+                    whole[name][rows] = part
+
+    keep(chunks[0], first)
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(lambda rows: keep(rows, work(rows)), chunks[1:]))
+    return Posterior(**whole)
 
 
 def _result(wavelength, stars, bands, found, zero, flag_bits) -> ConditionedSEDs:
     parts = {"reddening": found.with_ebv} if found.with_ebv.any() else {}
-    parts |= {f"zero point {name}": zero[index] * found.gains[:, index]
-              for index, name in enumerate(bands.names) if zero[index]}
+    parts |= {f"zero point {bands.names[band]}": zero[band] * found.gains[:, place]
+              for place, band in enumerate(np.flatnonzero(zero))}
     return ConditionedSEDs(
         wavelength, np.exp(found.log_flux), stars.diagonal, found.factor, bands.names, found.ebv,
         found.ebv_error, found.interval, found.chi2, found.p_value, found.dof, found.pulls, parts,
-        np.array(np.broadcast_to(flag_bits, len(stars.log_flux))))
+        np.array(np.broadcast_to(flag_bits, len(stars.log_flux))), removed=found.removed)
 
 
-def _spectrum(sed, result: ConditionedSEDs) -> Any:
+def conditioned_spectrum(sed: Any, result: ConditionedSEDs) -> Any:
+    """
+    One star as a spectrum, with the notes of the SED before the update.
+
+    Parameters
+    ----------
+    sed : `~specutils.Spectrum`
+    result : `~sedflux.ConditionedSEDs`
+
+    Returns
+    -------
+    sed : type of ``sed``
+    """
     notes = dict((sed.meta or {}).get("sedflux", {}))
     return result.to_spectrum(type(sed), meta=notes, header=header_cards(sed))

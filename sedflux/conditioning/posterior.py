@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from sedflux.conditioning.bands import BandRows
 from sedflux.conditioning.dust import Dust
-from sedflux.conditioning.update import (
-    Nodes,
-    Sample,
-    Solution,
-    Stars,
-    percentiles,
-    quadrature,
-    search,
-    settle,
-    solve,
-)
+from sedflux.conditioning.quadrature import percentiles, quadrature
+from sedflux.conditioning.update import Nodes, Sample, Solution, Stars, search, settle, solve
 
 __all__ = ["Posterior", "update"]
 
@@ -32,21 +24,22 @@ _ROUNDING = 1e-13
 @dataclass(frozen=True)
 class Posterior:
     """
-    What magnitudes make of N stars; see `sedflux.conditioning.result.ConditionedSEDs`.
+    Posterior of N stars, given their magnitudes; see `sedflux.conditioning.result.ConditionedSEDs`.
 
     Attributes
     ----------
     log_flux : `~numpy.ndarray`, shape (N, n)
-    factor : `~numpy.ndarray`, shape (N, R, n)
-        Common part of the covariance; rows that are not needed are zero.
+    factor, removed : `~numpy.ndarray`, shape (N, F, n) and (N, S, n)
+        Common part of the covariance, and the directions that the magnitudes remove from it and
+        from the independent part; rows that are not needed are zero.
     ebv, ebv_error : `~numpy.ndarray`, shape (N,)
         Mean and standard deviation of E(B-V).
     interval : `~numpy.ndarray`, shape (N, 2)
         16th and 84th percentile of E(B-V).
     with_ebv : `~numpy.ndarray`, shape (N, n)
         Covariance of ln(flux) with E(B-V), over the standard deviation of E(B-V).
-    gains : `~numpy.ndarray`, shape (N, b, n)
-        Change of ln(flux) with each magnitude.
+    gains : `~numpy.ndarray`, shape (N, m, n)
+        Change of ln(flux) with the magnitude of each band that was asked for.
     chi2, p_value : `~numpy.ndarray`, shape (N,)
     dof : `~numpy.ndarray` of int, shape (N,)
     pulls : `~numpy.ndarray`, shape (N, b)
@@ -56,6 +49,7 @@ class Posterior:
 
     log_flux: np.ndarray
     factor: np.ndarray
+    removed: np.ndarray
     ebv: np.ndarray
     ebv_error: np.ndarray
     interval: np.ndarray
@@ -67,7 +61,8 @@ class Posterior:
     pulls: np.ndarray
 
 
-def update(stars: Stars, bands: BandRows, dust: Dust, *, intrinsic: bool = False) -> Posterior:
+def update(stars: Stars, bands: BandRows, dust: Dust, *, intrinsic: bool = False,
+           asked: Any = slice(None)) -> Posterior:
     """
     Condition SEDs on magnitudes.
 
@@ -77,53 +72,42 @@ def update(stars: Stars, bands: BandRows, dust: Dust, *, intrinsic: bool = False
     bands : `~sedflux.conditioning.bands.BandRows`
     dust : `~sedflux.conditioning.dust.Dust`
     intrinsic : bool, optional
-        Take the dust off again.
+        Give the SEDs without dust.
+    asked : index of bands, optional
+        Whose gains are wanted; all by default.
 
     Returns
     -------
     posterior : `Posterior`
     """
-    nodes, error, sample, own_rows = search(stars, bands, dust)
+    nodes, error, sample, directions = search(stars, bands, dust)
     if dust.fixed:
         ebv, weights = dust.mean[:, None], np.ones((len(dust.mean), 1))
     else:
         ebv, weights = quadrature(nodes.ebv[:, 0], error, _NODES)
-    moments = _Moments(stars, dust, *settle(stars, bands, dust, ebv, nodes, own_rows), weights,
-                       own_rows)
-    tests = _tests(stars, bands, dust, nodes, sample, own_rows)
-    rows = _rows(stars, dust, own_rows, intrinsic=intrinsic)
-    mean, covariance = moments.mean, moments.covariance
-    place = rows.shape[1] - own_rows.shape[1] - 1
+    moments = _Moments(dust, *settle(stars, bands, ebv, nodes, directions), weights)
+    tests = _tests(stars, bands, dust, nodes, sample, directions)
+    rows, mean, covariance = directions.rows, moments.mean, moments.covariance
+    place = stars.factor.shape[1] + 2
+    if intrinsic:
+        rows[:, [place - 2, place]] = 0.0
     log_flux = stars.log_flux + (mean[:, None] @ rows)[:, 0]
     spread = np.sqrt(np.clip(covariance[:, place, place], 0.0, None))
     unit = np.where(spread > 0, spread, 1.0)[:, None]
     with_ebv = (covariance[:, place, None] @ rows)[:, 0] / unit
-    gains = np.swapaxes(_gains(stars, dust, nodes, sample), 1, 2) @ rows
-    return Posterior(log_flux, positive_parts(rows, covariance), mean[:, place], spread,
+    gains = _gains(stars, dust, nodes, sample)[:, asked] @ rows
+    return Posterior(log_flux, *signed_parts(rows, covariance), mean[:, place], spread,
                      moments.interval, with_ebv, gains, *tests)
-
-
-def _rows(stars, dust, own_rows, *, intrinsic):
-    """Directions of ln(flux): those of z, q, s, E(B-V) and of the independent errors."""
-    seen = 0.0 if intrinsic else 1.0
-    smooth = np.stack([seen * dust.slope, np.ones_like(dust.curve), seen * dust.curve])
-    smooth = np.broadcast_to(smooth, (len(stars.log_flux), *smooth.shape))
-    return np.concatenate([stars.factor, smooth, own_rows * stars.diagonal[:, None]], axis=1)
 
 
 class _Moments:
     """Mean and covariance of (z, E q, s, E, weights of the rows of independent errors)."""
 
-    def __init__(self, stars: Stars, dust: Dust, nodes: Nodes, sample: Sample,
-                 solution: Solution, weights: np.ndarray, own_rows: np.ndarray) -> None:
+    def __init__(self, dust: Dust, nodes: Nodes, sample: Sample, solution: Solution,
+                 weights: np.ndarray) -> None:
         self._weights = self._posterior(dust, nodes, solution, weights)
         self._nodes = nodes
-        r = stars.factor.shape[1]
-        common = nodes.common.copy()
-        common[..., r] *= nodes.ebv
-        each = np.concatenate([common, nodes.scale[..., None], nodes.ebv[..., None], nodes.own],
-                              axis=-1)
-        weighted = self._weights[..., None]
+        each, weighted = nodes.coordinates, self._weights[..., None]
         self.mean = (weighted * each).sum(axis=1)
         left = (each - self.mean[:, None]) * np.sqrt(weighted)
         self.covariance = (np.swapaxes(left, 1, 2) @ left
@@ -143,15 +127,16 @@ class _Moments:
         stars, size, count, q = sample.common.shape
         strength = np.ones((stars, size, 1, q))
         strength[..., q - 1] = nodes.ebv[..., None]
-        # How each coordinate answers to a magnitude, and its variance before.
+        weighted = self._weights[..., None, None]
+        # Covariance of each coordinate with each magnitude, over all nodes.
         answer = np.concatenate([sample.common * strength,
                                  np.broadcast_to(np.eye(count), (stars, size, count, count))],
-                                axis=-1)
-        weighted = self._weights[..., None, None]
-        gain = solution.information @ answer
-        taken = (np.swapaxes(answer * weighted, -1, -2) @ gain).sum(axis=1)
-        cross = -((self._weights[..., None, None] * solution.grey_gain[..., None, :])
-                  @ answer).sum(axis=1)[:, 0]
+                                axis=-1).reshape(stars, size * count, q + count)
+        information = weighted * solution.information
+        gain = np.concatenate([(information @ sample.common) * strength, information], axis=-1)
+        taken = np.swapaxes(answer, 1, 2) @ gain.reshape(answer.shape)
+        grey = (self._weights[..., None] * solution.grey_gain).reshape(stars, 1, size * count)
+        cross = -(grey @ answer)[:, 0]
         before = np.zeros((stars, q + count))
         before[:, :q] = (self._weights[..., None] * strength[..., 0, :] ** 2).sum(axis=1)
         total = np.zeros((stars, q + 2 + count, q + 2 + count))
@@ -168,7 +153,7 @@ class _Moments:
 
 
 def _gains(stars, dust, nodes, sample):
-    """Changes of all coordinates with the magnitudes, (N, coordinates, b); E(B-V) as Gaussian."""
+    """Changes of all coordinates with the magnitudes, (N, b, R); E(B-V) as Gaussian."""
     free = (nodes.ebv[:, 0] > 0) & (not dust.fixed)
     column = sample.dust * np.where(free, dust.error, 0.0)[:, None, None]
     solution = solve(sample, relative=stars.relative, column=column)
@@ -177,15 +162,15 @@ def _gains(stars, dust, nodes, sample):
     common[..., -1] *= nodes.ebv
     towards = np.swapaxes(common, 1, 2) @ information
     dusty = dust.error[:, None, None] * (column @ information)
-    return np.concatenate([towards, solution.grey_gain, dusty, information], axis=1) \
-        * stars.known[:, None]
+    gains = np.concatenate([towards, solution.grey_gain, dusty, information], axis=1)
+    return np.swapaxes(gains * stars.known[:, None], 1, 2)
 
 
-def _tests(stars, bands, dust, nodes, sample, own_rows):
+def _tests(stars, bands, dust, nodes, sample, directions):
     """chi2, its p-value and degrees of freedom, and the pulls, at the most likely E(B-V) >= 0."""
     free = (nodes.ebv[:, 0] > 0) & (not dust.fixed)
     ebv = dust.mean[:, None] if dust.fixed else np.maximum(nodes.ebv, 0.0)
-    _, sample, solution = settle(stars, bands, dust, ebv, nodes, own_rows)
+    _, sample, solution = settle(stars, bands, ebv, nodes, directions)
     prior = (np.zeros(len(ebv)) if dust.flat or dust.fixed
              else ((ebv[:, 0] - dust.mean) / dust.error) ** 2)
     chi2 = solution.chi2[:, 0] + prior
@@ -210,9 +195,9 @@ def _tests(stars, bands, dust, nodes, sample, own_rows):
     return chi2, p_value, dof, pulls
 
 
-def positive_parts(rows: np.ndarray, core: np.ndarray) -> np.ndarray:
+def signed_parts(rows: np.ndarray, core: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
-    `sedflux.covariance.positive_part` of N matrices, with rows of zeros for the rest.
+    N symmetric matrices ``rows.T @ core @ rows`` as differences of squares.
 
     Parameters
     ----------
@@ -221,22 +206,27 @@ def positive_parts(rows: np.ndarray, core: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    factor : `~numpy.ndarray`, shape (N, R, n)
+    factor, removed : `~numpy.ndarray`, shape (N, F, n) and (N, S, n)
+        ``factor.T @ factor - removed.T @ removed`` is the matrix; the strongest rows are first, and
+        those that a matrix does not need are zero.
     """
-    length = np.sqrt((rows**2).sum(axis=-1))
+    gram = rows @ np.swapaxes(rows, 1, 2)
+    length = np.sqrt(np.diagonal(gram, axis1=1, axis2=2))
     length = np.where(length > 0, length, 1.0)
-    unit = rows / length[..., None]
-    values, vectors = np.linalg.eigh(unit @ np.swapaxes(unit, 1, 2))
+    size = length[..., None] * length[:, None]
+    values, vectors = np.linalg.eigh(gram / size)
     keep = values > _ROUNDING * values[:, -1:]
     root = np.sqrt(np.where(keep, values, 1.0))
-    # Orthonormal rows: ``towards @ unit``; zero where rounding made the direction.
-    towards = np.swapaxes(vectors, 1, 2) * (keep / root)[..., None]
+    # ``towards @ rows`` are orthonormal; zero where rounding made the direction.
+    towards = np.swapaxes(vectors / length[..., None], 1, 2) * (keep / root)[..., None]
     triangle = vectors * (root * keep)[:, None]
-    core = core * length[..., None] * length[:, None]
-    value, turn = np.linalg.eigh(np.swapaxes(triangle, 1, 2) @ core @ triangle)
-    turn = np.swapaxes(turn * np.sqrt(np.clip(value, 0.0, None))[:, None], 1, 2)
-    factor = (turn @ towards) @ unit
-    # Strongest directions first; those that are zero for all stars are cut.
-    factor = factor[:, ::-1]
-    most = max(int((value > 0).sum(axis=1).max(initial=0)), 1)
-    return factor[:, :most]
+    value, turn = np.linalg.eigh(np.swapaxes(triangle, 1, 2) @ (core * size) @ triangle)
+    turn = np.swapaxes(turn, 1, 2) @ towards
+    value[np.abs(value) <= _ROUNDING * np.abs(value).max(axis=1, keepdims=True)] = 0.0
+    return _positive(value[:, ::-1], turn[:, ::-1]) @ rows, _positive(-value, turn) @ rows
+
+
+def _positive(size: np.ndarray, turn: np.ndarray) -> np.ndarray:
+    """Rows (N, R, R) times the roots of their sizes, descending; those above zero, (N, F, R)."""
+    most = int((size > 0).sum(axis=1).max(initial=0))
+    return turn[:, :most] * np.sqrt(np.clip(size[:, :most], 0.0, None))[..., None]

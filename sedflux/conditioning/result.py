@@ -1,4 +1,4 @@
-"""`ConditionedSEDs`: SEDs on an absolute scale, and what the magnitudes said."""
+"""`ConditionedSEDs`: SEDs on an absolute scale, with E(B-V) and tests of the magnitudes."""
 
 from __future__ import annotations
 
@@ -49,14 +49,16 @@ class ConditionedSEDs:
         the error of that.
     parts : dict of str to `~numpy.ndarray`, shape of ``flux``
         ``reddening``: covariance of ln(flux) with E(B-V), over the standard deviation of E(B-V).
-        ``zero point NAME``: what one standard deviation of the zero point of a band does; all
-        stars share it.
+        ``zero point NAME``: change of ln(flux) with one standard deviation of the zero point of
+        a band; all stars share it.
     flag_bits : int, or `~numpy.ndarray` of int, shape (N,)
         Of the predictions.
     intrinsic : bool
-        Whether the dust was taken off the flux.
+        Whether the flux is that without dust.
     law, r_v
         Extinction law, see `sedflux.spectra.reddening.extinction_curve`.
+    removed : `~numpy.ndarray`, shape (s, n) or (N, s, n)
+        Directions that magnitudes remove from the covariance, as in `~sedflux.LowRankCovariance`.
     """
 
     wavelength: np.ndarray
@@ -76,6 +78,7 @@ class ConditionedSEDs:
     intrinsic: bool = False
     law: str = LAW
     r_v: float = R_V
+    removed: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
 
     @property
     def single(self) -> bool:
@@ -98,7 +101,8 @@ class ConditionedSEDs:
         whole = ("wavelength", "bands", "parts", "intrinsic", "law", "r_v")
         changed = {one.name: getattr(self, one.name)[row] for one in fields(self)
                    if one.name not in whole}
-        changed["factor"] = changed["factor"][np.any(changed["factor"], axis=1)]
+        for name in ("factor", "removed"):
+            changed[name] = changed[name][np.any(changed[name], axis=1)]
         return replace(self, **changed,
                        parts={name: value[row] for name, value in self.parts.items()})
 
@@ -106,13 +110,17 @@ class ConditionedSEDs:
     def relative_covariance(self) -> Any:
         """Covariance of ln(flux): a `~sedflux.LowRankCovariance`, or a tuple of N."""
         if self.single:
-            return LowRankCovariance(self.diagonal, self.factor)
+            return LowRankCovariance(self.diagonal, self.factor, self.removed)
         return tuple(self[row].relative_covariance for row in range(len(self)))
 
     @property
     def sigma(self) -> np.ndarray:
         """Standard deviation of the flux, shape of ``flux``."""
-        return self.flux * np.sqrt(self.diagonal + (self.factor**2).sum(axis=-2))
+        gross = self.diagonal + np.einsum("...rn,...rn->...n", self.factor, self.factor)
+        if self.removed.size:
+            gross -= np.einsum("...sn,...sn->...n", self.removed, self.removed)
+        # Rounding may make a variance of zero negative.
+        return self.flux * np.sqrt(np.maximum(gross, 0.0))
 
     def table(self) -> QTable:
         """

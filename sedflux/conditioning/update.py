@@ -4,32 +4,32 @@ The update of SEDs by magnitudes, for many stars at once and at low rank.
 ln(flux) of a star is ``prior + F^T z + d + s + E k + E q k'``: common errors ``z`` and ``q`` with
 variances of one, independent errors ``d``, ln(scale) ``s``, whose prior is flat for relative SEDs,
 and E(B-V).
-At a fixed E(B-V) magnitudes are linear in all of these, nearly: each node of a grid of E(B-V) is
-linearised where its own solution is.  Weights of the nodes are their marginal likelihoods times
-the prior; moments of the mixture are those of the posterior.
+At a fixed E(B-V) magnitudes are nearly linear in all of these: they are linearised at each node of
+a grid of E(B-V), about the solution for that node.  Weights of the nodes are their marginal
+likelihoods times the prior; moments of the mixture are those of the posterior.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sedflux.conditioning.bands import BandRows
-from sedflux.conditioning.dust import MOST_REDDENING, Dust
+from sedflux.conditioning.dust import Dust
+from sedflux.conditioning.quadrature import between
 from sedflux.units import MAG_PER_LN
 
-__all__ = ["Nodes", "Sample", "Solution", "Stars", "linearised", "percentiles", "quadrature",
-           "search", "settle", "solve"]
+__all__ = ["Directions", "Nodes", "Sample", "Solution", "Stars", "linearised", "search", "settle",
+           "solve"]
 
-#: Steps of Newton's method: to the most likely E(B-V), and at each node.
-_SEARCHES, _SETTLES = 6, 2
+#: Most steps of Newton's method to the most likely E(B-V), and the change of the coordinates,
+#: absolute or relative, that ends them.
+_SEARCHES, _FOUND = 6, 1e-5
+#: Nodes at which the first step to all nodes is made.
+_FEW_NODES = 8
 #: Range of E(B-V) while it is searched (mag).
 _SEARCHED = (-2.0, 12.0)
-#: Standard deviations of E(B-V) that the nodes reach to either side.
-_REACH = 7.0
-#: Points between which percentiles are interpolated.
-_POINTS = 513
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,63 @@ class Stars:
 
 @dataclass(frozen=True)
 class Nodes:
-    """E(B-V) of G nodes of each star (N, G), and what the update says there."""
+    """E(B-V) of G nodes of each star (N, G), and the solution there."""
 
     ebv: np.ndarray
     common: np.ndarray      # z and q, (N, G, r + 1)
     own: np.ndarray         # weights of the rows of the independent errors, (N, G, b)
     scale: np.ndarray       # s, (N, G)
+
+    @property
+    def coordinates(self) -> np.ndarray:
+        """Along the rows of `Directions`: z, E q, s, E and ``own``, (N, G, R)."""
+        scale, ebv = self.scale[..., None], self.ebv[..., None]
+        return np.concatenate([self.common[..., :-1], self.common[..., -1:] * ebv, scale, ebv,
+                               self.own], axis=-1)
+
+
+class Directions:
+    """
+    Directions in which ln(flux) of N stars changes.
+
+    Parameters
+    ----------
+    stars : `Stars`
+    dust : `~sedflux.conditioning.dust.Dust`
+
+    Attributes
+    ----------
+    rows : `~numpy.ndarray`, shape (N, R, n)
+        Of z, E q, s, E(B-V), and one of the independent errors for every band; the last are zero
+        until they are renewed.
+    spread : `~numpy.ndarray`, shape (N, b, b)
+        Covariance that the independent errors give to the magnitudes.
+    """
+
+    def __init__(self, stars: Stars, dust: Dust) -> None:
+        r, (count, bands) = stars.factor.shape[1], stars.magnitudes.shape
+        self.rows = np.zeros((count, r + 3 + bands, stars.log_flux.shape[1]))
+        self.rows[:, :r] = stars.factor
+        self.rows[:, r:r + 3] = np.stack([dust.slope, np.ones_like(dust.curve), dust.curve])
+        self.spread = np.zeros((count, bands, bands))
+
+    def renew(self, stars: Stars, bands: BandRows, shares: list[np.ndarray]) -> None:
+        """
+        Replace the rows of independent errors by their parts that change the magnitudes.
+
+        Parameters
+        ----------
+        stars, bands
+        shares : list of `~numpy.ndarray`, shape (N, k)
+            Of each wavelength in the flux of its band.
+        """
+        changes = np.zeros((*stars.known.shape, self.rows.shape[2]))
+        for index, place in enumerate(bands.places):
+            changes[:, index, place] = shares[index]
+        changes *= -MAG_PER_LN * stars.known[..., None]
+        own = self.rows[:, -len(bands):]
+        np.multiply(changes, stars.diagonal[:, None], out=own)
+        self.spread = own @ np.swapaxes(changes, 1, 2)
 
 
 @dataclass(frozen=True)
@@ -90,7 +141,7 @@ class Sample:
     grey : `~numpy.ndarray`, shape (N, 1, b)
         Changes with ``s``; zero for magnitudes that are unknown.
     noise : `~numpy.ndarray`, shape (N, 1, b, b)
-        Covariance of what is independent: errors of magnitudes and of single wavelengths.
+        Covariance of the independent errors of magnitudes and of single wavelengths.
     """
 
     residual: np.ndarray
@@ -112,75 +163,76 @@ class Solution:
     log_likelihood: np.ndarray  # (N, G)
 
 
-def light(stars: Stars, bands: BandRows, log_flux: np.ndarray) -> tuple[np.ndarray, list]:
-    """Magnitudes of SEDs (N, G, n), and of each band the change of its magnitude (N, G, k)."""
-    level = log_flux.max(axis=-1, keepdims=True)
-    flux = np.exp(log_flux - level)
-    values, changes = [], []
-    for place, weight in zip(bands.places, bands.weights, strict=True):
-        part = flux[..., place] * weight
-        total = part.sum(axis=-1, keepdims=True)
-        values.append((np.log(total) + level)[..., 0])
-        changes.append(part * (-MAG_PER_LN / total))
-    return bands.zero_points - MAG_PER_LN * np.stack(values, axis=-1), changes
-
-
-def independent(stars: Stars, bands: BandRows, changes: list) -> np.ndarray:
-    """Changes of the magnitudes with the independent errors at the first node, (N, b, n)."""
-    rows = np.zeros((len(stars.log_flux), len(bands), stars.log_flux.shape[1]))
-    for index, place in enumerate(bands.places):
-        rows[:, index, place] = changes[index][:, 0]
-    return rows * stars.known[..., None]
-
-
-def linearised(stars: Stars, bands: BandRows, dust: Dust, nodes: Nodes,
-               own_rows: np.ndarray, *, renew: bool = False) -> tuple[Sample, np.ndarray]:
+def light(bands: BandRows, log_flux: np.ndarray, rows: np.ndarray, grey: int
+          ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
     """
-    Linearise the magnitudes at what nodes say of the SED.
+    Magnitudes of SEDs, and how they change.
 
     Parameters
     ----------
-    stars, bands, dust, nodes
-    own_rows : `~numpy.ndarray`, shape (N, b, n)
-        Changes of the magnitudes with independent errors, for which ``nodes.own`` was found.
-    renew : bool, optional
-        Take these changes anew, at the first node.
+    bands : `~sedflux.conditioning.bands.BandRows`
+    log_flux : `~numpy.ndarray`, shape (N, G, n)
+        Overwritten.
+    rows : `~numpy.ndarray`, shape (N, R, n)
+        Directions of ln(flux).
+    grey : int
+        Number of the row of ones.
 
     Returns
     -------
-    sample : `Sample`
-    own_rows : `~numpy.ndarray`, shape (N, b, n)
+    magnitudes : `~numpy.ndarray`, shape (N, G, b)
+    changes : `~numpy.ndarray`, shape (N, G, b, R)
+        Of the magnitudes along the rows.
+    shares : list of `~numpy.ndarray`, shape (N, k)
+        Of each wavelength in the flux of its band, at the first node.
     """
-    r = stars.factor.shape[1]
-    own = nodes.own @ (own_rows * stars.diagonal[:, None])
-    strength = nodes.common[..., r:] * nodes.ebv[..., None]
-    log_flux = (stars.log_flux[:, None] + nodes.ebv[..., None] * dust.curve
-                + nodes.common[..., :r] @ stars.factor + strength * dust.slope
-                + nodes.scale[..., None] + own)
-    value, changes = light(stars, bands, log_flux)
+    level = log_flux.max(axis=-1, keepdims=True)
+    log_flux -= level
+    flux = np.exp(log_flux, out=log_flux)
+    changes, shares = np.empty((*flux.shape[:2], len(bands), rows.shape[1])), []
+    for index, (place, weight) in enumerate(zip(bands.places, bands.weights, strict=True)):
+        part = flux[..., place] * weight
+        changes[..., index, :] = part @ np.swapaxes(rows[..., place], 1, 2)
+        shares.append(part[:, 0] / changes[:, 0, index, grey, None])
+    total = changes[..., grey].copy()
+    changes *= (-MAG_PER_LN / total)[..., None]
+    return bands.zero_points - MAG_PER_LN * (np.log(total) + level), changes, shares
+
+
+def linearised(stars: Stars, bands: BandRows, nodes: Nodes, directions: Directions, *,
+               renew: bool = False) -> Sample:
+    """
+    Linearise the magnitudes about the SEDs of nodes.
+
+    Parameters
+    ----------
+    stars, bands
+    nodes : `Nodes`
+    directions : `Directions`
+        For which ``nodes.own`` was found.
+    renew : bool, optional
+        Compute its rows of independent errors again, at the first node.
+    """
+    r, coordinates = stars.factor.shape[1], nodes.coordinates
+    log_flux = coordinates @ directions.rows
+    log_flux += stars.log_flux[:, None]
+    value, changes, shares = light(bands, log_flux, directions.rows, r + 1)
     if renew:
-        own_rows = independent(stars, bands, changes)
+        directions.renew(stars, bands, shares)
     known = stars.known[:, None]
-    common = np.empty((*value.shape, r + 1))
-    along, moved = np.empty(value.shape), np.empty(value.shape)
-    for index, place in enumerate(bands.places):
-        common[..., index, :r] = changes[index] @ np.swapaxes(stars.factor[..., place], 1, 2)
-        common[..., index, r] = (changes[index] @ dust.slope[place]) * nodes.ebv
-        along[..., index] = changes[index] @ dust.curve[place]
-        moved[..., index] = (changes[index] * own[..., place]).sum(axis=-1)
-    common, along = common * known[..., None], along * known
-    spread = (own_rows * stars.diagonal[:, None]) @ np.swapaxes(own_rows, 1, 2)
-    grey = -MAG_PER_LN * known
-    moved += (common @ nodes.common[..., None])[..., 0] + grey * nodes.scale[..., None]
+    dust = changes[..., r + 2] * known
+    moved = (changes @ coordinates[..., None])[..., 0] - dust * nodes.ebv[..., None]
+    common = changes[..., :r + 1] * known[..., None]
+    common[..., r] *= nodes.ebv[..., None]
     residual = np.where(known, stars.magnitudes[:, None] - value + moved, 0.0)
     errors = np.where(stars.known, stars.variance, 1.0)
-    noise = spread + errors[..., None] * np.eye(len(bands))
-    return Sample(residual, common, along, grey, noise[:, None]), own_rows
+    noise = directions.spread + errors[..., None] * np.eye(len(bands))
+    return Sample(residual, common, dust, -MAG_PER_LN * known, noise[:, None])
 
 
 def solve(sample: Sample, *, relative: bool, column: np.ndarray | None = None) -> Solution:
     """
-    Solve for everything at given E(B-V), or with E(B-V) as one more common error.
+    Solve for all errors at given E(B-V), or with E(B-V) as one more common error.
 
     Parameters
     ----------
@@ -203,33 +255,33 @@ def solve(sample: Sample, *, relative: bool, column: np.ndarray | None = None) -
     shape = sample.residual.shape
     grey_gain, variance = np.zeros(shape), np.zeros(shape[:-1])
     if relative:
-        weighted = (inverse @ sample.grey[..., None])[..., 0]
+        weighted = (inverse * sample.grey[..., None, :]).sum(axis=-1)
         variance = 1.0 / (weighted * sample.grey).sum(axis=-1)
         grey_gain = weighted * variance[..., None]
         inverse = inverse - weighted[..., :, None] * grey_gain[..., None, :]
         log_det = log_det - np.log(variance)
-    innovation = (inverse @ sample.residual[..., None])[..., 0]
+    innovation = (inverse * sample.residual[..., None, :]).sum(axis=-1)
     chi2 = (innovation * sample.residual).sum(axis=-1)
     return Solution(inverse, grey_gain, variance, innovation, chi2, -0.5 * (chi2 + log_det))
 
 
-def _start(stars: Stars, dust: Dust, ebv: np.ndarray) -> Nodes:
-    """Nodes that know nothing of the magnitudes."""
+def _start(stars: Stars, ebv: np.ndarray) -> Nodes:
+    """Nodes at the SED before the update."""
     shape = ebv.shape
     return Nodes(ebv, np.zeros((*shape, stars.factor.shape[1] + 1)),
                  np.zeros((*shape, stars.magnitudes.shape[1])), np.zeros(shape))
 
 
-def _moved(nodes: Nodes, sample: Sample, solution: Solution, ebv: np.ndarray,
+def _moved(sample: Sample, solution: Solution, ebv: np.ndarray,
            residual: np.ndarray | None = None) -> Nodes:
-    """Nodes where the solution is."""
+    """Nodes at the solution."""
     innovation, residual = solution.innovation, sample.residual if residual is None else residual
     return Nodes(ebv, (np.swapaxes(sample.common, -1, -2) @ innovation[..., None])[..., 0],
                  innovation, (solution.grey_gain * residual).sum(axis=-1))
 
 
 def search(stars: Stars, bands: BandRows, dust: Dust
-           ) -> tuple[Nodes, np.ndarray, Sample, np.ndarray]:
+           ) -> tuple[Nodes, np.ndarray, Sample, Directions]:
     """
     The most likely E(B-V), as if negative ones were allowed.
 
@@ -241,102 +293,55 @@ def search(stars: Stars, bands: BandRows, dust: Dust
         Of E(B-V).
     sample : `Sample`
         Linearised there; its residuals are those of the prior mean of E(B-V).
-    own_rows : `~numpy.ndarray`, shape (N, b, n)
+    directions : `Directions`
     """
-    nodes = _start(stars, dust, np.maximum(dust.mean, 0.0)[:, None])
-    own_rows = np.zeros((*stars.magnitudes.shape, stars.log_flux.shape[1]))
+    nodes = _start(stars, np.maximum(dust.mean, 0.0)[:, None])
+    directions = Directions(stars, dust)
     for step in range(_SEARCHES):
-        sample, own_rows = linearised(stars, bands, dust, nodes, own_rows, renew=True)
+        sample = linearised(stars, bands, nodes, directions, renew=True)
         away = (nodes.ebv - dust.mean[:, None])[..., None]
         residual = sample.residual + sample.dust * away
         column = sample.dust * dust.error[:, None, None]
-        sample = Sample(residual, sample.common, sample.dust, sample.grey, sample.noise)
+        sample = replace(sample, residual=residual)
         solution = solve(sample, relative=stars.relative, column=column)
         shift = (column * solution.innovation).sum(axis=-1)
         ebv = np.clip(dust.mean[:, None] + dust.error[:, None] * shift, *_SEARCHED)
-        if step < _SEARCHES - 1:
-            left = residual - column * shift[..., None]
-            nodes = _moved(nodes, sample, solution, ebv, left)
+        moved = _moved(sample, solution, ebv, residual - column * shift[..., None])
+        if step == _SEARCHES - 1 or np.allclose(moved.coordinates, nodes.coordinates,
+                                                rtol=_FOUND, atol=_FOUND):
+            break
+        nodes = moved
     column = column[:, 0]
     taken = (column * (solution.information[:, 0] @ column[..., None])[..., 0]).sum(axis=-1)
     error = dust.error * np.sqrt(np.clip(1.0 - taken, 0.0, None))
-    return nodes, error, sample, own_rows
+    return nodes, error, sample, directions
 
 
-def settle(stars: Stars, bands: BandRows, dust: Dust, ebv: np.ndarray, nodes: Nodes,
-           own_rows: np.ndarray) -> tuple[Nodes, Sample, Solution]:
+def settle(stars: Stars, bands: BandRows, ebv: np.ndarray, nodes: Nodes, directions: Directions
+           ) -> tuple[Nodes, Sample, Solution]:
     """
     Solve at given E(B-V), each node linearised at its own solution.
 
     Parameters
     ----------
-    stars, bands, dust
+    stars, bands
     ebv : `~numpy.ndarray`, shape (N, G)
+        Of one node, or at the nodes of Gauss-Legendre quadrature.
     nodes : `Nodes`
         Where the search ended: the start of all nodes.
-    own_rows : `~numpy.ndarray`, shape (N, b, n)
+    directions : `Directions`
     """
     size = ebv.shape[1]
-    start = Nodes(ebv, np.repeat(nodes.common, size, axis=1), np.repeat(nodes.own, size, axis=1),
-                  np.repeat(nodes.scale, size, axis=1))
-    for _ in range(_SETTLES):
-        sample, _ = linearised(stars, bands, dust, start, own_rows)
-        solution = solve(sample, relative=stars.relative)
-        start = _moved(start, sample, solution, ebv)
-    return start, sample, solution
-
-
-def quadrature(mean: np.ndarray, error: np.ndarray, count: int
-               ) -> tuple[np.ndarray, np.ndarray]:
-    """
-    Nodes of E(B-V) >= 0 and their weights, about Gaussians that zero may cut.
-
-    Parameters
-    ----------
-    mean, error : `~numpy.ndarray`, shape (N,)
-    count : int
-
-    Returns
-    -------
-    ebv, weights : `~numpy.ndarray`, shape (N, count)
-    """
-    reach = _REACH * error
-    high = mean + np.where(mean > 0, reach, np.hypot(mean, reach))
-    low, high = np.clip(mean - reach, 0.0, MOST_REDDENING), np.clip(high, 1e-9, MOST_REDDENING)
-    low = np.minimum(low, 0.9 * high)
-    place, weight = np.polynomial.legendre.leggauss(count)
-    half = 0.5 * (high - low)[:, None]
-    return 0.5 * (high + low)[:, None] + half * place, half * weight
-
-
-def percentiles(ebv: np.ndarray, weights: np.ndarray, shares: tuple[float, ...]) -> np.ndarray:
-    """
-    Percentiles of a density at the nodes of `quadrature`, whose polynomial is integrated.
-
-    Parameters
-    ----------
-    ebv, weights : `~numpy.ndarray`, shape (N, count)
-        Nodes, and density times their weights, with a sum of one.
-    shares : tuple of float, length m
-
-    Returns
-    -------
-    ebv : `~numpy.ndarray`, shape (N, m)
-    """
-    count = ebv.shape[1]
-    if count == 1:
-        return np.repeat(ebv, len(shares), axis=1)
-    place, _ = np.polynomial.legendre.leggauss(count)
-    half = (ebv[:, -1] - ebv[:, 0]) / (place[-1] - place[0])
-    middle = 0.5 * (ebv[:, 0] + ebv[:, -1])
-    points = np.linspace(-1.0, 1.0, _POINTS)
-    legendre = np.polynomial.legendre.legvander
-    # The integral of P_m from -1 is (P_m+1 - P_m-1) / (2 m + 1).
-    above = legendre(points, count)
-    integral = np.column_stack([points + 1.0, 0.5 * (above[:, 2:] - above[:, :-2])])
-    shape = legendre(place, count - 1)
-    scale = np.r_[0.5, np.ones(count - 1)]
-    total = weights @ (shape * scale) @ integral.T
-    total = np.maximum.accumulate(total, axis=1)
-    found = np.array([np.interp(shares, row, points) for row in total])
-    return middle[:, None] + half[:, None] * found
+    # Solutions are smooth in E(B-V): those of a few nodes are a good start of all.
+    few = min(size, _FEW_NODES)
+    there = ebv @ between(size, few).T
+    start = Nodes(there, *(np.repeat(part, few, axis=1)
+                           for part in (nodes.common, nodes.own, nodes.scale)))
+    sample = linearised(stars, bands, start, directions)
+    start = _moved(sample, solve(sample, relative=stars.relative), there)
+    if size > few:
+        spread = between(few, size)
+        start = Nodes(ebv, spread @ start.common, spread @ start.own, start.scale @ spread.T)
+    sample = linearised(stars, bands, start, directions)
+    solution = solve(sample, relative=stars.relative)
+    return _moved(sample, solution, ebv), sample, solution

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,9 +61,17 @@ def _arrays(hdus, path):
 def _exact_wavelengths(wavelength, header, path):
     """Wavelengths from the header: those of the table are in single precision."""
     start, step = (header_number(header, key, path) for key in ("COEFF0", "COEFF1"))
-    with np.errstate(over="ignore"):
-        exact = 10 ** (start + step * np.arange(wavelength.size))
+    exact = _grid(start, step, wavelength.size)
     return exact if np.abs(exact - wavelength).max() < _ROUNDING else wavelength
+
+
+@lru_cache(maxsize=16)
+def _grid(start: float, step: float, size: int) -> np.ndarray:
+    """Wavelengths of a header, of which the stars of a release share a few."""
+    with np.errstate(over="ignore"):
+        exact = 10 ** (start + step * np.arange(size))
+    exact.flags.writeable = False
+    return exact
 
 
 def _velocity(header, path):

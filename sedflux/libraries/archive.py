@@ -101,9 +101,9 @@ def parse_selection(terms: Sequence[str]) -> dict[str, tuple[float, float]]:
     return ranges
 
 
-def _steps(low, high, values):
-    """The values within a range."""
-    values = np.asarray(values, dtype=float)
+def _steps(limits, values):
+    """The values within two limits."""
+    (low, high), values = limits, np.asarray(values, dtype=float)
     return [float(value) for value in values[(values >= low - 1e-6) & (values <= high + 1e-6)]]
 
 
@@ -116,14 +116,14 @@ def _bosz2017(ranges, power):
     teff = np.r_[np.arange(3500, 12001, 250), np.arange(12500, 20001, 500),
                  np.arange(21000, 35001, 1000)]
     grid = np.arange(-0.25, 0.51, 0.25)
-    for mh in _steps(*ranges["MH"], np.arange(-2.5, 0.51, 0.25)):
-        for carbon in _steps(*ranges["CARBON"], np.arange(-0.75, 0.51, 0.25)):
-            for alpha in _steps(*ranges["ALPHA"], grid):
+    for mh in _steps(ranges["MH"], np.arange(-2.5, 0.51, 0.25)):
+        for carbon in _steps(ranges["CARBON"], np.arange(-0.75, 0.51, 0.25)):
+            for alpha in _steps(ranges["ALPHA"], grid):
                 folder = (f"insbroad_{power:06d}/metal_{mh:+.2f}/carbon_{carbon:+.2f}/"
                           f"alpha_{alpha:+.2f}")
-                for t in _steps(*ranges["TEFF"], teff):
+                for t in _steps(ranges["TEFF"], teff):
                     lowest = max(value for edge, value in _LOGG_2017 if t >= edge)
-                    for g in _steps(*ranges["LOGG"], np.arange(lowest, 5.01, 0.5)):
+                    for g in _steps(ranges["LOGG"], np.arange(lowest, 5.01, 0.5)):
                         name = (f"am{_code(mh)}c{_code(carbon)}o{_code(alpha)}t{t:.0f}"
                                 f"g{10 * g:02.0f}v20modrt0b{power}rs.fits")
                         yield ArchiveFile(f"{folder}/{name}", (t, g, mh, alpha, carbon, 2.0))
@@ -133,11 +133,11 @@ def _bosz2024(ranges, power):
     teff = np.r_[np.arange(2800, 4000, 100), np.arange(4000, 12001, 250),
                  np.arange(12500, 16001, 500)]
     yield ArchiveFile(f"wavelength_grids/bosz2024_wave_r{power}.txt")
-    for mh in _steps(*ranges["MH"], np.arange(-2.5, 0.76, 0.25)):
-        for alpha in _steps(*ranges["ALPHA"], np.arange(-0.25, 0.51, 0.25)):
-            for carbon in _steps(*ranges["CARBON"], np.arange(-0.75, 0.51, 0.25)):
-                for micro in _steps(*ranges["VMICRO"], [0, 1, 2, 4]):
-                    for t in _steps(*ranges["TEFF"], teff):
+    for mh in _steps(ranges["MH"], np.arange(-2.5, 0.76, 0.25)):
+        for alpha in _steps(ranges["ALPHA"], np.arange(-0.25, 0.51, 0.25)):
+            for carbon in _steps(ranges["CARBON"], np.arange(-0.75, 0.51, 0.25)):
+                for micro in _steps(ranges["VMICRO"], [0, 1, 2, 4]):
+                    for t in _steps(ranges["TEFF"], teff):
                         yield from _bosz2024_gravities(ranges, power, t, mh, alpha, carbon, micro)
 
 
@@ -145,7 +145,7 @@ def _bosz2024_gravities(ranges, power, t, mh, alpha, carbon, micro):
     """ATLAS9 above 8000 K; MARCS below, spherical for giants."""
     lowest = -0.5 if t <= 6000 else 1.0 if t <= 8000 else 2.0 if t <= 12000 else 3.0
     highest = 5.5 if t <= 8000 else 5.0
-    for g in _steps(*ranges["LOGG"], np.arange(lowest, highest + 0.01, 0.5)):
+    for g in _steps(ranges["LOGG"], np.arange(lowest, highest + 0.01, 0.5)):
         kind = "ap" if t > 8000 else "mp" if g >= 3.5 else "ms"
         name = (f"bosz2024_{kind}_t{t:.0f}_g{g:+.1f}_m{mh:+.2f}_a{alpha:+.2f}_c{carbon:+.2f}"
                 f"_v{micro:.0f}_r{power}_resam.txt.gz")

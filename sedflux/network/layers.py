@@ -13,10 +13,9 @@ class SoftThreshold(nn.Module):
         super().__init__()
         self.active = active
         hidden = max(channels // 2, 8)
-        self.attention = nn.Sequential(
-            nn.Linear(channels + conditions, hidden), nn.GELU(), nn.Linear(hidden, channels)
-        )
-        nn.init.constant_(self.attention[-1].bias, -2.0)
+        first, last = nn.Linear(channels + conditions, hidden), nn.Linear(hidden, channels)
+        nn.init.constant_(last.bias, -2.0)
+        self.attention = nn.Sequential(first, nn.GELU(), last)
 
     def forward(self, features, condition):
         """``features`` (N, channels, length), ``condition`` (N, conditions)."""

@@ -14,6 +14,10 @@ _BLOCK = 32
 class Projection(nn.Module):
     """Generalised least squares on templates: their mean, the templates and their spread."""
 
+    mean: torch.Tensor
+    templates: torch.Tensor
+    spread: torch.Tensor
+
     def __init__(self, components, pixels):
         super().__init__()
         self.register_buffer("mean", torch.zeros(pixels))

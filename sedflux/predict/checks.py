@@ -173,7 +173,8 @@ def check_reddening(reddening: Any, stars: int | None = None) -> tuple[Any, Any]
 
 def _extinction(part, reddening, stars):
     """E(B-V), or its error, in mag: one number, or one for each star."""
-    unit = getattr(part, "unit", u.mag)
+    # Columns of tables may have no unit.
+    unit = getattr(part, "unit", None) or u.mag
     value = real_array(getattr(part, "value", part), "reddening")
     allowed = [()] if stars is None else [(), (stars,)]
     if (unit not in (u.mag, u.dimensionless_unscaled) or value.shape not in allowed

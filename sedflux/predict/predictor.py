@@ -72,11 +72,15 @@ class Predictor:
     ----------
     model : str or path-like, optional
         A registered name or the path of a model; the packaged default if not given.
+    device : str or `torch.device`, optional
+        Where the network works: ``"cpu"`` or ``"cuda"``.  Everything else is done by the processor.
 
     Raises
     ------
     sedflux.exceptions.ModelError, sedflux.exceptions.WeightsError
         If the model is unknown, missing or damaged.
+    sedflux.exceptions.InputError
+        If there is no such device.
 
     Examples
     --------
@@ -89,13 +93,16 @@ class Predictor:
     ((575,), True)
     """
 
-    def __init__(self, model: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, model: str | os.PathLike[str] | None = None, *, device: Any = "cpu"
+                 ) -> None:
         from sedflux.io.download import file_hash
         from sedflux.network.checkpoint import load_network
+        from sedflux.network.device import torch_device
         from sedflux.network.header import require_entries, require_sizes
         from sedflux.network.threads import use_one_thread_after_fork
         from sedflux.predict.models import DEFAULT_MODEL, find_model
 
+        self._device = torch_device(device)
         path = find_model(model)
         self.network, self.metadata = load_network(path)
         require_entries(self.metadata, ("calibration", "domain"), path)
@@ -110,6 +117,7 @@ class Predictor:
         templates: Any = self.network.sed_templates
         self._widening = Widening(self.metadata, self.wavelength,
                                   self.network.unit_templates().numpy(), templates.numpy())
+        self.network.to(self._device)
         use_one_thread_after_fork()
 
     def __repr__(self) -> str:
@@ -277,12 +285,14 @@ class Predictor:
         padded = [np.zeros((size, self._grid.size), dtype=np.float32, order="F") for _ in range(2)]
         padded[0][:count], padded[1][:count] = normalised, ivar
         with torch.inference_mode():
-            output = self.network(*map(torch.from_numpy, padded), torch.full((size,), power))
+            output = self.network(*(torch.from_numpy(part).to(self._device) for part in padded),
+                                  torch.full((size,), power, device=self._device))
             diagonal, directions = self.network.compact_directions(output)
         names = ("mean", "label_mean", "misfit", "unusual", "excess", "strange")
-        values = {name: getattr(output, name).numpy()[:count].astype(float) for name in names}
-        return values | {"diagonal": diagonal.numpy()[:count],
-                         "directions": directions.numpy()[:count]}
+        values = {name: getattr(output, name).cpu().numpy()[:count].astype(float)
+                  for name in names}
+        return values | {"diagonal": diagonal.cpu().numpy()[:count],
+                         "directions": directions.cpu().numpy()[:count]}
 
     def _guarded(self, values):
         """The last guard: what is not finite becomes the mean of the training, and is marked."""
@@ -294,8 +304,8 @@ class Predictor:
             for name in _OUTPUTS:
                 values[name] = np.array(values[name])
                 values[name][~finite] = 0.0
-            values["mean"][~finite] = self.network.sed_mean.numpy()
-            values["diagonal"][~finite] = np.exp(self.network.log_variance_start.numpy())
+            values["mean"][~finite] = self.network.sed_mean.cpu().numpy()
+            values["diagonal"][~finite] = np.exp(self.network.log_variance_start.cpu().numpy())
         return values
 
     def _assemble(self, values, velocity, noise_estimated, pieces, each):

@@ -10,14 +10,20 @@ plus a matrix of low rank.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, eigh
 from scipy.optimize import minimize_scalar
 
-__all__ = ["STARS_AT_A_TIME", "Design", "SmoothnessPrior", "StarStatistics", "normal_equations",
-           "root_of_inverse", "solve", "star_information", "star_statistics"]
+__all__ = ["STARS_AT_A_TIME", "Design", "Mapper", "SmoothnessPrior", "StarStatistics",
+           "column_equations", "normal_equations", "root_of_inverse", "solve", "star_information",
+           "star_statistics"]
+
+#: What works like `map` with one iterable.
+Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 
 #: Stars per matrix product: enough for speed, and few enough for the processor's cache.
 STARS_AT_A_TIME = 256
@@ -116,8 +122,8 @@ def _weighted_factor(factor, weight, diagonal):
 
 
 def normal_equations(design: Design, factor: np.ndarray, weight: np.ndarray, diagonal: np.ndarray,
-                     residual: np.ndarray, inflation: np.ndarray) \
-        -> tuple[np.ndarray, np.ndarray]:
+                     residual: np.ndarray, inflation: np.ndarray, *, mapper: Mapper = map
+                     ) -> tuple[np.ndarray, np.ndarray]:
     """
     Normal matrix and right side of all stars together.
 
@@ -134,6 +140,9 @@ def normal_equations(design: Design, factor: np.ndarray, weight: np.ndarray, dia
     inflation : `~numpy.ndarray`, shape (N,)
         Factor by which the variance of each star's directions is multiplied; infinite leaves
         the star out.
+    mapper : callable, optional
+        Like `map`: it may work on blocks of stars elsewhere, see
+        `~sedflux.response.cluster.cluster_mapper`.  The sums are the same to rounding.
 
     Returns
     -------
@@ -141,24 +150,40 @@ def normal_equations(design: Design, factor: np.ndarray, weight: np.ndarray, dia
     right : `~numpy.ndarray`, shape (n,)
     """
     normal, right = np.zeros((design.size, design.size)), np.zeros(design.size)
-    for begin in range(0, len(weight), STARS_AT_A_TIME):
-        rows = np.arange(begin, min(begin + STARS_AT_A_TIME, len(weight)))
-        rows = rows[np.isfinite(inflation[rows])]
-        inverse_variance, scaled, weighted = _weighted_factor(
-            factor[rows] * np.sqrt(inflation[rows, None, None]), weight[rows], diagonal[rows])
-        core = np.eye(scaled.shape[1]) + weighted @ scaled.transpose(0, 2, 1)
-        triangle = np.linalg.cholesky(core)
-        blocks = design.blocks(rows)
-        columns = np.concatenate(
-            [term[:, None, None] * (weighted @ basis) for term, basis in blocks], axis=2)
-        data = inverse_variance * residual[rows]
-        data_column = (weighted @ residual[rows][:, :, None])
-        white = np.linalg.solve(triangle, np.concatenate([columns, data_column], axis=2))
-        white = white.reshape(-1, design.size + 1)
-        gram = white.T @ white
-        normal -= gram[:-1, :-1]
-        right -= gram[:-1, -1]
-        _add_noise_part(normal, right, blocks, inverse_variance, data)
+    blocks = ((replace(design, terms=design.terms[rows]), factor[rows], weight[rows],
+               diagonal[rows], residual[rows], inflation[rows]) for rows in _blocks(len(weight)))
+    for matrix, column in mapper(_block_equations, blocks):
+        normal += matrix
+        right += column
+    return normal, right
+
+
+def _blocks(stars: int) -> list[slice]:
+    """Rows of the stars that share one matrix product."""
+    return [slice(begin, min(begin + STARS_AT_A_TIME, stars))
+            for begin in range(0, stars, STARS_AT_A_TIME)]
+
+
+def _block_equations(block: tuple) -> tuple[np.ndarray, np.ndarray]:
+    """Normal matrix and right side of some stars, from the arguments of `normal_equations`."""
+    design, factor, weight, diagonal, residual, inflation = block
+    normal, right = np.zeros((design.size, design.size)), np.zeros(design.size)
+    rows = np.flatnonzero(np.isfinite(inflation))
+    inverse_variance, scaled, weighted = _weighted_factor(
+        factor[rows] * np.sqrt(inflation[rows, None, None]), weight[rows], diagonal[rows])
+    core = np.eye(scaled.shape[1]) + weighted @ scaled.transpose(0, 2, 1)
+    triangle = np.linalg.cholesky(core)
+    blocks = design.blocks(rows)
+    columns = np.concatenate(
+        [term[:, None, None] * (weighted @ basis) for term, basis in blocks], axis=2)
+    data = inverse_variance * residual[rows]
+    data_column = (weighted @ residual[rows][:, :, None])
+    white = np.linalg.solve(triangle, np.concatenate([columns, data_column], axis=2))
+    white = white.reshape(-1, design.size + 1)
+    gram = white.T @ white
+    normal -= gram[:-1, :-1]
+    right -= gram[:-1, -1]
+    _add_noise_part(normal, right, blocks, inverse_variance, data)
     return normal, right
 
 
@@ -174,6 +199,45 @@ def _add_noise_part(normal, right, blocks, weight, data):
             normal[here, there] += block
             if i != j:
                 normal[there, here] += block.T
+
+
+def column_equations(design: Design, factor: np.ndarray, weight: np.ndarray,
+                     diagonal: np.ndarray, residual: np.ndarray, inflation: np.ndarray,
+                     columns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """
+    Normal equations of columns that the design lacks, and their products with the design.
+
+    Parameters
+    ----------
+    design, factor, weight, diagonal, residual, inflation
+        As for `normal_equations`.
+    columns : `~numpy.ndarray`, shape (N, g, c)
+        Change of the residuals for a unit of each column.
+
+    Returns
+    -------
+    cross : `~numpy.ndarray`, shape (n, c)
+    own : `~numpy.ndarray`, shape (c, c)
+    right : `~numpy.ndarray`, shape (c,)
+    """
+    number = columns.shape[2]
+    cross, own = np.zeros((design.size, number)), np.zeros((number, number))
+    right = np.zeros(number)
+    for begin in range(0, len(weight), STARS_AT_A_TIME):
+        rows = np.arange(begin, min(begin + STARS_AT_A_TIME, len(weight)))
+        rows = rows[np.isfinite(inflation[rows])]
+        inverse_variance, scaled, weighted = _weighted_factor(
+            factor[rows] * np.sqrt(inflation[rows, None, None]), weight[rows], diagonal[rows])
+        core = np.eye(scaled.shape[1]) + weighted @ scaled.transpose(0, 2, 1)
+        here = columns[rows]
+        explained = weighted.transpose(0, 2, 1) @ np.linalg.solve(core, weighted @ here)
+        whitened = inverse_variance[:, :, None] * here - explained
+        flat = whitened.reshape(-1, number)
+        own += here.reshape(-1, number).T @ flat
+        right += flat.T @ residual[rows].ravel()
+        cross += np.concatenate([basis.T @ np.einsum("s,sgc->gc", term, whitened)
+                                 for term, basis in design.blocks(rows)])
+    return cross, own, right
 
 
 @dataclass(frozen=True)
@@ -203,7 +267,7 @@ class StarStatistics:
 
 
 def star_statistics(factor: np.ndarray, weight: np.ndarray, diagonal: np.ndarray,
-                    residual: np.ndarray) -> StarStatistics:
+                    residual: np.ndarray, *, mapper: Mapper = map) -> StarStatistics:
     """
     Compare the residuals of each star with the covariance of its SED.
 
@@ -212,28 +276,33 @@ def star_statistics(factor: np.ndarray, weight: np.ndarray, diagonal: np.ndarray
 
     Parameters
     ----------
-    factor, weight, diagonal, residual
+    factor, weight, diagonal, residual, mapper
         As for `normal_equations`.
 
     Returns
     -------
     statistics : `StarStatistics`
     """
-    found = []
-    for begin in range(0, len(weight), STARS_AT_A_TIME):
-        rows = slice(begin, begin + STARS_AT_A_TIME)
-        _, scaled, weighted = _weighted_factor(factor[rows], weight[rows], diagonal[rows])
-        value, vector = np.linalg.eigh(weighted @ scaled.transpose(0, 2, 1))
-        value = np.clip(value, 0.0, None)
-        along = (vector.transpose(0, 2, 1) @ (weighted @ residual[rows][:, :, None]))[..., 0]
-        # Skip directions dominated by noise.
-        tested = value > _MIN_SIGNAL
-        square = np.where(tested, along**2 / np.where(tested, value * (1.0 + value), 1.0), 0.0)
-        amplitude = (vector @ (along / (1.0 + value))[:, :, None])[..., 0]
-        left = residual[rows] - (amplitude[:, None, :] @ scaled)[:, 0]
-        found.append((square.sum(axis=1), tested.sum(axis=1),
-                      np.sqrt(square.max(axis=1, initial=0.0)), amplitude, left))
+    blocks = ((factor[rows], weight[rows], diagonal[rows], residual[rows])
+              for rows in _blocks(len(weight)))
+    found = mapper(_block_statistics, blocks)
     return StarStatistics(*(np.concatenate(values) for values in zip(*found, strict=True)))
+
+
+def _block_statistics(block: tuple) -> tuple[np.ndarray, ...]:
+    """`StarStatistics` of some stars, from the arguments of `star_statistics`."""
+    factor, weight, diagonal, residual = block
+    _, scaled, weighted = _weighted_factor(factor, weight, diagonal)
+    value, vector = np.linalg.eigh(weighted @ scaled.transpose(0, 2, 1))
+    value = np.clip(value, 0.0, None)
+    along = (vector.transpose(0, 2, 1) @ (weighted @ residual[:, :, None]))[..., 0]
+    # Skip directions dominated by noise.
+    tested = value > _MIN_SIGNAL
+    square = np.where(tested, along**2 / np.where(tested, value * (1.0 + value), 1.0), 0.0)
+    amplitude = (vector @ (along / (1.0 + value))[:, :, None])[..., 0]
+    left = residual - (amplitude[:, None, :] @ scaled)[:, 0]
+    return (square.sum(axis=1), tested.sum(axis=1), np.sqrt(square.max(axis=1, initial=0.0)),
+            amplitude, left)
 
 
 def star_information(factor: np.ndarray, weight: np.ndarray, diagonal: np.ndarray,

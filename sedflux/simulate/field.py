@@ -13,11 +13,10 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.table import QTable, Table
 
-from sedflux.exceptions import WriteError
 from sedflux.io.checked_fits import describe_columns, write_checked
 from sedflux.slitless.instrument import SlitlessBand
 from sedflux.units import FLAM
-from sedflux.writing import write_whole
+from sedflux.writing import make_folder, write_whole
 
 if TYPE_CHECKING:
     from specutils import Spectrum
@@ -112,11 +111,11 @@ class SimulatedField:
         from sedflux.io.sed import write_sed
 
         folder = Path(folder)
-        _make_folder(folder / "seds")
+        make_folder(folder / "seds")
         for name, sed in zip(self.names, self.seds, strict=True):
             write_sed(sed, folder / "seds" / f"{name}.fits", overwrite=True)
         for band, spectra in self.counts.items():
-            _make_folder(folder / "counts" / band)
+            make_folder(folder / "counts" / band)
             for name, spectrum in zip(self.names, spectra, strict=True):
                 _write_counts(folder / "counts" / band / f"{name}.fits", spectrum, name, band)
             table = _throughput_table(self.bands[band])
@@ -158,12 +157,3 @@ def _throughput_table(band):
     """The throughput of a band as `~sedflux.read_throughput` reads it."""
     return Table({"WAVELENGTH": band.throughput.wavelength * u.AA,
                   "THROUGHPUT": band.throughput.value})
-
-
-def _make_folder(folder):
-    """Make a folder and those above it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WriteError(f"folder {str(folder)!r} cannot be made ({error.strerror}); choose "
-                         "another folder") from error

@@ -192,8 +192,10 @@ class LineSpread:
             return lsf_matrix(fine, self.fwhm_at(fine) / FWHM_PER_SIGMA, reach=REACH)
         return self._tabulated_matrix(fine)
 
-    def _tabulated_matrix(self, fine):
+    def _tabulated_matrix(self, fine: np.ndarray) -> sparse.csr_matrix:
         """The operator for tabulated profiles, which change linearly between nodes."""
+        assert self.offset is not None
+        assert self.profile is not None
         first = np.searchsorted(fine, fine - self.offset[-1])
         last = np.searchsorted(fine, fine - self.offset[0], side="right")
         rows, columns = index_runs(first, last)

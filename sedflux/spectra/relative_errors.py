@@ -86,8 +86,8 @@ class ErrorsOfStars(Sequence[RelativeErrors]):
     """
     Errors of several SEDs on the same wavelengths.
 
-    Those of a star are made when they are asked for: the arrays stay as they are, which takes
-    half of the memory.
+    The errors of a star are made when they are asked for, which takes half of the memory of a
+    tuple of all.
 
     Attributes
     ----------

@@ -135,8 +135,8 @@ def _errors(left_out):
             truth_error = stis_error(stis)
             ebv = fit_reddening(part, np.exp(stis), truth_error)
             rows.append((part.reddened(ebv).flux / np.exp(stis) - 1.0, truth_error))
-        sigma, teff = part.relative_covariance.sigma, float(part.diagnostics["teff"])
-        found += [(error, sigma, truth, teff) for error, truth in rows]
+        star = part.relative_covariance.sigma, float(part.diagnostics["teff"])
+        found += [(error, star[0], truth, star[1]) for error, truth in rows]
     error, sigma, truth, teff = (np.array(values) for values in zip(*found, strict=True))
     return error, sigma, truth[:, None], teff
 

@@ -291,7 +291,7 @@ def _stale(losses, patience):
 
 
 def _append(path, entry):
-    """One more line of the log, which is written whole; lines of steps that are done again go."""
+    """Add a line to the log, which is written whole; lines of this and later steps are dropped."""
     rows = []
     if path.exists():
         with open(path, newline="") as stream:

@@ -24,7 +24,7 @@ from sedflux.spectra.grids import sed_grid
 from sedflux.training.left_out import LeftOut
 from sedflux.training.sed_truths import EBV
 
-__all__ = ["conditioned_stis_table", "conditioned_table"]
+__all__ = ["conditioned_stis_table", "conditioned_table", "score"]
 
 #: Mean wavelength (Angstrom) above which a band is red, and error of a magnitude (mag).
 _RED_EDGE, _MAGNITUDE_ERROR = 5000.0, 0.02
@@ -45,8 +45,15 @@ def _redder(passbands: Mapping[str, tuple[np.ndarray, np.ndarray]], edge: float)
     return sorted((name for name in mean if mean[name] > edge), key=lambda name: mean[name])
 
 
-def _score(difference: np.ndarray, sigma: np.ndarray) -> dict[str, float]:
-    """Bias, scatter and pulls of predicted minus measured values."""
+def score(difference: np.ndarray, sigma: np.ndarray) -> dict[str, float]:
+    """
+    Bias, scatter and pulls of predicted minus measured values.
+
+    Parameters
+    ----------
+    difference, sigma : `~numpy.ndarray`, shape (N,)
+        Of N stars, and the errors that are claimed.
+    """
     return {"stars": len(difference), "median": float(np.median(difference)),
             "scatter": float(mad_std(difference)),
             "rms": float(np.sqrt(np.mean(difference**2))),
@@ -96,11 +103,11 @@ def conditioned_table(left_out: LeftOut,
                                           strict=True):
                 found.setdefault((name, treatment), []).append(
                     (value - magnitudes[names.index(name)], np.hypot(sigma, _MAGNITUDE_ERROR)))
-    rows = [{"quantity": name, "given": treatment} | _score(*np.array(pairs).T)
+    rows = [{"quantity": name, "given": treatment} | score(*np.array(pairs).T)
             for (name, treatment), pairs in found.items()]
     if dust:
         rows.append({"quantity": "E(B-V)", "given": "all red, dust unknown"}
-                    | _score(*np.array(dust).T))
+                    | score(*np.array(dust).T))
     return Table(rows)
 
 
@@ -143,5 +150,5 @@ def conditioned_stis_table(left_out: LeftOut,
                 difference = mean @ (np.log(one.flux) - np.where(inside, log_flux, 0.0) * inside)
                 sigma = one.relative_covariance.propagate(mean[None]).sigma[0]
                 found.setdefault((band, treatment), []).append((difference, sigma))
-    return Table([{"band": band, "given": treatment} | _score(*np.array(pairs).T)
+    return Table([{"band": band, "given": treatment} | score(*np.array(pairs).T)
                   for (band, treatment), pairs in found.items()])

@@ -17,13 +17,14 @@ from astropy.table import Table
 
 from sedflux.exceptions import InputError
 from sedflux.libraries.library import SpectralLibrary
+from sedflux.predict.prediction import SEDPrediction
 from sedflux.predict.predictor import Predictor
 from sedflux.training.johnson import Johnson
 from sedflux.training.johnson_scores import NAMES, johnson_residuals
 from sedflux.training.left_out import predictions_by_fold
 from sedflux.validation.cells import JOHNSON_TEFF_CELLS
 
-__all__ = ["is_giant", "johnson_table", "predict_johnson"]
+__all__ = ["is_giant", "johnson_table", "predict_johnson", "predict_stars"]
 
 #: Surface gravity below which a star is a giant: below this temperature (K), and above it.
 _GIANT_TEFF, _GIANT_LOGG = 5500.0, (3.5, 3.3)
@@ -57,6 +58,27 @@ def predict_johnson(predictors: Sequence[Predictor], miles: SpectralLibrary, joh
     table : `~astropy.table.Table`
         See `~sedflux.training.johnson_scores.johnson_residuals`.
     """
+    labels, predictions = predict_stars(predictors, miles, johnson, snr=snr)
+    return johnson_residuals(johnson.name, labels, predictions, johnson, weights)
+
+
+def predict_stars(predictors: Sequence[Predictor], miles: SpectralLibrary, johnson: Johnson, *,
+                  snr: float | None = None) -> tuple[np.ndarray, list[SEDPrediction]]:
+    """
+    Published labels and predictions of every star that a catalogue has.
+
+    Parameters
+    ----------
+    predictors, miles, johnson, snr
+        See `predict_johnson`.
+
+    Returns
+    -------
+    labels : `~numpy.ndarray`, shape (N, 3)
+        TEFF (K), LOGG, FEH.
+    predictions : list of `~sedflux.SEDPrediction`
+        One a star.
+    """
     names = [str(name).strip() for name in miles.table["NAME"]]
     missing = sorted(set(johnson.name) - set(names))
     if missing:
@@ -66,7 +88,7 @@ def predict_johnson(predictors: Sequence[Predictor], miles: SpectralLibrary, joh
     predictions = predictions_by_fold(predictors, miles, rows, johnson.name, snr=snr)
     labels = np.stack([np.asarray(miles.table[name], float)[rows]
                        for name in ("TEFF", "LOGG", "FEH")], axis=1)
-    return johnson_residuals(johnson.name, labels, predictions, johnson, weights)
+    return labels, predictions
 
 
 def johnson_table(residuals: Table, *, model: str = "") -> Table:

@@ -35,7 +35,7 @@ from sedflux import (
 from sedflux.catalog import run
 from sedflux.catalog.destination import Destination
 from sedflux.cli.main import main
-from sedflux.exceptions import WriteError
+from sedflux.exceptions import SedfluxWarning, WriteError
 from sedflux.io.registry import read_spectrum
 from sedflux.predict.flags import FLAGS
 
@@ -305,7 +305,10 @@ def test_a_selection_gives_a_response(anchored):
         rate = model.counts(band.throughput(model.fine), sed.flux.value)
         counts.append(Spectrum(spectral_axis=pixels * u.AA, flux=rate * u.ct / u.s,
                                uncertainty=StdDevUncertainty(0.01 * rate * u.ct / u.s)))
-    response = fit_responses({"GV": counts}, seds, {"GV": band})["GV"]
+    # The second star has neither an error of E(B-V) nor of its magnitude.
+    with (pytest.warns(SedfluxWarning, match=r"1 of 2 stars have no error of E\(B-V\)"),
+          pytest.warns(SedfluxWarning, match="1 of 2 stars have no error of the magnitude")):
+        response = fit_responses({"GV": counts}, seds, {"GV": band})["GV"]
     error = np.log(response.throughput / band.throughput(response.wavelength))
     assert response.good.sum() > 100
     assert np.abs(error[response.good]).max() < 0.02
@@ -418,7 +421,7 @@ def test_workers_that_are_killed_lose_nothing(survey, catalog, tmp_path, monkeyp
         yield advance
 
     monkeypatch.setattr(run, "_bar", killing_bar)
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None,
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0",
                       silence_logs=50) as cluster, Client(cluster) as client:
         summary = predict_catalog(survey, tmp_path / "out", client=client, shard_size=4)
     assert len(killed) == 2
@@ -453,3 +456,9 @@ def test_the_shell_names_what_failed(write_lamost, tmp_path, capsys):
     assert "--band is" in (error := capsys.readouterr().err)
     assert "BAND=FILE is needed" in error
     assert json.loads((Path(tmp_path) / "out" / "catalog.json").read_text())["stars"] == 2
+
+
+def test_two_runs_of_one_machine_do_not_meet():
+    """Their local clusters took the same port, and warned of it."""
+    with run._local_client(1) as first, run._local_client(1) as second:
+        assert first.submit(os.getpid).result() != second.submit(os.getpid).result()

@@ -27,9 +27,10 @@ _COLUMNS = ("identifier", "path", "radial_velocity", "resolving_power", "reddeni
 #: Words of which errors about catalogues say one.
 _NAMES = ("catalogue", "catalog.json", "table.parquet", "spectra.zarr", "shard", "column", "star")
 #: Words of which errors about sources say one.
-_WORDS = ("source", "table", "identifier", "arrays", "column", "shard_size", "workers", *_COLUMNS)
+_WORDS = ("source", "table", "identifier", "arrays", "column", "shard_size", "workers",
+          "photometry", *_COLUMNS)
 #: Arguments of `predict_catalog` that get other values.
-_ARGUMENTS = ("source", "destination", "model", "workers", "shard_size")
+_ARGUMENTS = ("source", "destination", "model", "workers", "shard_size", "photometry")
 
 
 @cache

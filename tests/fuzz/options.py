@@ -96,7 +96,7 @@ def _cases():
         "predict_sed": (sedflux.predict_sed, {
             "spectrum": demo_spectrum(), "model": base()[3], "resolving_power": 2000.0,
             "radial_velocity": 5 * u.km / u.s, "reddening": 0.1, "medium": "vacuum"}, check_sed),
-        "predictor": (sedflux.Predictor, {"model": None}, _nothing),
+        "predictor": (sedflux.Predictor, {"model": None, "device": "cpu"}, _nothing),
         "extinction": (extinction_curve, {"wavelength": grid, "law": "G23", "r_v": 3.1},
                        lambda curve: numbers_of(curve, "curve")),
         "redden": (redden, {"wavelength": grid, "log_flux": np.zeros(40), "covariance": covariance,
@@ -115,7 +115,7 @@ def _cases():
         "options": (Options, {name: getattr(Options, name)
                               for name in Options.__dataclass_fields__}, _nothing),
         "fit": (sedflux.fit_response, {"counts": a["counts"], "seds": a["seds"],
-                                       "band": a["band"]} | fit, _response),
+                                       "band": a["band"], "client": None} | fit, _response),
         "fits": (sedflux.fit_responses, {
             "counts": {"GV": a["counts"]}, "seds": a["seds"], "bands": {"GV": a["band"]},
             "names": None, "exclude": None, "grey_error": 0.01},

@@ -42,6 +42,8 @@ def test_tables_and_figures_of_stars(toy_models, star_files, tmp_path):
     assert (conditioned["pull_rms"] > 0).all()
     seds = Table.read(tmp_path / "conditioned_stis.ecsv")
     assert set(seds["given"]) == {"one", "all"}
+    assert {"quantity", "given", "stars"} <= set(
+        Table.read(tmp_path / "conditioned_johnson.ecsv").colnames)
     stars = Table.read(tmp_path / "stars.ecsv")
     assert set(stars["model"]) == {"left out", "uara.one"}
     assert set(stars["E(B-V)"]) == {"none", "fitted"}
