@@ -358,7 +358,7 @@ def test_other_files_are_left_to_specutils(tmp_path):
 def test_unknown_demo():
     for unknown in (demo_path, demo_spectrum, demo_arrays):
         for name in ("sun", "", 5, "sun_miles"):
-            with pytest.raises(InputError, match=r"demo star .* is unknown; choose one of bd17"):
+            with pytest.raises(InputError, match=r"demo star .* is unknown; choose one of 16cygb"):
                 unknown(name)
 
 
