@@ -10,7 +10,7 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 
 from sedflux.exceptions import InputError, SedfluxWarning
-from sedflux.response.common_errors import sed_columns
+from sedflux.response.common_rows import sed_columns
 from sedflux.response.common_terms import (
     changed_stars,
     fitted_names,
