@@ -130,7 +130,7 @@ def _fit_terms(whole, start, names):
     warnings.warn(f"the fit of {', '.join(names)} does not converge (last: {said}); they stay "
                   "errors of the budget.  Check dispersion and line-spread function, or fit fewer",
                   SedfluxWarning, stacklevel=4)
-    return whole.run(start)
+    return ResponseFit(base, options, model, whole._mapper).run(start)
 
 
 class ResponseFit:
