@@ -64,6 +64,15 @@ def test_plain_text_stays_plain(generated):
     assert generated.escaped("a_b *c* `d` |e|") == r"a\_b \*c\* \`d\` \|e\|"
 
 
+def test_the_readme_is_whole():
+    """Each section once; the first command and the licence are there."""
+    text = (ROOT / "README.rst").read_text()
+    titles = re.findall(r"^(.+)\n(?:-{4,}|={4,})$", text, flags=re.MULTILINE)
+    assert len(titles) == len(set(titles)) >= 6
+    assert text.count("sedflux predict --demo") == 1
+    assert text.rstrip().endswith("``licenses/``.")
+
+
 def test_the_root_has_the_licence():
     assert (ROOT / "LICENSE.rst").read_text() == (ROOT / "licenses" / "LICENSE.rst").read_text()
 

@@ -49,7 +49,7 @@ _COLUMNS = {
 _COLUMNS |= DIAGNOSTICS
 _COLUMNS |= {f"flag_{one.name}": ("", f"bit {one.bit} of flag_bits is set", "meta.code.qual")
              for one in FLAGS}
-#: The same of columns that are called after a band.
+#: The same of columns that are named after a band.
 _OF_BANDS = {
     "mag": ("mag(AB)", "synthetic magnitude in the band {}", "phot.mag"),
     "measured": ("mag(AB)", "measured magnitude in the band {}", "phot.mag"),
@@ -61,7 +61,7 @@ _NAMESPACE = "http://www.ivoa.net/xml/VOTable/v1.3"
 
 
 def _described(name):
-    """Unit, description and UCD of a column; those of magnitudes are called after the band."""
+    """Unit, description and UCD of a column; those of magnitudes are named after the band."""
     kind, _, band = name.partition("_")
     if name in _COLUMNS or kind not in _OF_BANDS or not band:
         return _COLUMNS.get(name, ("", "", ""))
@@ -126,4 +126,7 @@ def _votable(schema):
 
 def _vounit(unit):
     """A unit as the Virtual Observatory writes it; magnitudes of all systems are mag."""
-    return "mag" if unit.startswith("mag") else unit and u.Unit(unit).to_string("vounit")
+    if unit.startswith("mag"):
+        return "mag"
+    # The standard deprecates erg, the field's unit.
+    return unit and u.Unit(unit).to_string("vounit", deprecations="silent")

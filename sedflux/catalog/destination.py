@@ -36,9 +36,9 @@ __all__ = ["Destination", "undamaged"]
 
 _LAYOUT = "sedflux-catalog-1"
 #: What a catalogue holds before its catalog.json.
-_BEGUN = ("parts", "landed", "spectra.zarr", "inputs.parquet")
+_FIRST_FILES = ("parts", "landed", "spectra.zarr", "inputs.parquet")
 #: Entries of catalog.json that a resumed run must have in common.
-_SAME = ("model", "sha256", "shard_size", "photometry", "rank", "inputs_sha256",
+_COMMON_ENTRIES = ("model", "sha256", "shard_size", "photometry", "rank", "inputs_sha256",
          "wavelength_sha256", "bands_sha256")
 
 #: Largest numbers of samples and of rows of the factor that an SED may have.
@@ -173,7 +173,7 @@ class Destination:
             return
         # A run killed before it wrote catalog.json leaves some of the first files.
         others = [path.name for path in self.path.iterdir()
-                  if path.name not in _BEGUN and not path.name.startswith(".")]
+                  if path.name not in _FIRST_FILES and not path.name.startswith(".")]
         if others:
             raise InputError(f"{str(self.path)!r} is not empty (it holds {sorted(others)[0]!r}); "
                              "choose a new folder")
@@ -191,7 +191,7 @@ class Destination:
 
     def _check_same(self, facts):
         known = self.facts
-        for name in _SAME:
+        for name in _COMMON_ENTRIES:
             if known.get(name) != facts[name]:
                 what = {"inputs_sha256": "source (its spectra or their options)",
                         "bands_sha256": "bands"}.get(name, name)
@@ -340,7 +340,7 @@ def _parquet(table, rows):
 
 
 def _joint_schema(schemas):
-    """The schema of all parts together: texts are as long as the longest of them, units known."""
+    """Common schema of all parts, with units and the length of the longest text in each column."""
     lengths = {}
     for schema in schemas:
         for name, value in (schema.metadata or {}).items():

@@ -1,8 +1,8 @@
 """
-Photometry of a catalogue: columns of its source, and what they say together with the lines.
+Photometry of a catalogue: columns of its source, and SEDs conditioned on them.
 
-The arrays of a catalogue hold what lines predict.  SEDs given the magnitudes, too, are made of
-both when they are asked for.
+The arrays of a catalogue hold what lines predict.  SEDs conditioned on magnitudes are computed
+from these when they are asked for.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def conditioned(prediction: SEDPrediction, table: Table, bands: CatalogBands,
 def fill_posterior(table: Table, places: Any, prediction: SEDPrediction, bands: CatalogBands,
                    photometry: Sequence[str]) -> None:
     """
-    Set the columns of stars that magnitudes say more of.
+    Set the columns of stars that are conditioned on magnitudes.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What is made of all stars of a catalogue: spectra, photometry, and fluxes on other pixels."""
+"""Products of all stars of a catalogue: spectra, photometry, and fluxes on other pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`condition`: from SEDs of lines and magnitudes to SEDs of both."""
+"""`condition`: SEDs from lines, updated by magnitudes."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def _check_information(magnitudes: Magnitudes, dust: Dust, relative: bool) -> No
 
 
 def _check_no_dust(sed: Any, dust: Dust) -> None:
-    """Refuse to put dust on SEDs that have it already."""
+    """Refuse to redden SEDs that are reddened already."""
     if dust.fixed and not dust.mean.any():
         return
     parts = sed.parts if isinstance(sed, SEDPrediction) else from_sed(sed).parts
@@ -199,7 +199,7 @@ def star_arrays(sed: Any, magnitudes: Magnitudes, zero: np.ndarray) -> Stars:
 
 def _in_chunks(stars: Stars, bands: BandRows, dust: Dust, zero: np.ndarray, intrinsic: bool,
                workers: int) -> Posterior:
-    """The posterior of all stars, some at a time, on threads; gains of bands with ``zero``."""
+    """The posterior of all stars, in chunks on threads; gains of bands with errors ``zero``."""
     count, asked = len(stars.log_flux), np.flatnonzero(zero)
     chunks = [slice(begin, begin + _CHUNK) for begin in range(0, count, _CHUNK)]
 
@@ -241,7 +241,7 @@ def _result(wavelength, stars, bands, found, zero, flag_bits) -> ConditionedSEDs
 
 def conditioned_spectrum(sed: Any, result: ConditionedSEDs) -> Any:
     """
-    One star as a spectrum, with what is noted of the SED that lines gave.
+    One star as a spectrum, with the notes of the SED before the update.
 
     Parameters
     ----------

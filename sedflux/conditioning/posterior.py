@@ -24,14 +24,14 @@ _ROUNDING = 1e-13
 @dataclass(frozen=True)
 class Posterior:
     """
-    What magnitudes make of N stars; see `sedflux.conditioning.result.ConditionedSEDs`.
+    Posterior of N stars, given their magnitudes; see `sedflux.conditioning.result.ConditionedSEDs`.
 
     Attributes
     ----------
     log_flux : `~numpy.ndarray`, shape (N, n)
     factor, removed : `~numpy.ndarray`, shape (N, F, n) and (N, S, n)
-        Common part of the covariance, and what the magnitudes take from it and from the
-        independent part; rows that are not needed are zero.
+        Common part of the covariance, and the directions that the magnitudes remove from it and
+        from the independent part; rows that are not needed are zero.
     ebv, ebv_error : `~numpy.ndarray`, shape (N,)
         Mean and standard deviation of E(B-V).
     interval : `~numpy.ndarray`, shape (N, 2)
@@ -72,7 +72,7 @@ def update(stars: Stars, bands: BandRows, dust: Dust, *, intrinsic: bool = False
     bands : `~sedflux.conditioning.bands.BandRows`
     dust : `~sedflux.conditioning.dust.Dust`
     intrinsic : bool, optional
-        Take the dust off again.
+        Give the SEDs without dust.
     asked : index of bands, optional
         Whose gains are wanted; all by default.
 
@@ -128,7 +128,7 @@ class _Moments:
         strength = np.ones((stars, size, 1, q))
         strength[..., q - 1] = nodes.ebv[..., None]
         weighted = self._weights[..., None, None]
-        # How each coordinate answers to a magnitude, over all nodes, and its variance before.
+        # Covariance of each coordinate with each magnitude, over all nodes.
         answer = np.concatenate([sample.common * strength,
                                  np.broadcast_to(np.eye(count), (stars, size, count, count))],
                                 axis=-1).reshape(stars, size * count, q + count)

@@ -1,4 +1,4 @@
-"""Nodes of E(B-V) >= 0, and percentiles of densities that are known at them."""
+"""Nodes of E(B-V) >= 0, and percentiles of densities from their values at the nodes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _POINTS = 513
 def quadrature(mean: np.ndarray, error: np.ndarray, count: int
                ) -> tuple[np.ndarray, np.ndarray]:
     """
-    Nodes of E(B-V) >= 0 and their weights, about Gaussians that zero may cut.
+    Nodes of E(B-V) >= 0 and their weights, for Gaussians that are cut at zero.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def percentiles(ebv: np.ndarray, weights: np.ndarray, shares: tuple[float, ...])
 
 @cache
 def _legendre(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Places of nodes between -1 and 1, and their weights."""
+    """Positions of nodes between -1 and 1, and their weights."""
     return np.polynomial.legendre.leggauss(count)
 
 
@@ -89,7 +89,7 @@ def between(count: int, other: int) -> np.ndarray:
     Parameters
     ----------
     count, other : int
-        Numbers of nodes, of which the values are and are wanted.
+        Numbers of nodes at which values are given, and at which they are wanted.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""`ConditionedSEDs`: SEDs on an absolute scale, and what the magnitudes said."""
+"""`ConditionedSEDs`: SEDs on an absolute scale, with E(B-V) and tests of the magnitudes."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ class ConditionedSEDs:
         the error of that.
     parts : dict of str to `~numpy.ndarray`, shape of ``flux``
         ``reddening``: covariance of ln(flux) with E(B-V), over the standard deviation of E(B-V).
-        ``zero point NAME``: what one standard deviation of the zero point of a band does; all
-        stars share it.
+        ``zero point NAME``: change of ln(flux) with one standard deviation of the zero point of
+        a band; all stars share it.
     flag_bits : int, or `~numpy.ndarray` of int, shape (N,)
         Of the predictions.
     intrinsic : bool
-        Whether the dust was taken off the flux.
+        Whether the flux is that without dust.
     law, r_v
         Extinction law, see `sedflux.spectra.reddening.extinction_curve`.
     removed : `~numpy.ndarray`, shape (s, n) or (N, s, n)
-        What magnitudes take from the variances, as in `~sedflux.LowRankCovariance`.
+        Directions that magnitudes remove from the covariance, as in `~sedflux.LowRankCovariance`.
     """
 
     wavelength: np.ndarray
@@ -119,7 +119,7 @@ class ConditionedSEDs:
         gross = self.diagonal + np.einsum("...rn,...rn->...n", self.factor, self.factor)
         if self.removed.size:
             gross -= np.einsum("...sn,...sn->...n", self.removed, self.removed)
-        # Rounding leaves less than nothing where a measurement leaves nothing.
+        # Rounding may make a variance of zero negative.
         return self.flux * np.sqrt(np.maximum(gross, 0.0))
 
     def table(self) -> QTable:

@@ -4,9 +4,9 @@ The update of SEDs by magnitudes, for many stars at once and at low rank.
 ln(flux) of a star is ``prior + F^T z + d + s + E k + E q k'``: common errors ``z`` and ``q`` with
 variances of one, independent errors ``d``, ln(scale) ``s``, whose prior is flat for relative SEDs,
 and E(B-V).
-At a fixed E(B-V) magnitudes are linear in all of these, nearly: each node of a grid of E(B-V) is
-linearised where its own solution is.  Weights of the nodes are their marginal likelihoods times
-the prior; moments of the mixture are those of the posterior.
+At a fixed E(B-V) magnitudes are nearly linear in all of these: they are linearised at each node of
+a grid of E(B-V), about the solution for that node.  Weights of the nodes are their marginal
+likelihoods times the prior; moments of the mixture are those of the posterior.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Stars:
 
 @dataclass(frozen=True)
 class Nodes:
-    """E(B-V) of G nodes of each star (N, G), and what the update says there."""
+    """E(B-V) of G nodes of each star (N, G), and the solution there."""
 
     ebv: np.ndarray
     common: np.ndarray      # z and q, (N, G, r + 1)
@@ -108,13 +108,13 @@ class Directions:
 
     def renew(self, stars: Stars, bands: BandRows, shares: list[np.ndarray]) -> None:
         """
-        Take the independent errors where the light of the bands is.
+        Replace the rows of independent errors by their parts that change the magnitudes.
 
         Parameters
         ----------
         stars, bands
         shares : list of `~numpy.ndarray`, shape (N, k)
-            Of the wavelengths of each band in its light.
+            Of each wavelength in the flux of its band.
         """
         changes = np.zeros((*stars.known.shape, self.rows.shape[2]))
         for index, place in enumerate(bands.places):
@@ -141,7 +141,7 @@ class Sample:
     grey : `~numpy.ndarray`, shape (N, 1, b)
         Changes with ``s``; zero for magnitudes that are unknown.
     noise : `~numpy.ndarray`, shape (N, 1, b, b)
-        Covariance of what is independent: errors of magnitudes and of single wavelengths.
+        Covariance of the independent errors of magnitudes and of single wavelengths.
     """
 
     residual: np.ndarray
@@ -184,7 +184,7 @@ def light(bands: BandRows, log_flux: np.ndarray, rows: np.ndarray, grey: int
     changes : `~numpy.ndarray`, shape (N, G, b, R)
         Of the magnitudes along the rows.
     shares : list of `~numpy.ndarray`, shape (N, k)
-        Of the wavelengths of each band in its light, at the first node.
+        Of each wavelength in the flux of its band, at the first node.
     """
     level = log_flux.max(axis=-1, keepdims=True)
     log_flux -= level
@@ -202,7 +202,7 @@ def light(bands: BandRows, log_flux: np.ndarray, rows: np.ndarray, grey: int
 def linearised(stars: Stars, bands: BandRows, nodes: Nodes, directions: Directions, *,
                renew: bool = False) -> Sample:
     """
-    Linearise the magnitudes at what nodes say of the SED.
+    Linearise the magnitudes about the SEDs of nodes.
 
     Parameters
     ----------
@@ -211,7 +211,7 @@ def linearised(stars: Stars, bands: BandRows, nodes: Nodes, directions: Directio
     directions : `Directions`
         For which ``nodes.own`` was found.
     renew : bool, optional
-        Take its rows of independent errors anew, at the first node.
+        Compute its rows of independent errors again, at the first node.
     """
     r, coordinates = stars.factor.shape[1], nodes.coordinates
     log_flux = coordinates @ directions.rows
@@ -232,7 +232,7 @@ def linearised(stars: Stars, bands: BandRows, nodes: Nodes, directions: Directio
 
 def solve(sample: Sample, *, relative: bool, column: np.ndarray | None = None) -> Solution:
     """
-    Solve for everything at given E(B-V), or with E(B-V) as one more common error.
+    Solve for all errors at given E(B-V), or with E(B-V) as one more common error.
 
     Parameters
     ----------
@@ -266,7 +266,7 @@ def solve(sample: Sample, *, relative: bool, column: np.ndarray | None = None) -
 
 
 def _start(stars: Stars, ebv: np.ndarray) -> Nodes:
-    """Nodes that know nothing of the magnitudes."""
+    """Nodes at the SED before the update."""
     shape = ebv.shape
     return Nodes(ebv, np.zeros((*shape, stars.factor.shape[1] + 1)),
                  np.zeros((*shape, stars.magnitudes.shape[1])), np.zeros(shape))
@@ -274,7 +274,7 @@ def _start(stars: Stars, ebv: np.ndarray) -> Nodes:
 
 def _moved(sample: Sample, solution: Solution, ebv: np.ndarray,
            residual: np.ndarray | None = None) -> Nodes:
-    """Nodes where the solution is."""
+    """Nodes at the solution."""
     innovation, residual = solution.innovation, sample.residual if residual is None else residual
     return Nodes(ebv, (np.swapaxes(sample.common, -1, -2) @ innovation[..., None])[..., 0],
                  innovation, (solution.grey_gain * residual).sum(axis=-1))
@@ -326,7 +326,7 @@ def settle(stars: Stars, bands: BandRows, ebv: np.ndarray, nodes: Nodes, directi
     ----------
     stars, bands
     ebv : `~numpy.ndarray`, shape (N, G)
-        Of a node, or at the places of Gauss and Legendre.
+        Of one node, or at the nodes of Gauss-Legendre quadrature.
     nodes : `Nodes`
         Where the search ended: the start of all nodes.
     directions : `Directions`

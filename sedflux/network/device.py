@@ -1,4 +1,4 @@
-"""The one gate to devices of torch."""
+"""Devices of torch, by their names."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ __all__ = ["cluster_mapper"]
 
 def cluster_mapper(client: Any) -> Mapper:
     """
-    Something like `map` whose work is done by a cluster.
+    A function like `map` that runs on a cluster.
 
     Parameters
     ----------

@@ -121,7 +121,7 @@ def fit_response(counts: Spectrum | Sequence[Spectrum], seds: Spectrum | Sequenc
         Names of stars to leave out, and the reasons.
     client : `distributed.Client`, optional
         Of a Dask cluster that compares blocks of 256 stars with the response and sums their normal
-        equations.  The response is the same to the last bit.
+        equations.  The response is the same to rounding.
 
     Returns
     -------

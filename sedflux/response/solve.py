@@ -142,7 +142,7 @@ def normal_equations(design: Design, factor: np.ndarray, weight: np.ndarray, dia
         the star out.
     mapper : callable, optional
         Like `map`: it may work on blocks of stars elsewhere, see
-        `~sedflux.response.cluster.cluster_mapper`.  The sums are the same to the last bit.
+        `~sedflux.response.cluster.cluster_mapper`.  The sums are the same to rounding.
 
     Returns
     -------

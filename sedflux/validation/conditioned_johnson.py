@@ -1,7 +1,7 @@
 """
 U-B of real stars left out, given their lines and other colours.
 
-B-V and R-I condition predictions from R = 2000 spectra, and U-B says what that is worth.  A colour
+B-V and R-I condition predictions from R = 2000 spectra, and U-B tests the result.  A colour
 is two magnitudes whose scale is unknown.
 """
 
@@ -31,7 +31,7 @@ _CELLS = ((4500.0, 5500.0), (5500.0, 6500.0), (6500.0, 10750.0), (4500.0, 10750.
 _LEAST_STARS = 3
 #: Columns of the table where there are too few stars.
 _COLUMNS = ("quantity", "given", "teff", "teff_end", "stars")
-#: Places of the colours that condition, and of the one that is predicted.
+#: Indices of the colours that condition, and of the one that is predicted.
 _GIVEN, _WANTED = (1, 2), 0
 #: Error of E(B-V) of the catalogue, from the star's spectrum (mag).
 _ESTIMATE_ERROR = 0.025
@@ -115,7 +115,7 @@ def _stacked(parts: Sequence[SEDPrediction]) -> SEDPrediction:
 
 
 def _relative(seds: ConditionedSEDs) -> SEDPrediction:
-    """SEDs behind their dust as predictions whose scale is unknown again."""
+    """Reddened SEDs as predictions, whose scale is free."""
     return SEDPrediction(seds.wavelength, seds.flux, seds.diagonal, seds.factor,
                          ((),) * len(seds))
 

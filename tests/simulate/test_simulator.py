@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from astropy import units as u
+from astropy.io import fits
 from astropy.table import Table
 from numpy.testing import assert_allclose
 from specutils import Spectrum
@@ -291,19 +291,22 @@ def test_reference_spectra_invert_the_projection(simulator):
     assert_allclose(network.reference_spectra()[0][:5], spectra, rtol=1e-12)
 
 
-def test_an_interrupted_write_keeps_the_former_file(simulator, tmp_path):
+def test_an_interrupted_write_keeps_the_former_file(simulator, tmp_path, monkeypatch):
     field = simulator.draw(2, seed=2)
     field.write(tmp_path)
-    path = tmp_path / "counts" / "GV" / "star0001.fits"
-    former = path.read_bytes()
+    path = tmp_path / "counts" / "GV" / f"{field.names[0]}.fits"
+    former, write = path.read_bytes(), fits.HDUList.writeto
 
-    def fail(place, **options):
+    def fail(hdus, place, **options):
+        if Path(place).parent.name != "GV":
+            return write(hdus, place, **options)
         Path(place).write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    field.counts["GV"][1] = SimpleNamespace(write=fail)
-    with pytest.raises(WriteError, match="No space left"):
-        field.write(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(fits.HDUList, "writeto", fail)
+        with pytest.raises(WriteError, match="No space left"):
+            field.write(tmp_path)
     assert path.read_bytes() == former
     assert not list(path.parent.glob(".*"))
     (tmp_path / "file").write_text("no folder")
