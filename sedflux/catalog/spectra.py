@@ -15,8 +15,7 @@ from astropy.table import Table
 from sedflux.catalog.sources import ARRAYS, open_arrays
 from sedflux.exceptions import InputError, SedfluxError
 from sedflux.io.desi import read_desi
-from sedflux.io.lamost import is_lamost, lamost_arrays, star_arrays
-from sedflux.io.lamost_bytes import regular_lamost
+from sedflux.io.lamost import is_lamost, lamost_arrays
 from sedflux.io.reading import strict_fits
 from sedflux.io.registry import read_spectrum
 from sedflux.predict.checks import RESOLVING_POWER, check_velocity
@@ -131,9 +130,6 @@ def _read_file(path):
         content = path.read_bytes()
         if content[:2] == b"\x1f\x8b":
             content = gzip.decompress(content)
-        regular = regular_lamost(content)
-        if regular is not None:
-            return _lamost_star(*star_arrays(regular[1], regular[0], str(path)))
         with fits.open(io.BytesIO(content), memmap=False) as hdus:
             if is_lamost(hdus[0].header):
                 return _lamost_star(*lamost_arrays(hdus, path))

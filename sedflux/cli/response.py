@@ -74,10 +74,13 @@ def _add_fit(stages):
                       help="of the line-spread function")
     model = fit.add_argument_group("model of the response")
     model.add_argument("--grey-error", type=number, metavar="FRACTION", help="relative scatter of "
-                       "the aperture losses (default: {response.options:Options.grey_error})")
+                       "the aperture losses (default: {response.options:GREY_ERROR})")
     model.add_argument("--wavelength-error", type=number, metavar="ANGSTROM",
                        help="scatter of the wavelength zero points (default: "
-                       "{response.options:Options.wavelength_error})")
+                       "{response.options:WAVELENGTH_ERROR_PIXELS} pix)")
+    model.add_argument("--common", nargs="+", default=[], metavar="NAME=ERROR",
+                       help="errors that all stars share, of sedflux.response.CommonErrors, "
+                       "such as reddening_zero_point=0.01 or background=0.3")
     model.add_argument("--position", type=whole_number(0), default=0, metavar="DEGREE",
                        help="degree of the polynomial in the position on the detector "
                        "(default: %(default)s)")
@@ -182,7 +185,27 @@ def _fit_options(arguments, names):
     units = {"area": u.cm**2, "wavelength_error": u.AA}
     numbers = area | given(arguments, ["grey_error", "wavelength_error", "resolving_power"])
     return {name: value * units.get(name, 1) for name, value in numbers.items()} | {
-        "band": band, "field": field, "stars": stars, "robust": not arguments.not_robust}
+        "common": _common(arguments.common), "band": band, "field": field, "stars": stars,
+        "robust": not arguments.not_robust}
+
+
+def _common(texts):
+    """Common errors from ``NAME=ERROR``; those that are not given keep their defaults."""
+    from dataclasses import fields
+
+    from sedflux.response.common_errors import CommonErrors
+
+    known, found = [one.name for one in fields(CommonErrors)], {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        if name not in known:
+            raise InputError(f"--common is {text!r}; NAME=ERROR is needed, with one of "
+                             f"{', '.join(known)}")
+        try:
+            found[name] = float(value)
+        except ValueError as error:
+            raise InputError(f"--common is {text!r}; {value!r} is no number") from error
+    return CommonErrors(**found)
 
 
 def _band(arguments):
@@ -241,6 +264,8 @@ def _star_table(path, names):
 
 def _report(response: Any) -> Iterator[str]:
     """Lines about a response: wavelengths, stars, chi-square, errors, rejected stars."""
+    from dataclasses import asdict
+
     import numpy as np
 
     used, inside = response.stars["used"], response.good
@@ -249,6 +274,10 @@ def _report(response: Any) -> Iterator[str]:
            f"chi2 {response.chi2:.0f} for {response.degrees_of_freedom} degrees of freedom")
     yield (f"error of ln(response), median: {np.median(response.covariance.sigma[inside]):.4f} "
            f"statistical, {np.median(response.total_covariance.sigma[inside]):.4f} total")
+    options = response.problem.options
+    taken = {"grey_error": options.grey_error, "wavelength_error": options.wavelength_error}
+    yield "errors taken for granted: " + ", ".join(
+        f"{name} {value:.3g}" for name, value in (taken | asdict(options.common)).items())
     for row in response.stars[~used]:
         yield f"left out {row['name']}: {row['reason']}"
 

@@ -18,7 +18,7 @@ from sedflux.io.reading import FITS_ERRORS, check_wavelengths, file_name, header
 if TYPE_CHECKING:
     from specutils import Spectrum
 
-__all__ = ["ROWS", "identify_lamost", "is_lamost", "lamost_arrays", "read_lamost", "star_arrays"]
+__all__ = ["identify_lamost", "is_lamost", "lamost_arrays", "read_lamost"]
 
 #: Resolving power of the low-resolution spectrographs behind slits of 2/3 of the fibre width
 #: (Luo et al. 2015).
@@ -26,7 +26,7 @@ _RESOLVING_POWER = 1800.0
 #: The B band of oxygen, in Angstrom: LAMOST does not correct telluric absorption.
 _TELLURIC = (6860.0, 6965.0)
 #: Rows of the image layout and columns of the table layout, in the order of the image.
-ROWS = ("FLUX", "IVAR", "WAVELENGTH", "ANDMASK", "ORMASK")
+_ROWS = ("FLUX", "IVAR", "WAVELENGTH", "ANDMASK", "ORMASK")
 #: Redshifts below this mark failed measurements (-9999), not stars of the Galaxy.
 _LOWEST_REDSHIFT = -0.01
 #: Largest difference, in Angstrom, between wavelengths in single precision and the header's.
@@ -46,13 +46,13 @@ def _arrays(hdus, path):
     """Flux, inverse variance, wavelength and AND mask, from either layout."""
     if len(hdus) > 1 and hdus[1].name == "COADD":
         row = hdus[1].data[0]
-        values = [np.asarray(row[name], dtype=float) for name in ROWS]
+        values = [np.asarray(row[name], dtype=float) for name in _ROWS]
     else:
         data = hdus[0].data
-        if data is None or data.ndim != 2 or len(data) < len(ROWS):
+        if data is None or data.ndim != 2 or len(data) < len(_ROWS):
             raise InputError(f"{path} is no LAMOST low-resolution spectrum: it has neither a COADD "
                              "table nor an image of five rows")
-        values = list(np.asarray(data[: len(ROWS)], dtype=float))
+        values = list(np.asarray(data[: len(_ROWS)], dtype=float))
     if len({value.shape for value in values}) > 1:
         raise InputError(f"{path} has columns of different lengths; the file is damaged")
     return values[:4]
@@ -135,25 +135,8 @@ def lamost_arrays(hdus: fits.HDUList, path: str | os.PathLike[str]
         True in bad pixels.
     meta : dict
     """
-    path = file_name(path)
-    return star_arrays(_arrays(hdus, path), hdus[0].header, path)
-
-
-def star_arrays(values: list[np.ndarray], header: fits.Header, path: str
-                ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-    """
-    What `lamost_arrays` returns, from the rows of a file.
-
-    Parameters
-    ----------
-    values : list of `~numpy.ndarray`, shape (n,)
-        Flux, inverse variance, wavelength and AND mask.
-    header : `~astropy.io.fits.Header`
-        The primary one.
-    path : str
-        For messages.
-    """
-    flux, ivar, wavelength, and_mask = values
+    path, header = file_name(path), hdus[0].header
+    flux, ivar, wavelength, and_mask = _arrays(hdus, path)
     if not wavelength.size:
         raise InputError(f"{path} has no pixels; the file is damaged")
     wavelength = _exact_wavelengths(wavelength, header, path)

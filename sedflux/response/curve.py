@@ -22,17 +22,13 @@ from scipy.interpolate import BSpline
 
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
-from sedflux.response.counts import count_arrays
 from sedflux.response.field_terms import FieldTerms
 from sedflux.response.problem import LinearProblem
-from sedflux.spectra.grids import interpolation_matrix, pixel_edges
-from sedflux.spectra.spectrum import header_cards, sed_to_spectrum
-from sedflux.units import FLAM, finite_array, photons_per_flux
+from sedflux.spectra.grids import interpolation_matrix
+from sedflux.units import finite_array
 
 __all__ = ["FILE_FORMATS", "ResponseCurve", "ResponseRead", "ResponseWrite", "spline_basis"]
 
-#: Cards of a star that its calibrated spectrum keeps.
-_STAR_CARDS = ("OBJECT", "RA", "DEC")
 #: Formats of response files; `sedflux.response.files` registers them.
 FILE_FORMATS = UnifiedIORegistry()
 
@@ -77,6 +73,8 @@ class ResponseWrite(UnifiedReadWrite):
     format : {'fits', 'ecsv', 'axe', 'synphot'}, optional
         ``ecsv`` for a path that ends so, or else ``fits``.
     overwrite : bool, optional
+    published : path-like or `~sedflux.slitless.throughput.Throughput`, optional
+        Known curve that ``axe`` files hold beyond the good range, scaled to meet the response.
 
     Raises
     ------
@@ -90,10 +88,11 @@ class ResponseWrite(UnifiedReadWrite):
         super().__init__(instance, cls, "write", registry=FILE_FORMATS)
 
     def __call__(self, path: str | os.PathLike[str], *, format: str | None = None,
-                 overwrite: bool = False) -> None:
+                 overwrite: bool = False, published: Any = None) -> None:
         """Write a file."""
         format = _checked_format("write", path, format)
-        self.registry.write(self._instance, path, format=format, overwrite=overwrite)
+        self.registry.write(self._instance, path, format=format, overwrite=overwrite,
+                            **({} if published is None else {"published": published}))
 
 
 def _checked_format(mode, path, format):
@@ -153,8 +152,8 @@ class ResponseCurve:
     good : `~numpy.ndarray` of bool, shape (n,)
         Where there are enough photons and stars; elsewhere the curve is an interpolation.
     systematics : dict of str to `~sedflux.LowRankCovariance`
-        Covariance of ln(throughput) from errors that all stars share: ``truth scale`` and
-        ``library``.
+        Covariance of ln(throughput) from errors that all stars share: ``truth scale``,
+        ``library``, and those of `~sedflux.response.CommonErrors`.
     chi2 : float
         Chi-square of the fit, summed over pixels and errors of SEDs.
     degrees_of_freedom : int
@@ -173,6 +172,12 @@ class ResponseCurve:
         Square root of the covariance of the coefficients: ``root @ root.T``.
     field : `~sedflux.FieldTerms`
         How the response changes with position, detector and time.
+    grey_error, wavelength_error : float
+        Errors of the extraction of each star that the fit was told: of its scale, relative, and of
+        its wavelengths, in Angstrom.
+    common : `~astropy.table.Table` or None
+        Fitted parameters of the instrument, see `~sedflux.response.CommonErrors`: ``name``,
+        ``unit``, error ``before`` the fit, ``value``, error ``after`` it.
     problem : `~sedflux.response.problem.LinearProblem` or None
         The linear problem at the solution; None for responses from files.
     """
@@ -193,6 +198,9 @@ class ResponseCurve:
     coefficients: np.ndarray | None = None
     root: np.ndarray | None = None
     field: FieldTerms = default(default_factory=FieldTerms)
+    grey_error: float = 0.0
+    wavelength_error: float = 0.0
+    common: Table | None = default(default=None, repr=False, compare=False)
     problem: LinearProblem | None = default(default=None, repr=False, compare=False)
 
     def __repr__(self) -> str:
@@ -335,7 +343,9 @@ class ResponseCurve:
             raise InputError("the response is good nowhere; synphot cannot use it")
         return as_throughput(self, area=self.area).to_synphot()
 
-    def calibrate(self, counts: Any, *, systematics: bool = True, x: float | None = None,
+    def calibrate(self, counts: Any, *, systematics: bool = True,
+                  grey_error: float | None = None,
+                  wavelength_error: u.Quantity | float | None = None, x: float | None = None,
                   y: float | None = None, detector: str | None = None,
                   epoch: float | None = None) -> Any:
         """
@@ -347,42 +357,38 @@ class ResponseCurve:
             Electrons (or counts) per second and pixel.
         systematics : bool, optional
             Include the errors that all stars of the fit share.
+        grey_error : float, optional
+            Relative error of the object's aperture loss; by default that of the fit's stars.
+        wavelength_error : `~astropy.units.Quantity` or float, optional
+            Error of the object's wavelength zero point, a number in Angstrom; by default that of
+            the fit's stars.
         x, y, detector, epoch : optional
             Position, detector and time, for responses with field terms.
 
         Returns
         -------
         spectrum : type of ``counts``
-            In erg/s/cm2/Angstrom, at the resolution of the counts, with the errors of counts
-            and response; `sedflux.covariance_of` gives their covariance.  Pixels where the
-            response is not good are masked.
+            In erg/s/cm2/Angstrom, at the resolution of the counts, with the errors of counts,
+            response and extraction; `sedflux.covariance_of` gives their covariance.  Pixels where
+            the response is not good are masked.
 
         Raises
         ------
         sedflux.exceptions.InputError
-            If no pixel lies inside the response, which is not extrapolated.
+            If no pixel lies inside the response, which is not extrapolated, or an error is
+            negative.
         """
-        pixels, rate, variance = count_arrays(counts, "counts")
-        value, response, good = self.evaluate(pixels, systematics=systematics, x=x, y=y,
-                                              detector=detector, epoch=epoch)
-        if not good.any():
-            raise InputError(
-                f"counts cover {pixels[0]:.0f}-{pixels[-1]:.0f} Angstrom, the response "
-                f"{self.wavelength[0]:.0f}-{self.wavelength[-1]:.0f}: cut the counts to it"
-            )
-        scale = (self.area.to_value(u.cm**2) * np.diff(pixel_edges(pixels)) * np.exp(value)
-                 * photons_per_flux(pixels))
-        usable = good & np.isfinite(variance)
-        flux = np.where(usable, rate / scale, 0.0)
-        # Masked pixels get the largest noise of the others: a covariance must be finite.
-        noise = np.where(usable, variance / scale**2,
-                         np.max(variance[usable] / scale[usable] ** 2, initial=0.0))
-        covariance = LowRankCovariance(noise, response.factor * flux)
-        cards = {name: card for name, card in header_cards(counts).items() if name in _STAR_CARDS}
-        result = sed_to_spectrum(type(counts), pixels * u.AA, flux, covariance.sigma,
-                                 meta={"covariance": covariance}, header=cards, unit=FLAM)
-        result.mask = ~usable
-        return result
+        from sedflux.response.calibration import calibrated
+
+        return calibrated(self, counts, systematics=systematics, grey_error=grey_error,
+                          wavelength_error=wavelength_error,
+                          place={"x": x, "y": y, "detector": detector, "epoch": epoch})
+
+    def diagnostics(self) -> Table:
+        """Tests of the fit with likely causes: see `sedflux.response.diagnostics.fit_tests`."""
+        from sedflux.response.diagnostics import fit_tests
+
+        return fit_tests(self)
 
     #: Read and write files; see `sedflux.response.files`.
     read = UnifiedReadWriteMethod(ResponseRead)

@@ -23,6 +23,7 @@ from astropy.io import fits
 from astropy.io.registry import IORegistryError
 from astropy.table import Table
 
+from sedflux._version import __version__
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
 from sedflux.io.checked_fits import (
@@ -35,6 +36,7 @@ from sedflux.io.checked_fits import (
 from sedflux.io.reading import FITS_ERRORS
 from sedflux.response.curve import FILE_FORMATS, ResponseCurve
 from sedflux.response.field_terms import FieldTerms
+from sedflux.slitless.throughput import as_throughput
 from sedflux.units import photons_per_flux
 from sedflux.writing import write_whole
 
@@ -70,7 +72,10 @@ _SENSITIVITY_COLUMNS = {
     "WAVELENGTH": ("wavelength in vacuum", "em.wl"),
     "SENSITIVITY": ("electron/s for 1 erg/s/cm2/Angstrom", "arith.factor"),
     "ERROR": ("standard deviation of SENSITIVITY", "stat.error"),
+    "MEASURED": ("false where the published curve goes on", "meta.code"),
 }
+#: Unit of a sensitivity, electron/s per erg/s/cm2/Angstrom: FITS knows no electrons, but counts.
+_SENSITIVITY = "ct cm2 Angstrom erg-1"
 _FIELD_KEYS = ("position", "detectors", "epoch", "size", "epochs", "degree", "scatter")
 #: Start of the names of extensions with systematics.
 _SYSTEMATIC = "SYSTEMATIC "
@@ -94,6 +99,8 @@ def _header(response):
     return {"format": _VERSION, "area_cm2": response.area.to_value(u.cm**2),
             "chi2": float(response.chi2), "dof": int(response.degrees_of_freedom),
             "smoothness": float(response.smoothness),
+            "grey_error": float(response.grey_error),
+            "wavelength_error": float(response.wavelength_error),
             "field": {name: asdict(response.field)[name] for name in _FIELD_KEYS}}
 
 
@@ -156,20 +163,47 @@ def _good_rows(response):
     return slice(rows[0], rows[-1] + 1)
 
 
-def _write_axe(response, path):
+def _write_axe(response, path, published=None):
     """Sensitivity in electron/s per erg/s/cm2/Angstrom, with its total error."""
     rows = _good_rows(response)
-    scale = (response.area.to_value(u.cm**2) * photons_per_flux(response.wavelength)
-             * response.throughput)[rows]
-    relative = response.total_covariance.sigma[rows]
-    scale = np.where(response.good[rows], scale, 0.0)
-    columns = [fits.Column("WAVELENGTH", "E", array=response.wavelength[rows], unit="Angstrom"),
-               fits.Column("SENSITIVITY", "E", array=scale),
-               fits.Column("ERROR", "E", array=scale * relative)]
+    wavelength, measured = response.wavelength[rows], response.good[rows]
+    value = np.where(measured, response.throughput[rows], 0.0)
+    error = value * response.total_covariance.sigma[rows]
+    if published is not None:
+        wavelength, value, error, measured = _spliced(
+            as_throughput(published, area=response.area), wavelength, value, error, measured)
+    scale = response.area.to_value(u.cm**2) * photons_per_flux(wavelength)
+    columns = [fits.Column("WAVELENGTH", "E", array=wavelength, unit="Angstrom"),
+               fits.Column("SENSITIVITY", "E", array=scale * value, unit=_SENSITIVITY),
+               fits.Column("ERROR", "E", array=scale * error, unit=_SENSITIVITY)]
+    if published is not None:
+        columns.append(fits.Column("MEASURED", "L", array=measured))
     hdu = fits.BinTableHDU.from_columns(columns)
-    describe_columns(hdu, _SENSITIVITY_COLUMNS)
+    describe_columns(hdu, {
+        name: about for name, about in _SENSITIVITY_COLUMNS.items()
+        if name in hdu.columns.names})
+    hdu.header["CREATOR"] = (f"sedflux {__version__}", "what wrote this file")
+    hdu.header["SPLICED"] = (published is not None, "a published curve follows beyond MEASURED")
     hdu.header["AREA"] = (response.area.to_value(u.cm**2), "[cm2] collecting area")
     fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path, checksum=True)
+
+
+def _spliced(known, wavelength, value, error, measured):
+    """A measured curve with a published one beyond its ends, which is scaled to meet it there."""
+    parts = [(wavelength, value, error, measured)]
+    for side, end in ((known.wavelength < wavelength[0], 0),
+                      (known.wavelength > wavelength[-1], -1)):
+        level = float(known(wavelength[end]))
+        if not side.any() or not level > 0:
+            continue
+        ratio = value[end] / level
+        # The published shape has no error here that could be known: its change of scale is one.
+        relative = np.hypot(error[end] / value[end], ratio - 1.0)
+        beyond = ratio * known.value[side]
+        parts.insert(0 if end == 0 else len(parts),
+                     (known.wavelength[side], beyond, relative * beyond,
+                      np.zeros(side.sum(), dtype=bool)))
+    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 
 
 def _write_synphot(response, path):
@@ -247,10 +281,17 @@ def _response(header, table, arrays, stars):
         chi2=header["chi2"], degrees_of_freedom=header["dof"], smoothness=header["smoothness"],
         effective_stars=np.asarray(table["STARS"], float) if "STARS" in table.colnames else None,
         stars=stars, knots=arrays.get("KNOTS"), coefficients=arrays.get("COEFFICIENTS"),
-        root=arrays.get("ROOT"), field=FieldTerms(**terms))
+        root=arrays.get("ROOT"), field=FieldTerms(**terms),
+        # Files of former versions have no errors of the extraction.
+        grey_error=header.get("grey_error", 0.0),
+        wavelength_error=header.get("wavelength_error", 0.0))
 
 
-def _write(response, path, write, *, overwrite):
+def _write(response, path, write, *, overwrite, published=None):
+    if published is not None:
+        if write is not _write_axe:
+            raise InputError("published has an effect on axe files alone; give format='axe'")
+        write = partial(write, published=published)
     write_whole(path, partial(write, response), overwrite=overwrite)
 
 

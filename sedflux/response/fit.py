@@ -17,11 +17,13 @@ from astropy import units as u
 
 from sedflux.exceptions import InputError
 from sedflux.response.cluster import cluster_mapper
+from sedflux.response.common_errors import CommonErrors
 from sedflux.response.counts import saturation_rate
 from sedflux.response.iterate import fit_stars
 from sedflux.response.options import Options, excluded_stars, field_values, star_names
 from sedflux.response.outliers import INCONSISTENT
 from sedflux.response.stars import read_stars
+from sedflux.response.systematics import LibraryError
 from sedflux.slitless.forward import SecondOrder
 from sedflux.slitless.instrument import SlitlessBand
 from sedflux.slitless.line_spread import LineSpread
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
 
 __all__ = ["fit_response", "fit_responses"]
 
+#: Options that may differ from band to band.
+_BAND_OPTIONS = ("knot_spacing", "grey_error", "wavelength_error", "common")
+
 
 def fit_response(counts: Spectrum | Sequence[Spectrum], seds: Spectrum | Sequence[Spectrum], *,
                  area: u.Quantity | None = None, band: SlitlessBand | None = None,
@@ -46,10 +51,11 @@ def fit_response(counts: Spectrum | Sequence[Spectrum], seds: Spectrum | Sequenc
                  grey_error: float = Options.grey_error,
                  wavelength_error: u.Quantity | float = Options.wavelength_error,
                  robust: bool = Options.robust, truth_scale: float = Options.truth_scale,
-                 library_error: Sequence[Sequence[float]] = Options.library_error,
+                 library_error: LibraryError = Options.library_error,
                  min_stars: float = Options.min_stars, saturation: u.Quantity | None = None,
                  sed_resolving_power: float | None = Options.sed_resolving_power,
                  covariance: str = Options.covariance,
+                 common: CommonErrors = Options.common,
                  exclude: Mapping[str, str] | None = None, client: Any = None) -> ResponseCurve:
     """
     Fit one response curve to the extracted spectra of one or many stars.
@@ -76,7 +82,8 @@ def fit_response(counts: Spectrum | Sequence[Spectrum], seds: Spectrum | Sequenc
     names : sequence of str, optional
         Names of the stars; by default their numbers.
     stars : mapping, optional
-        Arrays ``x``, ``y``, ``detector``, ``epoch`` of the stars, for ``field``.
+        Arrays ``x``, ``y``, ``detector``, ``epoch`` of the stars, for ``field`` and for the tests
+        of `ResponseCurve.diagnostics`; ``x`` is along the dispersion, in pixels.
     field : `~sedflux.FieldTerms`, optional
         How the response may change with position, detector and time.
     knot_spacing : `~astropy.units.Quantity` or float, optional
@@ -89,7 +96,8 @@ def fit_response(counts: Spectrum | Sequence[Spectrum], seds: Spectrum | Sequenc
         Relative error of the scale of each star beside that of its SED, such as aperture
         losses.
     wavelength_error : `~astropy.units.Quantity` or float, optional
-        Error of the wavelength zero point of each star, a number in Angstrom.
+        Error of the wavelength zero point of each star: a number in Angstrom, or a Quantity, which
+        may be in pixels.
     robust : bool, optional
         Reduce the weight of outliers, and reject stars that are inconsistent with their SEDs.
     truth_scale, library_error : optional
@@ -106,11 +114,14 @@ def fit_response(counts: Spectrum | Sequence[Spectrum], seds: Spectrum | Sequenc
     covariance : {'full', 'diagonal'}, optional
         ``diagonal`` ignores the correlation of an SED's errors between wavelengths, for
         comparison: the errors of the response are then far too small.
+    common : `~sedflux.response.CommonErrors`, optional
+        Errors that all stars share: zero points of E(B-V) and of magnitudes, the law of
+        extinction, wavelengths, line-spread function, background.
     exclude : mapping of str to str, optional
         Names of stars to leave out, and the reasons.
     client : `distributed.Client`, optional
         Of a Dask cluster that compares blocks of 256 stars with the response and sums their normal
-        equations.  The response is the same to the last bit.
+        equations.  The response is the same to rounding.
 
     Returns
     -------
@@ -140,7 +151,7 @@ def fit_response(counts: Spectrum | Sequence[Spectrum], seds: Spectrum | Sequenc
         knot_spacing=knot_spacing, smoothness=smoothness, grey_error=grey_error,
         wavelength_error=wavelength_error, robust=robust, covariance=covariance,
         truth_scale=truth_scale, library_error=library_error, min_stars=min_stars,
-        sed_resolving_power=sed_resolving_power)
+        sed_resolving_power=sed_resolving_power, common=common)
     mapper = cluster_mapper(client)
     names = star_names(names, len(counts))
     terms = field_values(field, stars, len(counts))
@@ -149,8 +160,24 @@ def fit_response(counts: Spectrum | Sequence[Spectrum], seds: Spectrum | Sequenc
         second_order=second_order, sed_resolving_power=options.sed_resolving_power,
         wavelength_range=None if band is None else band.wavelength_range,
         saturation=saturation_rate(saturation), exclude=excluded_stars(exclude, names))
+    arrays.place = _places(stars, len(counts), arrays.row)
+    options = options.for_pixels(arrays.pixel_width)
     return fit_stars(arrays, options, field=field, terms=terms[arrays.row], mapper=mapper,
                      fwhm=None if line_spread is None else line_spread.fwhm_at)
+
+
+def _places(stars: Any, number: int, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Positions, times and detectors of the usable stars, as far as they are given."""
+    found = {}
+    for name, kind in (("x", float), ("y", float), ("epoch", float), ("detector", str)):
+        try:
+            found[name] = np.asarray(stars[name]).astype(kind)
+        except (KeyError, TypeError, IndexError, ValueError):
+            continue
+        if found[name].shape != (number,):
+            raise InputError(f"{name} of the stars has the shape {found[name].shape}; one value "
+                             f"for each of {number} stars is needed")
+    return {name: values[rows] for name, values in found.items()}
 
 
 def _paired(counts: Any, seds: Any) -> tuple[list, list]:
@@ -205,7 +232,8 @@ def fit_responses(counts: Mapping[str, Sequence[Spectrum | None]], seds: Sequenc
     names : sequence of str, optional
         Names of the stars; by default their numbers.
     **options
-        Of `fit_response`, for all bands.
+        Of `fit_response`, for all bands; ``knot_spacing``, ``grey_error``, ``wavelength_error`` and
+        ``common`` may be mappings with one value a band.
 
     Returns
     -------
@@ -217,6 +245,7 @@ def fit_responses(counts: Mapping[str, Sequence[Spectrum | None]], seds: Sequenc
         As `fit_response` does.
     """
     _check_bands(counts, seds, bands)
+    _check_band_options(options, counts)
     names = star_names(names, len(seds))
     stars = options.pop("stars", None)
     excluded = excluded_stars(options.pop("exclude", None), names)
@@ -227,7 +256,7 @@ def fit_responses(counts: Mapping[str, Sequence[Spectrum | None]], seds: Sequenc
         return fit_response([counts[band][row] for row in rows], [seds[row] for row in rows],
                             band=bands[band], names=here, stars=_some_stars(stars, rows),
                             exclude={name: exclude[name] for name in here if name in exclude},
-                            **options)
+                            **_of_band(options, band))
 
     responses = {band: fit(band, excluded) for band in counts}
     inconsistent = {str(row["name"]): f"in {band}: {row['reason']}"
@@ -239,6 +268,21 @@ def fit_responses(counts: Mapping[str, Sequence[Spectrum | None]], seds: Sequenc
         if again:
             responses[band] = fit(band, excluded | again)
     return responses
+
+
+def _check_band_options(options: Mapping[str, Any], counts: Mapping[str, Any]) -> None:
+    """Refuse options that are mappings without one value for each band."""
+    for name in _BAND_OPTIONS:
+        value = options.get(name)
+        if isinstance(value, Mapping) and set(value) != set(counts):
+            raise InputError(f"{name} is for the bands {', '.join(map(str, value))}; counts has "
+                             f"{', '.join(counts)}: give one value a band, or one for all")
+
+
+def _of_band(options: Mapping[str, Any], band: str) -> dict[str, Any]:
+    """The options of one band."""
+    return {name: value[band] if name in _BAND_OPTIONS and isinstance(value, Mapping) else value
+            for name, value in options.items()}
 
 
 def _check_bands(counts: Any, seds: Any, bands: Any) -> None:

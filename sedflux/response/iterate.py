@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
 from sedflux.exceptions import InputError, SedfluxWarning
+from sedflux.response.common_errors import sed_columns
+from sedflux.response.common_terms import (
+    changed_stars,
+    fitted_names,
+    fitted_rows,
+    term_step,
+    term_table,
+)
 from sedflux.response.curve import ResponseCurve
+from sedflux.response.diagnostics import CHECKED_STARS, warn_of_causes
 from sedflux.response.field_terms import FieldTerms
 from sedflux.response.model import ResponseModel, response_model
 from sedflux.response.options import Options
 from sedflux.response.outliers import RobustWeights, robust_weights
+from sedflux.response.patterns import (
+    FitPatterns,
+    instrument_columns,
+    measured_stars,
+    places_of_stars,
+)
 from sedflux.response.problem import LinearProblem
 from sedflux.response.result import response_curve
 from sedflux.response.solve import Mapper, normal_equations, solve, star_statistics
@@ -39,6 +55,8 @@ _MAX_BEND = 1e4
 _WARN_DEVIATION, _MAX_DEVIATION = 2.0, 8.0
 #: Number of stars in the first fit, which gives the starting curve if there are many stars.
 _FIRST_FIT_STARS = 120
+#: Most steps of the parameters of the instrument.
+_TERM_STEPS = 12
 
 
 def fit_stars(stars: StarArrays, options: Options, *, field: FieldTerms | None = None,
@@ -67,19 +85,52 @@ def fit_stars(stars: StarArrays, options: Options, *, field: FieldTerms | None =
     model = response_model(stars, knot_spacing=options.knot_spacing, field=field, terms=terms,
                            fwhm=fwhm)
     whole = ResponseFit(stars, options, model, mapper)
+    names = fitted_names(stars, options.common)
+    start = _first_fit(whole, field, terms, fwhm)
+    if not names or len(stars) < CHECKED_STARS:
+        return whole.run(start)
+    return _fit_terms(whole, start, names)
+
+
+def _first_fit(whole, field, terms, fwhm):
+    """A fit to some of many stars, which gives a good starting curve in less time; or None."""
+    stars, options, model = whole.stars, whole.options, whole.model
     if len(stars) < 3 * _FIRST_FIT_STARS:
-        return whole.run()
-    # A fit to some of many stars gives a good starting curve in less time.
+        return None
     rows = np.linspace(0, len(stars) - 1, _FIRST_FIT_STARS).astype(int)
     some = stars.take(rows)
     first = ResponseFit(some, options, response_model(
         some, field=field, terms=None if terms is None else terms[rows], fwhm=fwhm,
         knots=model.knots))
     try:
-        first.run()
+        first.iterate()
+        first.check_agreement()
     except InputError:
-        return whole.run()
-    return whole.run(first)
+        return None
+    return first
+
+
+def _fit_terms(whole, start, names):
+    """Fit parameters of the instrument, too: see `sedflux.response.common_terms`."""
+    base, options, model, values = whole.stars, whole.options, whole.model, np.zeros(len(names))
+    fit, present = start, whole
+    for _ in range(_TERM_STEPS):
+        curve = present.result(*present.iterate(fit))
+        step = term_step(curve.problem, names, values)
+        if step.converged:
+            present.check_agreement()
+            return present.tested(replace(
+                curve, common=term_table(step, names, options.common),
+                systematics=dict(curve.systematics) | fitted_rows(
+                    curve.problem, step, names, model.spline)))
+        values = step.values
+        fit, present = present, ResponseFit(changed_stars(base, names, values), options, model,
+                                            whole._mapper)
+    said = ", ".join(f"{name} {value:.2g}" for name, value in zip(names, values, strict=True))
+    warnings.warn(f"the fit of {', '.join(names)} does not converge (last: {said}); they stay "
+                  "errors of the budget.  Check dispersion and line-spread function, or fit fewer",
+                  SedfluxWarning, stacklevel=4)
+    return whole.run(start)
 
 
 class ResponseFit:
@@ -114,7 +165,7 @@ class ResponseFit:
 
     def run(self, start: ResponseFit | None = None) -> ResponseCurve:
         """
-        Iterate to convergence.
+        Iterate to convergence, and test the fit.
 
         Parameters
         ----------
@@ -124,6 +175,31 @@ class ResponseFit:
         Returns
         -------
         response : `ResponseCurve`
+        """
+        curve = self.result(*self.iterate(start))
+        self.check_agreement()
+        return self.tested(curve)
+
+    def tested(self, curve: ResponseCurve) -> ResponseCurve:
+        """The response; warns of what its tests find."""
+        if self.options.robust and np.isfinite(self.robust.inflation).sum() >= CHECKED_STARS:
+            warn_of_causes(curve.diagnostics())
+        return curve
+
+    def iterate(self, start: ResponseFit | None = None) -> tuple[np.ndarray, float]:
+        """
+        Iterate to convergence.
+
+        Parameters
+        ----------
+        start : `ResponseFit`, optional
+            A fit of the same model to other stars, as a start.
+
+        Returns
+        -------
+        inverse : `~numpy.ndarray`, shape (n, n)
+            Posterior inverse covariance of the coefficients.
+        smoothness : float
         """
         if start is None:
             self.coefficients = self._start()
@@ -148,9 +224,7 @@ class ResponseFit:
             settled = former is not None and np.array_equal(former, used)
             if step > min_steps and settled and self._converged(change, inverse):
                 break
-        if self.options.robust:
-            self._check_agreement()
-        return self._result(inverse, smoothness)
+        return inverse, smoothness
 
     def _converged(self, change, inverse):
         """Whether the response moved by less than a thirtieth of its error everywhere."""
@@ -190,7 +264,7 @@ class ResponseFit:
         """Expected counts and their variances; the factor is updated for the current response."""
         stars, (a, b) = self.stars, self._noise
         expected = np.empty_like(stars.rate)
-        shifted = self.options.wavelength_error > 0
+        shifted = self.options.shift_error > 0
         for rows, pixels, density, rate in stars.rates(
                 lambda rows: self.model.throughput(self.coefficients, rows)):
             expected[pixels] = rate
@@ -210,7 +284,7 @@ class ResponseFit:
             diagonal = diagonal + np.square(factor, dtype=float).sum(axis=1)
             factor = factor[:, :0]
         rank = factor.shape[1]
-        more = (options.grey_error > 0) + (options.wavelength_error > 0)
+        more = (options.grey_error > 0) + (options.shift_error > 0)
         whole = np.zeros((len(stars), rank + more, stars.nodes.size), dtype=np.float32)
         whole[:, :rank] = factor
         if options.grey_error > 0:
@@ -223,7 +297,7 @@ class ResponseFit:
         index = np.clip(np.searchsorted(fine, nodes), 1, fine.size - 2)
         after, before = (np.log(np.maximum(density[:, index + one], 1e-300)) for one in (1, -1))
         slope = (after - before) / (fine[index + 1] - fine[index - 1])
-        return np.clip(self.options.wavelength_error * slope, -_MAX_SHIFT_ERROR, _MAX_SHIFT_ERROR)
+        return np.clip(self.options.shift_error * slope, -_MAX_SHIFT_ERROR, _MAX_SHIFT_ERROR)
 
     def _at_nodes(self, state):
         """Weights and residuals at the nodes."""
@@ -262,8 +336,10 @@ class ResponseFit:
         pull = self._pulls(state, residual - found.residual)
         self.robust = robust_weights(found, pull, self.stars.star)
 
-    def _check_agreement(self):
+    def check_agreement(self) -> None:
         """Refuse stars with SEDs of other stars; warn if errors are too small."""
+        if not self.options.robust:
+            return
         robust, number = self.robust, len(self.stars)
         largest = max(robust.noise_scale, robust.sed_scale)
         none = not np.isfinite(robust.inflation).any()
@@ -281,14 +357,41 @@ class ResponseFit:
                 "one of these errors is too small, and with it the error of the response",
                 SedfluxWarning, stacklevel=5)
 
-    def _result(self, inverse, smoothness):
-        """The response at the current coefficients."""
+    def _patterns(self, state):
+        """What common errors do to the counts of the stars."""
+        rows = measured_stars(np.flatnonzero(np.isfinite(self.robust.inflation)))
+        weight = self.robust.pixel / state[1]
+        stars = self.stars
+        if rows.size < len(stars):
+            stars, weight = stars.take(rows), weight[stars.pixels_of(rows)]
+        terms = self.model.design.terms[rows]
+        model = replace(self.model, design=replace(self.model.design, terms=terms))
+        columns = instrument_columns(
+            stars, lambda part: model.throughput(self.coefficients, part), weight=weight,
+            pixel=stars.pixel_width, line_spread=stars.line_spread)
+        return FitPatterns(rows, columns | sed_columns(stars), **places_of_stars(stars),
+                           deviation=max(self.robust.noise_scale, self.robust.sed_scale))
+
+    def result(self, inverse: np.ndarray, smoothness: float) -> ResponseCurve:
+        """
+        The response at the current coefficients.
+
+        Parameters
+        ----------
+        inverse, smoothness
+            From `iterate`.
+
+        Returns
+        -------
+        response : `ResponseCurve`
+        """
         state = self._linearise()
         weight, residual = self._at_nodes(state)
         found = self._statistics(weight, residual)
         problem = LinearProblem(
             np.array(self.stars.name), self.stars.parts, self.options, self.model.design,
-            self._factor, weight, self._diagonal, residual, self.robust.inflation, inverse)
+            self._factor, weight, self._diagonal, residual, self.robust.inflation, inverse,
+            self._patterns(state))
         return response_curve(
             problem, self.model, self.stars, self.robust, found=found,
             pull=self._pulls(state, residual - found.residual), coefficients=self.coefficients,

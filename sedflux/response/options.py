@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from astropy import units as u
 
 from sedflux.exceptions import InputError
+from sedflux.response.common_errors import COMMON_ERRORS, CommonErrors
 from sedflux.response.field_terms import FieldTerms
-from sedflux.response.systematics import LIBRARY_ERROR, TRUTH_SCALE, checked_library_error
+from sedflux.response.systematics import (
+    LIBRARY_ERROR,
+    TRUTH_SCALE,
+    LibraryError,
+    checked_library_error,
+)
 from sedflux.units import positive_number, whole_number
 
-__all__ = ["Options", "excluded_stars", "field_values", "star_names"]
+__all__ = ["GREY_ERROR", "WAVELENGTH_ERROR_PIXELS", "Options", "excluded_stars", "field_values",
+           "star_names"]
 
 #: Unit, least and largest value of the `Options` that hold a number or None, and of those that
 #: hold a number.  Beyond these the equations leave the range of numbers.
 _OPTIONAL = {"smoothness": (None, 1e-6, 1e3), "sed_resolving_power": (None, 1.0, 1e6)}
-_NUMBERS = {"grey_error": (None, 0.0, 10.0), "wavelength_error": (u.AA, 0.0, 1e4),
-            "truth_scale": (None, 0.0, 10.0), "min_stars": (None, 0.0, 1e6)}
+_NUMBERS = {"grey_error": (None, 0.0, 10.0), "truth_scale": (None, 0.0, 10.0),
+            "min_stars": (None, 0.0, 1e6)}
+#: Default error of an extraction from aperture losses, a round number.
+GREY_ERROR = 0.01
+#: Default error of wavelength zero points in pixels, a round number: that of the positions of stars
+#: on a direct image.
+WAVELENGTH_ERROR_PIXELS = 0.1
+#: Largest error of the wavelength zero points by its unit.
+_LARGEST_SHIFT = {u.AA: 1e4, u.pix: 100.0}
 
 
 @dataclass(frozen=True)
@@ -39,20 +53,23 @@ class Options:
         to choose it by the evidence.
     grey_error : float
         Relative error of the scale of each star.
-    wavelength_error : float
-        Error of the wavelength zero point of each star, in Angstrom.
+    wavelength_error : float or `~astropy.units.Quantity`
+        Error of the wavelength zero point of each star, in Angstrom; a Quantity may be in pixels.
     robust : bool
         Whether outliers get lower weights and inconsistent stars are rejected.
     covariance : {'full', 'diagonal'}
         ``diagonal`` assumes that the errors of an SED are independent between samples.
     truth_scale : float
         Relative error of the flux scale that all stars share.
-    library_error : sequence of pairs
-        Wavelength in Angstrom, and relative error that all stars share.
+    library_error : sequence of pairs, or path-like
+        Wavelength in Angstrom, and relative error that all stars share; or the path of a table,
+        see `sedflux.response.systematics.checked_library_error`.
     min_stars : float
         Effective number of stars below which the response is masked.
     sed_resolving_power : float or None
         lambda / FWHM of the SEDs; None for what each SED says.
+    common : `~sedflux.response.CommonErrors`
+        Errors that all stars share through dust, magnitudes and the instrument.
     iterations : int
         Largest number of Gauss-Newton steps.
 
@@ -64,14 +81,15 @@ class Options:
 
     knot_spacing: float | None = None
     smoothness: float | None = None
-    grey_error: float = 0.0
-    wavelength_error: float = 0.0
+    grey_error: float = GREY_ERROR
+    wavelength_error: u.Quantity | float = WAVELENGTH_ERROR_PIXELS * u.pix
     robust: bool = True
     covariance: str = "full"
     truth_scale: float = TRUTH_SCALE
-    library_error: Sequence[Sequence[float]] = LIBRARY_ERROR
+    library_error: LibraryError = LIBRARY_ERROR
     min_stars: float = 3.0
     sed_resolving_power: float | None = None
+    common: CommonErrors = COMMON_ERRORS
     iterations: int = 15
 
     def __post_init__(self) -> None:
@@ -88,9 +106,44 @@ class Options:
             # Its limits are those of the number of knots.
             checked["knot_spacing"] = positive_number(self.knot_spacing, "knot_spacing", u.AA)
         checked["library_error"] = checked_library_error(self.library_error)
+        checked["wavelength_error"] = _wavelength_error(self.wavelength_error)
+        if not isinstance(self.common, CommonErrors):
+            raise InputError(f"common is a {type(self.common).__name__}; give "
+                             "sedflux.response.CommonErrors")
         checked["iterations"] = whole_number(self.iterations, "iterations", least=1)
         for name, value in checked.items():
             object.__setattr__(self, name, value)
+
+
+    def for_pixels(self, width: float) -> Options:
+        """
+        The options with the error of the wavelengths in Angstrom.
+
+        Parameters
+        ----------
+        width : float
+            Of a pixel, in Angstrom.
+        """
+        if not isinstance(self.wavelength_error, u.Quantity):
+            return self
+        return replace(self, wavelength_error=self.wavelength_error.value * width)
+
+    @property
+    def shift_error(self) -> float:
+        """Error of the wavelength zero points in Angstrom; see `for_pixels`."""
+        if isinstance(self.wavelength_error, u.Quantity):
+            raise InputError("wavelength_error is in pixels, whose width is not known here; use "
+                             "Options.for_pixels")
+        return float(self.wavelength_error)
+
+
+def _wavelength_error(value: Any) -> u.Quantity | float:
+    """An error of wavelengths: a number in Angstrom, or a Quantity in pixels."""
+    unit = u.AA
+    if isinstance(value, u.Quantity) and value.unit.is_equivalent(u.pix):
+        unit = u.pix
+    number = _within(value, "wavelength_error", unit, 0.0, _LARGEST_SHIFT[unit])
+    return number * u.pix if unit == u.pix else number
 
 
 def _within(value: Any, name: str, unit: u.UnitBase | None, least: float,

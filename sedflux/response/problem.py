@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sedflux.response.options import Options
+from sedflux.response.patterns import FitPatterns
 from sedflux.response.solve import Design, normal_equations
 
 __all__ = ["LinearProblem"]
@@ -41,6 +42,8 @@ class LinearProblem:
         rejected stars.
     inverse : `~numpy.ndarray`, shape (n, n)
         Posterior inverse covariance of the coefficients.
+    patterns : `~sedflux.response.patterns.FitPatterns` or None
+        What common errors do to the counts; None for some of the stars.
     """
 
     name: np.ndarray
@@ -53,6 +56,7 @@ class LinearProblem:
     residual: np.ndarray
     inflation: np.ndarray
     inverse: np.ndarray
+    patterns: FitPatterns | None = None
 
     @property
     def used(self) -> np.ndarray:
@@ -71,6 +75,7 @@ class LinearProblem:
         each = ("name", "factor", "weight", "diagonal", "residual", "inflation")
         return replace(self, **{name: getattr(self, name)[rows] for name in each},
                        parts={name: value[rows] for name, value in self.parts.items()},
+                       patterns=None,
                        design=replace(self.design, terms=self.design.terms[rows]))
 
     def normal_equations(self) -> tuple[np.ndarray, np.ndarray]:

@@ -60,14 +60,14 @@ def error_budget(response: ResponseCurve) -> Table:
     table : `~astropy.table.Table`
         ``wavelength`` and one sigma of ln(response) from: ``photons`` (noise of the counts),
         ``sed`` (errors of predicted SEDs), ``reddening``, ``anchor``, ``extraction`` (grey
-        and wavelength errors), ``smoothness`` (the prior), their sum ``statistical``, the
-        shared ``library`` and ``truth scale``, and ``total``.
+        and wavelength errors), ``smoothness`` (the prior), their sum ``statistical``, each of
+        ``response.systematics``, which all stars share, and ``total``.
     """
     problem = _problem(response)
     size = problem.design.size
     origins = {name: np.zeros((size, size))
                for name in ("photons", "sed", "reddening", "anchor", "extraction")}
-    extraction = int(problem.options.grey_error > 0) + int(problem.options.wavelength_error > 0)
+    extraction = int(problem.options.grey_error > 0) + int(problem.options.shift_error > 0)
     for row in problem.used:
         design, weight = _weighted_design(problem, row)
         noise = np.divide(1.0, weight, out=np.zeros_like(weight), where=weight > 0)

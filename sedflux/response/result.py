@@ -10,6 +10,7 @@ from astropy.table import Table
 
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import SedfluxWarning
+from sedflux.response.common_errors import shared_rows
 from sedflux.response.curve import ResponseCurve
 from sedflux.response.model import ResponseModel
 from sedflux.response.outliers import Rejection, RobustWeights
@@ -66,14 +67,16 @@ def response_curve(problem: LinearProblem, model: ResponseModel, stars: StarArra
         covariance=LowRankCovariance(np.zeros(nodes.size), (model.spline @ root[: model.k]).T),
         area=stars.area * u.cm**2, good=good,
         systematics=common_errors(nodes, truth_scale=options.truth_scale,
-                                  library_error=options.library_error),
+                                  library_error=options.library_error)
+        | shared_rows(problem, model.spline),
         chi2=float((chi2 + found.sed_chi2)[used].sum()), degrees_of_freedom=max(degrees, 1),
         effective_stars=effective,
         stars=star_table(stars, robust, found, chi2=chi2, pixels=pixels,
                          offset=np.median(problem.residual, axis=1)),
         residuals=np.where(problem.weight > 0, problem.residual, np.nan),
         smoothness=float(smoothness), knots=model.knots, coefficients=coefficients, root=root,
-        field=model.field, problem=problem)
+        field=model.field, grey_error=options.grey_error, wavelength_error=options.shift_error,
+        problem=problem)
 
 
 def _good_nodes(problem, model, used):

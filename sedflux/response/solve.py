@@ -19,7 +19,8 @@ from scipy.linalg import cho_factor, cho_solve, eigh
 from scipy.optimize import minimize_scalar
 
 __all__ = ["STARS_AT_A_TIME", "Design", "Mapper", "SmoothnessPrior", "StarStatistics",
-           "normal_equations", "root_of_inverse", "solve", "star_information", "star_statistics"]
+           "column_equations", "normal_equations", "root_of_inverse", "solve", "star_information",
+           "star_statistics"]
 
 #: What works like `map` with one iterable.
 Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
@@ -141,7 +142,7 @@ def normal_equations(design: Design, factor: np.ndarray, weight: np.ndarray, dia
         the star out.
     mapper : callable, optional
         Like `map`: it may work on blocks of stars elsewhere, see
-        `~sedflux.response.cluster.cluster_mapper`.  The sums are the same to the last bit.
+        `~sedflux.response.cluster.cluster_mapper`.  The sums are the same to rounding.
 
     Returns
     -------
@@ -198,6 +199,45 @@ def _add_noise_part(normal, right, blocks, weight, data):
             normal[here, there] += block
             if i != j:
                 normal[there, here] += block.T
+
+
+def column_equations(design: Design, factor: np.ndarray, weight: np.ndarray,
+                     diagonal: np.ndarray, residual: np.ndarray, inflation: np.ndarray,
+                     columns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """
+    Normal equations of columns that the design lacks, and their products with the design.
+
+    Parameters
+    ----------
+    design, factor, weight, diagonal, residual, inflation
+        As for `normal_equations`.
+    columns : `~numpy.ndarray`, shape (N, g, c)
+        Change of the residuals for a unit of each column.
+
+    Returns
+    -------
+    cross : `~numpy.ndarray`, shape (n, c)
+    own : `~numpy.ndarray`, shape (c, c)
+    right : `~numpy.ndarray`, shape (c,)
+    """
+    number = columns.shape[2]
+    cross, own = np.zeros((design.size, number)), np.zeros((number, number))
+    right = np.zeros(number)
+    for begin in range(0, len(weight), STARS_AT_A_TIME):
+        rows = np.arange(begin, min(begin + STARS_AT_A_TIME, len(weight)))
+        rows = rows[np.isfinite(inflation[rows])]
+        inverse_variance, scaled, weighted = _weighted_factor(
+            factor[rows] * np.sqrt(inflation[rows, None, None]), weight[rows], diagonal[rows])
+        core = np.eye(scaled.shape[1]) + weighted @ scaled.transpose(0, 2, 1)
+        here = columns[rows]
+        explained = weighted.transpose(0, 2, 1) @ np.linalg.solve(core, weighted @ here)
+        whitened = inverse_variance[:, :, None] * here - explained
+        flat = whitened.reshape(-1, number)
+        own += here.reshape(-1, number).T @ flat
+        right += flat.T @ residual[rows].ravel()
+        cross += np.concatenate([basis.T @ np.einsum("s,sgc->gc", term, whitened)
+                                 for term, basis in design.blocks(rows)])
+    return cross, own, right
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from scipy import sparse
 
 from sedflux.response.outliers import Rejection
 from sedflux.response.solve import STARS_AT_A_TIME
+from sedflux.slitless.line_spread import LineSpread
 
 __all__ = ["StarArrays"]
 
@@ -63,6 +64,11 @@ class StarArrays:
         Relative variance of each SED that is independent from node to node.
     parts : dict of str to `~numpy.ndarray`, shape (N, g)
         Directions of the SED errors whose origin is known: ``reddening``, ``anchor``.
+    ebv : `~numpy.ndarray`, shape (N,), optional
+        E(B-V) of the SEDs in mag, NaN where it is not known.
+    line_spread : `~sedflux.LineSpread` or None
+    place : dict of str to `~numpy.ndarray`, shape (N,)
+        ``x``, ``y``, ``epoch`` and ``detector`` of the stars, as far as they are known.
     """
 
     name: list[str]
@@ -82,6 +88,9 @@ class StarArrays:
     factor: np.ndarray
     diagonal: np.ndarray
     parts: Mapping[str, np.ndarray] = field(default_factory=dict)
+    ebv: np.ndarray | None = None
+    line_spread: LineSpread | None = None
+    place: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.name)
@@ -95,17 +104,42 @@ class StarArrays:
         rows : array_like of int
         """
         chosen = np.arange(len(self))[np.asarray(rows)]
-        place = np.full(len(self), -1)
-        place[chosen] = np.arange(len(chosen))
-        keep = np.flatnonzero(place[self.star] >= 0)
-        keep = keep[np.argsort(place[self.star[keep]], kind="stable")]
+        place, keep = self._chosen_pixels(chosen)
         return StarArrays(
             [self.name[row] for row in chosen], {}, self.row[chosen], self.area, self.fine,
             self.blur,
             self.photons[chosen], place[self.star[keep]], self.pixel[keep], self.rate[keep],
             self.variance[keep], self.second[keep], self.collect[keep], self.nodes,
             self.factor[chosen], self.diagonal[chosen],
-            {name: value[chosen] for name, value in self.parts.items()})
+            {name: value[chosen] for name, value in self.parts.items()},
+            None if self.ebv is None else self.ebv[chosen], self.line_spread,
+            {name: value[chosen] for name, value in self.place.items()})
+
+    def pixels_of(self, rows: npt.ArrayLike) -> np.ndarray:
+        """
+        Numbers of the pixels of some of the stars, in the order of `take`.
+
+        Parameters
+        ----------
+        rows : array_like of int
+
+        Returns
+        -------
+        pixels : `~numpy.ndarray` of int
+        """
+        return self._chosen_pixels(np.arange(len(self))[np.asarray(rows)])[1]
+
+    def _chosen_pixels(self, chosen):
+        """New number of each star, -1 for those left out, and the pixels of the chosen ones."""
+        place = np.full(len(self), -1)
+        place[chosen] = np.arange(len(chosen))
+        keep = np.flatnonzero(place[self.star] >= 0)
+        return place, keep[np.argsort(place[self.star[keep]], kind="stable")]
+
+    @property
+    def pixel_width(self) -> float:
+        """Median width of the pixels in Angstrom."""
+        return float(np.median(np.asarray(self.collect.sum(axis=1))))
 
     def blocks(self) -> Iterator[tuple[slice, slice]]:
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import numpy as np
 from astropy import units as u
 from scipy import sparse
 
-from sedflux.exceptions import InputError
+from sedflux.exceptions import InputError, SedfluxWarning
 from sedflux.response.counts import MIN_PIXELS, count_arrays, unusable_reason
 from sedflux.response.outliers import EXCLUDED, UNUSABLE, Rejection
 from sedflux.response.solve import STARS_AT_A_TIME
@@ -25,6 +26,7 @@ from sedflux.slitless.forward import (
 from sedflux.spectra.grids import integral_matrix, interpolation_matrix, pixel_edges
 from sedflux.spectra.resolution import FWHM_PER_SIGMA, lsf_matrix
 from sedflux.spectra.sed import SEDArrays, flux_of, from_sed
+from sedflux.spectra.spectrum import header_cards
 
 if TYPE_CHECKING:
     from specutils import Spectrum
@@ -41,6 +43,9 @@ _NEGLIGIBLE_ERROR = 5e-4
 _POINTS_PER_PIXEL = 3.0
 #: Fewest intervals between nodes.
 _MIN_INTERVALS = 8
+#: Parts of the errors of an SED that a fit asks for: what they are, and how to give them.
+_ASKED = {"reddening": ("E(B-V)", "give predict_sed reddening=(E(B-V), error)"),
+          "anchor": ("the magnitude", "give sedflux.anchor magnitude_error")}
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,8 @@ class _Star:
     variance: np.ndarray
     sed: SEDArrays
     resolving_power: float | None
+    ebv: float
+    unknown: tuple[str, ...]
 
 
 def _read_star(counts, sed, row, name, options):
@@ -92,7 +99,33 @@ def _read_star(counts, sed, row, name, options):
     if options["broadened"]:
         power = options["sed_resolving_power"] or arrays.resolving_power
     return _Star(name, row, pixels, good, pixels[good], edges[:-1][good], edges[1:][good],
-                 rate[good], variance[good], arrays, power)
+                 rate[good], variance[good], arrays, power, _known_ebv(sed),
+                 _unknown_errors(sed, arrays))
+
+
+def _known_ebv(sed):
+    """E(B-V) with which an SED is reddened, NaN if its header does not say."""
+    card = header_cards(sed).get("SEDEBV", np.nan)
+    try:
+        return float(card[0] if isinstance(card, tuple) else card)
+    except (TypeError, ValueError):
+        return float("nan")
+
+
+def _unknown_errors(sed, arrays):
+    """Errors that the SED of a model lacks: of its reddening, and of its magnitude."""
+    if "model" not in (sed.meta or {}).get("sedflux", {}):
+        return ()
+    return tuple(name for name in _ASKED if not np.any(arrays.parts.get(name, 0.0)))
+
+
+def _warn_of_unknown_errors(found):
+    """Name the errors that SEDs lack, once for all stars."""
+    for name, (what, remedy) in _ASKED.items():
+        number = sum(name in star.unknown for star in found)
+        if number:
+            warnings.warn(f"the SEDs of {number} of {len(found)} stars have no error of {what}, "
+                          f"which counts as known exactly: {remedy}", SedfluxWarning, stacklevel=4)
 
 
 def read_stars(counts: Sequence[Spectrum], seds: Sequence[Spectrum], *, area: float,
@@ -142,6 +175,7 @@ def read_stars(counts: Sequence[Spectrum], seds: Sequence[Spectrum], *, area: fl
     if not found:
         reasons = "; ".join(f"{name}: {one.reason}" for name, one in list(rejected.items())[:5])
         raise InputError(f"none of the {len(rejected)} stars can be used: {reasons}")
+    _warn_of_unknown_errors(found)
     return _assemble(found, rejected, area, line_spread, second_order)
 
 
@@ -162,7 +196,8 @@ def _assemble(found, rejected, area, line_spread, second_order):
     return StarArrays([one.name for one in found], rejected,
                       np.array([one.row for one in found]), area, fine, blur, photons, star,
                       flat["pixels"], flat["rate"], flat["variance"], second,
-                      _pixel_integrals(found, fine), nodes, factor, diagonal, parts)
+                      _pixel_integrals(found, fine), nodes, factor, diagonal, parts,
+                      np.array([one.ebv for one in found]), line_spread)
 
 
 def _pixel_integrals(found, fine):

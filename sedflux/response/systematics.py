@@ -7,16 +7,20 @@ The flux scale is that of the white dwarfs of CALSPEC, with an error of 1 % (Boh
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
+from astropy.table import Table
 
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
 from sedflux.units import finite_array, positive_number
 
-__all__ = ["LIBRARY_ERROR", "TRUTH_SCALE", "checked_library_error", "common_errors"]
+__all__ = ["LIBRARY_ERROR", "LibraryError", "TRUTH_SCALE", "checked_library_error", "common_errors"]
 
+#: Pairs of wavelength (Angstrom) and relative error, or the path of a table.
+LibraryError = Sequence[Sequence[float]] | str | os.PathLike[str]
 #: Standard error of the flux scale, relative: that of CALSPEC (Bohlin et al. 2014, 2020).
 TRUTH_SCALE = 0.01
 #: Standard error of the library term against wavelength (Angstrom): the size of the mean errors
@@ -30,15 +34,16 @@ _CORRELATION_LENGTH = 0.12
 _SMALLEST_EIGENVALUE = 1e-5
 
 
-def checked_library_error(library_error: Sequence[Sequence[float]]) \
+def checked_library_error(library_error: LibraryError) \
         -> tuple[tuple[float, float], ...]:
     """
     Check the library term.
 
     Parameters
     ----------
-    library_error : sequence of pairs
-        Wavelength (Angstrom), ascending, and relative error; empty for none.
+    library_error : sequence of pairs, or path-like
+        Wavelength (Angstrom), ascending, and relative error; empty for none.  A path is that of the
+        table ``library_error.ecsv`` that ``sedflux validate --stars`` writes.
 
     Returns
     -------
@@ -51,6 +56,8 @@ def checked_library_error(library_error: Sequence[Sequence[float]]) \
     """
     if isinstance(library_error, (list, tuple)) and not library_error:
         return ()
+    if isinstance(library_error, (str, os.PathLike)):
+        library_error = _from_table(library_error)
     pairs = finite_array(library_error, "library_error")
     if pairs.size == 0:
         return ()
@@ -63,8 +70,19 @@ def checked_library_error(library_error: Sequence[Sequence[float]]) \
     return tuple((wavelength, error) for wavelength, error in pairs.tolist())
 
 
+def _from_table(path):
+    """Pairs from a table of ``sedflux validate --stars``."""
+    try:
+        table = Table.read(path, format="ascii.ecsv")
+        return np.column_stack([table["wavelength"], table["library_error"]])
+    except Exception as error:  # readers of astropy raise errors of any type
+        raise InputError(f"library_error is {str(path)!r}, which cannot be read as a table with "
+                         "the columns wavelength and library_error; give library_error.ecsv of "
+                         "sedflux validate --stars, or pairs of numbers") from error
+
+
 def common_errors(wavelength: np.ndarray, *, truth_scale: float = TRUTH_SCALE,
-                  library_error: Sequence[Sequence[float]] = LIBRARY_ERROR) \
+                  library_error: LibraryError = LIBRARY_ERROR) \
         -> dict[str, LowRankCovariance]:
     """
     Covariance of ln(response) from errors common to all stars.

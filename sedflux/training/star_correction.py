@@ -79,9 +79,10 @@ _COARSE_SED_CHI2, _HOT_TEFF = (1.0, 3.0), 7000.0
 _EARLY_ERRORS = (300.0, 0.3)
 #: Fewest stars with STIS fluxes at a wavelength where the correction is measured.
 _LEAST_STARS = 8
-#: Trial labels for a coarse spectrum, the number of the best that are averaged, and the errors of
-#: this mean: TEFF (K), LOGG, MH, ALPHA, CARBON, VMICRO (km/s).
-_TRIALS, _BEST = 20000, 10
+#: Trial labels for a coarse spectrum, at most and for each model of the library; the number of the
+#: best that are averaged, and the errors of this mean: TEFF (K), LOGG, MH, ALPHA, CARBON,
+#: VMICRO (km/s).
+_TRIALS, _TRIALS_PER_MODEL, _BEST = 20000, 50, 10
 _TRIAL_ERRORS = np.array([150.0, 0.15, 0.15, 0.05, 0.05, 0.2])
 _SEED = 11
 
@@ -315,9 +316,10 @@ def _trial_labels(labels, rng):
     """Labels spread over the library: those of models, moved towards a neighbour's."""
     scaled = scale_labels(labels)
     near = np.argsort(((scaled[:, None] - scaled[None]) ** 2).sum(axis=-1), axis=1)[:, 1:13]
-    first = rng.integers(0, len(labels), _TRIALS)
-    second = near[first, rng.integers(0, near.shape[1], _TRIALS)]
-    share = rng.uniform(0.0, 1.0, (_TRIALS, labels.shape[1]))
+    count = min(_TRIALS, _TRIALS_PER_MODEL * len(labels))
+    first = rng.integers(0, len(labels), count)
+    second = near[first, rng.integers(0, near.shape[1], count)]
+    share = rng.uniform(0.0, 1.0, (count, labels.shape[1]))
     return labels[first] + share * (labels[second] - labels[first])
 
 

@@ -13,6 +13,7 @@ from sedflux.covariance import LowRankCovariance
 from sedflux.libraries.inputs import library_seds
 from sedflux.libraries.library import SpectralLibrary
 from sedflux.predict.predictor import Predictor
+from sedflux.response.common_errors import CommonErrors
 from sedflux.response.fit import fit_response
 from sedflux.slitless.forward import count_model
 from sedflux.slitless.instrument import SlitlessBand
@@ -87,7 +88,8 @@ def _closure_of(band, flux, spread):
     sed = sed_spectrum(flux, LowRankCovariance((_ERROR * flux) ** 2, np.zeros((0, flux.size))))
     counts = count_spectrum(pixels, rate, _ERROR * rate.max() * np.ones(rate.size))
     response = fit_response([counts], [sed], area=band.area, line_spread=spread,
-                            truth_scale=0.0, library_error=(), robust=False)
+                            grey_error=0.0, wavelength_error=0.0, truth_scale=0.0,
+                            library_error=(), common=CommonErrors.none(), robust=False)
     truth = band.throughput(response.wavelength)
     fit = np.where(response.good, response.throughput / truth - 1.0, np.nan)
     ratio = rate / (area * np.diff(pixel_edges(pixels)) * photons_per_flux(pixels)

@@ -87,7 +87,7 @@ def plot_fields(path: Path, detail: Table) -> None:
 
 def plot_real_stars(path: Path, detail: Table) -> None:
     """
-    Draw the error of responses from real stars, with its claimed sigma.
+    Draw the error of responses from real stars with fitted E(B-V), and its claimed sigma.
 
     Parameters
     ----------
@@ -95,6 +95,7 @@ def plot_real_stars(path: Path, detail: Table) -> None:
     detail : `~astropy.table.Table`
         From `sedflux.validation.response_stars.real_star_study`.
     """
+    detail = detail[(detail["dust"] == "fitted") & (detail["covariance"] == "full")]
     bands = list(dict.fromkeys(detail["band"]))
     figure, axes = subplots(1, len(bands), figsize=(3.8 * len(bands), 3.6), squeeze=False)
     for axis, band in zip(axes[0], bands, strict=True):

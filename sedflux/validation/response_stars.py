@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from astropy import units as u
@@ -30,6 +29,8 @@ _LEAST_SAMPLES = 300
 _REDDENING_ERROR = 0.02
 #: Relative error of the scale of each SED.
 _SCALE_ERROR = 0.01
+#: Ways to the response: where E(B-V) comes from, and what of the SEDs' covariance is used.
+_WAYS = (("fitted", "full"), ("catalogue", "full"), ("catalogue", "diagonal"))
 #: Relative margin in wavelength between pixels and the ends of the STIS SED: four resolution
 #: elements at R = 200.
 _MARGIN = 0.02
@@ -42,7 +43,8 @@ def real_star_study(sets: Mapping[str, Sequence[Predictor]], miles: SpectralLibr
     """
     Errors of responses that are fitted to real stars.
 
-    All stars are used, also those whose SEDs a model predicts badly.
+    All stars are used, also those whose SEDs a model predicts badly.  E(B-V) is fitted to the STIS
+    SED, which no survey can do, or is that of the catalogue, for the stars that have one.
 
     Parameters
     ----------
@@ -61,8 +63,9 @@ def real_star_study(sets: Mapping[str, Sequence[Predictor]], miles: SpectralLibr
     Returns
     -------
     detail : `~astropy.table.Table`
-        One row per set, band and interval: error of ln(response), its statistical and total
-        sigma, number of stars.
+        One row per set, ``dust`` (fitted or catalogue), ``covariance`` of the SEDs (full or
+        diagonal), band and interval: error of ln(response), its statistical and total sigma,
+        number of stars.
     """
     teff = stars.labels[:, 0]
     known = np.isfinite(stars.stis_sed).sum(axis=1) > _LEAST_SAMPLES
@@ -71,25 +74,42 @@ def real_star_study(sets: Mapping[str, Sequence[Predictor]], miles: SpectralLibr
     rows = []
     for label, predictors in sets.items():
         left_out = predict_left_out(predictors, miles, stars)
-        truths = np.exp(left_out.stars.stis_sed)
-        predictions = [part.reddened(fit_reddening(part, flux, TRUTH_ERROR["NGSL"]),
-                                     reddening_error=_REDDENING_ERROR)
-                       for part, flux in zip(left_out.predictions, truths, strict=True)]
-        seds = [_scaled(prediction, level) for prediction in predictions]
-        for name, band in bands.items():
-            throughput: Any = band.throughput
-            counts = _simulated(band, truths, predictions, level, exposure,
-                                np.random.default_rng(seed))
-            response = fit_response(counts, seds, band=band, robust=False)
-            middle, error, sigma = interval_errors(response, throughput)
-            total = np.interp(middle, response.wavelength, response.total_covariance.sigma)
-            stars_used: Any = response.stars
-            used = int(stars_used["used"].sum())
-            rows += [{"model": label, "band": name, "wavelength": w, "error": e, "sigma": s,
-                      "total": t, "stars": used}
-                     for w, e, s, t in zip(middle, error, sigma, total, strict=True)
-                     if np.isfinite(e)]
+        for dust in dict.fromkeys(dust for dust, _ in _WAYS):
+            truths, predictions = _reddened(left_out, dust)
+            if not predictions:
+                continue
+            seds = [_scaled(prediction, level) for prediction in predictions]
+            for name, band in bands.items():
+                counts = _simulated(band, truths, predictions, level, exposure,
+                                    np.random.default_rng(seed))
+                for way in (way for known_dust, way in _WAYS if known_dust == dust):
+                    rows += [{"model": label, "dust": dust, "covariance": way, "band": name} | row
+                             for row in _response_errors(counts, seds, band, way)]
     return Table(rows)
+
+
+def _reddened(left_out, dust):
+    """True SEDs and reddened predictions: all stars, or those with a catalogued E(B-V)."""
+    if dust == "catalogue":
+        left_out = left_out.take(np.isfinite(left_out.stars.ebv))
+    truths = np.exp(left_out.stars.stis_sed)
+    ebv = np.maximum(left_out.stars.ebv, 0.0)
+    if dust == "fitted":
+        ebv = [fit_reddening(part, flux, TRUTH_ERROR["NGSL"])
+               for part, flux in zip(left_out.predictions, truths, strict=True)]
+    return truths, [part.reddened(float(value), reddening_error=_REDDENING_ERROR)
+                    for part, value in zip(left_out.predictions, ebv, strict=True)]
+
+
+def _response_errors(counts, seds, band, covariance):
+    """Errors and sigmas of a response in intervals."""
+    response = fit_response(counts, seds, band=band, robust=False, covariance=covariance,
+                            grey_error=0.0, wavelength_error=0.0)
+    middle, error, sigma = interval_errors(response, band.throughput)
+    total = np.interp(middle, response.wavelength, response.total_covariance.sigma)
+    used = int(response.stars["used"].sum())
+    return [{"wavelength": w, "error": e, "sigma": s, "total": t, "stars": used}
+            for w, e, s, t in zip(middle, error, sigma, total, strict=True) if np.isfinite(e)]
 
 
 def _scaled(prediction, level):
@@ -130,18 +150,16 @@ def summarise_real_stars(detail: Table) -> Table:
     table : `~astropy.table.Table`
     """
     rows = []
-    for model in dict.fromkeys(detail["model"]):
-        for band in dict.fromkeys(detail["band"]):
-            part = detail[(detail["model"] == model) & (detail["band"] == band)]
-            if not len(part):
-                continue
-            error, total = np.asarray(part["error"]), np.asarray(part["total"])
-            rows.append({"model": model, "band": band, "stars": int(part["stars"][0]),
-                         "begin": float(part["wavelength"][0]) - 0.5 * INTERVAL,
-                         "end": float(part["wavelength"][-1]) + 0.5 * INTERVAL,
-                         "mean": float(np.mean(error)),
-                         "rms": float(np.sqrt(np.mean(error**2))),
-                         "sigma": float(np.median(part["sigma"])),
-                         "total": float(np.median(total)),
-                         "pull": float(np.sqrt(np.mean((error / total) ** 2)))})
+    keys = ("model", "dust", "covariance", "band")
+    for values in dict.fromkeys(zip(*(detail[key] for key in keys), strict=True)):
+        part = detail[np.all([detail[key] == value for key, value in
+                              zip(keys, values, strict=True)], axis=0)]
+        error, total = np.asarray(part["error"]), np.asarray(part["total"])
+        rows.append(dict(zip(keys, values, strict=True)) | {
+            "stars": int(part["stars"][0]),
+            "begin": float(part["wavelength"][0]) - 0.5 * INTERVAL,
+            "end": float(part["wavelength"][-1]) + 0.5 * INTERVAL,
+            "mean": float(np.mean(error)), "rms": float(np.sqrt(np.mean(error**2))),
+            "sigma": float(np.median(part["sigma"])), "total": float(np.median(total)),
+            "pull": float(np.sqrt(np.mean((error / total) ** 2)))})
     return Table(rows)

@@ -22,6 +22,7 @@ from sedflux.validation.continuum_study import continuum_table
 from sedflux.validation.effects import effects_table
 from sedflux.validation.foreign import foreign_table
 from sedflux.validation.johnson import johnson_table, predict_johnson, predict_stars
+from sedflux.validation.library_error import library_error_table
 from sedflux.validation.model_count import model_count_table
 from sedflux.validation.star_count import star_count_table
 from sedflux.validation.stars import (
@@ -107,7 +108,8 @@ def stars(stis: PathLike, miles: PathLike, photometry: PathLike, folder: Path, *
     Accuracy on real stars.
 
     Writes ``stars.ecsv``, ``each_star.ecsv``, ``colors.ecsv``, ``miles.ecsv``,
-    ``star_cells.ecsv``, ``stars.png`` and ``miles.png``; with Johnson colours ``johnson.ecsv``,
+    ``star_cells.ecsv``, ``stars.png`` and ``miles.png``; with stars of catalogued E(B-V)
+    ``library_error.ecsv``, for `sedflux.fit_response`; with Johnson colours ``johnson.ecsv``,
     ``each_johnson.ecsv`` and ``johnson.png`` too.
 
     Parameters
@@ -139,9 +141,13 @@ def stars(stis: PathLike, miles: PathLike, photometry: PathLike, folder: Path, *
         left_out = predict_left_out(predictors, library, real, snr=snr)
         table, each = star_table(left_out)
         tables = (table, each, color_table(left_out, passbands), both_miles_tables(left_out))
-        for parts, part in zip(found.values(), tables, strict=True):
+        for parts, part in zip(list(found.values())[:len(tables)], tables, strict=True):
             part.add_column([label] * len(part), name="model", index=0)
             parts.append(part)
+        common = library_error_table(left_out)
+        if len(common):
+            common.add_column([label] * len(common), name="model", index=0)
+            found.setdefault("library_error", []).append(common)
         by_wavelength[label], by_cell[label] = stis_errors(left_out), miles_errors(left_out)
     figures.plot_stars(folder / "stars.png", by_wavelength)
     figures.plot_miles(folder / "miles.png", by_cell)

@@ -35,7 +35,7 @@ from sedflux import (
 from sedflux.catalog import run
 from sedflux.catalog.destination import Destination
 from sedflux.cli.main import main
-from sedflux.exceptions import WriteError
+from sedflux.exceptions import SedfluxWarning, WriteError
 from sedflux.io.registry import read_spectrum
 from sedflux.predict.flags import FLAGS
 
@@ -305,7 +305,10 @@ def test_a_selection_gives_a_response(anchored):
         rate = model.counts(band.throughput(model.fine), sed.flux.value)
         counts.append(Spectrum(spectral_axis=pixels * u.AA, flux=rate * u.ct / u.s,
                                uncertainty=StdDevUncertainty(0.01 * rate * u.ct / u.s)))
-    response = fit_responses({"GV": counts}, seds, {"GV": band})["GV"]
+    # The second star has neither an error of E(B-V) nor of its magnitude.
+    with (pytest.warns(SedfluxWarning, match=r"1 of 2 stars have no error of E\(B-V\)"),
+          pytest.warns(SedfluxWarning, match="1 of 2 stars have no error of the magnitude")):
+        response = fit_responses({"GV": counts}, seds, {"GV": band})["GV"]
     error = np.log(response.throughput / band.throughput(response.wavelength))
     assert response.good.sum() > 100
     assert np.abs(error[response.good]).max() < 0.02

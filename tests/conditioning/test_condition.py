@@ -253,3 +253,17 @@ def test_columns_without_a_unit_are_mag(draw, photometry, bandpasses):
     column = condition(drawn.prediction, measured, bandpasses,
                        reddening=(Column(np.full(3, 0.1)), 0.02))
     assert_allclose(column.flux, plain.flux, rtol=1e-12)
+
+
+def test_later_stars_may_need_more_rows_than_the_first(draw, photometry, bandpasses):
+    drawn = draw(40, 0.1)
+    drawn.prediction.diagonal[:20] = 0.0
+    measured = photometry(drawn.magnitudes, 0.02)
+    many = condition(drawn.prediction, measured, bandpasses, workers=2)
+    for row in (0, 19, 30, 39):
+        one = condition(drawn.prediction[row], {name: (value[row], error[row]) for name,
+                                                (value, error) in measured.items()}, bandpasses)
+        assert_allclose(many[row].relative_covariance.to_dense(),
+                        one.relative_covariance.to_dense(), rtol=0, atol=1e-10)
+    assert not many.removed[:16].any()
+    assert many.removed[30].any()

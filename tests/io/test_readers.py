@@ -16,8 +16,7 @@ from specutils import Spectrum
 from sedflux import InputError, predict_sed, register_readers
 from sedflux.demo import demo_arrays, demo_path, demo_spectrum
 from sedflux.io.calspec import read_calspec, read_ngsl, stis_fwhm
-from sedflux.io.lamost import lamost_arrays, read_lamost, star_arrays
-from sedflux.io.lamost_bytes import regular_lamost
+from sedflux.io.lamost import read_lamost
 from sedflux.io.miles import read_miles
 from sedflux.io.registry import read_spectrum
 
@@ -168,54 +167,6 @@ def test_lamost_tables_that_are_not_complete(tmp_path):
         hdus["COADD"].data = hdus["COADD"].data[:0]
     with pytest.raises(InputError, match="damaged"):
         read_lamost(tmp_path / "none.fits")
-
-
-def both_ways(path):
-    """Arrays and facts of a LAMOST file by astropy, and from its bytes."""
-    with fits.open(path) as hdus:
-        usual = lamost_arrays(hdus, path)
-    cards, values = regular_lamost(path.read_bytes())
-    return usual, star_arrays(values, cards, str(path))
-
-
-@LAYOUTS
-def test_bytes_of_a_lamost_file_say_what_astropy_says(write, tmp_path):
-    rows = lamost_rows()
-    rows[3][100:120], rows[1][200:210], rows[0][300] = 5.0, 0.0, np.nan
-    write(tmp_path / "spec.fits", rows=rows, change={"RA": 12.5, "DEC": -3.25, "COMMENT": "END"})
-    usual, quick = both_ways(tmp_path / "spec.fits")
-    for one, other in zip(usual[:4], quick[:4], strict=True):
-        np.testing.assert_array_equal(one, other)
-        assert one.dtype == other.dtype
-    for name, value in usual[4].items():
-        assert name == "header" or value == quick[4][name]
-    for card in ("RA", "DEC", "Z", "CLASS", "COEFF1"):
-        assert usual[4]["header"][card] == quick[4]["header"][card]
-
-
-@LAYOUTS
-def test_other_files_are_left_to_astropy(write, tmp_path):
-    write(tmp_path / "spec.fits")
-    content = (tmp_path / "spec.fits").read_bytes()
-    for size in (0, 100, 2880, len(content) // 2, len(content) - 1):
-        assert regular_lamost(content[:size]) is None
-    write(tmp_path / "other.fits", missing=("ORIGIN",))
-    assert regular_lamost((tmp_path / "other.fits").read_bytes()) is None
-    assert regular_lamost(content.replace(b"NAXIS1  =", b"NAXIS9  =")) is None
-
-
-def test_scaled_columns_are_left_to_astropy(tmp_path):
-    write_table(tmp_path / "spec.fits")
-    with fits.open(tmp_path / "spec.fits") as hdus:
-        hdus["COADD"].header["TZERO1"] = 32768.0
-        changed = bytes(hdus["COADD"].header.tostring(), "ascii")
-        content = bytes(hdus[0].header.tostring(), "ascii") + changed + bytes(
-            hdus["COADD"].data.tobytes()).ljust(80640, b"\0")
-    assert regular_lamost(content) is None
-    write_table(tmp_path / "short.fits", rows=[*lamost_rows()[:4], np.zeros(5)])
-    assert regular_lamost((tmp_path / "short.fits").read_bytes()) is None
-    write_image(tmp_path / "four.fits", rows=lamost_rows()[:4])
-    assert regular_lamost((tmp_path / "four.fits").read_bytes()) is None
 
 
 READ = {"lamost": read_lamost, "calspec": read_calspec, "ngsl": read_ngsl, "miles": read_miles}
@@ -407,7 +358,7 @@ def test_other_files_are_left_to_specutils(tmp_path):
 def test_unknown_demo():
     for unknown in (demo_path, demo_spectrum, demo_arrays):
         for name in ("sun", "", 5, "sun_miles"):
-            with pytest.raises(InputError, match=r"demo star .* is unknown; choose one of bd17"):
+            with pytest.raises(InputError, match=r"demo star .* is unknown; choose one of 16cygb"):
                 unknown(name)
 
 

@@ -37,7 +37,8 @@ def test_a_response_comes_back(responses, tmp_path, name):
         assert_allclose(second[0], first[0], rtol=1e-12)
         assert_allclose(second[1].to_dense(), first[1].to_dense(), atol=1e-14)
         assert (second[2] == first[2]).all()
-    assert set(back.systematics) == {"truth scale", "library"}
+    assert set(back.systematics) == set(response.systematics) > {"truth scale", "library"}
+    assert (back.grey_error, back.wavelength_error) == (0.01, 0.5)
     assert back.area == response.area
     assert_allclose(back.effective_stars, response.effective_stars)
     if name.endswith("fits"):
@@ -120,7 +121,8 @@ def test_a_spectral_element_goes_in_and_comes_back(responses):
 def test_a_published_sensitivity_calibrates(sky, responses, tmp_path):
     responses["GV"].write(tmp_path / "sens.fits", format="axe")
     known = ResponseCurve.from_throughput(tmp_path / "sens.fits", area=responses["GV"].area)
-    one, other = (response.calibrate(sky.counts["GV"][0]) for response in (responses["GV"], known))
+    one, other = (response.calibrate(sky.counts["GV"][0], grey_error=0.0, wavelength_error=0.0)
+                  for response in (responses["GV"], known))
     wavelength = one.spectral_axis.value
     good = ~one.mask & ~other.mask & (wavelength > 4080.0) & (wavelength < 6250.0)
     assert good.sum() > 300
@@ -220,3 +222,29 @@ def test_a_failing_write_keeps_the_former_file(responses, tmp_path, monkeypatch)
     with pytest.raises(WriteError, match="No space left"):
         responses["GV"].write(path, overwrite=True)
     assert path.read_bytes() == before
+
+
+def test_a_published_curve_continues_a_sensitivity(responses, bands, tmp_path):
+    """Beyond the good range the file holds the published curve, scaled to meet the measured one."""
+    response, published = responses["GV"], bands["GV"].throughput
+    response.write(tmp_path / "sens.fits", format="axe", published=published)
+    with fits.open(tmp_path / "sens.fits") as hdus:
+        table, header = hdus[1].data.copy(), hdus[1].header
+        assert header["SPLICED"]
+        assert header["CREATOR"].startswith("sedflux")
+        assert header["TUNIT2"] == header["TUNIT3"] == "ct cm2 Angstrom erg-1"
+    measured = np.asarray(table["MEASURED"], dtype=bool)
+    low, high = response.wavelength_range
+    assert_allclose(table["WAVELENGTH"][measured][[0, -1]], [low, high], rtol=1e-6)
+    assert table["WAVELENGTH"][0] == pytest.approx(published.wavelength[0])
+    assert table["WAVELENGTH"][-1] == pytest.approx(published.wavelength[-1])
+    back = read_throughput(tmp_path / "sens.fits", area=response.area)
+    inside = response.wavelength[response.good]
+    assert_allclose(back(inside), response.throughput[response.good], rtol=1e-5)
+    first = np.flatnonzero(measured)[0]
+    assert back.value[first - 1] / back.value[first] == pytest.approx(
+        published(back.wavelength[first - 1]) / published(back.wavelength[first]), rel=1e-4)
+    relative = back.error / np.maximum(back.value, 1e-300)
+    assert relative[first - 1] >= relative[first] * 0.999
+    with pytest.raises(InputError, match="axe files alone"):
+        response.write(tmp_path / "r.fits", published=published)

@@ -31,7 +31,7 @@ def stars(sky):
 def test_defaults_have_one_home():
     found = inspect.signature(fit_response).parameters
     shared = [name for name in Options.__dataclass_fields__ if name in found]
-    assert len(shared) == 10
+    assert len(shared) == 11
     assert all(found[name].default == getattr(Options, name) for name in shared)
 
 
@@ -40,7 +40,7 @@ def test_the_shell_has_the_defaults_of_python(capsys):
         main(["response", "fit", "--help"])
     shown = " ".join(capsys.readouterr().out.split())
     assert f"aperture losses (default: {Options.grey_error:g})" in shown
-    assert f"zero points (default: {Options.wavelength_error:g})" in shown
+    assert f"zero points (default: {Options.wavelength_error.value:g} pix)" in shown
 
 
 def test_units_of_wavelengths(stars, band):

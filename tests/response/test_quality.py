@@ -22,7 +22,8 @@ def test_the_budget_adds_up(responses):
         parts = ("photons", "sed", "reddening", "anchor", "extraction", "smoothness")
         total = sum(np.asarray(table[name]) ** 2 for name in parts)
         assert_allclose(total, table["statistical"] ** 2, rtol=1e-6)
-        common = np.asarray(table["library"]) ** 2 + np.asarray(table["truth scale"]) ** 2
+        assert {"library", "truth scale", "wavelength scale"} < set(response.systematics)
+        common = sum(np.asarray(table[name]) ** 2 for name in response.systematics)
         assert_allclose(total + common, table["total"] ** 2, rtol=1e-6)
         good = np.asarray(table["good"])
         assert (np.asarray(table["photons"])[good] > 0).all()

@@ -126,14 +126,14 @@ def trained(generator, tmp_path_factory):
     from sedflux.training import pretrain as module
 
     folder = tmp_path_factory.mktemp("run")
-    schedule = Schedule(steps=160, batch=128, block=512, pool=8, learning_rate=3e-3)
+    schedule = Schedule(steps=160, batch=128, block=512, pool=6, reuse=8, learning_rate=3e-3)
     with pytest.MonkeyPatch.context() as patch:
         # A toy library needs few examples for its templates.
-        patch.setattr(module, "_TEMPLATE_EXAMPLES", 3072)
-        patch.setattr(module, "_VALIDATION", 1024)
+        patch.setattr(module, "_TEMPLATE_EXAMPLES", 1536)
+        patch.setattr(module, "_VALIDATION", 512)
         network, history = pretrain(generator, schedule, folder, config=SMALL, workers=0,
                                     progress=False)
-    losses = fit_covariance(network, generator, examples=4096, steps=400, batch=256)
+    losses = fit_covariance(network, generator, examples=2048, steps=400, batch=256)
     return network, history, losses, folder
 
 
@@ -150,7 +150,7 @@ def test_training_learns(trained, generator):
 
 
 def test_sigma_is_honest_on_fresh_stars(trained, generator):
-    calibration = measure_calibration(trained[0], generator, examples=4096, seed=8)
+    calibration = measure_calibration(trained[0], generator, examples=2048, seed=8)
     assert np.all(np.abs(np.log(calibration["scale"])) < 0.5)
 
 

@@ -48,6 +48,8 @@ def test_real_stars_give_a_response(star_files):
                              {"GI": BANDS["GI"]})
     assert np.isfinite(detail["error"]).all()
     assert (detail["total"] > detail["sigma"]).all()
+    ways = set(zip(detail["dust"], detail["covariance"], strict=True))
+    assert ways == {("fitted", "full"), ("catalogue", "full"), ("catalogue", "diagonal")}
 
 
 def test_copies_of_stars_take_their_share_of_time(monkeypatch):
@@ -103,7 +105,8 @@ def test_real_stars_command_summarises_its_intervals(tmp_path, star_files):
     detail = Table.read(tmp_path / "real_response.ecsv")
     bands = Table.read(tmp_path / "real_response_bands.ecsv")
     for row in bands:
-        error = detail["error"][detail["band"] == row["band"]]
+        same = [detail[name] == row[name] for name in ("band", "dust", "covariance")]
+        error = detail["error"][np.all(same, axis=0)]
         assert row["rms"] == pytest.approx(np.sqrt(np.mean(error**2)), abs=1e-4)
     assert (tmp_path / "real_response.png").read_bytes().startswith(b"\x89PNG")
 
