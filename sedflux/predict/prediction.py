@@ -320,8 +320,8 @@ class SEDPrediction:
         flux = (matrix @ np.atleast_2d(self.flux).T).T
         # Relative errors are averaged with the flux as weight.
         errors = tuple(
-            RelativeErrors(centre, one.covariance.propagate(matrix).scaled(1.0 / row))
-            for one, row in zip(self._errors(), flux, strict=True))
+            RelativeErrors(centre, one.covariance.scaled(sed).propagate(matrix).scaled(1.0 / row))
+            for one, sed, row in zip(self._errors(), np.atleast_2d(self.flux), flux, strict=True))
         return flux[0] if self.single else flux, errors, wavelengths
 
 
