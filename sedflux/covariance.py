@@ -127,8 +127,7 @@ class LowRankCovariance:
         return self.diagonal.size
 
     def __repr__(self):
-        return (f"<LowRankCovariance of {len(self)} values: {self.rank} directions, "
-                f"{len(self.removed)} removed>")
+        return f"<LowRankCovariance of {len(self)} values: {self.rank} directions>"
 
     def __eq__(self, other):
         return isinstance(other, LowRankCovariance) and all(
@@ -284,7 +283,8 @@ class LowRankCovariance:
             raise InputError(f"size is {size!r}; a whole number of 0 or more is needed")
         most = _MOST_DRAWN // (len(self) + self.rank)
         if size > most:
-            raise InputError(f"size is {size}; {most} draws are allowed at once")
+            raise InputError(f"size is {size}; {most} draws of {len(self)} values are allowed "
+                             "at once")
         if not isinstance(rng, np.random.Generator):
             raise InputError(f"rng is {rng!r}; give a generator, as numpy.random.default_rng(1)")
         if len(self.removed) and np.any(self.diagonal <= 0):

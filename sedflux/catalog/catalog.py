@@ -181,8 +181,7 @@ class SEDCatalog:
         Parameters
         ----------
         reddening, reddening_error : float or array_like, shape (N,)
-            E(B-V) and its error in mag, of all stars or of each, in addition to those of the
-            catalogue.
+            E(B-V) and its error in mag, of all stars or of each.
 
         Returns
         -------

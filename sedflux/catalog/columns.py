@@ -126,4 +126,7 @@ def _votable(schema):
 
 def _vounit(unit):
     """A unit as the Virtual Observatory writes it; magnitudes of all systems are mag."""
-    return "mag" if unit.startswith("mag") else unit and u.Unit(unit).to_string("vounit")
+    if unit.startswith("mag"):
+        return "mag"
+    # The standard deprecates erg, the field's unit.
+    return unit and u.Unit(unit).to_string("vounit", deprecations="silent")

@@ -27,6 +27,8 @@ _log = logging.getLogger(__name__)
 _SHARDS_PER_WORKER = 3
 #: Attempts at a shard whose workers are killed.
 _ATTEMPTS = 20
+#: Time after which a local process that died is given up.
+_RETURNING = "1h"
 
 
 def predict_catalog(source: Any, destination: str | os.PathLike[str], *,
@@ -183,10 +185,14 @@ def _work(folder, missing, model, client, workers) -> Iterator[int]:
 
 @contextmanager
 def _local_client(workers):
+    """A client of local processes, which is patient with those that have to start again."""
+    import dask
     from distributed import Client, LocalCluster
 
-    with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0",
-                      silence_logs=logging.ERROR) as cluster, Client(cluster) as client:
+    # On a busy machine a killed process returns later than a cluster waits by default.
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": _RETURNING}), \
+            LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0",
+                         silence_logs=logging.ERROR) as cluster, Client(cluster) as client:
         yield client
 
 

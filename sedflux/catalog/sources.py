@@ -339,6 +339,8 @@ def _one_a_star(values, name, count, path):
         raise InputError(f"arrays {str(path)!r} have {name!r} of the shape {values.shape}; one "
                          f"value per star, ({count},), is needed")
     try:
+        if np.iscomplexobj(values):
+            raise TypeError
         return np.asarray(values[:]).astype(str if name in ("identifier", "band") else float)
     except (ValueError, TypeError) as error:
         raise InputError(f"arrays {str(path)!r} have {name!r} of the type {values.dtype}; numbers "

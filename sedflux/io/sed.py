@@ -30,6 +30,7 @@ from sedflux.io.checked_fits import (
 from sedflux.io.reading import FITS_ERRORS, file_name, first_line
 from sedflux.spectra.sed import RelativeErrors, covariance_of, notes_of, parts_of
 from sedflux.spectra.spectrum import flux_variance, vacuum_angstrom
+from sedflux.units import positive_number
 from sedflux.writing import write_whole
 
 if TYPE_CHECKING:
@@ -178,8 +179,9 @@ def _primary(sed, notes, cards):
     header["AIRORVAC"] = ("vac", "wavelengths in vacuum")
     header["SEDREL"] = (sed.flux.unit == u.dimensionless_unscaled,
                         "flux is relative, its unit arbitrary")
-    header["SEDRES"] = (notes.get("resolving_power") or 0.0,
-                        "lambda / FWHM of the SED, 0 if not known")
+    power = notes.get("resolving_power")
+    power = 0.0 if power is None else positive_number(power, "resolving_power of sed", zero=True)
+    header["SEDRES"] = (power, "lambda / FWHM of the SED, 0 if not known")
     return fits.PrimaryHDU(header=header)
 
 
@@ -226,9 +228,9 @@ def _covariance_hdus(sed, notes):
 def _note_hdus(notes):
     """Flags and diagnostics as tables."""
     hdus = []
-    if notes.get("flags"):
-        flags = Table({"NAME": list(notes.get("flag_names", ("",) * len(notes["flags"]))),
-                       "SENTENCE": list(notes["flags"])})
+    sentences, names = (_texts(notes, name) for name in ("flags", "flag_names"))
+    if sentences:
+        flags = Table({"NAME": names or [""] * len(sentences), "SENTENCE": sentences})
         hdus.append(fits.BinTableHDU(flags, name="FLAGS"))
         describe_columns(hdus[-1], _FLAG_COLUMNS)
     diagnostics = notes.get("diagnostics", {})
@@ -236,7 +238,8 @@ def _note_hdus(notes):
         raise InputError("sed has diagnostics in meta['sedflux'] that are no dictionary; leave "
                          "them as sedflux made them")
     known = {name: value for name, value in diagnostics.items()
-             if name in DIAGNOSTICS and np.ndim(value) == 0}
+             if name in DIAGNOSTICS and np.ndim(value) == 0
+             and np.asarray(value).dtype.kind in "fiu" and not hasattr(value, "unit")}
     if known:
         table = QTable({name: [float(value)] * u.Unit(DIAGNOSTICS[name][0])
                         for name, value in known.items()})
@@ -244,6 +247,17 @@ def _note_hdus(notes):
         describe_columns(hdus[-1], {
             name: (text, ucd) for name, (_, text, ucd) in DIAGNOSTICS.items()})
     return hdus
+
+
+def _texts(notes, name):
+    """Names or sentences of flags, as many as there are flags."""
+    texts = notes.get(name, ())
+    if not isinstance(texts, (tuple, list)) or not all(
+            isinstance(text, str) and text.isascii() for text in texts) or (
+            texts and len(texts) != len(notes.get("flags", texts))):
+        raise InputError(f"sed has {name} in meta['sedflux'] that are no texts, one a flag; leave "
+                         "them as sedflux made them")
+    return list(texts)
 
 
 def read_sed(path: str | os.PathLike[str], **kwargs: Any) -> Spectrum:

@@ -25,7 +25,7 @@ from astropy.io import fits
 
 from sedflux.catalog.catalog import SEDCatalog
 from sedflux.catalog.destination import Destination
-from sedflux.catalog.run import predict_catalog
+from sedflux.catalog.run import _local_client, predict_catalog
 from sedflux.demo import demo_arrays
 
 #: Different files; the others are links to them.
@@ -116,12 +116,9 @@ def kill_workers(folder, count, kills, seed=0):
     -------
     found : dict
     """
-    from distributed import Client, LocalCluster
-
     write_survey(folder / "survey", count)
     begin = time.monotonic()
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0",
-                      silence_logs=50) as cluster, Client(cluster) as client:
+    with _local_client(2) as client:
         killer = Killer(client, folder / "killed", -(-count // _SHARD), kills, seed)
         killer.start()
         summary = predict_catalog(folder / "survey", folder / "killed", client=client,

@@ -10,6 +10,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+import dask
 import numpy as np
 import pyarrow.parquet
 import pytest
@@ -462,3 +463,10 @@ def test_two_runs_of_one_machine_do_not_meet():
     """Their local clusters took the same port, and warned of it."""
     with run._local_client(1) as first, run._local_client(1) as second:
         assert first.submit(os.getpid).result() != second.submit(os.getpid).result()
+
+
+def test_a_worker_that_returns_late_is_waited_for():
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "10ms"}), \
+            run._local_client(1) as client:
+        os.kill(client.submit(os.getpid).result(), signal.SIGKILL)
+        assert client.submit(os.getpid, pure=False).result(timeout=300)

@@ -89,6 +89,27 @@ def test_diagnostics_that_were_replaced(tmp_path):
         sed.write(tmp_path / "sed.fits")
 
 
+@pytest.mark.parametrize(("name", "value"), [
+    ("flags", slice(3)), ("flags", 3.0 * u.m), ("flags", ("\xe9",)), ("flags", (1,)),
+    ("flag_names", ("a", "b")), ("resolving_power", 5.0 * u.m), ("resolving_power", "x"),
+    ("resolving_power", -1.0)])
+def test_notes_of_other_kinds(name, value, tmp_path):
+    sed = base()[4].to_spectrum()
+    sed.meta["sedflux"] |= {"flags": ("a flag",), "flag_names": ("flag",)} | {name: value}
+    with pytest.raises(InputError, match=name):
+        sed.write(tmp_path / "sed.fits")
+
+
+def test_complex_numbers_of_stars(tmp_path):
+    from sedflux import predict_catalog
+
+    wavelength, flux, ivar = base()[:3]
+    np.savez(tmp_path / "stars.npz", wavelength=wavelength, flux=flux[None], ivar=ivar[None],
+             reddening=np.array([0.1 + 1j]))
+    with pytest.raises(InputError, match="'reddening' of the type complex128"):
+        predict_catalog(tmp_path / "stars.npz", tmp_path / "out")
+
+
 def test_wavelengths_that_were_replaced():
     from dataclasses import replace
 
