@@ -28,8 +28,10 @@ __all__ = ["SyntheticPhotometry", "anchor", "band_rows", "synthetic_photometry",
 
 #: Share of a band's throughput that may lie outside the SED.
 _SHARE_OUTSIDE = 0.005
-#: AB magnitudes that a source can have, and largest error of a magnitude.
-_BRIGHTEST, _FAINTEST, _LARGEST_ERROR = -50.0, 100.0, 10.0
+#: AB magnitudes that a source can have.
+_BRIGHTEST, _FAINTEST = -50.0, 100.0
+#: Largest error of a magnitude (mag): a factor of 10000 in flux.
+MAX_MAGNITUDE_ERROR = 10.0
 
 
 @dataclass(frozen=True)
@@ -365,9 +367,9 @@ def anchor(sed: Any, magnitude: u.Quantity, bandpass: Any, *,
     arrays = from_sed(sed)
     brightness = _ab_magnitude(magnitude)
     error = plain_number(magnitude_error, "magnitude_error", u.mag)
-    if not 0 <= error <= _LARGEST_ERROR:
+    if not 0 <= error <= MAX_MAGNITUDE_ERROR:
         raise InputError(f"magnitude_error is {magnitude_error!r}; it must be 0 mag or more, and "
-                         f"{_LARGEST_ERROR:g} mag at the most")
+                         f"{MAX_MAGNITUDE_ERROR:g} mag at the most")
     bands = _named_bands(bandpass)
     if len(bands) != 1:
         raise InputError(f"bandpass holds {len(bands)} bands; one magnitude needs one")

@@ -26,7 +26,8 @@ print(classes)
 # %%
 # The number of stars that a statistical error of 0.5 % needs in every 50 Å, if they are average
 # stars of the field and if they are chosen; and the error of one exposure of 80 stars beside the
-# floor, the error that all stars share (the flux scale of the truth, the mean error of the model).
+# floor, the error that all stars share: the flux scale of the truth, the mean error of the model,
+# zero points of dust and of magnitudes.
 # Here the floor is the higher one everywhere: for an absolute response eighty stars are enough, and
 # better truths are needed, not more stars.  For changes with position or time, which the floor
 # cancels out of, more stars do help.

@@ -55,8 +55,8 @@ print(f"{result.flux[good].mean():.3g}, median error "
       f"{np.median(result.uncertainty.array[good] / result.flux.value[good]):.1%}")
 
 # %%
-# Where the error comes from.  More stars lower all of it but the scale of the truth and the
-# library term, which all stars share.
+# Where the error comes from.  More stars lower all of it but the terms that all stars share, such
+# as the scale of the truth, the library and the zero point of the dust.
 
 figure, axes = plt.subplots(2, 1, figsize=(8, 7), sharex=True, layout="constrained")
 draw_response_error(axes[0], responses["GU"], bands["GU"].throughput(responses["GU"].wavelength))

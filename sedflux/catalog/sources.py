@@ -18,9 +18,10 @@ from astropy import units as u
 from astropy.table import Table
 
 from sedflux.catalog.photometry import check_measured, measured_columns
-from sedflux.conditioning.dust import MOST_REDDENING
 from sedflux.exceptions import InputError
 from sedflux.io.desi import desi_targets, is_coadd_name
+from sedflux.photometry import MAX_MAGNITUDE_ERROR
+from sedflux.predict.checks import MAX_REDDENING
 
 __all__ = ["ARRAYS", "OPTIONS", "open_arrays", "read_source"]
 
@@ -29,8 +30,8 @@ OPTIONS = {"radial_velocity": "km/s", "resolving_power": "", "reddening": "mag",
            "reddening_error": "mag", "magnitude": "mag", "magnitude_error": "mag"}
 #: Row number for a file with one spectrum.
 _WHOLE_FILE = -1
-#: Largest absolute value of an AB magnitude, and of its error (mag).
-_LARGEST_MAGNITUDE, _LARGEST_ERROR = 50.0, 10.0
+#: Largest absolute value of an AB magnitude (mag).
+_LARGEST_MAGNITUDE = 50.0
 #: Endings of tables of files, and of arrays.
 _TABLES = (".ecsv", ".csv", ".fits", ".fit", ".parquet", ".vot")
 ARRAYS = (".npz", ".zarr")
@@ -98,12 +99,12 @@ def _check_reddening(rows):
     for name in ("reddening", "reddening_error"):
         if name in rows.colnames:
             value = np.asarray(rows[name], dtype=float)
-            wrong = ~np.isnan(value) & ~((value >= 0) & (value <= MOST_REDDENING))
+            wrong = ~np.isnan(value) & ~((value >= 0) & (value <= MAX_REDDENING))
             if wrong.any():
                 first = int(wrong.argmax())
                 raise InputError(
                     f"star {str(rows['identifier'][first])!r} has the {name} {value[first]:g}; "
-                    f"0 to {MOST_REDDENING:g} mag are needed, or NaN where it is not known")
+                    f"0 to {MAX_REDDENING:g} mag are needed, or NaN where it is not known")
 
 
 def _check_magnitudes(rows):
@@ -157,7 +158,7 @@ def _good_errors(rows):
     if "magnitude_error" not in rows.colnames:
         return np.ones(len(rows), dtype=bool)
     error = np.asarray(rows["magnitude_error"], dtype=float)
-    return ~((error < 0) | (error > _LARGEST_ERROR))
+    return ~((error < 0) | (error > MAX_MAGNITUDE_ERROR))
 
 
 def _from_path(path, name, photometry):

@@ -80,7 +80,7 @@ def _add_fit(stages):
                        "{response.options:WAVELENGTH_ERROR_PIXELS} pix)")
     model.add_argument("--common", nargs="+", default=[], metavar="NAME=ERROR",
                        help="errors that all stars share, of sedflux.response.CommonErrors, "
-                       "such as reddening_zero_point=0.01 or background=0.3")
+                       "such as reddening_zero_point=0.01, background=0.3 or fitted=shift,stretch")
     model.add_argument("--position", type=whole_number(0), default=0, metavar="DEGREE",
                        help="degree of the polynomial in the position on the detector "
                        "(default: %(default)s)")
@@ -195,9 +195,13 @@ def _common(texts):
 
     from sedflux.response.common_errors import CommonErrors
 
-    known, found = [one.name for one in fields(CommonErrors)], {}
+    known = [one.name for one in fields(CommonErrors)]
+    found: dict[str, Any] = {}
     for text in texts:
         name, _, value = text.partition("=")
+        if name == "fitted":
+            found[name] = value.split(",")
+            continue
         if name not in known:
             raise InputError(f"--common is {text!r}; NAME=ERROR is needed, with one of "
                              f"{', '.join(known)}")
@@ -276,8 +280,12 @@ def _report(response: Any) -> Iterator[str]:
            f"statistical, {np.median(response.total_covariance.sigma[inside]):.4f} total")
     options = response.problem.options
     taken = {"grey_error": options.grey_error, "wavelength_error": options.wavelength_error}
+    taken |= {name: value for name, value in asdict(options.common).items() if name != "fitted"}
     yield "errors taken for granted: " + ", ".join(
-        f"{name} {value:.3g}" for name, value in (taken | asdict(options.common)).items())
+        f"{name} {value:.3g}" for name, value in taken.items())
+    for row in [] if response.common is None else response.common:
+        value = f"{row['value']:.3g} +- {row['after']:.2g} {row['unit']}"
+        yield f"fitted {row['name']}: {value.strip()}"
     for row in response.stars[~used]:
         yield f"left out {row['name']}: {row['reason']}"
 

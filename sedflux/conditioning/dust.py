@@ -8,14 +8,12 @@ from typing import Any
 import numpy as np
 
 from sedflux.exceptions import InputError
-from sedflux.predict.checks import MAX_REDDENING, check_reddening
+from sedflux.predict.checks import check_reddening
 from sedflux.spectra.reddening import LAW, R_V, extinction_curve
 from sedflux.units import positive_number
 
-__all__ = ["MOST_REDDENING", "Dust", "dust_prior"]
+__all__ = ["Dust", "dust_prior"]
 
-#: Largest E(B-V) (mag), also of a flat prior.
-MOST_REDDENING = MAX_REDDENING
 #: Standard deviation (mag) of the Gaussian that replaces a flat prior in the search for E(B-V).
 _FLAT_WIDTH = 10.0
 #: Half the difference in R_V for the derivative of the extinction curve.

@@ -11,14 +11,15 @@ from astropy import units as u
 from astropy.table import Table
 
 from sedflux.exceptions import InputError
+from sedflux.photometry import MAX_MAGNITUDE_ERROR
 from sedflux.units import MAG_PER_LN, positive_number
 
 __all__ = ["Magnitudes", "as_magnitudes", "zero_point_errors"]
 
 #: Range of magnitudes (mag); many catalogues mark missing values by 99 or -99.
 _BRIGHTEST, _FAINTEST = -30.0, 40.0
-#: Range of errors of magnitudes (mag).
-_SMALLEST_ERROR, _LARGEST_ERROR = 1e-5, 10.0
+#: Smallest error of a magnitude (mag).
+_SMALLEST_ERROR = 1e-5
 #: Least S/N of a count rate: the magnitude of a fainter one has no Gaussian error.
 _LEAST_SNR = 3.0
 #: End of the names of columns with errors.
@@ -159,7 +160,7 @@ def _check_range(name, value, error, stars):
     for what, values, low, high, hint in (
             ("magnitude", value, _BRIGHTEST, _FAINTEST, "mask values that stand for missing ones, "
              "upper limits and saturated stars"),
-            ("error", error, _SMALLEST_ERROR, _LARGEST_ERROR, "an error is positive; mask "
+            ("error", error, _SMALLEST_ERROR, MAX_MAGNITUDE_ERROR, "an error is positive; mask "
              "magnitudes of unknown error")):
         wrong = known & ~((values >= low) & (values <= high))
         if wrong.any():

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from sedflux.conditioning.dust import MOST_REDDENING
+from sedflux.predict.checks import MAX_REDDENING
 
 __all__ = ["between", "percentiles", "quadrature"]
 
@@ -32,7 +32,7 @@ def quadrature(mean: np.ndarray, error: np.ndarray, count: int
     """
     reach = _REACH * error
     high = mean + np.where(mean > 0, reach, np.hypot(mean, reach))
-    low, high = np.clip(mean - reach, 0.0, MOST_REDDENING), np.clip(high, 1e-9, MOST_REDDENING)
+    low, high = np.clip(mean - reach, 0.0, MAX_REDDENING), np.clip(high, 1e-9, MAX_REDDENING)
     low = np.minimum(low, 0.9 * high)
     place, weight = _legendre(count)
     half = 0.5 * (high - low)[:, None]

@@ -321,7 +321,7 @@ class SEDPrediction:
         # Relative errors are averaged with the flux as weight.
         errors = tuple(
             RelativeErrors(centre, one.covariance.propagate(matrix).scaled(1.0 / row))
-            for one, row in zip(self._errors(), flux, strict=True))
+            for one, row in zip(self._rows(), flux, strict=True))
         return flux[0] if self.single else flux, errors, wavelengths
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from astropy import units as u
@@ -15,9 +15,6 @@ from sedflux.spectra.grids import pixel_edges
 from sedflux.spectra.spectrum import header_cards, sed_to_spectrum
 from sedflux.units import FLAM, photons_per_flux, positive_number
 
-if TYPE_CHECKING:
-    from sedflux.response.curve import ResponseCurve
-
 __all__ = ["calibrated"]
 
 #: Cards of a star that its calibrated spectrum keeps.
@@ -27,7 +24,7 @@ _STAR_CARDS = ("OBJECT", "RA", "DEC")
 _SLOPE_PIXELS, _SLOPE_SCALE = 4, 1.5
 
 
-def calibrated(response: ResponseCurve, counts: Any, *, systematics: bool,
+def calibrated(response: Any, counts: Any, *, systematics: bool,
                grey_error: float | None, wavelength_error: u.Quantity | float | None,
                place: Mapping[str, Any]) -> Any:
     """

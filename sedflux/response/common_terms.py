@@ -16,12 +16,8 @@ from astropy.table import Table
 from scipy import sparse
 
 from sedflux.covariance import LowRankCovariance
-from sedflux.response.common_errors import (
-    ROWS,
-    CommonErrors,
-    pattern_equations,
-    shared_rows,
-)
+from sedflux.response.common_errors import CommonErrors
+from sedflux.response.common_rows import ROWS, pattern_equations, shared_rows
 from sedflux.response.problem import LinearProblem
 from sedflux.response.star_arrays import StarArrays
 from sedflux.slitless.forward import blur_operator

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 
 from sedflux.exceptions import InputError, SedfluxWarning
-from sedflux.response.common_errors import sed_columns
+from sedflux.response.common_rows import sed_columns
 from sedflux.response.common_terms import (
     changed_stars,
     fitted_names,
@@ -130,7 +130,7 @@ def _fit_terms(whole, start, names):
     warnings.warn(f"the fit of {', '.join(names)} does not converge (last: {said}); they stay "
                   "errors of the budget.  Check dispersion and line-spread function, or fit fewer",
                   SedfluxWarning, stacklevel=4)
-    return whole.run(start)
+    return ResponseFit(base, options, model, whole._mapper).run(start)
 
 
 class ResponseFit:

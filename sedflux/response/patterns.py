@@ -43,7 +43,7 @@ class FitPatterns:
         Stars that the patterns are measured on: those that are used, or some of many.
     columns : dict of str to `~numpy.ndarray`, shape (n, g)
         Relative change of the counts for a unit of an error of the instrument and of the SEDs: see
-        `instrument_columns` and `~sedflux.response.common_errors.sed_columns`.
+        `instrument_columns` and `~sedflux.response.common_rows.sed_columns`.
     star_values : dict of str to `~numpy.ndarray`, shape (n,)
         Numbers that describe the stars, NaN where unknown: ``E(B-V)``, ``colour``,
         ``magnitude``, ``x``, ``y``, ``epoch``.

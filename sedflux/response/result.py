@@ -10,7 +10,7 @@ from astropy.table import Table
 
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import SedfluxWarning
-from sedflux.response.common_errors import shared_rows
+from sedflux.response.common_rows import shared_rows
 from sedflux.response.curve import ResponseCurve
 from sedflux.response.model import ResponseModel
 from sedflux.response.outliers import Rejection, RobustWeights

@@ -29,6 +29,7 @@ def test_from_the_shell_to_calibrated_spectra(folder, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "12 stars with spectrum and SED" in said
     assert "response good over" in said
+    assert "errors taken for granted: grey_error 0.01, wavelength_error 0.5" in said
     assert (tmp_path / "gv.png").stat().st_size > 10_000
     response = ResponseCurve.read(output)
     truth = get_instrument("lookalike").bands["GV"].throughput(response.wavelength)
@@ -40,13 +41,15 @@ def test_from_the_shell_to_calibrated_spectra(folder, tmp_path, capsys):
     assert covariance_of(read_sed(tmp_path / "cal" / "star0001.fits")).rank > 1
 
 
-def test_other_layouts_and_field_terms(folder, tmp_path):
+def test_other_layouts_and_field_terms(folder, tmp_path, capsys):
     output = tmp_path / "sens.fits"
     assert fit(folder, output, "--area", "31415.93", "--resolving-power", "230", "--format",
                "axe") == 0
     assert read_throughput(output, area=get_instrument("csst").bands["GV"].area).value.max() < 0.6
     assert fit(folder, tmp_path / "r.ecsv", "--instrument", "lookalike", "--band", "GV",
-               "--position", "1", "--time", "--stars", str(folder / "truth.ecsv")) == 0
+               "--position", "1", "--time", "--stars", str(folder / "truth.ecsv"),
+               "--common", "fitted=shift", "background=0.1") == 0
+    assert "fitted shift: " in capsys.readouterr().out
     assert ResponseCurve.read(tmp_path / "r.ecsv").field.position == 1
 
 

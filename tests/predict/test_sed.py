@@ -14,6 +14,7 @@ from specutils import Spectrum
 from sedflux import InputError, LowRankCovariance, Predictor, covariance_of, predict_sed
 from sedflux.demo import demo_spectrum
 from sedflux.predict.flags import FLAGS, flag, flag_names
+from sedflux.spectra.grids import average_matrix
 
 
 def test_default_output(sed):
@@ -466,3 +467,17 @@ def test_dust_is_told_and_never_put_on_twice(predictor, star):
     assert "SEDEBV" not in prediction.to_spectrum().meta["header"]
     with pytest.raises(InputError, match="reddening is on this prediction already"):
         dusty.reddened(0.1)
+
+
+def test_errors_of_pixels_are_those_of_their_mean_flux(predictor, star):
+    """The covariance of averaged pixels, in flux, by dense algebra."""
+    wavelength, flux = star
+    one = predictor.predict(wavelength, flux, (50.0 / flux) ** 2)
+    one = one.reddened(0.1, reddening_error=0.03)
+    pixels = np.arange(3000.0, 9000.0, 40.0)
+    average = average_matrix(one.wavelength, pixels)
+    dense = average @ one.covariance.to_dense() @ average.T
+    sed = one.to_spectrum(wavelengths=pixels * u.AA)
+    assert_allclose(sed.flux.value, average @ one.flux, rtol=1e-10)
+    assert_allclose(sed.uncertainty.array, np.sqrt(np.diag(dense)), rtol=1e-6)
+    assert_allclose(covariance_of(sed).to_dense(), dense, rtol=1e-5, atol=1e-12)

@@ -143,8 +143,9 @@ def test_errors_that_seds_lack_are_asked_about_once(band):
 
 def test_the_shell_takes_common_errors():
     assert _common(["background=0.3", "shift=0"]) == CommonErrors(background=0.3, shift=0.0)
-    for text, message in (("dust=1", "NAME=ERROR"), ("shift=much", "'much' is no number"),
-                          ("shift=-1", "shift is -1")):
+    assert _common(["fitted=shift,stretch"]).fitted == ("shift", "stretch")
+    for text, message in (("fitted=dust", "fitted is"), ("dust=1", "NAME=ERROR"),
+                          ("shift=much", "'much' is no number"), ("shift=-1", "shift is -1")):
         with pytest.raises(InputError, match=message):
             _common([text])
 
