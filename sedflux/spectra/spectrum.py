@@ -222,7 +222,9 @@ def _inverse_variance(spectrum: Spectrum, flux: np.ndarray, good: np.ndarray) \
     variance = flux_variance(spectrum)
     if variance is None:
         return None, scale
-    variance = np.broadcast_to(np.atleast_2d(variance), flux.shape) / scale**2
+    with np.errstate(over="ignore"):
+        # What is not finite then is not known.
+        variance = np.broadcast_to(np.atleast_2d(variance), flux.shape) / scale / scale
     known = np.isfinite(variance) & (variance > 0)
     if not (known & good).any():
         raise InputError(

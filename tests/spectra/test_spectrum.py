@@ -62,6 +62,14 @@ def test_small_errors_in_single_precision(unit):
     assert_allclose(arrays.flux[0] * np.sqrt(arrays.ivar[0]), 50.0, rtol=1e-4)
 
 
+def test_a_pixel_whose_square_is_no_number():
+    """One damaged pixel leaves nothing of the others, and is told without a warning of numpy."""
+    flux = FLUX.copy()
+    flux[7] = 1e160
+    with pytest.raises(InputError, match="uncertainty has no finite, positive value"):
+        from_spectrum(build(flux=flux * u.ct, uncertainty=StdDevUncertainty(0.02 * FLUX)))
+
+
 def test_f_nu_becomes_f_lambda():
     f_nu = (FLUX * u.Unit("erg/(s cm2 AA)")).to(u.Jy, u.spectral_density(WAVELENGTH * u.AA))
     ratio = from_spectrum(build(flux=f_nu)).flux[0] / FLUX
