@@ -78,6 +78,19 @@ def use_threads(count: int) -> None:
 
 @lru_cache(maxsize=1)
 def use_one_thread_after_fork() -> None:
-    """In forked processes torch waits for threads that do not exist there: use one."""
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+    """
+    Let forked processes use one thread: torch waits for others, which do not exist there.
+
+    The number is set before the fork.  In the new process torch would wait for the threads that it
+    dismisses, and now and then for ever.
+    """
+    if not hasattr(os, "register_at_fork"):
+        return
+    counts: list[int] = []
+
+    def before():
+        counts.append(torch.get_num_threads())
+        torch.set_num_threads(1)
+
+    os.register_at_fork(before=before,
+                        after_in_parent=lambda: torch.set_num_threads(counts.pop()))
