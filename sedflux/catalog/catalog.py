@@ -22,7 +22,7 @@ from sedflux.catalog.shard import DIAGNOSTICS
 from sedflux.exceptions import InputError
 from sedflux.predict.checks import check_reddening
 from sedflux.predict.flags import flag, sentences
-from sedflux.predict.prediction import SEDPrediction
+from sedflux.predict.prediction import SEDPrediction, reddening_direction
 
 __all__ = ["SEDCatalog"]
 
@@ -241,11 +241,14 @@ class SEDCatalog:
         known = {name: np.nan_to_num(np.asarray(part.columns(name)[name]))
                  for name in ("reddening", "reddening_error")
                  if name in self._columns and not self.facts["photometry"]}
+        parts = {} if "reddening_error" not in known else {"reddening": reddening_direction(
+            self.wavelength, arrays["flux"], known["reddening_error"])}
         prediction = SEDPrediction(
             self.wavelength, arrays["flux"], arrays["diagonal"], arrays["factor"],
             sentences(bits, {"teff": self.facts["teff"]}), self.facts["model"],
             self.facts["sha256"], {name: np.asarray(table[name]) for name in DIAGNOSTICS},
-            flag_bits=bits, radial_velocity=np.asarray(table["radial_velocity"]), **known)
+            flag_bits=bits, radial_velocity=np.asarray(table["radial_velocity"]), parts=parts,
+            **known)
         if self.dust is None:
             return prediction
         dust, error = (value[places] for value in self.dust)

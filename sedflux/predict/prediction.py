@@ -22,7 +22,7 @@ from sedflux.spectra.reddening import LAW, R_V, extinction_curve
 from sedflux.spectra.relative_errors import ErrorsOfStars, RelativeErrors
 from sedflux.spectra.spectrum import sed_to_spectrum
 
-__all__ = ["SEDPrediction"]
+__all__ = ["SEDPrediction", "reddening_direction"]
 
 #: Most pixels of an SED on the user's wavelengths: each takes a row of the covariance.
 _MOST_PIXELS = 100_000
@@ -215,8 +215,7 @@ class SEDPrediction:
         mean = optical_mean(self.wavelength)
         flux = self.flux * np.exp(ebv * curve)
         flux = flux / (mean @ flux.T).T
-        # Only the change relative to the optical mean moves a relative SED.
-        direction = ebv_error * (curve - (mean @ (flux * curve).T).T)
+        direction = reddening_direction(self.wavelength, flux, ebv_error[..., 0], law=law, r_v=r_v)
         factor = self.factor
         if ebv_error.any():
             factor = np.concatenate([factor, direction[..., None, :]], axis=-2)
@@ -323,6 +322,30 @@ class SEDPrediction:
             RelativeErrors(centre, one.covariance.propagate(matrix).scaled(1.0 / row))
             for one, row in zip(self._rows(), flux, strict=True))
         return flux[0] if self.single else flux, errors, wavelengths
+
+
+def reddening_direction(wavelength, flux, reddening_error, *, law=LAW, r_v=R_V):
+    """
+    What errors of E(B-V) do to ln(flux) of relative SEDs.
+
+    Parameters
+    ----------
+    wavelength : `~numpy.ndarray`, shape (n,)
+        In Angstrom.
+    flux : `~numpy.ndarray`, shape (n,) or (N, n)
+        Relative to its mean over 4000-7000 Angstrom.
+    reddening_error : float or `~numpy.ndarray`, shape (N,)
+    law, r_v : optional
+        See `sedflux.spectra.reddening.extinction_curve`.
+
+    Returns
+    -------
+    direction : `~numpy.ndarray`, like ``flux``
+    """
+    curve = extinction_curve(wavelength, law=law, r_v=r_v)
+    # Only the change relative to the optical mean moves a relative SED.
+    change = curve - (optical_mean(wavelength) @ (flux * curve).T).T
+    return np.asarray(reddening_error)[..., None] * change
 
 
 def _output_wavelengths(wavelengths, grid):
