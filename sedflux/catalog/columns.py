@@ -107,7 +107,7 @@ def _astropy_header(schema):
 
 def _votable(schema):
     """A VOTable of these columns without data."""
-    root = ElementTree.Element("VOTABLE", version="1.4", xmlns=_NAMESPACE)
+    root = ElementTree.Element("VOTABLE", version="1.3", xmlns=_NAMESPACE)
     table = ElementTree.SubElement(ElementTree.SubElement(root, "RESOURCE"), "TABLE",
                                    name="sedflux")
     for name in schema.names:
@@ -126,7 +126,4 @@ def _votable(schema):
 
 def _vounit(unit):
     """A unit as the Virtual Observatory writes it; magnitudes of all systems are mag."""
-    if unit.startswith("mag"):
-        return "mag"
-    # The standard deprecates erg, the field's unit.
-    return unit and u.Unit(unit).to_string("vounit", deprecations="silent")
+    return "mag" if unit.startswith("mag") else unit and u.Unit(unit).to_string("cds")

@@ -94,6 +94,8 @@ def test_astropy_reads_units_and_descriptions(catalog):
     assert list(table["teff"]) == list(catalog.table["teff"])
 
 
+# VOTables have no unit of AB magnitudes: theirs is mag.
+@pytest.mark.filterwarnings("ignore:In merged column 'mag")
 def test_the_table_has_a_votable_for_topcat(catalog, anchored):
     """Programs of the Virtual Observatory read its fields from the metadata of the file."""
     for one in (catalog, anchored):

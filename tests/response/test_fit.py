@@ -436,7 +436,8 @@ def test_errors_that_are_too_small_give_a_warning(rng):
     counts, seds = field(rng, 8)
     counts = [as_counts(one.flux.value, one.uncertainty.array / 3.0, one.spectral_axis.value)
               for one in counts]
-    with pytest.warns(SedfluxWarning, match="times the noise"):
+    with (pytest.warns(SedfluxWarning, match="times the noise"),
+          pytest.warns(SedfluxWarning, match="test of chi2")):
         fit_response(counts, seds, area=AREA)
 
 

@@ -31,7 +31,8 @@ def table():
     names = np.array([f"star {row}" for row in range(STARS)])
     johnson = Johnson(names, colors + errors * rng.standard_normal(errors.shape), errors,
                       np.ones(STARS, dtype=bool), np.full(STARS, 0.05), np.full(STARS, 0.02),
-                      ebv + 0.025 * rng.standard_normal(STARS), (0.0, 0.0))
+                      ebv + 0.025 * rng.standard_normal(STARS), (0.0, 0.0),
+                      np.zeros(STARS, dtype=bool))
     parts = [SEDPrediction(grid, np.exp(-slope), np.full(grid.size, 1e-8), factor, ())
              for _ in range(STARS)]
     labels = np.tile([5800.0, 4.4, 0.0], (STARS, 1))
