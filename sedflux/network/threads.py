@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,10 +44,27 @@ def parallel_map(pieces: int) -> Iterator[Callable[..., Any]]:
         if min(threads, pieces) < 2:
             yield map
         else:
-            with ThreadPoolExecutor(max_workers=min(threads, pieces)) as pool:
+            started: list[int] = []
+            with ThreadPoolExecutor(
+                    max_workers=min(threads, pieces),
+                    initializer=lambda: started.append(threading.get_native_id())) as pool:
                 yield pool.map
+            _wait_for_end(started)
     finally:
         torch.set_num_threads(threads)
+
+
+def _wait_for_end(threads):
+    """
+    Wait until the operating system has ended threads of this process, at most a second.
+
+    Python's join returns a little earlier.  A thread that ends holds a lock of the library that
+    multiplies matrices; a process forked at that moment would wait for it for ever.
+    """
+    folders = [Path(f"/proc/self/task/{thread}") for thread in threads]
+    latest = time.monotonic() + 1.0
+    while any(folder.exists() for folder in folders) and time.monotonic() < latest:
+        time.sleep(1e-4)
 
 
 def product(left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -41,8 +41,9 @@ if __name__ == "__main__":
     check("fork")
     torch.set_num_threads(2)
     torch.ones(2000, 2000) @ torch.ones(2000, 2000)
-    predictor.predict(wavelength, np.stack([flux] * 600))
-    for method in mp.get_all_start_methods():
+    # Threads that end while a process is forked leave it with a lock that nobody opens.
+    for method in ("fork", "fork", "fork", *mp.get_all_start_methods()):
+        predictor.predict(wavelength, np.stack([flux] * 600))
         check(method)
 """
 
@@ -53,5 +54,5 @@ def test_pools_return(tmp_path):
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300,
                           check=False)
     expected = [f"{method} 1 True"
-                for method in ("fork", *multiprocessing.get_all_start_methods())]
+                for method in ("fork",) * 4 + (*multiprocessing.get_all_start_methods(),)]
     assert done.stdout.splitlines() == expected, done.stderr
