@@ -59,7 +59,7 @@ def add_parser(commands: Any) -> None:
     stars.add_argument("--white-dwarfs", type=whole_number(0), metavar="N",
                        help="number of hydrogen white dwarfs beside the stars (default: none)")
     stars.add_argument("--white-dwarf-model", metavar="MODEL", help="name or path of the model "
-                       "that predicts them (default: {simulate.white_dwarfs:WHITE_DWARF_MODEL})")
+                       "that predicts them (default: {predict.models:WHITE_DWARF_MODEL})")
     output = parser.add_argument_group("output")
     output.add_argument("-o", "--output", required=True, metavar="FOLDER")
     add_overwrite(output)

@@ -204,7 +204,7 @@ class UncertaintyAwareResidualAttention(nn.Module):
         """The output without the projection's diagnostics, which training does not need."""
         zero = features.new_zeros(len(features))
         return Output(**self.heads(features, bounded), misfit=zero, unusual=zero, excess=zero,
-                      strange=zero)
+                      strange=zero, evidence=zero)
 
     def summarise(self, projected, normalised, ivar, resolving_power):
         """
@@ -220,7 +220,7 @@ class UncertaintyAwareResidualAttention(nn.Module):
         -------
         summary : `Summary`
         """
-        coefficients, errors, _, weight = projected
+        coefficients, errors, _, weight, _ = projected
         seen = (ivar > 0).float().mean(dim=1)
         noise = torch.log(weight.mean(dim=1).clamp(min=1e-3)) / 4.0 - 1.5
         condition = torch.stack([noise, torch.log(resolving_power / 1500.0), seen], dim=1)
@@ -330,14 +330,19 @@ class UncertaintyAwareResidualAttention(nn.Module):
     @staticmethod
     def fit_of(projected, ivar):
         """How well the projection fits: a dict for `Output`."""
-        coefficients, errors, residual, weight = projected
+        coefficients, errors, residual, weight, log_volume = projected
         good = (ivar > 0).float()
         count = good.sum(dim=1).clamp(min=1.0)
         square = residual * residual
         noise = 1.0 / (weight + (1.0 - good))
         excess = (good * (square - noise)).sum(dim=1) / count
+        chi2 = (square * weight).sum(dim=1)
+        # Templates with normal coefficients are a Gaussian process, whose likelihood this is, but
+        # for the noise of the pixels, which is the same for all templates.
+        prior = (coefficients.double()**2).sum(dim=1)
         return {
-            "misfit": (square * weight).sum(dim=1) / count,
+            "evidence": -0.5 * (chi2.double() + prior) - log_volume,
+            "misfit": chi2 / count,
             "unusual": (coefficients**2 + errors**2).mean(dim=1),
             "excess": excess.clamp(min=0.0).sqrt(),
         }

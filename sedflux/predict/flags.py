@@ -113,6 +113,15 @@ FLAGS = (
          "supergiant?",
          "The training has no stars of lower surface gravity.  Near 3650 Angstrom the SEDs of "
          "supergiants are wrong by up to a third; the error is widened."),
+    Flag("kind_uncertain", 16, "star or white dwarf: the lines do not tell",
+         "With model='auto', the models of stars and of white dwarfs explain the lines about "
+         "equally well: the odds are less than a hundred to one.  Name the model if you know the "
+         "kind."),
+    Flag("other_kind", 17, "neither star nor hydrogen white dwarf: subdwarf, helium or magnetic "
+         "white dwarf, binary?",
+         "With model='auto', the model of white dwarfs explains the lines better than that of "
+         "stars, but not well, or only at the edge of its temperatures and gravities.  The SED is "
+         "that of the model of stars: do not use it before the object is identified."),
 )
 _BY_NAME = {one.name: one for one in FLAGS}
 

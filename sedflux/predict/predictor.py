@@ -8,7 +8,7 @@ A loaded model: from spectra to predicted SEDs.
 from __future__ import annotations
 
 import os
-from functools import lru_cache
+from collections.abc import Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
@@ -40,7 +40,7 @@ from sedflux.units import LIGHT_KM_S
 if TYPE_CHECKING:
     from specutils import Spectrum
 
-__all__ = ["Predictor", "loaded_predictor", "velocity_of"]
+__all__ = ["Predictor", "velocity_of"]
 
 #: Inverse variance of a flux of order one that single precision holds after all scaling.
 _MAX_IVAR = 1e12
@@ -58,10 +58,8 @@ _VELOCITY_STEP = 2.0
 _DIAGNOSTICS = ("snr", "resolving_power", "misfit", "excess", "unusual", "strange", "teff",
                 "logg", "mh")
 #: Outputs of the network.
-_OUTPUTS = ("mean", "label_mean", "misfit", "unusual", "excess", "strange", "diagonal",
-            "directions")
-#: Number of models that `loaded_predictor` keeps.
-_CACHED_MODELS = 4
+_OUTPUTS = ("mean", "label_mean", "misfit", "unusual", "excess", "strange", "evidence",
+            "diagonal", "directions")
 
 
 class Predictor:
@@ -122,6 +120,11 @@ class Predictor:
 
     def __repr__(self) -> str:
         return f"<Predictor {self.name}>"
+
+    @property
+    def predictors(self) -> tuple[Predictor, ...]:
+        """The models that this one uses: itself."""
+        return (self,)
 
     def predict(self, wavelength: npt.ArrayLike, flux: npt.ArrayLike,
                 ivar: npt.ArrayLike | None = None, *, mask: npt.ArrayLike | None = None,
@@ -205,7 +208,35 @@ class Predictor:
 
     def _predict(self, spectra: CheckedSpectra | SpectrumArrays, resolving_power: Any,
                  radial_velocity: Any) -> SEDPrediction:
-        """Predict spectra that are checked, piece by piece: more take no more memory."""
+        """Predict spectra that are checked."""
+        prediction, _ = self.evaluate(spectra, resolving_power, radial_velocity)
+        return prediction[0] if spectra.single else prediction
+
+    def evaluate(self, spectra: CheckedSpectra | SpectrumArrays, resolving_power: Any,
+                 radial_velocity: Any, *, screen: Callable[..., np.ndarray] | None = None
+                 ) -> tuple[SEDPrediction, dict[str, np.ndarray]]:
+        """
+        Predict spectra, and tell how well the model explains them.
+
+        They are worked on piece by piece: more spectra take no more memory.
+
+        Parameters
+        ----------
+        spectra : `~sedflux.spectra.arrays.CheckedSpectra` or `SpectrumArrays`
+            N spectra.
+        resolving_power, radial_velocity
+            See `predict`.
+        screen : callable, optional
+            Gets normalised spectra and their inverse variance (N, pixels), and gives a number for
+            each.
+
+        Returns
+        -------
+        prediction : `~sedflux.SEDPrediction`
+            With a first axis for stars.
+        fit : dict of str to `~numpy.ndarray`, shape (N,)
+            ``evidence``, see `sedflux.network.output.Output`, and the result of ``screen``.
+        """
         from sedflux.network.threads import parallel_map
 
         velocity = check_velocity(radial_velocity, len(spectra))
@@ -223,7 +254,7 @@ class Predictor:
 
         def work(piece):
             rows = order[piece]
-            return self._piece(_near(spectra.take(rows)), kernel, steps[rows], power)
+            return self._piece(_near(spectra.take(rows)), kernel, steps[rows], power, screen)
 
         values: dict[str, np.ndarray] = {}
         with parallel_map(len(pieces)) as each:
@@ -234,9 +265,10 @@ class Predictor:
                     values[name][order[piece]] = value
             refuse_if_none(values.pop("reasons"))
             prediction = self._assemble(values, velocity, spectra.noise_estimated, pieces, each)
-        return prediction[0] if spectra.single else prediction
+        return prediction, {name: values[name] for name in ("evidence", "screen")
+                            if name in values}
 
-    def _piece(self, near, kernel, velocity, power):
+    def _piece(self, near, kernel, velocity, power, screen):
         """Output of the network for some of the spectra, and why some of them are unusable."""
         from sedflux.network.threads import product
 
@@ -257,7 +289,8 @@ class Predictor:
         # No training spectrum was better: what is called better is limited by other errors.
         ivar = np.minimum(ivar, np.float32(MAX_SNR**2))
         snr = np.sqrt(ivar.sum(axis=1) / count)
-        return self._guarded(self._network_values(normalised, ivar, power) | {
+        screened = {} if screen is None else {"screen": screen(normalised, ivar)}
+        return self._guarded(self._network_values(normalised, ivar, power) | screened | {
             "snr": snr.astype(float), "claimed_snr": claimed.astype(float), "spikes": spikes,
             "usable": usable & good.any(axis=1), "good": good.mean(axis=1), "reasons": reasons,
             "resolving_power": np.full(len(near), power)})
@@ -288,7 +321,7 @@ class Predictor:
             output = self.network(*(torch.from_numpy(part).to(self._device) for part in padded),
                                   torch.full((size,), power, device=self._device))
             diagonal, directions = self.network.compact_directions(output)
-        names = ("mean", "label_mean", "misfit", "unusual", "excess", "strange")
+        names = ("mean", "label_mean", "misfit", "unusual", "excess", "strange", "evidence")
         values = {name: getattr(output, name).cpu().numpy()[:count].astype(float)
                   for name in names}
         return values | {"diagonal": diagonal.cpu().numpy()[:count],
@@ -351,42 +384,3 @@ def velocity_of(spectrum: Spectrum, meta: dict[str, Any], radial_velocity: Any) 
         raise InputError(
             f"radial_velocity is {value!r}; give a Quantity in km/s, such as -20 * u.km / u.s"
         ) from error
-
-
-def loaded_predictor(model: str | os.PathLike[str] | Predictor | None = None) -> Predictor:
-    """
-    A predictor for a model, read once: from a small cache if its file has not changed.
-
-    Parameters
-    ----------
-    model : str, path-like or `Predictor`, optional
-        The packaged default if not given; a predictor is handed back.
-
-    Returns
-    -------
-    predictor : `Predictor`
-
-    Raises
-    ------
-    sedflux.exceptions.ModelError, sedflux.exceptions.WeightsError
-        If the model is unknown, missing or damaged.
-
-    Examples
-    --------
-    >>> from sedflux.predict.predictor import loaded_predictor
-    >>> loaded_predictor() is loaded_predictor("uara.stars2")
-    True
-    """
-    from sedflux.predict.models import DEFAULT_MODEL, find_model
-
-    if isinstance(model, Predictor):
-        return model
-    path = find_model(model)
-    state = path.stat()
-    return _read_once(str(model or DEFAULT_MODEL), str(path), state.st_size, state.st_mtime_ns)
-
-
-@lru_cache(maxsize=_CACHED_MODELS)
-def _read_once(model: str, path: str, size: int, time: int) -> Predictor:
-    """Read a model; another size or time of its file is another model."""
-    return Predictor(model)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from astropy import units as u
 
 from sedflux.exceptions import InputError
+from sedflux.predict.models import WHITE_DWARF_MODEL
 from sedflux.predict.predictor import Predictor
 from sedflux.simulate.stars import LibraryStars, ModelStars
 from sedflux.units import finite_array, positive_number, whole_number
@@ -23,11 +24,9 @@ if TYPE_CHECKING:
     from sedflux.libraries.library import SpectralLibrary
     from sedflux.predict.prediction import SEDPrediction
 
-__all__ = ["WHITE_DWARF_MODEL", "WhiteDwarfStars", "WhiteDwarfs", "checked_white_dwarfs",
-           "draw_magnitudes", "white_dwarf_counts"]
+__all__ = ["WhiteDwarfStars", "WhiteDwarfs", "checked_white_dwarfs", "draw_magnitudes",
+           "white_dwarf_counts"]
 
-#: Packaged model of hydrogen white dwarfs.
-WHITE_DWARF_MODEL = "uara.da1"
 #: Births of hydrogen white dwarfs near the Sun, per cubic parsec and year (Verbeek et al. 2013).
 _BIRTH_RATE = 5.4e-13
 #: Scale height of the disc in parsec (Harris et al. 2006).
