@@ -13,13 +13,15 @@ import torch
 
 from sedflux.emulator.principal import kernels_from_lists, kernels_to_lists
 from sedflux.exceptions import InputError
+from sedflux.libraries.labels import WHITE_DWARFS
 from sedflux.libraries.library import read_library, split_models
 from sedflux.network.config import Config
 from sedflux.training.covariance_stage import fit_covariance
-from sedflux.training.examples import ExampleGenerator
+from sedflux.training.examples import ExampleGenerator, Observer
 from sedflux.training.export import export_model
 from sedflux.training.pretrain import pretrain
 from sedflux.training.schedule import Schedule
+from sedflux.training.white_dwarfs import TEFF_CLAIM, WhiteDwarfGenerator
 from sedflux.writing import make_folder, write_whole
 
 if TYPE_CHECKING:
@@ -29,6 +31,9 @@ __all__ = ["finish", "train_on_library"]
 
 #: Channels of the convolutions, for networks that have them.
 CONVOLUTIONS = (16, 32, 48)
+#: Sizes of networks for white dwarfs, whose spectra have two labels.
+_WHITE_DWARF_SIZES = {"components": 56, "sed_components": 24, "width": 192, "blocks": 3,
+                      "rank": 10, "labels": len(WHITE_DWARFS.names)}
 
 
 def train_on_library(library: PathLike, folder: PathLike, *, name: str = "uara.custom",
@@ -41,7 +46,8 @@ def train_on_library(library: PathLike, folder: PathLike, *, name: str = "uara.c
     Parameters
     ----------
     library : path-like
-        FITS library; its models whose INDEX ends in 3 are kept for tests.
+        FITS library; its models whose INDEX ends in 3 are kept for tests.  If they have the labels
+        TEFF and LOGG alone, they are hydrogen white dwarfs.
     folder : path-like
         Gets checkpoint, ``log.csv``, ``training.json``, ``training.png`` and the model;
         a run that was cut off is resumed.
@@ -65,12 +71,15 @@ def train_on_library(library: PathLike, folder: PathLike, *, name: str = "uara.c
     torch.set_num_threads(1)
     generator = _example_generator(library, folder, prior)
     schedule = Schedule(steps=steps, seed=seed, learning_rate=learning_rate, diagonal=diagonal)
-    config = Config(channels=CONVOLUTIONS if convolutions else (), shrink=shrink)
+    white_dwarfs = generator.label_set is WHITE_DWARFS
+    config = Config(channels=CONVOLUTIONS if convolutions else (), shrink=shrink,
+                    **(_WHITE_DWARF_SIZES if white_dwarfs else {}))
     network, _ = pretrain(generator, schedule, folder, config=config, workers=workers)
-    return finish(network, generator, schedule, folder, name=name, origin={"start": "none"})
+    return finish(network, generator, schedule, folder, name=name, origin={"start": "none"},
+                  claim=TEFF_CLAIM if white_dwarfs else None)
 
 
-def finish(network: Network, generator: ExampleGenerator, schedule: Schedule, folder: Path, *,
+def finish(network: Network, generator: Observer, schedule: Schedule, folder: Path, *,
            name: str, origin: Mapping[str, Any], claim: tuple[float, float] | None = None) -> Path:
     """
     Train the covariance of a network, and write its model, log and figure.
@@ -78,7 +87,7 @@ def finish(network: Network, generator: ExampleGenerator, schedule: Schedule, fo
     Parameters
     ----------
     network : `torch.nn.Module`
-    generator : `~sedflux.training.examples.ExampleGenerator`
+    generator : `~sedflux.training.examples.Observer`
     schedule : `~sedflux.training.schedule.Schedule`
     folder : `~pathlib.Path`
         Of the run; gets ``training.json``, ``training.png`` and the model.
@@ -122,9 +131,14 @@ def _stored_kernels(path):
                          "them fitted again") from error
 
 
-def _example_generator(library, folder, prior):
+def _example_generator(library: PathLike, folder: Path, prior: str) -> Observer:
     """The generator of examples, with the kernels of an earlier start if there are any."""
     training, _ = split_models(read_library(library))
+    if training.label_set is WHITE_DWARFS:
+        if prior != "flat":
+            raise InputError(f"prior {prior!r} is one of ordinary stars; the models of white "
+                             "dwarfs have 'flat' alone")
+        return WhiteDwarfGenerator(training)
     stored = folder / "kernels.json"
     kernels = _stored_kernels(stored) if stored.exists() else None
     generator = ExampleGenerator(training, kernels=kernels, prior=prior)
