@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sedflux.libraries.labels import unscale_labels
+from sedflux.libraries.labels import LABELS, find_label_set
 
 __all__ = ["PRIOR_ROWS", "Widening", "interpolation_weights"]
 
@@ -41,6 +41,7 @@ class Widening:
     def __init__(self, metadata: Mapping[str, Any], wavelength: npt.ArrayLike,
                  units: np.ndarray, templates: np.ndarray) -> None:
         place, calibration = np.log(wavelength), metadata["calibration"]
+        self._label_set = find_label_set(metadata.get("labels", LABELS))
         scatter = metadata.get("scatter", {})
         scale_table = np.atleast_2d(scatter.get("scale", [1.0]))
         scale_weights = interpolation_weights(place, np.log(scatter.get("wavelength", [1.0])))
@@ -67,7 +68,7 @@ class Widening:
         Parameters
         ----------
         values : dict of str to `~numpy.ndarray`
-            With ``snr`` (N,), ``label_mean`` (N, 6), ``diagonal`` (N, n) and ``directions``
+            With ``snr`` (N,), ``label_mean`` (N, l), ``diagonal`` (N, n) and ``directions``
             (N, r, c), the rows of the factor in terms of the components.
         severity : `~numpy.ndarray`, shape (N,)
             Above one for spectra beyond the domain.
@@ -103,7 +104,7 @@ class Widening:
         growth = np.maximum(severity, 1.0).astype(np.float32)
         bands = _columns(np.log(np.maximum(values["snr"], 1.0)), self._levels, self._table)
         scale = product(bands, self._bands) * growth[:, None]
-        place = np.log(unscale_labels(values["label_mean"])[:, 0])
+        place = np.log(self._label_set.unscale(values["label_mean"])[:, 0])
         own_scale = np.float32(1.0)
         if self._scale_table is not None:
             columns = _columns(place, self._nodes, self._scale_table)

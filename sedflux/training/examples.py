@@ -37,7 +37,7 @@ from sedflux.training.stars import GRAVITY_EDGE
 if TYPE_CHECKING:
     from sedflux.libraries.library import SpectralLibrary
     from sedflux.training.correction import Correction
-    from sedflux.training.types import Kernels
+    from sedflux.training.types import Kernels, Network
 
 __all__ = ["ExampleGenerator", "Examples", "Observer"]
 
@@ -122,6 +122,9 @@ class Observer:
     def header(self) -> dict[str, Any]:
         """Entries of the header of a model that this kind of star needs."""
         return {}
+
+    def complete(self, network: Network) -> None:
+        """Store what a network of this kind of star holds beside its weights."""
 
     def gravity_limits(self) -> dict[str, Any]:
         """Surface gravities beyond which stars are unlike the training, for the domain."""

@@ -123,6 +123,7 @@ def export_model(path: PathLike, network: Network, generator: Observer, *, name:
     """
     sized: Callable[[int], int] = int if schedule is None else schedule.sized
     keep_references(network, generator, count=sized(2048))
+    generator.complete(network)
     library = generator.library
     stars = generator.scatter is not None
     metadata = {

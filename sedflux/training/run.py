@@ -32,8 +32,8 @@ __all__ = ["finish", "train_on_library"]
 #: Channels of the convolutions, for networks that have them.
 CONVOLUTIONS = (16, 32, 48)
 #: Sizes of networks for white dwarfs, whose spectra have two labels.
-_WHITE_DWARF_SIZES = {"components": 56, "sed_components": 24, "width": 192, "blocks": 3,
-                      "rank": 10, "labels": len(WHITE_DWARFS.names)}
+_WHITE_DWARF_SIZES: dict[str, Any] = {"components": 56, "sed_components": 24, "width": 192,
+                                      "blocks": 3, "rank": 10, "labels": len(WHITE_DWARFS.names)}
 
 
 def train_on_library(library: PathLike, folder: PathLike, *, name: str = "uara.custom",

@@ -11,19 +11,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from sedflux.emulator.polyharmonic import PolyharmonicSpline
 from sedflux.emulator.principal import joint_weight
 from sedflux.exceptions import InputError
 from sedflux.libraries.inputs import library_inputs, library_seds
 from sedflux.libraries.labels import WHITE_DWARFS
-from sedflux.spectra.continuum import smooth_basis
+from sedflux.network.label_grid import VELOCITY_SPREAD, LabelGrid
+from sedflux.predict.checks import RESOLVING_POWER
+from sedflux.spectra.continuum import remove_continuum, smooth_basis
 from sedflux.spectra.reddening import continuum_shapes
-from sedflux.training.augment import FINE_RESOLVING_POWER, Observing, fine_grid
+from sedflux.training.augment import FINE_RESOLVING_POWER, Observing, fine_grid, observe
 from sedflux.training.examples import Observer
 
 if TYPE_CHECKING:
     from sedflux.libraries.library import SpectralLibrary
+    from sedflux.training.types import Network
 
 __all__ = ["LEAST_POWER", "LOGG_CLAIM", "LOGG_RANGE", "TEFF_CLAIM", "WhiteDwarfGenerator",
            "WhiteDwarfSpectra"]
@@ -39,6 +43,11 @@ _TEFF_RANGE = (6300.0, 80000.0)
 _COMPONENTS = 60
 #: Limits of the velocity (km/s), of half of the spectra each.
 _VELOCITIES = (120.0, 400.0)
+#: Resolving powers, temperatures and gravities of the grid of models that a network holds, and S/N
+#: per pixel that stands for none.
+_GRID, _GRID_SNR = (6, 40, 11), 1e4
+#: Change of the velocity (km/s) for the slopes of the grid.
+_SLOPE_STEP = 100.0
 #: Standard deviation of LOGG about its mean in half of the examples: most white dwarfs have about
 #: the same mass.
 _LOGG_PEAK, _LOGG_SPREAD = 8.0, 0.35
@@ -133,6 +142,41 @@ class WhiteDwarfGenerator(Observer):
         """Surface gravities that are so near the ends of the grid that the star may be beyond."""
         return {"logg": list(LOGG_CLAIM)}
 
+    def complete(self, network: Network) -> None:
+        """
+        Store models on a grid of labels in a network, for its solutions.
+
+        Parameters
+        ----------
+        network : `torch.nn.Module`
+            Changed in place.
+        """
+        powers = np.geomspace(LEAST_POWER, RESOLVING_POWER, _GRID[0])
+        teff = np.geomspace(*_TEFF_RANGE, _GRID[1])
+        logg = np.linspace(*LOGG_RANGE, _GRID[2])
+        labels = np.stack(np.meshgrid(teff, logg, indexing="ij"), axis=-1).reshape(-1, 2)
+        flux, log_sed = self.spectra(labels)
+        log_sed = log_sed - np.log(self._average @ np.exp(log_sed).T).T
+        grid = LabelGrid(_GRID, network.config.components, network.config.sed_components)
+        found = [[self._coefficients(network, flux, power, velocity)
+                  for velocity in (0.0, _SLOPE_STEP, -_SLOPE_STEP)] for power in powers]
+        rest, up, down = (torch.cat(parts) for parts in zip(*found, strict=True))
+        grid.points, grid.slopes = rest, (up - down) * (VELOCITY_SPREAD / (2.0 * _SLOPE_STEP))
+        grid.scores = network.scores_of(torch.from_numpy(log_sed.astype(np.float32)))
+        grid.power, grid.teff, grid.logg = (torch.from_numpy(axis.astype(np.float32))
+                                            for axis in (powers, teff, logg))
+        network.set_grid(grid)
+
+    def _coefficients(self, network, flux, power, velocity):
+        """Coefficients of noiseless spectra, (N, k)."""
+        same = np.ones(len(flux))
+        clean = observe(flux, Observing(power * same, velocity * same, 0.0 * same))
+        ivar = (_GRID_SNR / clean) ** 2
+        normalised, ivar = remove_continuum(clean, ivar, self.continuum)
+        with torch.inference_mode():
+            return network.projection(*(torch.from_numpy(part.astype(np.float32))
+                                        for part in (normalised, ivar)))[0].clone()
+
     def draw_labels(self, size: int, rng: np.random.Generator) -> np.ndarray:
         """
         Draw labels: TEFF evenly in its logarithm; LOGG evenly in half of the examples.
@@ -143,8 +187,9 @@ class WhiteDwarfGenerator(Observer):
         -------
         labels : `~numpy.ndarray`, shape (size, 2)
         """
-        teff = np.exp(rng.uniform(*np.log(_TEFF_RANGE), size))
-        wide = rng.uniform(*LOGG_RANGE, size)
+        low, high = np.log(_TEFF_RANGE)
+        teff = np.exp(rng.uniform(low, high, size))
+        wide = rng.uniform(LOGG_RANGE[0], LOGG_RANGE[1], size)
         usual = np.clip(rng.normal(_LOGG_PEAK, _LOGG_SPREAD, size), *LOGG_RANGE)
         return np.column_stack([teff, np.where(rng.random(size) < 0.5, wide, usual)])
 
