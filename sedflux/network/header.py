@@ -110,6 +110,13 @@ def _check_kernels(value: Any, name: str, config: Config) -> None:
     _numbers(value, name, (None, None))
 
 
+def _check_common(value: Any, name: str, config: Config) -> None:
+    table = _entries(value, name, ("teff", "scores"))
+    nodes = _ascending(table["teff"], f"{name}.teff")
+    for part, scores in _entries(table["scores"], f"{name}.scores", ()).items():
+        _numbers(scores, f"{name}.scores.{part}", (nodes.size, config.sed_components))
+
+
 def _check_labels(value: Any, name: str, config: Config) -> None:
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         raise _Wrong(f"{name} is {value!r}; a list of names is needed")
@@ -130,6 +137,7 @@ _CHECKS: dict[str, Callable[[Any, str, Config], None]] = {
     "scatter": _check_scatter,
     "kernels": _check_kernels,
     "labels": _check_labels,
+    "common": _check_common,
     "least_resolving_power": _check_power,
 }
 

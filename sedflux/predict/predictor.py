@@ -333,7 +333,8 @@ class Predictor:
         names = _DIAGNOSTICS + (() if self.network.grid is None else SOLUTION_NAMES)
         return SEDPrediction(
             self.wavelength, flux, diagonal, factor, sentences(bits, limits), self.name,
-            self.sha256, {name: values[name] for name in names}, flag_bits=bits,
+            self.sha256, {name: values[name] for name in names},
+            self._widening.parts(factor, values["directions"].shape[1]), flag_bits=bits,
             radial_velocity=velocity)
 
 

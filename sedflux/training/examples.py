@@ -85,7 +85,7 @@ class Observer:
     """
     Makes training examples of noiseless stars: observed, with noise, continuum removed.
 
-    Kinds of stars derive from it, each with its `stars`, `observing`, ``label_set`` and `header`.
+    Kinds of stars derive from it, each with its `stars`, `observing`, ``label_set`` and `complete`.
 
     Parameters
     ----------
@@ -119,12 +119,21 @@ class Observer:
         """Random resolving powers, velocities and rotations of stars with labels (N, k)."""
         return draw_observing(labels[:, 0], rng)
 
-    def header(self) -> dict[str, Any]:
-        """Entries of the header of a model that this kind of star needs."""
-        return {}
+    def complete(self, network: Network) -> dict[str, Any]:
+        """
+        Store what a network holds beside its weights; return what its header holds.
 
-    def complete(self, network: Network) -> None:
-        """Store what a network of this kind of star holds beside its weights."""
+        Parameters
+        ----------
+        network : `torch.nn.Module`
+            Changed in place.
+
+        Returns
+        -------
+        entries : dict
+            Of the header, beside those of every kind of star.
+        """
+        return {}
 
     def gravity_limits(self) -> dict[str, Any]:
         """Surface gravities beyond which stars are unlike the training, for the domain."""
@@ -229,8 +238,8 @@ class ExampleGenerator(Observer):
         distance[solar[:, None] != solar[None]] = np.inf
         self._neighbours = np.argsort(distance, axis=1)[:, 1 : 1 + _NEIGHBOURS]
 
-    def header(self) -> dict[str, Any]:
-        """Entries of the header of a model: the kernels of the emulator."""
+    def complete(self, network: Network) -> dict[str, Any]:
+        """The kernels of the emulator, for the header."""
         return {"kernels": kernels_to_lists(self.emulator.kernels)}
 
     def gravity_limits(self) -> dict[str, Any]:

@@ -123,7 +123,7 @@ def export_model(path: PathLike, network: Network, generator: Observer, *, name:
     """
     sized: Callable[[int], int] = int if schedule is None else schedule.sized
     keep_references(network, generator, count=sized(2048))
-    generator.complete(network)
+    entries = generator.complete(network)
     library = generator.library
     stars = generator.scatter is not None
     metadata = {
@@ -136,7 +136,7 @@ def export_model(path: PathLike, network: Network, generator: Observer, *, name:
         "training": training,
         "data": {"sha256": library.sha256, "models": len(library),
                  "test": "models whose INDEX ends in 3 were never seen"},
-        **generator.header(),
+        **entries,
         "grids": {"input": "log10(wavelength) = 3.6021 + 1e-4 i, 2430 pixels, vacuum",
                   "sed": "575 samples from 2500 to 10500 Angstrom, equal in the logarithm"},
         "terms": "BSD-3-Clause",

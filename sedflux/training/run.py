@@ -39,7 +39,8 @@ _WHITE_DWARF_SIZES: dict[str, Any] = {"components": 56, "sed_components": 24, "w
 def train_on_library(library: PathLike, folder: PathLike, *, name: str = "uara.custom",
                      steps: int = 24000, seed: int = 1, workers: int = 1,
                      learning_rate: float = 1.5e-3, convolutions: bool = False,
-                     shrink: bool = True, diagonal: bool = False, prior: str = "flat") -> Path:
+                     shrink: bool = True, diagonal: bool = False, prior: str = "flat",
+                     other_models: PathLike | None = None) -> Path:
     """
     Train a model on a synthetic library and write it, with its log.
 
@@ -61,6 +62,9 @@ def train_on_library(library: PathLike, folder: PathLike, *, name: str = "uara.c
         Train with `~sedflux.training.loss.diagonal_loss`.
     prior : {'flat', 'survey'}, optional
         Distribution of the labels, see `sedflux.libraries.prior`.
+    other_models : path-like, optional
+        FITS library of other models of white dwarfs, whose difference is an error that all white
+        dwarfs share.
 
     Returns
     -------
@@ -69,7 +73,7 @@ def train_on_library(library: PathLike, folder: PathLike, *, name: str = "uara.c
     """
     folder = make_folder(folder)
     torch.set_num_threads(1)
-    generator = _example_generator(library, folder, prior)
+    generator = _example_generator(library, folder, prior, other_models)
     schedule = Schedule(steps=steps, seed=seed, learning_rate=learning_rate, diagonal=diagonal)
     white_dwarfs = generator.label_set is WHITE_DWARFS
     config = Config(channels=CONVOLUTIONS if convolutions else (), shrink=shrink,
@@ -131,14 +135,18 @@ def _stored_kernels(path):
                          "them fitted again") from error
 
 
-def _example_generator(library: PathLike, folder: Path, prior: str) -> Observer:
+def _example_generator(library: PathLike, folder: Path, prior: str,
+                       other_models: PathLike | None = None) -> Observer:
     """The generator of examples, with the kernels of an earlier start if there are any."""
     training, _ = split_models(read_library(library))
     if training.label_set is WHITE_DWARFS:
         if prior != "flat":
             raise InputError(f"prior {prior!r} is one of ordinary stars; the models of white "
                              "dwarfs have 'flat' alone")
-        return WhiteDwarfGenerator(training)
+        other = None if other_models is None else read_library(other_models)
+        return WhiteDwarfGenerator(training, other=other)
+    if other_models is not None:
+        raise InputError("other_models are for libraries of white dwarfs; this one has stars")
     stored = folder / "kernels.json"
     kernels = _stored_kernels(stored) if stored.exists() else None
     generator = ExampleGenerator(training, kernels=kernels, prior=prior)

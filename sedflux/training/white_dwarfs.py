@@ -41,6 +41,9 @@ LOGG_CLAIM = (7.1, 9.4)
 _TEFF_RANGE = (6300.0, 80000.0)
 #: Principal components of the spectra that are interpolated.
 _COMPONENTS = 60
+#: Whose models and corrections the packaged model stands on.
+_SOURCES = ("Koester 2010 (Mem. S.A.It. 81, 921): LTE models; Tremblay, Bergeron & Gianninas 2011 "
+            "(ApJ 730, 128): other models; Tremblay et al. 2013 (A&A 559, A104): convection")
 #: Limits of the velocity (km/s), of half of the spectra each.
 _VELOCITIES = (120.0, 400.0)
 #: Resolving powers, temperatures and gravities of the grid of models that a network holds, and S/N
@@ -123,6 +126,8 @@ class WhiteDwarfGenerator(Observer):
         The training models alone.
     effects : bool, optional
         Add effects of surveys to some spectra, see `sedflux.training.effects`.
+    other : `~sedflux.libraries.SpectralLibrary`, optional
+        Other models of white dwarfs, whose difference is an error that all stars share.
     """
 
     label_set = WHITE_DWARFS
@@ -130,19 +135,21 @@ class WhiteDwarfGenerator(Observer):
     # wings of lines, which tell the temperature.
     defect_share = 0.4
 
-    def __init__(self, library: SpectralLibrary, *, effects: bool = True) -> None:
+    def __init__(self, library: SpectralLibrary, *, effects: bool = True,
+                 other: SpectralLibrary | None = None) -> None:
         super().__init__(library, effects=effects)
+        self.other = other
         self.spectra = WhiteDwarfSpectra(library)
 
-    def header(self) -> dict[str, Any]:
-        """Names of the labels, and the least resolving power."""
-        return {"labels": list(self.label_set.names), "least_resolving_power": LEAST_POWER}
+    def relative(self, log_sed: np.ndarray) -> np.ndarray:
+        """ln(SED) (N, 575) relative to the mean over 4000-7000 Angstrom."""
+        return log_sed - np.log(self._average @ np.exp(log_sed).T)[:, None]
 
     def gravity_limits(self) -> dict[str, Any]:
         """Surface gravities that are so near the ends of the grid that the star may be beyond."""
         return {"logg": list(LOGG_CLAIM)}
 
-    def complete(self, network: Network) -> None:
+    def complete(self, network: Network) -> dict[str, Any]:
         """
         Store models on a grid of labels in a network, for its solutions.
 
@@ -150,13 +157,28 @@ class WhiteDwarfGenerator(Observer):
         ----------
         network : `torch.nn.Module`
             Changed in place.
+
+        Returns
+        -------
+        entries : dict
+            Of the header: names of the labels, the least resolving power, errors that the models
+            share, and where these come from.
         """
+        from sedflux.training.white_dwarf_errors import common_errors
+
+        network.set_grid(self._label_grid(network))
+        return {"labels": list(self.label_set.names), "least_resolving_power": LEAST_POWER,
+                "common": common_errors(network, self, self.other), "sources": _SOURCES,
+                **({} if self.other is None else {"other_models": self.other.sha256})}
+
+    def _label_grid(self, network):
+        """Coefficients and SEDs of models on a grid of labels."""
         powers = np.geomspace(LEAST_POWER, RESOLVING_POWER, _GRID[0])
         teff = np.geomspace(*_TEFF_RANGE, _GRID[1])
         logg = np.linspace(*LOGG_RANGE, _GRID[2])
         labels = np.stack(np.meshgrid(teff, logg, indexing="ij"), axis=-1).reshape(-1, 2)
         flux, log_sed = self.spectra(labels)
-        log_sed = log_sed - np.log(self._average @ np.exp(log_sed).T).T
+        log_sed = self.relative(log_sed)
         grid = LabelGrid(_GRID, network.config.components, network.config.sed_components)
         found = [[self._coefficients(network, flux, power, velocity)
                   for velocity in (0.0, _SLOPE_STEP, -_SLOPE_STEP)] for power in powers]
@@ -165,7 +187,7 @@ class WhiteDwarfGenerator(Observer):
         grid.scores = network.scores_of(torch.from_numpy(log_sed.astype(np.float32)))
         grid.power, grid.teff, grid.logg = (torch.from_numpy(axis.astype(np.float32))
                                             for axis in (powers, teff, logg))
-        network.set_grid(grid)
+        return grid
 
     def _coefficients(self, network, flux, power, velocity):
         """Coefficients of noiseless spectra, (N, k)."""
@@ -198,8 +220,7 @@ class WhiteDwarfGenerator(Observer):
         """Noiseless stars: flux on the fine grid, ln(SED), labels."""
         labels = self.draw_labels(size, rng)
         flux, log_sed = self.spectra(labels)
-        log_sed = log_sed - np.log(self._average @ np.exp(log_sed).T).T
-        return flux, log_sed, labels
+        return flux, self.relative(log_sed), labels
 
     def observing(self, labels: np.ndarray, rng: np.random.Generator) -> Observing:
         """
