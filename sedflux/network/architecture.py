@@ -23,6 +23,7 @@ import torch
 from torch import nn
 
 from sedflux.exceptions import ModelError
+from sedflux.network.label_grid import LabelGrid
 from sedflux.network.layers import ConvolutionBlock, DenseBlock
 from sedflux.network.output import Output, Summary
 from sedflux.network.projection import Projection
@@ -95,6 +96,7 @@ class UncertaintyAwareResidualAttention(nn.Module):
         self.register_buffer("log_variance_start", torch.full((config.samples,), -5.0))
         self.register_buffer("references", torch.zeros(config.references, size + 1))
         self.register_buffer("spacing", torch.ones(size + 1))
+        self.grid = LabelGrid(config.grid, size, config.sed_components) if config.grid else None
 
     def reset_covariance(self):
         """Begin with independent errors of the components, at their own variances."""
@@ -125,6 +127,15 @@ class UncertaintyAwareResidualAttention(nn.Module):
         distance.fill_diagonal_(torch.inf)
         step = points - points[distance.argmin(dim=1)]
         self.spacing = (step**2).mean(dim=0).sqrt().clamp(min=1e-3)
+
+    def set_grid(self, grid):
+        """Store a `LabelGrid`, filled with models."""
+        shape = (len(grid.power), len(grid.teff), len(grid.logg))
+        self.config, self.grid = replace(self.config, grid=shape), grid
+
+    def solutions(self, normalised, ivar, power):
+        """Solutions of spectra of one resolving power among the models of the grid."""
+        return self.grid.solutions(*self.projection.equations(normalised, ivar), power)
 
     def reference_spectra(self, rows=slice(None)):
         """

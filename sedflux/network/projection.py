@@ -33,6 +33,20 @@ class Projection(nn.Module):
             self._products = (scaled[rows] * scaled[columns]).T.contiguous()
         return self._products
 
+    def equations(self, normalised, ivar):
+        """
+        Normal matrices of coefficients in units of their spread, without their prior.
+
+        Returns
+        -------
+        normal : (N, k (k + 1) / 2)
+            Upper triangles.
+        right : (N, k)
+        """
+        weight = ivar / (1.0 + ivar * PIXEL_FLOOR**2)
+        scaled = self.templates * self.spread[:, None]
+        return weight @ self.products(), (weight * (normalised - self.mean)) @ scaled.T
+
     def forward(self, normalised, ivar):
         """
         Coefficients in units of their spread, their errors, and the residuals.

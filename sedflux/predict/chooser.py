@@ -37,7 +37,8 @@ UNCERTAIN = 2.0
 #: Templates of the screen, and how much of the logarithm of the evidence the others may add.
 _SCREEN_TEMPLATES, _SCREEN_SLACK = 8, 10.0
 #: Flags with which the model of white dwarfs has no say.
-_REJECTED = ("unusable", "unlike_training", "cool_limit", "hot_limit", "not_finite")
+_REJECTED = ("unusable", "unlike_training", "cool_limit", "hot_limit", "not_finite",
+             "gravity_limit")
 
 
 class Screen:
@@ -205,16 +206,24 @@ def _merged(prediction, other, rows):
     flags = list(prediction.flags)
     for row, own in zip(rows, other.flags, strict=True):
         flags[row] = own
-    none = np.full(size, np.nan)
-    names = dict.fromkeys([*prediction.diagnostics, *other.diagnostics])
     return replace(
         prediction, factor=factor, flags=tuple(flags),
         model=_placed(np.full(size, prediction.model), other.model, rows),
         sha256=_placed(np.full(size, prediction.sha256), other.sha256, rows),
-        diagnostics={name: _placed(prediction.diagnostics.get(name, none),
-                                   other.diagnostics.get(name, np.nan), rows) for name in names},
+        diagnostics=_joined(prediction.diagnostics, other.diagnostics, rows, size, np.nan),
+        parts=_joined(prediction.parts, other.parts, rows, size, 0.0),
         **{name: _placed(getattr(prediction, name), getattr(other, name), rows)
            for name in ("flux", "diagonal", "flag_bits")})
+
+
+def _joined(first, second, rows, size, missing):
+    """Arrays of all stars by name, with those of some of them replaced; some may be missing."""
+    found = {}
+    for name in dict.fromkeys([*first, *second]):
+        shape = np.shape(first[name] if name in first else second[name])[1:]
+        values = first[name] if name in first else np.full((size, *shape), missing)
+        found[name] = _placed(values, second.get(name, missing), rows)
+    return found
 
 
 def _placed(values, own, rows):
