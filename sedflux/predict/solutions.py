@@ -30,7 +30,7 @@ def describe_solutions(found: Solutions, templates: np.ndarray, mean: np.ndarray
         Components of ln(SED).
     mean : `~numpy.ndarray`, shape (n,)
         Mean of ln(SED) in the training.
-    average : `~numpy.ndarray`, shape (n,)
+    average : sparse matrix, shape (1, n)
         Weights of the mean to which SEDs are relative.
 
     Returns
@@ -40,7 +40,7 @@ def describe_solutions(found: Solutions, templates: np.ndarray, mean: np.ndarray
         whose weight then is zero.
     """
     flux = np.exp(found.scores @ templates + mean)
-    flux /= (flux @ average)[..., None]
+    flux /= (average @ flux.reshape(-1, mean.size).T).reshape(-1, 2, 1)
     columns = {"teff": np.exp(found.labels[..., 0]), "logg": found.labels[..., 1], "flux": flux}
     return {"second_weight": found.weight[:, 1],
             **{f"{order}_{name}": value[:, place] for place, order in enumerate(("first", "second"))

@@ -143,7 +143,7 @@ class WhiteDwarfGenerator(Observer):
 
     def relative(self, log_sed: np.ndarray) -> np.ndarray:
         """ln(SED) (N, 575) relative to the mean over 4000-7000 Angstrom."""
-        return log_sed - np.log(self._average @ np.exp(log_sed).T)[:, None]
+        return log_sed - np.log(self._average @ np.exp(log_sed).T).T
 
     def gravity_limits(self) -> dict[str, Any]:
         """Surface gravities that are so near the ends of the grid that the star may be beyond."""
