@@ -175,6 +175,7 @@ class WhiteDwarfGenerator(Observer):
         return {"labels": list(self.label_set.names), "least_resolving_power": LEAST_POWER,
                 "least_coverage": LEAST_COVERAGE,
                 "common": common_errors(network, self, self.other), "sources": _SOURCES,
+                "caveat": "",
                 **({} if self.other is None else {"other_models": self.other.sha256})}
 
     def _label_grid(self, network):
