@@ -130,8 +130,8 @@ def star_record(file: str, spectrum: Any, prediction: SEDPrediction,
     record : dict
         Texts, numbers and lists, in the units of `UNITS`.
     """
-    notes = {name: float(value) for name, value in prediction.diagnostics.items()
-             if np.ndim(value) == 0}
+    notes = {name: float(np.ravel(value)[0]) for name, value in prediction.diagnostics.items()
+             if np.size(value) == 1}
     rows = [int(np.argmin(np.abs(prediction.wavelength - wanted))) for wanted in _PRINTED]
     sed = {"wavelength": prediction.wavelength[rows].tolist(),
            "flux": prediction.flux[rows].tolist(), "sigma": prediction.sigma[rows].tolist()}
@@ -169,9 +169,10 @@ def report(record: Mapping[str, Any], caveat: str | None) -> Iterator[str]:
     yield (f"labels    Teff about {record['teff']:.0f} K, log g {record['logg']:.1f}"
            f"{_metallicity(record)}; {_fit_of_lines(record['excess'])}")
     if record.get("second_weight"):
+        share = record["second_weight"]
         yield (f"solutions Teff {record['first_teff']:.0f} K, log g {record['first_logg']:.1f} "
-               f"({1.0 - record['second_weight']:.0%}) or Teff {record['second_teff']:.0f} K, log g "
-               f"{record['second_logg']:.1f} ({record['second_weight']:.0%})")
+               f"({1.0 - share:.0%}) or Teff {record['second_teff']:.0f} K, log g "
+               f"{record['second_logg']:.1f} ({share:.0%})")
     yield f"flags     {'; '.join(record['flag_sentences']) or 'none'}"
     if caveat:
         yield f"caveat    {caveat}"
