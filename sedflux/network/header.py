@@ -124,7 +124,7 @@ def _check_labels(value: Any, name: str, config: Config) -> None:
         raise _Wrong(f"{name} has {len(value)} names; the configuration has {config.labels}")
 
 
-def _check_power(value: Any, name: str, config: Config) -> None:
+def _check_positive(value: Any, name: str, config: Config) -> None:
     _positive(value, name, ())
 
 
@@ -138,7 +138,8 @@ _CHECKS: dict[str, Callable[[Any, str, Config], None]] = {
     "kernels": _check_kernels,
     "labels": _check_labels,
     "common": _check_common,
-    "least_resolving_power": _check_power,
+    "least_resolving_power": _check_positive,
+    "least_coverage": _check_positive,
 }
 
 
