@@ -153,8 +153,11 @@ class Chooser(Predictor):
                  ) -> tuple[SEDPrediction, dict[str, np.ndarray]]:
         """Predict each spectrum by one of the models; see `Predictor.evaluate`."""
         first, second = self._both
-        prediction, fit = first.evaluate(spectra, resolving_power, radial_velocity,
-                                         screen=self._screen)
+        try:
+            prediction, fit = first.evaluate(spectra, resolving_power, radial_velocity,
+                                             screen=self._screen)
+        except InputError as error:
+            raise self._explained(error, spectra, resolving_power, radial_velocity) from error
         log_odds = self._log_odds(fit["screen"] - fit["evidence"])
         unusable = flag("unusable").mask | flag("not_finite").mask
         near = np.flatnonzero((fit["screen"] + _SCREEN_SLACK > fit["evidence"])
@@ -175,6 +178,16 @@ class Chooser(Predictor):
         sign = np.full(len(prediction), -1.0)
         sign[near[taken]] = 1.0
         return _with_odds(_flagged(prediction, bits), sign * log_odds), fit
+
+    def _explained(self, error, spectra, resolving_power, radial_velocity):
+        """The error of the model of stars, and whether that of white dwarfs takes the spectra."""
+        second = self._both[1]
+        try:
+            second.evaluate(spectra, resolving_power, radial_velocity)
+        except InputError:
+            return error
+        return InputError(f"{error} If these are hydrogen white dwarfs, give "
+                          f"model={second.name!r}, which takes them")
 
     def _log_odds(self, difference):
         """Decimal logarithm of the odds of a white dwarf from the difference of evidences."""
