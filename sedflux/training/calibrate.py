@@ -5,7 +5,8 @@ One training cannot measure these parts of sigma.  Models trained with different
 different stars differ in their predictions.  The leading directions of this scatter, and their
 lengths by temperature, go into the model's header.  Where truths are much more precise than
 predictions, sigma is scaled as well, so that 68.3 % of the truths lie within sigma of predictions
-by models that were not trained on the star.
+by models that were not trained on the star.  The scale depends on wavelength, temperature and
+metallicity: SEDs of metal-poor giants scatter more than those of metal-rich ones.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ __all__ = ["calibrate_models", "measure_scale", "measure_scatter"]
 _DIRECTIONS = 6
 #: Nodes in temperature (K) at which the lengths of these directions are measured.
 _TEFF_NODES = (4400.0, 4800.0, 5400.0, 6200.0, 7500.0, 9500.0)
+#: Nodes in [M/H] at which sigma is scaled.
+_MH_NODES = (-1.5, -0.4)
 #: Bands (Angstrom) in which sigma is scaled.
 _SCALE_BANDS = {"2550-3000": (2550.0, 3000.0), "3000-3550": (3000.0, 3550.0),
                 "3600-4000": (3600.0, 4000.0), "4000-4500": (4000.0, 4500.0),
@@ -122,9 +125,9 @@ def measure_scale(error: np.ndarray, sigma: np.ndarray, truth_error: np.ndarray,
 
 def _errors(left_out):
     """
-    Errors against MILES, and against STIS with dust fitted, as four arrays.
+    Errors against MILES, and against STIS with dust fitted, as five arrays.
 
-    Error, sigma, error of the truth, and predicted temperature, by which the scale is looked up.
+    Error, sigma, error of the truth, and predicted TEFF and MH, by which the scale is looked up.
     """
     found = []
     for index, part in enumerate(left_out.predictions):
@@ -135,10 +138,10 @@ def _errors(left_out):
             truth_error = stis_error(stis)
             ebv = fit_reddening(part, np.exp(stis), truth_error)
             rows.append((part.reddened(ebv).flux / np.exp(stis) - 1.0, truth_error))
-        star = part.relative_covariance.sigma, float(part.diagnostics["teff"])
-        found += [(error, star[0], truth, star[1]) for error, truth in rows]
-    error, sigma, truth, teff = (np.array(values) for values in zip(*found, strict=True))
-    return error, sigma, truth[:, None], teff
+        labels = [float(part.diagnostics[name]) for name in ("teff", "mh")]
+        found += [(error, part.relative_covariance.sigma, [truth], *labels)
+                  for error, truth in rows]
+    return [np.array(values) for values in zip(*found, strict=True)]
 
 
 def _node_shares(teff):
@@ -146,50 +149,57 @@ def _node_shares(teff):
     return interpolation_weights(np.log(teff), np.log(_TEFF_NODES)).T
 
 
+def _members(teff, mh):
+    """Which stars measure the scale: by node of TEFF (m, N), and of MH too (m, l, N)."""
+    near = _node_shares(teff).T > _LEAST_SHARE
+    alike = interpolation_weights(mh, np.array(_MH_NODES)) > _LEAST_SHARE
+    return near, near[:, None] & alike
+
+
 def _u_minus_b(parts, johnson):
-    """Errors, sigmas and the catalogue's errors of U-B, each (N, 1), and temperatures."""
+    """Errors, sigmas and the catalogue's errors of U-B, each (N, 1), TEFF and MH."""
     found = []
     for part in parts:
         residuals = johnson_residuals(part.stars.name, part.stars.labels, part.predictions,
                                       *johnson)
         good = residuals["use"] & np.isfinite(residuals["U-B"]) & residuals["dust_known"]
         found.append(residuals[good])
-    columns = ("U-B", "sigma U-B", "error U-B", "teff")
-    error, sigma, truth, teff = (np.concatenate([np.asarray(rows[name]) for rows in found])
-                                 for name in columns)
-    return error[:, None], sigma[:, None], truth[:, None], teff
+    columns = ("U-B", "sigma U-B", "error U-B", "teff", "mh")
+    *values, teff, mh = (np.concatenate([np.asarray(rows[name]) for rows in found])
+                         for name in columns)
+    return *(value[:, None] for value in values), teff, mh
 
 
 def _scales(parts, johnson=None):
-    """The scale in every band and node of temperature, from predictions at several S/N."""
-    error, sigma, truth, teff = (np.concatenate(values) for values in
-                                 zip(*map(_errors, parts), strict=True))
+    """The scale by TEFF, MH and band, from predictions at several S/N."""
+    error, sigma, *rest = (np.concatenate(values)
+                           for values in zip(*map(_errors, parts), strict=True))
     bands = band_rows(parts[0].predictions[0].wavelength, _SCALE_BANDS)
-    pooled = [measure_scale(error[:, inside], sigma[:, inside], truth)
-              for inside in bands.values()]
-    colors = None if johnson is None else _u_minus_b(parts, johnson)
-    table = []
-    for node in range(len(_TEFF_NODES)):
-        near = _node_shares(teff)[:, node] > _LEAST_SHARE
-        row = [measure_scale(error[near][:, inside], sigma[near][:, inside], truth[near],
-                             prior=common)
-               for inside, common in zip(bands.values(), pooled, strict=True)]
-        if colors is not None:
-            row = _with_color(row, colors, node)
-        table.append([round(value, 4) for value in row])
+    found = np.stack([_cells(error[:, inside], sigma[:, inside], *rest)
+                      for inside in bands.values()], axis=-1)
+    if johnson is not None:
+        near_ultraviolet = np.array([red <= _U_END for _, red in _SCALE_BANDS.values()])
+        color = _cells(*_u_minus_b(parts, johnson))[..., None]
+        found = np.where(near_ultraviolet, np.sqrt(0.5 * (found**2 + color**2)), found)
     return {"wavelength": [float(np.sqrt(a * b)) for a, b in _SCALE_BANDS.values()],
-            "scale": table}
+            "mh": list(_MH_NODES), "scale": np.round(found, 4).tolist()}
 
 
-def _with_color(row, colors, node):
-    """Scales of one node; those of bands in the U band are averaged with the scale from U-B."""
-    *values, teff = colors
-    near = _node_shares(teff)[:, node] > _LEAST_SHARE
-    if not near.any():
-        return row
-    scale = measure_scale(*(value[near] for value in values))
-    return [np.sqrt(0.5 * (own**2 + scale**2)) if red <= _U_END else own
-            for own, (_, red) in zip(row, _SCALE_BANDS.values(), strict=True)]
+def _cells(error, sigma, truth, teff, mh):
+    """
+    The scale in every cell of TEFF and MH, (m, l), see `measure_scale`.
+
+    A cell with few stars stays near its temperature's scale, and this near that of all stars.
+    """
+    near, members = _members(teff, mh)
+
+    def measure(rows, prior):
+        return measure_scale(error[rows], sigma[rows], truth[rows], prior=prior)
+
+    pooled = measure(slice(None), 1.0)
+    by_teff = [measure(rows, pooled) for rows in near]
+    return np.array([[measure(rows, prior) for rows in cells]
+                     for prior, cells in zip(by_teff, members, strict=True)])
 
 
 def calibrate_models(miles: PathLike, stis: PathLike, photometry: PathLike, folder: PathLike, *,
