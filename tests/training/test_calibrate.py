@@ -35,7 +35,7 @@ def test_scatter_of_trainings_is_found_by_temperature(rng):
 @pytest.mark.parametrize("factor", [0.8, 1.0, 1.4])
 def test_scale_is_found_again(factor, rng):
     sigma = np.full((3000, 4), 0.08)
-    truth = np.full((3000, 1), 0.01)
+    truth = np.full((3000, 4), 0.01)
     error = rng.standard_normal((3000, 4)) * np.hypot(factor * sigma, truth)
     assert measure_scale(error, sigma, truth) == pytest.approx(factor, rel=0.03)
 
@@ -43,12 +43,12 @@ def test_scale_is_found_again(factor, rng):
 def test_truth_that_is_no_better_scales_nothing(rng):
     sigma = np.full((300, 4), 0.02)
     error = 0.005 * rng.standard_normal((300, 4))
-    assert measure_scale(error, sigma, np.full((300, 1), 0.02)) == 1.0
+    assert measure_scale(error, sigma, np.full((300, 4), 0.02)) == 1.0
 
 
 def test_few_stars_move_the_scale_little(rng):
     sigma = np.full((3, 4), 0.08)
-    scale = measure_scale(np.full((3, 4), 0.16), sigma, np.full((3, 1), 0.01))
+    scale = measure_scale(np.full((3, 4), 0.16), sigma, np.full((3, 4), 0.01))
     assert 1.0 < scale < 1.4
 
 
@@ -114,6 +114,6 @@ def test_scale_follows_the_metallicity():
 
 
 def test_scale_of_few_stars_stays_near_that_of_all(rng):
-    sigma, truth = np.full((2, 4), 0.08), np.full((2, 1), 0.01)
+    sigma, truth = np.full((2, 4), 0.08), np.full((2, 4), 0.01)
     scale = measure_scale(np.full((2, 4), 0.08), sigma, truth, prior=1.6)
     assert 1.4 < scale < 1.6
