@@ -37,6 +37,7 @@ from sedflux.validation.synthetic import (
     TABLE_SNRS,
     synthetic_cases,
     synthetic_cells,
+    synthetic_edges,
     synthetic_table,
 )
 from sedflux.validation.tables import write_tables
@@ -59,7 +60,10 @@ def _kernels(model):
 def synthetic(library: PathLike, folder: Path, *, model: str | None = None, realisations: int = 4,
               baselines: bool = True) -> dict[Path, Table]:
     """
-    Accuracy on held-out models: ``synthetic.ecsv``, ``synthetic_cells.ecsv`` and figures.
+    Accuracy on held-out models.
+
+    Writes ``synthetic.ecsv``, ``synthetic_cells.ecsv``, ``synthetic_edges.ecsv`` for the ends of
+    the range of temperature if the library has models there, and figures.
 
     Parameters
     ----------
@@ -76,11 +80,13 @@ def synthetic(library: PathLike, folder: Path, *, model: str | None = None, real
     tables : dict of `~pathlib.Path` to `~astropy.table.Table`
     """
     predictor, models = Predictor(model), read_library(library)
-    written = write_tables(folder, {
-        "synthetic": synthetic_table(
-            models, predictor, kernels_from_lists(predictor.metadata["kernels"]),
-            realisations=realisations, baselines=baselines),
-        "synthetic_cells": synthetic_cells(models, predictor, realisations=realisations)})
+    kernels = kernels_from_lists(predictor.metadata["kernels"])
+    tables = {
+        "synthetic": synthetic_table(models, predictor, kernels, realisations=realisations,
+                                     baselines=baselines),
+        "synthetic_cells": synthetic_cells(models, predictor, realisations=realisations),
+        "synthetic_edges": synthetic_edges(models, predictor, kernels, realisations=realisations)}
+    written = write_tables(folder, {name: table for name, table in tables.items() if len(table)})
     cases = {snr: synthetic_cases(models, predictor, snr) for snr in _EXAMPLE_SNRS}
     teff, prediction, truth = cases[_FIGURE_SNR]
     order = [int(np.argmin(np.abs(teff - value))) for value in _EXAMPLE_TEFFS]
