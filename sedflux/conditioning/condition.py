@@ -192,8 +192,8 @@ def star_arrays(sed: Any, magnitudes: Magnitudes, zero: np.ndarray) -> Stars:
                                   covariance.factor[None])
         relative = not arrays.absolute
     known = np.isfinite(magnitudes.value)
-    return Stars(np.log(np.asarray(flux, dtype=float)), np.asarray(diagonal, dtype=float),
-                 np.asarray(factor, dtype=float), relative, np.where(known, magnitudes.value, 0.0),
+    return Stars(np.log(np.asarray(flux, dtype=float)), diagonal, factor, relative,
+                 np.where(known, magnitudes.value, 0.0),
                  np.where(known, magnitudes.error, 1.0) ** 2 + zero**2, known)
 
 

@@ -48,6 +48,12 @@ class Dust:
         """Whether E(B-V) of all stars is known."""
         return not self.error.any()
 
+    def log_prior(self, ebv: np.ndarray) -> np.ndarray:
+        """ln of the prior at E(B-V) of shape (N, G), up to a constant."""
+        if self.flat or self.fixed:
+            return np.zeros_like(ebv)
+        return -0.5 * ((ebv - self.mean[:, None]) / self.error[:, None]) ** 2
+
     def take(self, rows: Any) -> Dust:
         """The prior of some of the stars."""
         return Dust(self.mean[rows], self.error[rows], self.flat, self.curve, self.slope)

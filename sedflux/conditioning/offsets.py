@@ -80,7 +80,7 @@ def photometric_offsets(seds: SEDPrediction, photometry: Any, bandpasses: Any, *
     for begin in range(0, len(seds), _CHUNK):
         rows = slice(begin, begin + _CHUNK)
         few, prior = stars.take(rows), dust.take(rows)
-        parts.append(_evidence(few, prior, search(few, bands, prior)[2]))
+        parts.append(_evidence(few, prior, search(few, bands, prior).sample))
     information, residual = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
     offset, covariance, weights = _robust(information, residual, stars.known, width)
     error = np.sqrt(np.clip(np.diag(covariance), 0.0, None))
