@@ -27,6 +27,8 @@ __all__ = ["condition", "condition_stars", "conditioned_spectrum", "star_arrays"
 
 #: Stars that are worked on at a time: their arrays fit into the caches of a core.
 _CHUNK = 16
+#: Arrays of a posterior that make its covariance.
+_COVARIANCE = ("factor", "removed")
 
 
 def condition(sed: Any, photometry: Any, bandpasses: Any, *, reddening: Any = None,
@@ -202,19 +204,21 @@ def _in_chunks(stars: Stars, bands: BandRows, dust: Dust, zero: np.ndarray, intr
     """The posterior of all stars, in chunks on threads; gains of bands with errors ``zero``."""
     count, asked = len(stars.log_flux), np.flatnonzero(zero)
     chunks = [slice(begin, begin + _CHUNK) for begin in range(0, count, _CHUNK)]
+    # Covariances keep the precision of those before the update.
+    kinds = dict.fromkeys(_COVARIANCE, np.result_type(stars.factor, np.float32))
 
     def work(rows: slice) -> Posterior:
         return update(stars.take(rows), bands, dust.take(rows), intrinsic=intrinsic, asked=asked)
 
     first = work(chunks[0])
-    whole = {name: np.zeros((count, *part.shape[1:]), part.dtype)
+    whole = {name: np.zeros((count, *part.shape[1:]), kinds.get(name, part.dtype))
              for name, part in vars(first).items()}
     lock = Lock()
 
     def keep(rows: slice, found: Posterior) -> None:
         with lock:
             for name, part in vars(found).items():
-                if name in ("factor", "removed"):
+                if name in _COVARIANCE:
                     # Some stars need more rows than others.
                     more = max(part.shape[1] - whole[name].shape[1], 0)
                     whole[name] = np.pad(whole[name], ((0, 0), (0, more), (0, 0))) if more \
