@@ -51,10 +51,10 @@ def condition(sed: Any, photometry: Any, bandpasses: Any, *, reddening: Any = No
     bandpasses : mapping
         Band to `synphot.SpectralElement`, `~sedflux.slitless.throughput.Throughput` or the path of
         a throughput (see `sedflux.read_throughput`).
-    reddening : float, tuple or None, optional
+    reddening : float, tuple, `~sedflux.ReddeningAtDistance` or None, optional
         What is known of E(B-V) before: a value, which is then taken as exact; a value and its
-        error (a Gaussian that is cut at zero); None if every E(B-V) >= 0 is as likely.  For N
-        stars also arrays (N,).
+        error (a Gaussian that is cut at zero); the dust along the line of sight, and the star's
+        distance; None if every E(B-V) >= 0 is as likely.  For N stars also arrays (N,).
     r_v, r_v_error, law : optional
         Extinction law, see `sedflux.spectra.reddening.extinction_curve`, and the error of R_V.
     zero_point_error : float or mapping of band to float, optional

@@ -28,8 +28,8 @@ from sedflux.conditioning.update import (
 
 __all__ = ["Posterior", "update"]
 
-#: Nodes of E(B-V), and those that are solved.
-_NODES, _SOLVED = 28, 10
+#: Nodes of E(B-V) for priors that are Gaussian or flat, and for others; and those that are solved.
+_NODES, _MANY_NODES, _SOLVED = 28, 256, 10
 #: Variance, relative to that of the strongest direction, below which rounding made it.
 _ROUNDING = 1e-13
 
@@ -99,7 +99,8 @@ def update(stars: Stars, bands: BandRows, dust: Dust, *, intrinsic: bool = False
         weights = np.ones_like(ebv)
     else:
         best = np.maximum(found.nodes.ebv, 0.0)
-        ebv, weights = quadrature(found.nodes.ebv[:, 0], found.error, _NODES)
+        ebv, weights = quadrature(found.nodes.ebv[:, 0], found.error,
+                                  _NODES if dust.parts is None else _MANY_NODES)
         solved = nodes_of_fewer(ebv, _SOLVED)
     settled = settle(stars, bands, dust, np.concatenate([solved, best], axis=1), found)
     moments = _Moments(dust, ebv, weights, *(part.nodes(slice(0, -1)) for part in settled))
