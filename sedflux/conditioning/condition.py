@@ -109,7 +109,9 @@ def condition(sed: Any, photometry: Any, bandpasses: Any, *, reddening: Any = No
     result = replace(
         condition_stars(sed, magnitudes, bands, dust, intrinsic=bool(intrinsic),
                         zero=zero_point_errors(zero_point_error, bands.names),
-                        workers=whole_number(workers, "workers", least=1)),
+                        workers=whole_number(workers, "workers", least=1),
+                        # Many stars take the memory that their predictions take.
+                        precision=np.result_type(sed.factor, np.float32) if many else float),
         intrinsic=bool(intrinsic), law=law, r_v=float(r_v))
     if many:
         return result[0] if sed.single else result
@@ -117,8 +119,8 @@ def condition(sed: Any, photometry: Any, bandpasses: Any, *, reddening: Any = No
 
 
 def condition_stars(sed: Any, magnitudes: Magnitudes, bands: BandRows, dust: Dust, *,
-                    zero: np.ndarray | None = None, intrinsic: bool = False, workers: int = 1
-                    ) -> ConditionedSEDs:
+                    zero: np.ndarray | None = None, intrinsic: bool = False, workers: int = 1,
+                    precision: Any = np.float64) -> ConditionedSEDs:
     """
     Condition SEDs on magnitudes: the part of `condition` after its checks.
 
@@ -132,6 +134,8 @@ def condition_stars(sed: Any, magnitudes: Magnitudes, bands: BandRows, dust: Dus
         Errors of zero points in mag; none by default.
     intrinsic, workers : optional
         See `condition`.
+    precision : `~numpy.dtype`, optional
+        Of the factor of the covariance and what is removed from it.
 
     Returns
     -------
@@ -140,7 +144,7 @@ def condition_stars(sed: Any, magnitudes: Magnitudes, bands: BandRows, dust: Dus
     """
     zero = np.zeros(len(bands)) if zero is None else zero
     stars = star_arrays(sed, magnitudes, zero)
-    found = _in_chunks(stars, bands, dust, zero, intrinsic, workers)
+    found = _in_chunks(stars, bands, dust, zero, intrinsic, workers, precision)
     return _result(_facts(sed)[0], stars, bands, found, zero, getattr(sed, "flag_bits", 0))
 
 
@@ -200,12 +204,11 @@ def star_arrays(sed: Any, magnitudes: Magnitudes, zero: np.ndarray) -> Stars:
 
 
 def _in_chunks(stars: Stars, bands: BandRows, dust: Dust, zero: np.ndarray, intrinsic: bool,
-               workers: int) -> Posterior:
+               workers: int, precision: Any) -> Posterior:
     """The posterior of all stars, in chunks on threads; gains of bands with errors ``zero``."""
     count, asked = len(stars.log_flux), np.flatnonzero(zero)
     chunks = [slice(begin, begin + _CHUNK) for begin in range(0, count, _CHUNK)]
-    # Covariances keep the precision of those before the update.
-    kinds = dict.fromkeys(_COVARIANCE, np.result_type(stars.factor, np.float32))
+    kinds = dict.fromkeys(_COVARIANCE, precision)
 
     def work(rows: slice) -> Posterior:
         return update(stars.take(rows), bands, dust.take(rows), intrinsic=intrinsic, asked=asked)

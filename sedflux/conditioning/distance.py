@@ -115,9 +115,9 @@ def _pair(pair, name, unit):
             own = getattr(part, "unit", None)
             array = np.ma.filled(np.ma.asarray(getattr(part, "value", part), dtype=float), np.nan)
             values.append(array * (1.0 if own is None else u.Unit(own).to(unit)))
-        except (TypeError, ValueError, u.UnitConversionError) as error:
-            raise InputError(f"{name} is {pair!r}; numbers in {unit} are needed ({error})") \
-                from error
+        except (TypeError, ValueError, u.UnitConversionError) as problem:
+            raise InputError(f"{name} is {pair!r}; numbers in {unit} are needed ({problem})") \
+                from problem
     try:
         value, error = np.broadcast_arrays(*values)
     except ValueError as problem:
