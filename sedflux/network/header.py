@@ -89,6 +89,8 @@ def _check_domain(value: Any, name: str, config: Config) -> None:
         # Models written before this edge was known have none.
         edge = _numbers(table["gravity"], f"{name}.gravity", (2, None))
         _ascending(edge[0], f"{name}.gravity")
+    if "logg" in table:
+        _ascending(table["logg"], f"{name}.logg", 2)
     if table.get("prior", "flat") not in _PRIORS:
         raise _Wrong(f"{name}.prior is {table['prior']!r}; one of {', '.join(_PRIORS)} is needed")
 
@@ -115,6 +117,24 @@ def _check_kernels(value: Any, name: str, config: Config) -> None:
     _numbers(value, name, (None, None))
 
 
+def _check_common(value: Any, name: str, config: Config) -> None:
+    table = _entries(value, name, ("teff", "scores"))
+    nodes = _ascending(table["teff"], f"{name}.teff")
+    for part, scores in _entries(table["scores"], f"{name}.scores", ()).items():
+        _numbers(scores, f"{name}.scores.{part}", (nodes.size, config.sed_components))
+
+
+def _check_labels(value: Any, name: str, config: Config) -> None:
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise _Wrong(f"{name} is {value!r}; a list of names is needed")
+    if len(value) != config.labels:
+        raise _Wrong(f"{name} has {len(value)} names; the configuration has {config.labels}")
+
+
+def _check_power(value: Any, name: str, config: Config) -> None:
+    _positive(value, name, ())
+
+
 #: The check of each entry that the package uses; others are for people.
 _CHECKS: dict[str, Callable[[Any, str, Config], None]] = {
     "name": _check_text,
@@ -123,6 +143,9 @@ _CHECKS: dict[str, Callable[[Any, str, Config], None]] = {
     "domain": _check_domain,
     "scatter": _check_scatter,
     "kernels": _check_kernels,
+    "labels": _check_labels,
+    "common": _check_common,
+    "least_resolving_power": _check_power,
 }
 
 

@@ -33,6 +33,20 @@ class Projection(nn.Module):
             self._products = (scaled[rows] * scaled[columns]).T.contiguous()
         return self._products
 
+    def equations(self, normalised, ivar):
+        """
+        Normal matrices of coefficients in units of their spread, without their prior.
+
+        Returns
+        -------
+        normal : (N, k (k + 1) / 2)
+            Upper triangles.
+        right : (N, k)
+        """
+        weight = ivar / (1.0 + ivar * PIXEL_FLOOR**2)
+        scaled = self.templates * self.spread[:, None]
+        return weight @ self.products(), (weight * (normalised - self.mean)) @ scaled.T
+
     def forward(self, normalised, ivar):
         """
         Coefficients in units of their spread, their errors, and the residuals.
@@ -42,19 +56,22 @@ class Projection(nn.Module):
         coefficients, errors : (N, k)
         residual : (N, n)
         weight : (N, n)
+        log_volume : (N,)
+            Logarithm of the determinant of the normal matrix, halved: how much smaller the
+            spectrum makes the volume of coefficients.
         """
         scaled = self.templates * self.spread[:, None]
         weight = ivar / (1.0 + ivar * PIXEL_FLOOR**2)
         deviation = normalised - self.mean
         solved = map(_solve, (weight @ self.products()).split(_BLOCK),
                      ((weight * deviation) @ scaled.T).split(_BLOCK))
-        coefficients, errors = map(torch.cat, zip(*solved, strict=True))
+        coefficients, errors, log_volume = map(torch.cat, zip(*solved, strict=True))
         residual = deviation - coefficients @ scaled
-        return coefficients, errors, residual, weight
+        return coefficients, errors, residual, weight, log_volume
 
 
 def _solve(packed, right):
-    """Coefficients and their errors, (N, k), of a few spectra, in double precision."""
+    """Coefficients and their errors, (N, k), of a few spectra, and log volumes, (N,)."""
     size = right.shape[1]
     columns, rows = torch.triu_indices(size, size)
     # Cholesky's decomposition reads the lower triangle alone.
@@ -66,4 +83,5 @@ def _solve(packed, right):
     identity = torch.eye(size, dtype=torch.float64, device=right.device)
     root = torch.linalg.solve_triangular(triangle, identity, upper=False)
     coefficients = root.mT @ (root @ right.double()[..., None])
-    return coefficients[..., 0].float(), torch.linalg.vector_norm(root, dim=1).float()
+    return (coefficients[..., 0].float(), torch.linalg.vector_norm(root, dim=1).float(),
+            triangle.diagonal(dim1=-2, dim2=-1).log().sum(dim=1))
