@@ -9,6 +9,9 @@ __all__ = []
 PIXEL_FLOOR = 0.003
 #: Spectra whose normal matrices are solved at a time, in the processor's cache.
 _BLOCK = 32
+#: Most spectra whose normal matrices are made one by one; the products of all pairs of templates,
+#: which serve many spectra at once, are 20 MB to read.
+_FEW = 4
 
 
 class Projection(nn.Module):
@@ -33,6 +36,13 @@ class Projection(nn.Module):
             self._products = (scaled[rows] * scaled[columns]).T.contiguous()
         return self._products
 
+    def _normal(self, weight, scaled):
+        """Sums of every pair of templates over weighted pixels, (N, k (k + 1) / 2)."""
+        if len(weight) > _FEW:
+            return weight @ self.products()
+        rows, columns = torch.triu_indices(len(scaled), len(scaled))
+        return ((scaled * weight[:, None]) @ scaled.T)[:, rows, columns]
+
     def forward(self, normalised, ivar):
         """
         Coefficients in units of their spread, their errors, and the residuals.
@@ -46,7 +56,7 @@ class Projection(nn.Module):
         scaled = self.templates * self.spread[:, None]
         weight = ivar / (1.0 + ivar * PIXEL_FLOOR**2)
         deviation = normalised - self.mean
-        solved = map(_solve, (weight @ self.products()).split(_BLOCK),
+        solved = map(_solve, self._normal(weight, scaled).split(_BLOCK),
                      ((weight * deviation) @ scaled.T).split(_BLOCK))
         coefficients, errors = map(torch.cat, zip(*solved, strict=True))
         residual = deviation - coefficients @ scaled

@@ -51,7 +51,7 @@ _READ_RANGE = (3900.0, 7150.0)
 #: Largest number of spectra per piece, small enough for the processor's cache.
 _PIECE_SIZE = 256
 #: Numbers of rows of the network's input; fewer spectra are padded to the next of these.
-_BATCH_SIZES = (8, 16, 64, 128, _PIECE_SIZE)
+_BATCH_SIZES = (1, 8, 16, 64, 128, _PIECE_SIZE)
 #: One rebinning operator serves velocities within this step (km/s), a thirtieth of a pixel.
 _VELOCITY_STEP = 2.0
 #: Numbers behind the flags that users see.
@@ -60,6 +60,8 @@ _DIAGNOSTICS = ("snr", "resolving_power", "misfit", "excess", "unusual", "strang
 #: Outputs of the network.
 _OUTPUTS = ("mean", "label_mean", "misfit", "unusual", "excess", "strange", "diagonal",
             "directions")
+#: Number of rebinning operators that are kept: surveys have one grid, and few velocities at rest.
+_KEPT_OPERATORS = 8
 #: Number of models that `loaded_predictor` keeps.
 _CACHED_MODELS = 4
 
@@ -270,7 +272,7 @@ class Predictor:
         for value, begin, end in zip(values, begins, [*begins[1:], len(flux)], strict=True):
             rest = wavelength / (1.0 + value / LIGHT_KM_S)
             check_coverage(rest, self._grid)
-            new_flux[begin:end], new_ivar[begin:end] = Rebinning(rest, self._grid)(
+            new_flux[begin:end], new_ivar[begin:end] = _to_input_grid(rest.tobytes())(
                 flux[begin:end], ivar[begin:end])
         return new_flux, new_ivar
 
@@ -326,6 +328,12 @@ class Predictor:
             self.wavelength, flux, diagonal, factor, sentences(bits, limits), self.name,
             self.sha256, {name: values[name] for name in _DIAGNOSTICS}, flag_bits=bits,
             radial_velocity=velocity)
+
+
+@lru_cache(maxsize=_KEPT_OPERATORS)
+def _to_input_grid(wavelength: bytes) -> Rebinning:
+    """Operator from pixels at wavelengths, float64 in memory, to the input grid."""
+    return Rebinning(np.frombuffer(wavelength), input_grid())
 
 
 def _near(spectra):
