@@ -49,6 +49,10 @@ class Output:
     excess: torch.Tensor
     strange: torch.Tensor
 
+    def take(self, rows):
+        """The output for some rows."""
+        return Output(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+
 
 @dataclass(frozen=True)
 class Summary:

@@ -41,7 +41,12 @@ class Projection(nn.Module):
         if len(weight) > _FEW:
             return weight @ self.products()
         rows, columns = torch.triu_indices(len(scaled), len(scaled))
-        return ((scaled * weight[:, None]) @ scaled.T)[:, rows, columns]
+        found = weight.new_zeros(len(weight), len(rows))
+        for one, own in enumerate(weight):
+            # Rows that fill up a batch have no weight.
+            if own.any():
+                found[one] = ((scaled * own) @ scaled.T)[rows, columns]
+        return found
 
     def forward(self, normalised, ivar):
         """

@@ -51,7 +51,7 @@ _READ_RANGE = (3900.0, 7150.0)
 #: Largest number of spectra per piece, small enough for the processor's cache.
 _PIECE_SIZE = 256
 #: Numbers of rows of the network's input; fewer spectra are padded to the next of these.
-_BATCH_SIZES = (1, 8, 16, 64, 128, _PIECE_SIZE)
+_BATCH_SIZES = (4, 8, 16, 64, 128, _PIECE_SIZE)
 #: One rebinning operator serves velocities within this step (km/s), a thirtieth of a pixel.
 _VELOCITY_STEP = 2.0
 #: Numbers behind the flags that users see.
@@ -289,12 +289,12 @@ class Predictor:
         with torch.inference_mode():
             output = self.network(*(torch.from_numpy(part).to(self._device) for part in padded),
                                   torch.full((size,), power, device=self._device))
+            output = output.take(slice(count))
             diagonal, directions = self.network.compact_directions(output)
         names = ("mean", "label_mean", "misfit", "unusual", "excess", "strange")
-        values = {name: getattr(output, name).cpu().numpy()[:count].astype(float)
-                  for name in names}
-        return values | {"diagonal": diagonal.cpu().numpy()[:count],
-                         "directions": directions.cpu().numpy()[:count]}
+        values = {name: getattr(output, name).cpu().numpy().astype(float) for name in names}
+        return values | {"diagonal": diagonal.cpu().numpy(),
+                         "directions": directions.cpu().numpy()}
 
     def _guarded(self, values):
         """The last guard: what is not finite becomes the mean of the training, and is marked."""
