@@ -36,17 +36,20 @@ class Projection(nn.Module):
             self._products = (scaled[rows] * scaled[columns]).T.contiguous()
         return self._products
 
-    def _normal(self, weight, scaled):
-        """Sums of every pair of templates over weighted pixels, (N, k (k + 1) / 2)."""
+    def _solved(self, weight, scaled, right):
+        """Coefficients and their errors, (N, k), from the products of weighted pixels."""
         if len(weight) > _FEW:
-            return weight @ self.products()
+            return map(torch.cat, zip(*map(
+                _solve, (weight @ self.products()).split(_BLOCK), right.split(_BLOCK)),
+                strict=True))
+        coefficients, errors = torch.zeros_like(right), torch.ones_like(right)
         rows, columns = torch.triu_indices(len(scaled), len(scaled))
-        found = weight.new_zeros(len(weight), len(rows))
-        for one, own in enumerate(weight):
+        for one in range(len(weight)):
             # Rows that fill up a batch have no weight.
-            if own.any():
-                found[one] = ((scaled * own) @ scaled.T)[rows, columns]
-        return found
+            if weight[one].any():
+                packed = ((scaled * weight[one]) @ scaled.T)[rows, columns]
+                coefficients[one], errors[one] = _solve(packed[None], right[one, None])
+        return coefficients, errors
 
     def forward(self, normalised, ivar):
         """
@@ -61,9 +64,7 @@ class Projection(nn.Module):
         scaled = self.templates * self.spread[:, None]
         weight = ivar / (1.0 + ivar * PIXEL_FLOOR**2)
         deviation = normalised - self.mean
-        solved = map(_solve, self._normal(weight, scaled).split(_BLOCK),
-                     ((weight * deviation) @ scaled.T).split(_BLOCK))
-        coefficients, errors = map(torch.cat, zip(*solved, strict=True))
+        coefficients, errors = self._solved(weight, scaled, (weight * deviation) @ scaled.T)
         residual = deviation - coefficients @ scaled
         return coefficients, errors, residual, weight
 
