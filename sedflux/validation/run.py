@@ -19,6 +19,7 @@ from sedflux.training.left_out import predict_left_out
 from sedflux.training.stars import read_passbands, read_stars
 from sedflux.validation import figures
 from sedflux.validation.conditioned import conditioned_stis_table, conditioned_table
+from sedflux.validation.conditioned_drawn import conditioned_drawn_table
 from sedflux.validation.conditioned_johnson import conditioned_johnson_table
 from sedflux.validation.continuum_study import continuum_table
 from sedflux.validation.effects import effects_table
@@ -53,6 +54,8 @@ __all__ = ["continuum", "effects", "foreign", "kinds", "model_count", "star_coun
 _EXAMPLE_SNRS, _EXAMPLE_TEFFS = (20.0, 40.0, 80.0), (5200.0, 6000.0, 8000.0)
 #: S/N per pixel in the map and the histograms, one of those of the examples.
 _FIGURE_SNR = 20.0
+#: S/N per pixel of the spectra whose predictions are drawn from.
+_DRAWN_SNR = 50.0
 
 PathLike = str | os.PathLike[str]
 
@@ -136,8 +139,9 @@ def stars(stis: PathLike, miles: PathLike, photometry: PathLike, folder: Path, *
     johnson : path-like, optional
         Johnson colours of the stars.
     conditioned : bool, optional
-        Also condition on magnitudes: ``conditioned.ecsv`` and ``conditioned_stis.ecsv``, and on
-        Johnson colours if there are any: ``conditioned_johnson.ecsv``.
+        Also condition on magnitudes: ``conditioned.ecsv`` and ``conditioned_stis.ecsv``, stars
+        that are drawn from predictions at S/N 50: ``conditioned_drawn.ecsv``, and on Johnson
+        colours if there are any: ``conditioned_johnson.ecsv``.
 
     Returns
     -------
@@ -171,7 +175,9 @@ def stars(stis: PathLike, miles: PathLike, photometry: PathLike, folder: Path, *
     if conditioned:
         left_out = predict_left_out(sets[0][1], library, real, snr=snr)
         more |= {"conditioned": conditioned_table(left_out, passbands),
-                 "conditioned_stis": conditioned_stis_table(left_out, passbands)}
+                 "conditioned_stis": conditioned_stis_table(left_out, passbands),
+                 "conditioned_drawn": conditioned_drawn_table(predict_left_out(
+                     sets[0][1], library, real, snr=_DRAWN_SNR).predictions)}
     return write_tables(folder, {name: vstack(parts) for name, parts in found.items()}
                         | {"star_cells": _star_cells(sets[0][1], library, real)} | more)
 
