@@ -113,6 +113,8 @@ class Predictor:
                       labels=len(self.label_set.names))
         self.name = self.metadata.get("name", DEFAULT_MODEL if model is None else str(model))
         self.sha256 = file_hash(path)
+        shared = self.metadata.get("library_error", {"wavelength": (), "error": ()})
+        self.library_error = tuple(zip(shared["wavelength"], shared["error"], strict=True))
         self._grid = input_grid()
         self.wavelength = sed_grid()
         self._basis = input_basis()
@@ -371,7 +373,7 @@ class Predictor:
             self.wavelength, flux, diagonal, factor, sentences(bits, limits), self.name,
             self.sha256, {name: values[name] for name in names},
             self._widening.parts(factor, values["directions"].shape[1]), flag_bits=bits,
-            radial_velocity=velocity)
+            radial_velocity=velocity, library_error={self.name: self.library_error})
 
 
     def _shown_labels(self, scaled):
