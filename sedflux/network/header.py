@@ -138,7 +138,7 @@ def _check_labels(value: Any, name: str, config: Config) -> None:
         raise _Wrong(f"{name} has {len(value)} names; the configuration has {config.labels}")
 
 
-def _check_power(value: Any, name: str, config: Config) -> None:
+def _check_positive(value: Any, name: str, config: Config) -> None:
     _positive(value, name, ())
 
 
@@ -153,7 +153,8 @@ _CHECKS: dict[str, Callable[[Any, str, Config], None]] = {
     "library_error": _check_library_error,
     "labels": _check_labels,
     "common": _check_common,
-    "least_resolving_power": _check_power,
+    "least_resolving_power": _check_positive,
+    "least_coverage": _check_positive,
 }
 
 

@@ -5,7 +5,9 @@ The templates of a model, with coefficients that are normal, are a Gaussian proc
 likelihood of a spectrum is the model's *evidence*.  The ratio of two evidences and a prior give
 the odds.  The model of stars predicts all spectra.  The leading templates of the model of white
 dwarfs then tell which ones it could explain as well, and it predicts those.  It is chosen if the
-odds are in its favour and the spectrum lies inside its domain.
+odds are in its favour and the spectrum lies inside its domain.  Its evidence is the lower one of
+all its templates and of the leading ones: the others stand for velocities and defects of spectra,
+and metal-poor stars, too, can be built from them.
 """
 
 from __future__ import annotations
@@ -27,13 +29,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Chooser", "Screen"]
 
-#: Odds of a white dwarf to a star before the spectrum is seen: round numbers for a survey of
-#: blue and faint stars.  A magnitude-limited sample has ten times fewer.
-PRIOR_ODDS = 1e-3
-#: Ratio of the logarithm of the evidences to that of the odds: pixels have common errors.
-TEMPERATURE = 1.0
+#: Odds of a white dwarf to a star before the spectrum is seen, in round numbers: to 18 mag, a
+#: square degree has a third of a white dwarf and thousands of stars.
+PRIOR_ODDS = 1e-4
 #: Odds, as their decimal logarithm, below which a choice is uncertain.
 UNCERTAIN = 2.0
+#: Largest decimal logarithm of odds that is told.
+_MOST_ODDS = 99.0
 #: Templates of the screen, and how much of the logarithm of the evidence the others may add.
 _SCREEN_TEMPLATES, _SCREEN_SLACK = 8, 10.0
 #: Flags with which the model of white dwarfs has no say.
@@ -112,15 +114,15 @@ class Chooser(Predictor):
     -----
     The attributes ``network`` and ``metadata`` are those of the model of stars.  Diagnostics have
     one more number, ``log_odds``: the decimal logarithm of the odds of the model that is used
-    against the other one.  Stars that have no resemblance with a white dwarf have it from a few
-    templates.
+    against the other one, 99 at the most.  Stars that have no resemblance with a white dwarf have
+    it from a few templates.
 
     Examples
     --------
     >>> from sedflux.demo import demo_spectrum
     >>> from sedflux.predict.chooser import Chooser
     >>> prediction = Chooser().predict_spectrum(demo_spectrum())
-    >>> prediction.model, bool(prediction.diagnostics["log_odds"] > 100)
+    >>> prediction.model, bool(prediction.diagnostics["log_odds"] > 10)
     ('uara.stars2', True)
     """
 
@@ -151,8 +153,11 @@ class Chooser(Predictor):
                  ) -> tuple[SEDPrediction, dict[str, np.ndarray]]:
         """Predict each spectrum by one of the models; see `Predictor.evaluate`."""
         first, second = self._both
-        prediction, fit = first.evaluate(spectra, resolving_power, radial_velocity,
-                                         screen=self._screen)
+        try:
+            prediction, fit = first.evaluate(spectra, resolving_power, radial_velocity,
+                                             screen=self._screen)
+        except InputError as error:
+            raise self._explained(error, spectra, resolving_power, radial_velocity) from error
         log_odds = self._log_odds(fit["screen"] - fit["evidence"])
         unusable = flag("unusable").mask | flag("not_finite").mask
         near = np.flatnonzero((fit["screen"] + _SCREEN_SLACK > fit["evidence"])
@@ -161,7 +166,8 @@ class Chooser(Predictor):
             return _with_odds(prediction, -log_odds), fit
         velocity = np.broadcast_to(np.asarray(prediction.radial_velocity), len(prediction))[near]
         other, own_fit = second.evaluate(spectra.take(near), resolving_power, velocity)
-        log_odds[near] = self._log_odds(own_fit["evidence"] - fit["evidence"][near])
+        own = np.minimum(own_fit["evidence"], fit["screen"][near])
+        log_odds[near] = self._log_odds(own - fit["evidence"][near])
         rejected = (other.flag_bits & sum(flag(name).mask for name in _REJECTED)) != 0
         taken = (log_odds[near] > 0) & ~rejected
         prediction = _merged(prediction, other.take(np.flatnonzero(taken)), near[taken])
@@ -173,9 +179,20 @@ class Chooser(Predictor):
         sign[near[taken]] = 1.0
         return _with_odds(_flagged(prediction, bits), sign * log_odds), fit
 
+    def _explained(self, error, spectra, resolving_power, radial_velocity):
+        """The error of the model of stars, and whether that of white dwarfs takes the spectra."""
+        second = self._both[1]
+        try:
+            second.evaluate(spectra, resolving_power, radial_velocity)
+        except InputError:
+            return error
+        return InputError(f"{error} If these are hydrogen white dwarfs, give "
+                          f"model={second.name!r}, which takes them")
+
     def _log_odds(self, difference):
         """Decimal logarithm of the odds of a white dwarf from the difference of evidences."""
-        return (difference / TEMPERATURE + self._prior) / np.log(10.0)
+        log_odds = (difference + self._prior) / np.log(10.0)
+        return np.clip(log_odds, -_MOST_ODDS, _MOST_ODDS)
 
 
 def _with_odds(prediction, log_odds):

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from astropy import units as u
 
 from sedflux.predict.checks import (
+    MIN_COVERAGE,
     MIN_RESOLVING_POWER,
     RESOLVING_POWER,
     check_coverage,
@@ -311,7 +312,8 @@ class Predictor:
         values, begins = np.unique(velocity, return_index=True)
         for value, begin, end in zip(values, begins, [*begins[1:], len(flux)], strict=True):
             rest = wavelength / (1.0 + value / LIGHT_KM_S)
-            check_coverage(rest, self._grid)
+            check_coverage(rest, self._grid,
+                           least=self.metadata.get("least_coverage", MIN_COVERAGE))
             new_flux[begin:end], new_ivar[begin:end] = _to_input_grid(rest.tobytes())(
                 flux[begin:end], ivar[begin:end])
         return new_flux, new_ivar

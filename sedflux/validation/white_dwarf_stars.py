@@ -10,6 +10,7 @@ from astropy.io import fits
 from astropy.stats import mad_std
 from astropy.table import Table
 
+from sedflux.exceptions import InputError
 from sedflux.libraries.library import SpectralLibrary, read_library
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.predict.predictor import Predictor
@@ -80,8 +81,11 @@ def predict_ground(predictor: Predictor, spectra: GroundSpectra, *, fwhm: float 
         wavelength = library.wavelength[use]
         if wavelength.size < 2 or wavelength[0] > 4000.0 or wavelength[-1] < 6300.0:
             continue
-        found[row] = predictor.predict(wavelength, flux[use], error[use] ** -2.0,
-                                       resolving_power=wavelength / fwhm)
+        try:
+            found[row] = predictor.predict(wavelength, flux[use], error[use] ** -2.0,
+                                           resolving_power=wavelength / fwhm)
+        except InputError:  # models of stars need longer spectra
+            continue
     return found
 
 
