@@ -12,12 +12,13 @@ from typing import Any
 from sedflux._version import __version__
 from sedflux.catalog.bands import CatalogBands, band_tables
 from sedflux.catalog.destination import Destination
+from sedflux.catalog.models import largest_rank, model_facts
 from sedflux.catalog.photometry import band_columns
 from sedflux.catalog.shard import predict_rows
 from sedflux.catalog.sources import read_source
 from sedflux.exceptions import InputError, SedfluxError, WriteError
-from sedflux.predict.predictor import loaded_predictor
-from sedflux.predict.sigma import PRIOR_ROWS
+from sedflux.predict.loading import loaded_predictor
+from sedflux.predict.models import AUTO
 from sedflux.units import whole_number
 
 __all__ = ["predict_catalog", "predict_shard"]
@@ -32,7 +33,7 @@ _RETURNING = "1h"
 
 
 def predict_catalog(source: Any, destination: str | os.PathLike[str], *,
-                    model: str | os.PathLike[str] | None = None, client: Any = None,
+                    model: str | os.PathLike[str] | None = AUTO, client: Any = None,
                     workers: int | None = None, shard_size: int = 512,
                     bands: Mapping[str, Any] | None = None, photometry: Any = None,
                     progress: bool | None = None) -> dict[str, Any]:
@@ -50,7 +51,8 @@ def predict_catalog(source: Any, destination: str | os.PathLike[str], *,
     destination : path-like
         Folder of the catalogue; `sedflux.SEDCatalog` reads it.
     model : str or path-like, optional
-        The default model if not given.
+        By default ``"auto"``, as for `sedflux.predict_sed`: the columns ``model`` and ``log_odds``
+        have the choice of each star and its odds.
     client : `distributed.Client`, optional
         Of a Dask cluster on whose workers source and destination have the same paths.
     workers : int, optional
@@ -109,10 +111,9 @@ def predict_catalog(source: Any, destination: str | os.PathLike[str], *,
     with folder.locked():
         folder.start(rows, {
             "bands": tables, "photometry": list(columns), "version": __version__,
-            "model": predictor.name, "sha256": predictor.sha256,
-            "wavelength": predictor.wavelength, "teff": list(predictor.metadata["domain"]["teff"]),
+            **model_facts(predictor), "wavelength": predictor.wavelength,
             "shard_size": min(shard_size, len(rows)),
-            "rank": _rank(predictor) + ("reddening" in rows.colnames and not columns)})
+            "rank": largest_rank(predictor) + ("reddening" in rows.colnames and not columns)})
         missing = [number for number in range(folder.shard_count())
                    if not folder.has_landed(number)]
         _log.info("%d spectra in %d shards, %d of them to predict", len(rows),
@@ -126,12 +127,6 @@ def predict_catalog(source: Any, destination: str | os.PathLike[str], *,
     notes = folder.notes().values()
     return {name: sum(note[name] for note in notes) for name in (
         "predicted", "flagged", "failed")} | {"shards": len(missing)}
-
-
-def _rank(predictor):
-    """Largest number of rows of a prediction's factor."""
-    scatter = predictor.metadata.get("scatter", {})
-    return predictor.network.config.rank + len(scatter.get("directions", ())) + PRIOR_ROWS
 
 
 def predict_shard(path: str, number: int, model: str | os.PathLike[str] | None) -> int:

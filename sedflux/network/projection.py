@@ -9,6 +9,9 @@ __all__ = []
 PIXEL_FLOOR = 0.003
 #: Spectra whose normal matrices are solved at a time, in the processor's cache.
 _BLOCK = 32
+#: Most spectra whose normal matrices are made one by one; the products of all pairs of templates,
+#: which serve many spectra at once, are 20 MB to read.
+_FEW = 4
 
 
 class Projection(nn.Module):
@@ -47,6 +50,23 @@ class Projection(nn.Module):
         scaled = self.templates * self.spread[:, None]
         return weight @ self.products(), (weight * (normalised - self.mean)) @ scaled.T
 
+    def _solved(self, weight, scaled, right):
+        """Coefficients and their errors, (N, k), and log volumes, (N,), from weighted pixels."""
+        if len(weight) > _FEW:
+            return map(torch.cat, zip(*map(
+                _solve, (weight @ self.products()).split(_BLOCK), right.split(_BLOCK)),
+                strict=True))
+        coefficients, errors = torch.zeros_like(right), torch.ones_like(right)
+        log_volume = right.new_zeros(len(right), dtype=torch.float64)
+        rows, columns = torch.triu_indices(len(scaled), len(scaled))
+        for one in range(len(weight)):
+            # Rows that fill up a batch have no weight.
+            if weight[one].any():
+                packed = ((scaled * weight[one]) @ scaled.T)[rows, columns]
+                coefficients[one], errors[one], log_volume[one] = _solve(packed[None],
+                                                                         right[one, None])
+        return coefficients, errors, log_volume
+
     def forward(self, normalised, ivar):
         """
         Coefficients in units of their spread, their errors, and the residuals.
@@ -56,19 +76,21 @@ class Projection(nn.Module):
         coefficients, errors : (N, k)
         residual : (N, n)
         weight : (N, n)
+        log_volume : (N,)
+            Logarithm of the determinant of the normal matrix, halved: how much smaller the
+            spectrum makes the volume of coefficients.
         """
         scaled = self.templates * self.spread[:, None]
         weight = ivar / (1.0 + ivar * PIXEL_FLOOR**2)
         deviation = normalised - self.mean
-        solved = map(_solve, (weight @ self.products()).split(_BLOCK),
-                     ((weight * deviation) @ scaled.T).split(_BLOCK))
-        coefficients, errors = map(torch.cat, zip(*solved, strict=True))
+        coefficients, errors, log_volume = self._solved(weight, scaled,
+                                                        (weight * deviation) @ scaled.T)
         residual = deviation - coefficients @ scaled
-        return coefficients, errors, residual, weight
+        return coefficients, errors, residual, weight, log_volume
 
 
 def _solve(packed, right):
-    """Coefficients and their errors, (N, k), of a few spectra, in double precision."""
+    """Coefficients and their errors, (N, k), of a few spectra, and log volumes, (N,)."""
     size = right.shape[1]
     columns, rows = torch.triu_indices(size, size)
     # Cholesky's decomposition reads the lower triangle alone.
@@ -80,4 +102,5 @@ def _solve(packed, right):
     identity = torch.eye(size, dtype=torch.float64, device=right.device)
     root = torch.linalg.solve_triangular(triangle, identity, upper=False)
     coefficients = root.mT @ (root @ right.double()[..., None])
-    return coefficients[..., 0].float(), torch.linalg.vector_norm(root, dim=1).float()
+    return (coefficients[..., 0].float(), torch.linalg.vector_norm(root, dim=1).float(),
+            triangle.diagonal(dim1=-2, dim2=-1).log().sum(dim=1))

@@ -123,6 +123,15 @@ FLAGS = (
          "Balmer lines grow to about 13,000 K and fade beyond.  The SED lies between two "
          "solutions, and its error covers both; the diagnostics hold both SEDs and the weight of "
          "the second.  A colour decides."),
+    Flag("kind_uncertain", 16, "star or white dwarf: the lines do not tell",
+         "With model='auto', the models of stars and of white dwarfs explain the lines about "
+         "equally well: the odds are less than a hundred to one.  Name the model if you know the "
+         "kind."),
+    Flag("other_kind", 17, "neither star nor hydrogen white dwarf: subdwarf, helium or magnetic "
+         "white dwarf, binary?",
+         "With model='auto', the model of white dwarfs explains the lines better than that of "
+         "stars, but not well, or only at the edge of its temperatures and gravities.  The SED is "
+         "that of the model of stars: do not use it before the object is identified."),
 )
 _BY_NAME = {one.name: one for one in FLAGS}
 

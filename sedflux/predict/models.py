@@ -23,10 +23,15 @@ from sedflux.exceptions import InputError, ModelError, WeightsError
 from sedflux.io.download import DownloadError, fetch_file, file_hash
 from sedflux.libraries.labels import LABELS, LabelSet, find_label_set
 
-__all__ = ["DEFAULT_MODEL", "ModelEntry", "find_model", "list_models", "model_labels", "registry"]
+__all__ = ["AUTO", "DEFAULT_MODEL", "WHITE_DWARF_MODEL", "ModelEntry", "find_model", "list_models",
+           "model_labels", "registry"]
 
 #: Name of the model that is used when none is given.
 DEFAULT_MODEL = "uara.stars2"
+#: Name of the packaged model of hydrogen white dwarfs.
+WHITE_DWARF_MODEL = "uara.da1"
+#: Stands for the packaged model that explains a spectrum best.
+AUTO = "auto"
 #: ``arch.tag``; a name becomes the name of a file, and must not lead out of its folder.
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -8,6 +8,7 @@ A loaded model: from spectra to predicted SEDs.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
@@ -42,7 +43,7 @@ from sedflux.units import LIGHT_KM_S
 if TYPE_CHECKING:
     from specutils import Spectrum
 
-__all__ = ["Predictor", "loaded_predictor"]
+__all__ = ["Predictor"]
 
 #: Inverse variance of a flux of order one that single precision holds after all scaling.
 _MAX_IVAR = 1e12
@@ -53,17 +54,17 @@ _READ_RANGE = (3900.0, 7150.0)
 #: Largest number of spectra per piece, small enough for the processor's cache.
 _PIECE_SIZE = 256
 #: Numbers of rows of the network's input; fewer spectra are padded to the next of these.
-_BATCH_SIZES = (8, 16, 64, 128, _PIECE_SIZE)
+_BATCH_SIZES = (4, 8, 16, 64, 128, _PIECE_SIZE)
 #: One rebinning operator serves velocities within this step (km/s), a thirtieth of a pixel.
 _VELOCITY_STEP = 2.0
 #: Numbers behind the flags that users see.
 _DIAGNOSTICS = ("snr", "resolving_power", "misfit", "excess", "unusual", "strange", "teff",
                 "logg", "mh")
 #: Outputs of the network.
-_OUTPUTS = ("mean", "label_mean", "misfit", "unusual", "excess", "strange", "diagonal",
-            "directions")
-#: Number of models that `loaded_predictor` keeps.
-_CACHED_MODELS = 4
+_OUTPUTS = ("mean", "label_mean", "misfit", "unusual", "excess", "strange", "evidence",
+            "diagonal", "directions")
+#: Number of rebinning operators that are kept: surveys have one grid, and few velocities at rest.
+_KEPT_OPERATORS = 8
 
 
 class Predictor:
@@ -113,6 +114,8 @@ class Predictor:
                       labels=len(self.label_set.names))
         self.name = self.metadata.get("name", DEFAULT_MODEL if model is None else str(model))
         self.sha256 = file_hash(path)
+        shared = self.metadata.get("library_error", {"wavelength": (), "error": ()})
+        self.library_error = tuple(zip(shared["wavelength"], shared["error"], strict=True))
         self._grid = input_grid()
         self.wavelength = sed_grid()
         self._basis = input_basis()
@@ -125,6 +128,11 @@ class Predictor:
 
     def __repr__(self) -> str:
         return f"<Predictor {self.name}>"
+
+    @property
+    def predictors(self) -> tuple[Predictor, ...]:
+        """The models that this one uses: itself."""
+        return (self,)
 
     def predict(self, wavelength: npt.ArrayLike, flux: npt.ArrayLike,
                 ivar: npt.ArrayLike | None = None, *, mask: npt.ArrayLike | None = None,
@@ -208,7 +216,35 @@ class Predictor:
 
     def _predict(self, spectra: CheckedSpectra | SpectrumArrays, resolving_power: Any,
                  radial_velocity: Any) -> SEDPrediction:
-        """Predict spectra that are checked, piece by piece: more take no more memory."""
+        """Predict spectra that are checked."""
+        prediction, _ = self.evaluate(spectra, resolving_power, radial_velocity)
+        return prediction[0] if spectra.single else prediction
+
+    def evaluate(self, spectra: CheckedSpectra | SpectrumArrays, resolving_power: Any,
+                 radial_velocity: Any, *, screen: Callable[..., np.ndarray] | None = None
+                 ) -> tuple[SEDPrediction, dict[str, np.ndarray]]:
+        """
+        Predict spectra, and tell how well the model explains them.
+
+        They are worked on piece by piece: more spectra take no more memory.
+
+        Parameters
+        ----------
+        spectra : `~sedflux.spectra.arrays.CheckedSpectra` or `SpectrumArrays`
+            N spectra.
+        resolving_power, radial_velocity
+            See `predict`.
+        screen : callable, optional
+            Gets normalised spectra and their inverse variance (N, pixels), and gives a number for
+            each.
+
+        Returns
+        -------
+        prediction : `~sedflux.SEDPrediction`
+            With a first axis for stars.
+        fit : dict of str to `~numpy.ndarray`, shape (N,)
+            ``evidence``, see `sedflux.network.output.Output`, and the result of ``screen``.
+        """
         from sedflux.network.threads import parallel_map
 
         velocity = check_velocity(radial_velocity, len(spectra))
@@ -228,7 +264,7 @@ class Predictor:
 
         def work(piece):
             rows = order[piece]
-            return self._piece(_near(spectra.take(rows)), kernel, steps[rows], power)
+            return self._piece(_near(spectra.take(rows)), kernel, steps[rows], power, screen)
 
         values: dict[str, np.ndarray] = {}
         with parallel_map(len(pieces)) as each:
@@ -239,9 +275,10 @@ class Predictor:
                     values[name][order[piece]] = value
             refuse_if_none(values.pop("reasons"))
             prediction = self._assemble(values, velocity, spectra.noise_estimated, pieces, each)
-        return prediction[0] if spectra.single else prediction
+        return prediction, {name: values[name] for name in ("evidence", "screen")
+                            if name in values}
 
-    def _piece(self, near, kernel, velocity, power):
+    def _piece(self, near, kernel, velocity, power, screen):
         """Output of the network for some of the spectra, and why some of them are unusable."""
         from sedflux.network.threads import product
 
@@ -262,7 +299,8 @@ class Predictor:
         # No training spectrum was better: what is called better is limited by other errors.
         ivar = np.minimum(ivar, np.float32(MAX_SNR**2))
         snr = np.sqrt(ivar.sum(axis=1) / count)
-        return self._guarded(self._network_values(normalised, ivar, power) | {
+        screened = {} if screen is None else {"screen": screen(normalised, ivar)}
+        return self._guarded(self._network_values(normalised, ivar, power) | screened | {
             "snr": snr.astype(float), "claimed_snr": claimed.astype(float), "spikes": spikes,
             "usable": usable & good.any(axis=1), "good": good.mean(axis=1), "reasons": reasons,
             "resolving_power": np.full(len(near), power)})
@@ -276,7 +314,7 @@ class Predictor:
             rest = wavelength / (1.0 + value / LIGHT_KM_S)
             check_coverage(rest, self._grid,
                            least=self.metadata.get("least_coverage", MIN_COVERAGE))
-            new_flux[begin:end], new_ivar[begin:end] = Rebinning(rest, self._grid)(
+            new_flux[begin:end], new_ivar[begin:end] = _to_input_grid(rest.tobytes())(
                 flux[begin:end], ivar[begin:end])
         return new_flux, new_ivar
 
@@ -293,17 +331,17 @@ class Predictor:
         with torch.inference_mode():
             output = self.network(*(torch.from_numpy(part).to(self._device) for part in padded),
                                   torch.full((size,), power, device=self._device))
+            output = output.take(slice(count))
             diagonal, directions = self.network.compact_directions(output)
             more = {} if self.network.grid is None else describe_solutions(
                 self.network.solutions(*(torch.from_numpy(part[:count]).to(self._device)
                                          for part in padded), power),
                 self.network.sed_templates.cpu().numpy().astype(float),
                 self.network.sed_mean.cpu().numpy(), self._optical_mean)
-        names = ("mean", "label_mean", "misfit", "unusual", "excess", "strange")
-        values = {name: getattr(output, name).cpu().numpy()[:count].astype(float)
-                  for name in names}
-        return values | more | {"diagonal": diagonal.cpu().numpy()[:count],
-                                "directions": directions.cpu().numpy()[:count]}
+        names = ("mean", "label_mean", "misfit", "unusual", "excess", "strange", "evidence")
+        values = {name: getattr(output, name).cpu().numpy().astype(float) for name in names}
+        return values | more | {"diagonal": diagonal.cpu().numpy(),
+                                "directions": directions.cpu().numpy()}
 
     def _guarded(self, values):
         """The last guard: what is not finite becomes the mean of the training, and is marked."""
@@ -337,7 +375,7 @@ class Predictor:
             self.wavelength, flux, diagonal, factor, sentences(bits, limits), self.name,
             self.sha256, {name: values[name] for name in names},
             self._widening.parts(factor, values["directions"].shape[1]), flag_bits=bits,
-            radial_velocity=velocity)
+            radial_velocity=velocity, library_error={self.name: self.library_error})
 
 
     def _shown_labels(self, scaled):
@@ -345,6 +383,12 @@ class Predictor:
         labels = dict(zip(self.label_set.names, self.label_set.unscale(scaled).T, strict=True))
         none = np.full(len(scaled), np.nan)
         return {name.lower(): labels.get(name, none) for name in ("TEFF", "LOGG", "MH")}
+
+
+@lru_cache(maxsize=_KEPT_OPERATORS)
+def _to_input_grid(wavelength: bytes) -> Rebinning:
+    """Operator from pixels at wavelengths, float64 in memory, to the input grid."""
+    return Rebinning(np.frombuffer(wavelength), input_grid())
 
 
 def _near(spectra):
@@ -359,40 +403,3 @@ def _pieces(size):
     return [slice(begin, end) for begin, end in pairwise(edges)]
 
 
-def loaded_predictor(model: str | os.PathLike[str] | Predictor | None = None) -> Predictor:
-    """
-    A predictor for a model, read once: from a small cache if its file has not changed.
-
-    Parameters
-    ----------
-    model : str, path-like or `Predictor`, optional
-        The packaged default if not given; a predictor is handed back.
-
-    Returns
-    -------
-    predictor : `Predictor`
-
-    Raises
-    ------
-    sedflux.exceptions.ModelError, sedflux.exceptions.WeightsError
-        If the model is unknown, missing or damaged.
-
-    Examples
-    --------
-    >>> from sedflux.predict.predictor import loaded_predictor
-    >>> loaded_predictor() is loaded_predictor("uara.stars2")
-    True
-    """
-    from sedflux.predict.models import DEFAULT_MODEL, find_model
-
-    if isinstance(model, Predictor):
-        return model
-    path = find_model(model)
-    state = path.stat()
-    return _read_once(str(model or DEFAULT_MODEL), str(path), state.st_size, state.st_mtime_ns)
-
-
-@lru_cache(maxsize=_CACHED_MODELS)
-def _read_once(model: str, path: str, size: int, time: int) -> Predictor:
-    """Read a model; another size or time of its file is another model."""
-    return Predictor(model)

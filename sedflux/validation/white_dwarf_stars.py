@@ -10,6 +10,7 @@ from astropy.io import fits
 from astropy.stats import mad_std
 from astropy.table import Table
 
+from sedflux.exceptions import InputError
 from sedflux.libraries.library import SpectralLibrary, read_library
 from sedflux.predict.checks import MIN_COVERAGE
 from sedflux.predict.prediction import SEDPrediction
@@ -84,8 +85,11 @@ def predict_ground(predictor: Predictor, spectra: GroundSpectra, *, fwhm: float 
             (grid >= wavelength[0]) & (grid <= wavelength[-1])]
         if seen.size < least * grid.size:
             continue
-        found[row] = predictor.predict(wavelength, flux[use], error[use] ** -2.0,
-                                       resolving_power=wavelength / fwhm)
+        try:
+            found[row] = predictor.predict(wavelength, flux[use], error[use] ** -2.0,
+                                           resolving_power=wavelength / fwhm)
+        except InputError:  # models of stars need longer spectra
+            continue
     return found
 
 
