@@ -123,7 +123,8 @@ def each_white_dwarf(predictions: Mapping[str, SEDPrediction] | Mapping[int, SED
         Flux, diagonal, factor and truth of each, for `white_dwarf_scores`.
     """
     places = {str(name).strip(): row for row, name in enumerate(stis.table["NAME"])}
-    bands, rows, arrays = band_rows(sed_grid(), _BANDS), [], []
+    bands, rows = band_rows(sed_grid(), _BANDS), []
+    arrays: list[tuple[np.ndarray, ...]] = []
     for key, part in predictions.items():
         partner = _partner(names[key], places)
         if partner is None:
