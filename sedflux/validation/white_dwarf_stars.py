@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 
@@ -49,7 +50,7 @@ class GroundSpectra:
         FITS library of STARS with the extension ERROR.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self.library = read_library(path)
         with fits.open(path) as hdus:
             self.error = np.asarray(hdus["ERROR"].data, float)
