@@ -18,6 +18,7 @@ _HOMES = {
     "LowRankCovariance": "covariance",
     "ModelError": "exceptions",
     "Predictor": "predict.predictor",
+    "ReddeningAtDistance": "conditioning.distance",
     "ResponseCurve": "response.curve",
     "SEDCatalog": "catalog.catalog",
     "SEDPrediction": "predict.prediction",

@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet
-import zarr
 from astropy import units as u
 from astropy.table import QTable, Table
 
 from sedflux.catalog.bands import CatalogBands
 from sedflux.catalog.destination import Destination, undamaged
 from sedflux.catalog.limits import within
-from sedflux.catalog.models import of_models
+from sedflux.catalog.models import of_models, shared_errors
 from sedflux.catalog.photometry import measured_columns
-from sedflux.catalog.products import photometry_of, rebinned, spectra_of
+from sedflux.catalog.products import offsets_of, photometry_of, rebinned, spectra_of
 from sedflux.catalog.shard import DIAGNOSTICS, MORE_DIAGNOSTICS
+from sedflux.catalog.stored import stored_arrays
 from sedflux.exceptions import InputError
 from sedflux.predict.checks import check_reddening
 from sedflux.predict.flags import flag
@@ -239,7 +239,8 @@ class SEDCatalog:
         names = part.columns("model")["model"] if "model" in self._columns else np.full(
             len(rows), self.facts["model"])
         with undamaged(self.path, "spectra.zarr"):
-            arrays = self._arrays(rows, np.asarray(table["predicted"], dtype=bool))
+            arrays = stored_arrays(self.path, self.facts, rows,
+                                   np.asarray(table["predicted"], dtype=bool))
         bits = np.asarray(table["flag_bits"])
         with undamaged(self.path, "catalog.json"):
             flags, model, sha256 = of_models(np.asarray(names), bits, self.facts)
@@ -254,26 +255,11 @@ class SEDCatalog:
             flags, model, sha256,
             {name: np.asarray(table[name]) for name in (*DIAGNOSTICS, *more)},
             flag_bits=bits, radial_velocity=np.asarray(table["radial_velocity"]), parts=parts,
-            **known)
+            library_error=shared_errors(self.facts), **known)
         if self.dust is None:
             return prediction
         dust, error = (value[places] for value in self.dust)
         return prediction.reddened(dust, reddening_error=error)
-
-    def _arrays(self, rows, predicted):
-        """Flux, diagonal and factor of some stars, checked where there is a prediction."""
-        group: Any = zarr.open_group(os.fspath(self.path / "spectra.zarr"), mode="r")
-        samples, found = self.wavelength.size, {}
-        for name, shape in (("flux", (samples,)), ("diagonal", (samples,)),
-                            ("factor", (self.facts["rank"], samples))):
-            if group[name].shape != (self.facts["stars"], *shape):
-                raise ValueError(f"{name} has the shape {group[name].shape}")
-            found[name] = np.asarray(group[name].get_orthogonal_selection((rows,)), dtype=float)
-            if not np.isfinite(found[name][predicted]).all():
-                raise ValueError(f"{name} is not finite")
-        if not (found["flux"][predicted] > 0).all() or (found["diagonal"][predicted] < 0).any():
-            raise ValueError("flux or diagonal has values that are not positive")
-        return found
 
     @cached_property
     def _places(self) -> dict[str, int]:
@@ -346,6 +332,22 @@ class SEDCatalog:
             stars without one, or with too few.
         """
         return photometry_of(self, bandpasses)
+
+    def photometric_offsets(self, *, width: float = 0.1) -> QTable:
+        """
+        Zero points of the catalogue's ``photometry``, as by `sedflux.photometric_offsets`.
+
+        Parameters
+        ----------
+        width : float, optional
+            Standard deviation of the prior of the offsets, in mag.
+
+        Returns
+        -------
+        table : `~astropy.table.QTable`
+            ``meta["weights"]`` is NaN for stars without a prediction or magnitudes.
+        """
+        return offsets_of(self, width)
 
     def rebin(self, wavelengths: u.Quantity) -> tuple[np.ndarray, np.ndarray]:
         """

@@ -14,16 +14,16 @@ import numpy as np
 from astropy.table import Table
 
 from sedflux.catalog.bands import CatalogBands, magnitudes_of
-from sedflux.conditioning.bands import short_rows
+from sedflux.conditioning.bands import BandRows, short_rows
 from sedflux.conditioning.condition import condition_stars
-from sedflux.conditioning.dust import dust_prior
+from sedflux.conditioning.dust import Dust, dust_prior
 from sedflux.conditioning.magnitudes import Magnitudes, as_magnitudes
 from sedflux.conditioning.result import ConditionedSEDs
 from sedflux.exceptions import InputError
 from sedflux.predict.prediction import SEDPrediction
 
 __all__ = ["band_columns", "check_measured", "conditioned", "fill_posterior", "measured_columns",
-           "posterior_columns"]
+           "measured_groups", "posterior_columns"]
 
 #: Columns of the posterior that belong to no band.
 _POSTERIOR = ("posterior_reddening", "posterior_reddening_error", "chi2", "dof", "p_value")
@@ -107,6 +107,44 @@ def check_measured(rows: Table, photometry: Sequence[str]) -> None:
             from problem
 
 
+def measured_groups(prediction: SEDPrediction, table: Table, bands: CatalogBands,
+                    photometry: Sequence[str]
+                    ) -> Iterator[tuple[np.ndarray, Magnitudes, BandRows, Dust]]:
+    """
+    Stars with magnitudes, in groups by what is known of their dust.
+
+    Parameters
+    ----------
+    prediction, table, bands, photometry
+        See `conditioned`.
+
+    Yields
+    ------
+    rows : `~numpy.ndarray` of int, shape (K,)
+        Which of the stars.  Those without a prediction, or with too few magnitudes, are in none
+        of the groups.
+    magnitudes : `~sedflux.conditioning.magnitudes.Magnitudes`
+    bands : `~sedflux.conditioning.bands.BandRows`
+    dust : `~sedflux.conditioning.dust.Dust`
+    """
+    value, error = _measured(table, photometry)
+    number = np.where(np.isfinite(prediction.flux).all(axis=1), np.isfinite(value).sum(axis=1), 0)
+    mean, width = (np.asarray(table[name], dtype=float) if name in table.colnames
+                   else np.full(len(table), np.nan) for name in ("reddening", "reddening_error"))
+    width = np.nan_to_num(width)
+    flat, exact = np.isnan(mean), width == 0
+    places = [bands.names.index(band) for band in photometry]
+    chosen = short_rows(tuple(photometry), bands.rows[places], bands.zero_points[places])
+    # Scale and dust are two unknowns.
+    for group, least in ((flat, 2), (~flat & exact, 1), (~flat & ~exact, 1)):
+        rows = np.flatnonzero(group & (number >= least))
+        if rows.size:
+            known = None if least == 2 else (mean[rows], width[rows])
+            yield (rows, Magnitudes(chosen.names, value[rows], error[rows],
+                                    ("AB",) * len(chosen)), chosen,
+                   dust_prior(prediction.wavelength, rows.size, reddening=known))
+
+
 def conditioned(prediction: SEDPrediction, table: Table, bands: CatalogBands,
                 photometry: Sequence[str]) -> Iterator[tuple[np.ndarray, ConditionedSEDs]]:
     """
@@ -125,26 +163,11 @@ def conditioned(prediction: SEDPrediction, table: Table, bands: CatalogBands,
     Yields
     ------
     rows : `~numpy.ndarray` of int, shape (K,)
-        Which of the stars.  Those with too few magnitudes are in none of the groups.
+        Which of the stars, see `measured_groups`.
     seds : `~sedflux.ConditionedSEDs`
     """
-    value, error = _measured(table, photometry)
-    number = np.isfinite(value).sum(axis=1)
-    mean, width = (np.asarray(table[name], dtype=float) if name in table.colnames
-                   else np.full(len(table), np.nan) for name in ("reddening", "reddening_error"))
-    width = np.nan_to_num(width)
-    flat, exact = np.isnan(mean), width == 0
-    places = [bands.names.index(band) for band in photometry]
-    chosen = short_rows(tuple(photometry), bands.rows[places], bands.zero_points[places])
-    # Scale and dust are two unknowns.
-    for group, least in ((flat, 2), (~flat & exact, 1), (~flat & ~exact, 1)):
-        rows = np.flatnonzero(group & (number >= least))
-        if rows.size:
-            known = None if least == 2 else (mean[rows], width[rows])
-            yield rows, condition_stars(
-                prediction.take(rows),
-                Magnitudes(chosen.names, value[rows], error[rows], ("AB",) * len(chosen)), chosen,
-                dust_prior(prediction.wavelength, rows.size, reddening=known))
+    for rows, magnitudes, chosen, dust in measured_groups(prediction, table, bands, photometry):
+        yield rows, condition_stars(prediction.take(rows), magnitudes, chosen, dust)
 
 
 def fill_posterior(table: Table, places: Any, prediction: SEDPrediction, bands: CatalogBands,

@@ -11,16 +11,17 @@ from astropy.table import QTable
 
 from sedflux.catalog.bands import CatalogBands, bandpass, colours, magnitudes_of
 from sedflux.catalog.destination import undamaged
-from sedflux.catalog.photometry import conditioned
+from sedflux.catalog.photometry import conditioned, measured_groups
 from sedflux.conditioning.condition import conditioned_spectrum
+from sedflux.conditioning.offsets import evidence, offsets_table
 from sedflux.conditioning.result import ConditionedSEDs
 from sedflux.exceptions import InputError
 from sedflux.photometry import anchor
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.spectra.grids import average_matrix
-from sedflux.units import finite_array
+from sedflux.units import finite_array, positive_number
 
-__all__ = ["photometry_of", "rebinned", "spectra_of"]
+__all__ = ["offsets_of", "photometry_of", "rebinned", "spectra_of"]
 
 
 def spectra_of(catalog: Any) -> Iterator[Any]:
@@ -119,6 +120,41 @@ def _magnitudes(catalog, bands):
         for some, seds in _conditioned(catalog, rows, prediction):
             found[:, :, rows.start + some] = np.stack(magnitudes_of(seds, bands), axis=1)
     return found
+
+
+def offsets_of(catalog: Any, width: Any) -> QTable:
+    """
+    Offsets of the zero points of a catalogue; see `SEDCatalog.photometric_offsets`.
+
+    Parameters
+    ----------
+    catalog : `~sedflux.SEDCatalog`
+    width : float
+
+    Returns
+    -------
+    table : `~astropy.table.QTable`
+    """
+    width = positive_number(width, "width", u.mag)
+    names = catalog.facts["photometry"]
+    if len(names) < 2:
+        raise InputError(f"the catalogue has photometry in {len(names)} bands; offsets are "
+                         "relative to the mean of the bands: predict a catalogue with photometry "
+                         "in two bands or more")
+    found, places = [], []
+    for rows, prediction in _rows(catalog):
+        for some, measured, bands, dust in measured_groups(
+                prediction, catalog.measured[rows], catalog.bands, names):
+            found.append(evidence(prediction.take(some), measured, bands, dust))
+            places.append(rows.start + some)
+    if not found:
+        raise InputError("no star of this selection has a prediction and magnitudes")
+    information, residual, known = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    table = offsets_table(names, information, residual, known, width)
+    weights = np.full(len(catalog), np.nan)
+    weights[np.concatenate(places)] = table.meta["weights"]
+    table.meta["weights"] = weights
+    return table
 
 
 def _all_colours(catalog, bands, reference=0):

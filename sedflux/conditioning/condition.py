@@ -27,6 +27,8 @@ __all__ = ["condition", "condition_stars", "conditioned_spectrum", "star_arrays"
 
 #: Stars that are worked on at a time: their arrays fit into the caches of a core.
 _CHUNK = 16
+#: Arrays of a posterior that make its covariance.
+_COVARIANCE = ("factor", "removed")
 
 
 def condition(sed: Any, photometry: Any, bandpasses: Any, *, reddening: Any = None,
@@ -49,10 +51,10 @@ def condition(sed: Any, photometry: Any, bandpasses: Any, *, reddening: Any = No
     bandpasses : mapping
         Band to `synphot.SpectralElement`, `~sedflux.slitless.throughput.Throughput` or the path of
         a throughput (see `sedflux.read_throughput`).
-    reddening : float, tuple or None, optional
+    reddening : float, tuple, `~sedflux.ReddeningAtDistance` or None, optional
         What is known of E(B-V) before: a value, which is then taken as exact; a value and its
-        error (a Gaussian that is cut at zero); None if every E(B-V) >= 0 is as likely.  For N
-        stars also arrays (N,).
+        error (a Gaussian that is cut at zero); the dust along the line of sight, and the star's
+        distance; None if every E(B-V) >= 0 is as likely.  For N stars also arrays (N,).
     r_v, r_v_error, law : optional
         Extinction law, see `sedflux.spectra.reddening.extinction_curve`, and the error of R_V.
     zero_point_error : float or mapping of band to float, optional
@@ -107,7 +109,9 @@ def condition(sed: Any, photometry: Any, bandpasses: Any, *, reddening: Any = No
     result = replace(
         condition_stars(sed, magnitudes, bands, dust, intrinsic=bool(intrinsic),
                         zero=zero_point_errors(zero_point_error, bands.names),
-                        workers=whole_number(workers, "workers", least=1)),
+                        workers=whole_number(workers, "workers", least=1),
+                        # Many stars take the memory that their predictions take.
+                        precision=np.result_type(sed.factor, np.float32) if many else float),
         intrinsic=bool(intrinsic), law=law, r_v=float(r_v))
     if many:
         return result[0] if sed.single else result
@@ -115,8 +119,8 @@ def condition(sed: Any, photometry: Any, bandpasses: Any, *, reddening: Any = No
 
 
 def condition_stars(sed: Any, magnitudes: Magnitudes, bands: BandRows, dust: Dust, *,
-                    zero: np.ndarray | None = None, intrinsic: bool = False, workers: int = 1
-                    ) -> ConditionedSEDs:
+                    zero: np.ndarray | None = None, intrinsic: bool = False, workers: int = 1,
+                    precision: Any = np.float64) -> ConditionedSEDs:
     """
     Condition SEDs on magnitudes: the part of `condition` after its checks.
 
@@ -130,6 +134,8 @@ def condition_stars(sed: Any, magnitudes: Magnitudes, bands: BandRows, dust: Dus
         Errors of zero points in mag; none by default.
     intrinsic, workers : optional
         See `condition`.
+    precision : `~numpy.dtype`, optional
+        Of the factor of the covariance and what is removed from it.
 
     Returns
     -------
@@ -138,7 +144,7 @@ def condition_stars(sed: Any, magnitudes: Magnitudes, bands: BandRows, dust: Dus
     """
     zero = np.zeros(len(bands)) if zero is None else zero
     stars = star_arrays(sed, magnitudes, zero)
-    found = _in_chunks(stars, bands, dust, zero, intrinsic, workers)
+    found = _in_chunks(stars, bands, dust, zero, intrinsic, workers, precision)
     return _result(_facts(sed)[0], stars, bands, found, zero, getattr(sed, "flag_bits", 0))
 
 
@@ -192,29 +198,30 @@ def star_arrays(sed: Any, magnitudes: Magnitudes, zero: np.ndarray) -> Stars:
                                   covariance.factor[None])
         relative = not arrays.absolute
     known = np.isfinite(magnitudes.value)
-    return Stars(np.log(np.asarray(flux, dtype=float)), np.asarray(diagonal, dtype=float),
-                 np.asarray(factor, dtype=float), relative, np.where(known, magnitudes.value, 0.0),
+    return Stars(np.log(np.asarray(flux, dtype=float)), diagonal, factor, relative,
+                 np.where(known, magnitudes.value, 0.0),
                  np.where(known, magnitudes.error, 1.0) ** 2 + zero**2, known)
 
 
 def _in_chunks(stars: Stars, bands: BandRows, dust: Dust, zero: np.ndarray, intrinsic: bool,
-               workers: int) -> Posterior:
+               workers: int, precision: Any) -> Posterior:
     """The posterior of all stars, in chunks on threads; gains of bands with errors ``zero``."""
     count, asked = len(stars.log_flux), np.flatnonzero(zero)
     chunks = [slice(begin, begin + _CHUNK) for begin in range(0, count, _CHUNK)]
+    kinds = dict.fromkeys(_COVARIANCE, precision)
 
     def work(rows: slice) -> Posterior:
         return update(stars.take(rows), bands, dust.take(rows), intrinsic=intrinsic, asked=asked)
 
     first = work(chunks[0])
-    whole = {name: np.zeros((count, *part.shape[1:]), part.dtype)
+    whole = {name: np.zeros((count, *part.shape[1:]), kinds.get(name, part.dtype))
              for name, part in vars(first).items()}
     lock = Lock()
 
     def keep(rows: slice, found: Posterior) -> None:
         with lock:
             for name, part in vars(found).items():
-                if name in ("factor", "removed"):
+                if name in _COVARIANCE:
                     # Some stars need more rows than others.
                     more = max(part.shape[1] - whole[name].shape[1], 0)
                     whole[name] = np.pad(whole[name], ((0, 0), (0, more), (0, 0))) if more \

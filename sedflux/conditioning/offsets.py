@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from astropy import units as u
 from astropy.table import QTable
 
-from sedflux.conditioning.bands import find_bands
+from sedflux.conditioning.bands import BandRows, find_bands
 from sedflux.conditioning.condition import star_arrays
-from sedflux.conditioning.dust import dust_prior
-from sedflux.conditioning.magnitudes import as_magnitudes
-from sedflux.conditioning.update import Sample, search, solve
+from sedflux.conditioning.dust import Dust, dust_prior
+from sedflux.conditioning.magnitudes import Magnitudes, as_magnitudes
+from sedflux.conditioning.update import search, solve
 from sedflux.exceptions import InputError
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.spectra.reddening import LAW, R_V
 from sedflux.units import positive_number
 
-__all__ = ["photometric_offsets"]
+__all__ = ["evidence", "offsets_table", "photometric_offsets"]
 
 #: Degrees of freedom of Student's t, which reduces the weights of discrepant stars.
 _STUDENT_DOF = 4.0
@@ -75,27 +76,67 @@ def photometric_offsets(seds: SEDPrediction, photometry: Any, bandpasses: Any, *
     width = positive_number(width, "width", u.mag)
     dust = dust_prior(seds.wavelength, len(seds), reddening=reddening, law=law, r_v=r_v,
                       r_v_error=r_v_error)
+    return offsets_table(bands.names, *evidence(seds, magnitudes, bands, dust), width)
+
+
+def evidence(seds: SEDPrediction, magnitudes: Magnitudes, bands: BandRows, dust: Dust
+             ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """
+    What each star says of the offsets.
+
+    Parameters
+    ----------
+    seds : `~sedflux.SEDPrediction`
+        Of N stars.
+    magnitudes : `~sedflux.conditioning.magnitudes.Magnitudes`
+    bands : `~sedflux.conditioning.bands.BandRows`
+    dust : `~sedflux.conditioning.dust.Dust`
+
+    Returns
+    -------
+    information : `~numpy.ndarray`, shape (N, b, b)
+        Inverse covariance of the residuals, scale and dust projected out.
+    residual : `~numpy.ndarray`, shape (N, b)
+        Measured minus predicted magnitudes.
+    known : `~numpy.ndarray` of bool, shape (N, b)
+    """
     stars = star_arrays(seds, magnitudes, np.zeros(len(bands)))
-    parts = []
+    count = len(bands)
+    information, residual = np.empty((len(seds), count, count)), np.empty((len(seds), count))
     for begin in range(0, len(seds), _CHUNK):
         rows = slice(begin, begin + _CHUNK)
         few, prior = stars.take(rows), dust.take(rows)
-        parts.append(_evidence(few, prior, search(few, bands, prior)[2]))
-    information, residual = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
-    offset, covariance, weights = _robust(information, residual, stars.known, width)
+        sample = search(few, bands, prior).sample
+        column = sample.dust * prior.error[:, None, None]
+        solution = solve(sample, relative=few.relative, column=column)
+        information[rows], residual[rows] = solution.information[:, 0], sample.residual[:, 0]
+    return information, residual, stars.known
+
+
+def offsets_table(names: Sequence[str], information: np.ndarray, residual: np.ndarray,
+                  known: np.ndarray, width: float) -> QTable:
+    """
+    The table of `photometric_offsets`.
+
+    Parameters
+    ----------
+    names : sequence of str, length b
+    information, residual, known
+        From `evidence`.
+    width : float
+        See `photometric_offsets`.
+
+    Returns
+    -------
+    table : `~astropy.table.QTable`
+    """
+    offset, covariance, weights = _robust(information, residual, known, width)
     error = np.sqrt(np.clip(np.diag(covariance), 0.0, None))
     return QTable(
-        {"band": list(bands.names), "offset": offset * u.mag, "error": error * u.mag,
-         "stars": stars.known.sum(axis=0),
+        {"band": list(names), "offset": offset * u.mag, "error": error * u.mag,
+         "stars": known.sum(axis=0),
          "pull": np.divide(offset, error, out=np.zeros_like(offset), where=error > 0)},
         meta={"covariance": covariance, "weights": weights})
-
-
-def _evidence(stars, dust, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-    """Inverse covariance (N, b, b) of the residuals, scale and dust projected out, and these."""
-    column = sample.dust * dust.error[:, None, None]
-    solution = solve(sample, relative=stars.relative, column=column)
-    return solution.information[:, 0], sample.residual[:, 0]
 
 
 def _robust(information: np.ndarray, residual: np.ndarray, known: np.ndarray, width: float

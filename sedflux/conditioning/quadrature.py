@@ -8,7 +8,7 @@ import numpy as np
 
 from sedflux.predict.checks import MAX_REDDENING
 
-__all__ = ["between", "percentiles", "quadrature"]
+__all__ = ["between", "nodes_of_fewer", "percentiles", "quadrature"]
 
 #: Standard deviations of E(B-V) that the nodes reach to either side.
 _REACH = 7.0
@@ -37,6 +37,23 @@ def quadrature(mean: np.ndarray, error: np.ndarray, count: int
     place, weight = _legendre(count)
     half = 0.5 * (high - low)[:, None]
     return 0.5 * (high + low)[:, None] + half * place, half * weight
+
+
+def nodes_of_fewer(ebv: np.ndarray, count: int) -> np.ndarray:
+    """
+    Nodes of a quadrature over the same ranges by fewer nodes.
+
+    Parameters
+    ----------
+    ebv : `~numpy.ndarray`, shape (N, G)
+        From `quadrature`.
+    count : int
+
+    Returns
+    -------
+    ebv : `~numpy.ndarray`, shape (N, count)
+    """
+    return ebv @ between(ebv.shape[1], count).T
 
 
 def percentiles(ebv: np.ndarray, weights: np.ndarray, shares: tuple[float, ...]) -> np.ndarray:

@@ -34,7 +34,8 @@ class ConditionedSEDs:
     diagonal : `~numpy.ndarray`, shape (n,) or (N, n)
         Independent part of the variance of ln(flux).
     factor : `~numpy.ndarray`, shape (r, n) or (N, r, n)
-        Common part of the covariance of ln(flux), the scale included.
+        Common part of the covariance of ln(flux), the scale included; in the precision of the
+        prediction.
     bands : tuple of str, length b
     reddening, reddening_error : float, or `~numpy.ndarray`, shape (N,)
         Posterior mean and standard deviation of E(B-V), in mag.
@@ -116,9 +117,12 @@ class ConditionedSEDs:
     @property
     def sigma(self) -> np.ndarray:
         """Standard deviation of the flux, shape of ``flux``."""
-        gross = self.diagonal + np.einsum("...rn,...rn->...n", self.factor, self.factor)
+        def sums(rows):
+            return np.einsum("...rn,...rn->...n", rows, rows, dtype=float)
+
+        gross = self.diagonal + sums(self.factor)
         if self.removed.size:
-            gross -= np.einsum("...sn,...sn->...n", self.removed, self.removed)
+            gross -= sums(self.removed)
         # Rounding may make a variance of zero negative.
         return self.flux * np.sqrt(np.maximum(gross, 0.0))
 

@@ -5,8 +5,7 @@ ln(flux) of a star is ``prior + F^T z + d + s + E k + E q k'``: common errors ``
 variances of one, independent errors ``d``, ln(scale) ``s``, whose prior is flat for relative SEDs,
 and E(B-V).
 At a fixed E(B-V) magnitudes are nearly linear in all of these: they are linearised at each node of
-a grid of E(B-V), about the solution for that node.  Weights of the nodes are their marginal
-likelihoods times the prior; moments of the mixture are those of the posterior.
+a grid of E(B-V), about the solution for that node.
 """
 
 from __future__ import annotations
@@ -17,17 +16,16 @@ import numpy as np
 
 from sedflux.conditioning.bands import BandRows
 from sedflux.conditioning.dust import Dust
-from sedflux.conditioning.quadrature import between
 from sedflux.units import MAG_PER_LN
 
-__all__ = ["Directions", "Nodes", "Sample", "Solution", "Stars", "linearised", "search", "settle",
-           "solve"]
+__all__ = ["Directions", "Found", "Nodes", "Sample", "Solution", "Stars", "linearised", "search",
+           "settle", "solve"]
 
-#: Most steps of Newton's method to the most likely E(B-V), and the change of the coordinates,
-#: absolute or relative, that ends them.
-_SEARCHES, _FOUND = 6, 1e-5
-#: Nodes at which the first step to all nodes is made.
-_FEW_NODES = 8
+#: Steps of the search for the most likely E(B-V), and those of stars that are not found by then.
+_STEPS, _MOST_STEPS = 3, 8
+#: Change in a step, in standard deviations, below which a star is found: the next change is a
+#: hundred times smaller.
+_FOUND = 1e-3
 #: Range of E(B-V) while it is searched (mag).
 _SEARCHED = (-2.0, 12.0)
 
@@ -64,8 +62,17 @@ class Stars:
                      self.magnitudes[rows], self.variance[rows], self.known[rows])
 
 
+class _AtNodes:
+    """Arrays (N, G, ...) at nodes of E(B-V)."""
+
+    def nodes(self, some):
+        """The same at some of the nodes; arrays (N, 1, ...) are those of all nodes."""
+        return type(self)(*(part if part.shape[1] == 1 else part[:, some]
+                            for part in vars(self).values()))
+
+
 @dataclass(frozen=True)
-class Nodes:
+class Nodes(_AtNodes):
     """E(B-V) of G nodes of each star (N, G), and the solution there."""
 
     ebv: np.ndarray
@@ -126,7 +133,7 @@ class Directions:
 
 
 @dataclass(frozen=True)
-class Sample:
+class Sample(_AtNodes):
     """
     Magnitudes linearised at nodes.
 
@@ -152,7 +159,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Solution:
+class Solution(_AtNodes):
     """Gain, information and likelihood of linearised magnitudes, see `solve`."""
 
     information: np.ndarray  # M, (N, G, b, b)
@@ -272,21 +279,20 @@ def _start(stars: Stars, ebv: np.ndarray) -> Nodes:
                  np.zeros((*shape, stars.magnitudes.shape[1])), np.zeros(shape))
 
 
-def _moved(sample: Sample, solution: Solution, ebv: np.ndarray,
-           residual: np.ndarray | None = None) -> Nodes:
-    """Nodes at the solution."""
-    innovation, residual = solution.innovation, sample.residual if residual is None else residual
-    return Nodes(ebv, (np.swapaxes(sample.common, -1, -2) @ innovation[..., None])[..., 0],
-                 innovation, (solution.grey_gain * residual).sum(axis=-1))
+def _moved(sample: Sample, solution: Solution, ebv: np.ndarray, residual: np.ndarray) -> Nodes:
+    """Nodes at the solution for residuals (N, G, b)."""
+    innovation = (solution.information @ residual[..., None])[..., 0]
+    return Nodes(ebv, (innovation[..., None, :] @ sample.common)[..., 0, :], innovation,
+                 (solution.grey_gain * residual).sum(axis=-1))
 
 
-def search(stars: Stars, bands: BandRows, dust: Dust
-           ) -> tuple[Nodes, np.ndarray, Sample, Directions]:
+@dataclass(frozen=True)
+class Found:
     """
-    The most likely E(B-V), as if negative ones were allowed.
+    The most likely E(B-V) of N stars, as if negative ones were allowed.
 
-    Returns
-    -------
+    Attributes
+    ----------
     nodes : `Nodes`
         One a star.
     error : `~numpy.ndarray`, shape (N,)
@@ -294,10 +300,45 @@ def search(stars: Stars, bands: BandRows, dust: Dust
     sample : `Sample`
         Linearised there; its residuals are those of the prior mean of E(B-V).
     directions : `Directions`
+    last : `~numpy.ndarray`, shape (N,)
+        Last change, in standard deviations.
     """
+
+    nodes: Nodes
+    error: np.ndarray
+    sample: Sample
+    directions: Directions
+    last: np.ndarray
+
+
+def search(stars: Stars, bands: BandRows, dust: Dust) -> Found:
+    """
+    Find the most likely E(B-V), as if negative ones were allowed.
+
+    A star takes the steps that it needs, whatever other stars are beside it.
+    """
+    found = _search(stars, bands, dust, _STEPS)
+    far = np.flatnonzero(found.last > _FOUND)
+    if far.size:
+        _put(found, far, _search(stars.take(far), bands, dust.take(far), _MOST_STEPS))
+    return found
+
+
+def _put(found, rows, part):
+    """Replace arrays of some of the stars."""
+    for name, value in vars(found).items():
+        new = getattr(part, name)
+        if isinstance(value, np.ndarray):
+            value[rows] = new
+        else:
+            _put(value, rows, new)
+
+
+def _search(stars, bands, dust, steps):
+    """Steps of Newton's method in E(B-V) and all errors."""
     nodes = _start(stars, np.maximum(dust.mean, 0.0)[:, None])
     directions = Directions(stars, dust)
-    for step in range(_SEARCHES):
+    for _ in range(steps):
         sample = linearised(stars, bands, nodes, directions, renew=True)
         away = (nodes.ebv - dust.mean[:, None])[..., None]
         residual = sample.residual + sample.dust * away
@@ -306,42 +347,31 @@ def search(stars: Stars, bands: BandRows, dust: Dust
         solution = solve(sample, relative=stars.relative, column=column)
         shift = (column * solution.innovation).sum(axis=-1)
         ebv = np.clip(dust.mean[:, None] + dust.error[:, None] * shift, *_SEARCHED)
-        moved = _moved(sample, solution, ebv, residual - column * shift[..., None])
-        if step == _SEARCHES - 1 or np.allclose(moved.coordinates, nodes.coordinates,
-                                                rtol=_FOUND, atol=_FOUND):
-            break
-        nodes = moved
+        before, nodes = nodes, _moved(sample, solution, ebv, residual - column * shift[..., None])
     column = column[:, 0]
     taken = (column * (solution.information[:, 0] @ column[..., None])[..., 0]).sum(axis=-1)
     error = dust.error * np.sqrt(np.clip(1.0 - taken, 0.0, None))
-    return nodes, error, sample, directions
+    change = np.abs(nodes.ebv - before.ebv)[:, 0] / np.where(error > 0, error, 1.0)
+    last = np.maximum(change, np.abs(nodes.common - before.common).max(axis=(1, 2)))
+    return Found(nodes, error, sample, directions, last)
 
 
-def settle(stars: Stars, bands: BandRows, ebv: np.ndarray, nodes: Nodes, directions: Directions
+def settle(stars: Stars, bands: BandRows, dust: Dust, ebv: np.ndarray, found: Found
            ) -> tuple[Nodes, Sample, Solution]:
     """
     Solve at given E(B-V), each node linearised at its own solution.
 
     Parameters
     ----------
-    stars, bands
+    stars, bands, dust
     ebv : `~numpy.ndarray`, shape (N, G)
-        Of one node, or at the nodes of Gauss-Legendre quadrature.
-    nodes : `Nodes`
-        Where the search ended: the start of all nodes.
-    directions : `Directions`
+    found : `Found`
+        Where the search ended.
     """
-    size = ebv.shape[1]
-    # Solutions are smooth in E(B-V): those of a few nodes are a good start of all.
-    few = min(size, _FEW_NODES)
-    there = ebv @ between(size, few).T
-    start = Nodes(there, *(np.repeat(part, few, axis=1)
-                           for part in (nodes.common, nodes.own, nodes.scale)))
-    sample = linearised(stars, bands, start, directions)
-    start = _moved(sample, solve(sample, relative=stars.relative), there)
-    if size > few:
-        spread = between(few, size)
-        start = Nodes(ebv, spread @ start.common, spread @ start.own, start.scale @ spread.T)
-    sample = linearised(stars, bands, start, directions)
+    # Solutions for the magnitudes as linearised there are nearly those at the nodes.
+    there = solve(found.sample, relative=stars.relative)
+    residual = found.sample.residual - found.sample.dust * (ebv - dust.mean[:, None])[..., None]
+    start = _moved(found.sample, there, ebv, residual)
+    sample = linearised(stars, bands, start, found.directions)
     solution = solve(sample, relative=stars.relative)
-    return _moved(sample, solution, ebv), sample, solution
+    return _moved(sample, solution, ebv, sample.residual), sample, solution

@@ -23,6 +23,7 @@ import torch
 from torch import nn
 
 from sedflux.exceptions import ModelError
+from sedflux.network.derived import Derived
 from sedflux.network.label_grid import LabelGrid
 from sedflux.network.layers import ConvolutionBlock, DenseBlock
 from sedflux.network.output import Output, Summary
@@ -97,6 +98,7 @@ class UncertaintyAwareResidualAttention(nn.Module):
         self.register_buffer("references", torch.zeros(config.references, size + 1))
         self.register_buffer("spacing", torch.ones(size + 1))
         self.grid = LabelGrid(config.grid, size, config.sed_components) if config.grid else None
+        self._derived = Derived()
 
     def reset_covariance(self):
         """Begin with independent errors of the components, at their own variances."""
@@ -135,7 +137,10 @@ class UncertaintyAwareResidualAttention(nn.Module):
 
     def solutions(self, normalised, ivar, power):
         """Solutions of spectra of one resolving power among the models of the grid."""
-        return self.grid.solutions(*self.projection.equations(normalised, ivar), power)
+        if self.grid is None:
+            raise ModelError("this model holds no grid of labels; solutions need one")
+        normal, right = self.projection.equations(normalised, ivar)
+        return self.grid.solutions(normal, right, power)
 
     def reference_spectra(self, rows=slice(None)):
         """
@@ -182,9 +187,12 @@ class UncertaintyAwareResidualAttention(nn.Module):
         points = self.coordinates(coefficients, resolving_power).double()
         errors = torch.cat([errors, torch.zeros_like(errors[:, :1])], dim=1)
         weight = 1.0 / (errors.double() ** 2 + self.spacing.double() ** 2)
-        known = self.references.double()
+        known = self._derived.get("references", self.references,
+                                  lambda: self.references.double().T.contiguous())
+        square = self._derived.get("squares", self.references,
+                                   lambda: self.references.double().T.contiguous() ** 2)
         far = (weight * points**2).sum(dim=1, keepdim=True)
-        far = far - 2.0 * (weight * points) @ known.T + weight @ (known**2).T
+        far = far - 2.0 * (weight * points) @ known + weight @ square
         return (far.min(dim=1).values.clamp(min=0.0) / points.shape[1]).float()
 
     def scores_of(self, log_sed):
@@ -326,17 +334,22 @@ class UncertaintyAwareResidualAttention(nn.Module):
         diagonal : (N, samples)
         directions : (N, rank, sed_components)
         """
-        rank, unit = self.config.rank, self.unit_templates()
+        rank, size = self.config.rank, len(self.sed_templates)
         rows = output.score_factor * self.sed_templates.norm(dim=1)
         values, vectors = torch.linalg.eigh((rows.mT @ rows).double())
         directions = (vectors * values.clamp(min=0.0).sqrt()[:, None]).mT
-        small, large = directions.split([len(unit) - rank, rank], dim=1)
-        # Their variance by products of pairs of templates, the same for all spectra.
-        first, second = torch.triu_indices(len(unit), len(unit))
-        dropped = (small.mT @ small)[:, first, second] * (2.0 - (first == second).double())
-        variance = dropped.float() @ (unit[first] * unit[second])
+        small, large = directions.split([size - rank, rank], dim=1)
+        first, second = torch.triu_indices(size, size)
+        pairs = self._derived.get("pairs", self.sed_templates, self._template_pairs)
+        variance = (small.mT @ small)[:, first, second].float() @ pairs
         diagonal = output.log_variance.exp() + VARIANCE_FLOOR + variance.clamp(min=0.0)
         return diagonal, large.float()
+
+    def _template_pairs(self):
+        """Products of pairs of `unit_templates`, off the diagonal twice: (pairs, samples)."""
+        unit = self.unit_templates()
+        first, second = torch.triu_indices(len(unit), len(unit))
+        return unit[first] * unit[second] * (2.0 - (first == second).float())[:, None]
 
     @staticmethod
     def fit_of(projected, ivar):

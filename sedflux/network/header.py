@@ -46,7 +46,11 @@ def _positive(value: Any, name: str, shape: tuple[int | None, ...]) -> np.ndarra
 
 
 def _ascending(value: Any, name: str, size: int | None = None) -> np.ndarray:
-    array = _positive(value, name, (size,))
+    return _ascending_numbers(_positive(value, name, (size,)), name)
+
+
+def _ascending_numbers(value: Any, name: str) -> np.ndarray:
+    array = _numbers(value, name, (None,))
     if not (np.diff(array) > 0).all():
         raise _Wrong(f"{name} does not ascend")
     return array
@@ -101,9 +105,19 @@ def _check_scatter(value: Any, name: str, config: Config) -> None:
     if "scale" in table or "wavelength" in table:
         table = _entries(table, name, ("wavelength", "scale"))
         centres = _ascending(table["wavelength"], f"{name}.wavelength")
-        by_teff = np.ndim(table["scale"]) == 2
-        _positive(table["scale"], f"{name}.scale",
-                  (nodes.size, centres.size) if by_teff else (centres.size,))
+        sizes = [nodes.size, centres.size]
+        if "mh" in table:
+            sizes.insert(1, _ascending_numbers(table["mh"], f"{name}.mh").size)
+        elif np.ndim(table["scale"]) != 2:
+            sizes = [centres.size]
+        _positive(table["scale"], f"{name}.scale", tuple(sizes))
+
+
+def _check_library_error(value: Any, name: str, config: Config) -> None:
+    table = _entries(value, name, ("wavelength", "error"))
+    places = _ascending(table["wavelength"], f"{name}.wavelength")
+    if (_numbers(table["error"], f"{name}.error", (places.size,)) < 0).any():
+        raise _Wrong(f"{name}.error has negative values")
 
 
 def _check_kernels(value: Any, name: str, config: Config) -> None:
@@ -136,6 +150,7 @@ _CHECKS: dict[str, Callable[[Any, str, Config], None]] = {
     "domain": _check_domain,
     "scatter": _check_scatter,
     "kernels": _check_kernels,
+    "library_error": _check_library_error,
     "labels": _check_labels,
     "common": _check_common,
     "least_resolving_power": _check_positive,

@@ -53,6 +53,10 @@ class Output:
     strange: torch.Tensor
     evidence: torch.Tensor
 
+    def take(self, rows):
+        """The output for some rows."""
+        return Output(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+
 
 @dataclass(frozen=True)
 class Summary:

@@ -9,6 +9,9 @@ __all__ = []
 PIXEL_FLOOR = 0.003
 #: Spectra whose normal matrices are solved at a time, in the processor's cache.
 _BLOCK = 32
+#: Most spectra whose normal matrices are made one by one; the products of all pairs of templates,
+#: which serve many spectra at once, are 20 MB to read.
+_FEW = 4
 
 
 class Projection(nn.Module):
@@ -47,6 +50,23 @@ class Projection(nn.Module):
         scaled = self.templates * self.spread[:, None]
         return weight @ self.products(), (weight * (normalised - self.mean)) @ scaled.T
 
+    def _solved(self, weight, scaled, right):
+        """Coefficients and their errors, (N, k), and log volumes, (N,), from weighted pixels."""
+        if len(weight) > _FEW:
+            return map(torch.cat, zip(*map(
+                _solve, (weight @ self.products()).split(_BLOCK), right.split(_BLOCK)),
+                strict=True))
+        coefficients, errors = torch.zeros_like(right), torch.ones_like(right)
+        log_volume = right.new_zeros(len(right), dtype=torch.float64)
+        rows, columns = torch.triu_indices(len(scaled), len(scaled))
+        for one in range(len(weight)):
+            # Rows that fill up a batch have no weight.
+            if weight[one].any():
+                packed = ((scaled * weight[one]) @ scaled.T)[rows, columns]
+                coefficients[one], errors[one], log_volume[one] = _solve(packed[None],
+                                                                         right[one, None])
+        return coefficients, errors, log_volume
+
     def forward(self, normalised, ivar):
         """
         Coefficients in units of their spread, their errors, and the residuals.
@@ -63,9 +83,8 @@ class Projection(nn.Module):
         scaled = self.templates * self.spread[:, None]
         weight = ivar / (1.0 + ivar * PIXEL_FLOOR**2)
         deviation = normalised - self.mean
-        solved = map(_solve, (weight @ self.products()).split(_BLOCK),
-                     ((weight * deviation) @ scaled.T).split(_BLOCK))
-        coefficients, errors, log_volume = map(torch.cat, zip(*solved, strict=True))
+        coefficients, errors, log_volume = self._solved(weight, scaled,
+                                                        (weight * deviation) @ scaled.T)
         residual = deviation - coefficients @ scaled
         return coefficients, errors, residual, weight, log_volume
 

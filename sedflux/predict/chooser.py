@@ -258,7 +258,8 @@ def _merged(prediction, other, rows):
         diagnostics=_joined(prediction.diagnostics, other.diagnostics, rows, size, np.nan),
         parts=_joined(prediction.parts, other.parts, rows, size, 0.0),
         **{name: _placed(getattr(prediction, name), getattr(other, name), rows)
-           for name in ("flux", "diagonal", "flag_bits")})
+           for name in ("flux", "diagonal", "flag_bits")},
+        library_error=dict(prediction.library_error) | dict(other.library_error))
 
 
 def _joined(first, second, rows, size, missing):

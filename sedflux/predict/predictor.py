@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
@@ -53,7 +54,7 @@ _READ_RANGE = (3900.0, 7150.0)
 #: Largest number of spectra per piece, small enough for the processor's cache.
 _PIECE_SIZE = 256
 #: Numbers of rows of the network's input; fewer spectra are padded to the next of these.
-_BATCH_SIZES = (8, 16, 64, 128, _PIECE_SIZE)
+_BATCH_SIZES = (4, 8, 16, 64, 128, _PIECE_SIZE)
 #: One rebinning operator serves velocities within this step (km/s), a thirtieth of a pixel.
 _VELOCITY_STEP = 2.0
 #: Numbers behind the flags that users see.
@@ -62,6 +63,8 @@ _DIAGNOSTICS = ("snr", "resolving_power", "misfit", "excess", "unusual", "strang
 #: Outputs of the network.
 _OUTPUTS = ("mean", "label_mean", "misfit", "unusual", "excess", "strange", "evidence",
             "diagonal", "directions")
+#: Number of rebinning operators that are kept: surveys have one grid, and few velocities at rest.
+_KEPT_OPERATORS = 8
 
 
 class Predictor:
@@ -111,6 +114,8 @@ class Predictor:
                       labels=len(self.label_set.names))
         self.name = self.metadata.get("name", DEFAULT_MODEL if model is None else str(model))
         self.sha256 = file_hash(path)
+        shared = self.metadata.get("library_error", {"wavelength": (), "error": ()})
+        self.library_error = tuple(zip(shared["wavelength"], shared["error"], strict=True))
         self._grid = input_grid()
         self.wavelength = sed_grid()
         self._basis = input_basis()
@@ -311,7 +316,7 @@ class Predictor:
             rest = wavelength / (1.0 + value / LIGHT_KM_S)
             check_coverage(rest, self._grid,
                            least=self.metadata.get("least_coverage", MIN_COVERAGE))
-            new_flux[begin:end], new_ivar[begin:end] = Rebinning(rest, self._grid)(
+            new_flux[begin:end], new_ivar[begin:end] = _to_input_grid(rest.tobytes())(
                 flux[begin:end], ivar[begin:end])
         return new_flux, new_ivar
 
@@ -328,6 +333,7 @@ class Predictor:
         with torch.inference_mode():
             output = self.network(*(torch.from_numpy(part).to(self._device) for part in padded),
                                   torch.full((size,), power, device=self._device))
+            output = output.take(slice(count))
             diagonal, directions = self.network.compact_directions(output)
             more = {} if self.network.grid is None else describe_solutions(
                 self.network.solutions(*(torch.from_numpy(part[:count]).to(self._device)
@@ -335,10 +341,9 @@ class Predictor:
                 self.network.sed_templates.cpu().numpy().astype(float),
                 self.network.sed_mean.cpu().numpy(), self._optical_mean)
         names = ("mean", "label_mean", "misfit", "unusual", "excess", "strange", "evidence")
-        values = {name: getattr(output, name).cpu().numpy()[:count].astype(float)
-                  for name in names}
-        return values | more | {"diagonal": diagonal.cpu().numpy()[:count],
-                                "directions": directions.cpu().numpy()[:count]}
+        values = {name: getattr(output, name).cpu().numpy().astype(float) for name in names}
+        return values | more | {"diagonal": diagonal.cpu().numpy(),
+                                "directions": directions.cpu().numpy()}
 
     def _guarded(self, values):
         """The last guard: what is not finite becomes the mean of the training, and is marked."""
@@ -372,7 +377,7 @@ class Predictor:
             self.wavelength, flux, diagonal, factor, sentences(bits, limits), self.name,
             self.sha256, {name: values[name] for name in names},
             self._widening.parts(factor, values["directions"].shape[1]), flag_bits=bits,
-            radial_velocity=velocity)
+            radial_velocity=velocity, library_error={self.name: self.library_error})
 
 
     def _shown_labels(self, scaled):
@@ -380,6 +385,12 @@ class Predictor:
         labels = dict(zip(self.label_set.names, self.label_set.unscale(scaled).T, strict=True))
         none = np.full(len(scaled), np.nan)
         return {name.lower(): labels.get(name, none) for name in ("TEFF", "LOGG", "MH")}
+
+
+@lru_cache(maxsize=_KEPT_OPERATORS)
+def _to_input_grid(wavelength: bytes) -> Rebinning:
+    """Operator from pixels at wavelengths, float64 in memory, to the input grid."""
+    return Rebinning(np.frombuffer(wavelength), input_grid())
 
 
 def _near(spectra):

@@ -33,9 +33,10 @@ class Widening:
         `sedflux.training.covariance_stage.measure_calibration` and, if there is any,
         ``scatter`` from `sedflux.training.calibrate`: ``directions`` (k, n), their ``length``
         (m, k) at temperatures ``teff`` (m,), and a ``scale`` at ``wavelength`` (b,): of all
-        stars (b,), or at every temperature (m, b).  With ``common`` there are errors of the models,
-        which all stars of one temperature share: by its name, ``scores`` (m, c) of each in units of
-        the templates, at temperatures ``teff`` (m,).
+        stars (b,), at every temperature (m, b), or there at every metallicity ``mh`` (l,) too,
+        (m, l, b).  With ``common`` there are errors of the models, which all stars of one
+        temperature share: by its name, ``scores`` (m, c) of each in units of the templates, at
+        temperatures ``teff`` (m,).
     wavelength : `~numpy.ndarray`, shape (n,)
     units : `~numpy.ndarray`, shape (c, n)
         Components of ln(SED) that the network's factor is given in.
@@ -48,11 +49,14 @@ class Widening:
         place, calibration = np.log(wavelength), metadata["calibration"]
         self._label_set = find_label_set(metadata.get("labels", LABELS))
         scatter = metadata.get("scatter", {})
-        scale_table = np.atleast_2d(scatter.get("scale", [1.0]))
+        scale_table = np.array(scatter.get("scale", [1.0]))
         scale_weights = interpolation_weights(place, np.log(scatter.get("wavelength", [1.0])))
         # One scale of all stars is put into the tables that follow.
-        scale = scale_table[0] @ scale_weights if len(scale_table) == 1 else 1.0
-        self._scale_table = None if len(scale_table) == 1 else scale_table
+        common = scale_table.ndim == 1
+        scale = scale_table @ scale_weights if common else 1.0
+        self._metallicities = np.asarray(scatter.get("mh", [0.0]))
+        self._scale_tables = [] if common else list(
+            scale_table.reshape(len(scale_table), len(self._metallicities), -1).swapaxes(0, 1))
         self._scale_weights = scale_weights.astype(np.float32)
         weights = interpolation_weights(place, np.log(calibration["wavelength"]))
         self._bands = (weights * scale).astype(np.float32)
@@ -133,11 +137,10 @@ class Widening:
         growth = np.maximum(severity, 1.0).astype(np.float32)
         bands = _columns(np.log(np.maximum(values["snr"], 1.0)), self._levels, self._table)
         scale = product(bands, self._bands) * growth[:, None]
-        place = np.log(self._label_set.unscale(values["label_mean"])[:, 0])
-        own_scale = np.float32(1.0)
-        if self._scale_table is not None:
-            columns = _columns(place, self._nodes, self._scale_table)
-            own_scale = product(np.ascontiguousarray(columns), self._scale_weights)
+        labels = self._label_set.unscale(values["label_mean"])
+        place = np.log(labels[:, 0])
+        if self._scale_tables:
+            own_scale = product(self._own_scales(labels), self._scale_weights)
             scale *= own_scale
         np.multiply(values["diagonal"], scale**2, out=diagonal)
         own = factor[:, :rank]
@@ -146,7 +149,7 @@ class Widening:
         length = _columns(place, self._nodes, self._length) * growth[:, None]
         beyond = rank + len(self._directions)
         np.multiply(length[:, :, None], self._directions, out=factor[:, rank:beyond])
-        if self._scale_table is not None:
+        if self._scale_tables:
             factor[:, rank:beyond] *= own_scale[:, None]
         for row, nodes in enumerate(self._common.values()):
             factor[:, beyond + row] = _columns(place, self._common_nodes, nodes)
@@ -154,6 +157,15 @@ class Widening:
         if factor.shape[1] > beyond:
             opening = np.clip((growth - 1.0) / 3.0, 0.0, 1.0)
             np.multiply(opening[:, None, None], self._prior, out=factor[:, beyond:])
+
+    def _own_scales(self, labels):
+        """Scales of stars at the wavelengths of the table, (N, b), from labels (N, 6)."""
+        nodes = np.log(labels[:, 0])
+        if len(self._scale_tables) == 1:
+            return np.ascontiguousarray(_columns(nodes, self._nodes, self._scale_tables[0]))
+        shares = interpolation_weights(labels[:, LABELS.index("MH")], self._metallicities)
+        return sum(share[:, None].astype(np.float32) * _columns(nodes, self._nodes, table)
+                   for share, table in zip(shares, self._scale_tables, strict=True))
 
 
 def _columns(place, nodes, table):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -14,14 +15,24 @@ __all__ = ["fill_gaps", "usual_step"]
 _GAP_STEPS = 3.0
 #: Number of pixels for the median step nearby.
 _NEIGHBOURS = 21
+#: Grids whose steps are kept: the spectra of a survey have few.
+_KEPT_GRIDS = 8
 
 
 def usual_step(wavelength: np.ndarray) -> np.ndarray:
     """Median step between pixels near each of the n - 1 steps, which gaps do not move."""
+    return _usual_step(np.ascontiguousarray(wavelength, dtype=float).tobytes())
+
+
+@lru_cache(maxsize=_KEPT_GRIDS)
+def _usual_step(wavelength: bytes) -> np.ndarray:
+    """`usual_step` of wavelengths, float64 in memory; read-only."""
     from scipy.ndimage import median_filter
 
-    step = np.diff(wavelength)
-    return median_filter(step, size=min(_NEIGHBOURS, step.size // 2 * 2 + 1), mode="nearest")
+    step = np.diff(np.frombuffer(wavelength))
+    found = median_filter(step, size=min(_NEIGHBOURS, step.size // 2 * 2 + 1), mode="nearest")
+    found.flags.writeable = False
+    return found
 
 
 def fill_gaps(spectra: SpectrumArrays) -> SpectrumArrays:

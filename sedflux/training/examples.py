@@ -100,6 +100,8 @@ class Observer:
     label_set: LabelSet = STARS
     #: Share of the spectra that may have ripples and effects of surveys.
     defect_share = 1.0
+    #: Few examples with large errors do not widen sigma of all others.
+    robust = False
     #: Share of spectra that end early, and most pixels that they lack.
     missing = (0.08, 300)
     #: Scatter of real stars about the library, if examples have it.

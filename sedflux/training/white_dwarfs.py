@@ -137,6 +137,8 @@ class WhiteDwarfGenerator(Observer):
     # Spectra at the photon limit are the rule: the more have defects, the less a network trusts
     # wings of lines, which tell the temperature.
     defect_share = 0.4
+    # Sigma is that of spectra without defects, which are the rule.
+    robust = True
     # Many spectra of white dwarfs have no H alpha.
     missing = (0.2, round((1.0 - LEAST_COVERAGE) * INPUT_PIXELS))
 

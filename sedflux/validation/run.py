@@ -16,16 +16,18 @@ from sedflux.predict.chooser import Chooser
 from sedflux.predict.predictor import Predictor
 from sedflux.training.johnson import johnson_weights, read_johnson
 from sedflux.training.left_out import predict_left_out
+from sedflux.training.library_error import library_error_table
 from sedflux.training.stars import read_passbands, read_stars
 from sedflux.validation import figures
 from sedflux.validation.conditioned import conditioned_stis_table, conditioned_table
+from sedflux.validation.conditioned_drawn import conditioned_drawn_table
 from sedflux.validation.conditioned_johnson import conditioned_johnson_table
 from sedflux.validation.continuum_study import continuum_table
+from sedflux.validation.differences import difference_table
 from sedflux.validation.effects import effects_table
 from sedflux.validation.foreign import foreign_table
 from sedflux.validation.johnson import johnson_table, predict_johnson, predict_stars
 from sedflux.validation.kinds import kinds_table, model_kinds, odds_table, star_kinds
-from sedflux.validation.library_error import library_error_table
 from sedflux.validation.model_count import model_count_table
 from sedflux.validation.star_count import star_count_table
 from sedflux.validation.stars import (
@@ -40,6 +42,7 @@ from sedflux.validation.synthetic import (
     TABLE_SNRS,
     synthetic_cases,
     synthetic_cells,
+    synthetic_edges,
     synthetic_table,
 )
 from sedflux.validation.tables import write_tables
@@ -52,6 +55,8 @@ __all__ = ["continuum", "effects", "foreign", "kinds", "model_count", "star_coun
 _EXAMPLE_SNRS, _EXAMPLE_TEFFS = (20.0, 40.0, 80.0), (5200.0, 6000.0, 8000.0)
 #: S/N per pixel in the map and the histograms, one of those of the examples.
 _FIGURE_SNR = 20.0
+#: S/N per pixel of the spectra whose predictions are drawn from.
+_DRAWN_SNR = 50.0
 
 PathLike = str | os.PathLike[str]
 
@@ -64,7 +69,10 @@ def _kernels(model):
 def synthetic(library: PathLike, folder: Path, *, model: str | None = None, realisations: int = 4,
               baselines: bool = True) -> dict[Path, Table]:
     """
-    Accuracy on held-out models: ``synthetic.ecsv``, ``synthetic_cells.ecsv`` and figures.
+    Accuracy on held-out models.
+
+    Writes ``synthetic.ecsv``, ``synthetic_cells.ecsv``, ``synthetic_edges.ecsv`` for the ends of
+    the range of temperature if the library has models there, and figures.
 
     Parameters
     ----------
@@ -81,11 +89,13 @@ def synthetic(library: PathLike, folder: Path, *, model: str | None = None, real
     tables : dict of `~pathlib.Path` to `~astropy.table.Table`
     """
     predictor, models = Predictor(model), read_library(library)
-    written = write_tables(folder, {
-        "synthetic": synthetic_table(
-            models, predictor, kernels_from_lists(predictor.metadata["kernels"]),
-            realisations=realisations, baselines=baselines),
-        "synthetic_cells": synthetic_cells(models, predictor, realisations=realisations)})
+    kernels = kernels_from_lists(predictor.metadata["kernels"])
+    tables = {
+        "synthetic": synthetic_table(models, predictor, kernels, realisations=realisations,
+                                     baselines=baselines),
+        "synthetic_cells": synthetic_cells(models, predictor, realisations=realisations),
+        "synthetic_edges": synthetic_edges(models, predictor, kernels, realisations=realisations)}
+    written = write_tables(folder, {name: table for name, table in tables.items() if len(table)})
     cases = {snr: synthetic_cases(models, predictor, snr) for snr in _EXAMPLE_SNRS}
     teff, prediction, truth = cases[_FIGURE_SNR]
     order = [int(np.argmin(np.abs(teff - value))) for value in _EXAMPLE_TEFFS]
@@ -114,8 +124,8 @@ def stars(stis: PathLike, miles: PathLike, photometry: PathLike, folder: Path, *
 
     Writes ``stars.ecsv``, ``each_star.ecsv``, ``colors.ecsv``, ``miles.ecsv``,
     ``star_cells.ecsv``, ``stars.png`` and ``miles.png``; with stars of catalogued E(B-V)
-    ``library_error.ecsv``, for `sedflux.fit_response`; with Johnson colours ``johnson.ecsv``,
-    ``each_johnson.ecsv`` and ``johnson.png`` too.
+    ``library_error.ecsv``, for `sedflux.fit_response`, and ``differences.ecsv``; with Johnson
+    colours ``johnson.ecsv``, ``each_johnson.ecsv`` and ``johnson.png`` too.
 
     Parameters
     ----------
@@ -130,8 +140,9 @@ def stars(stis: PathLike, miles: PathLike, photometry: PathLike, folder: Path, *
     johnson : path-like, optional
         Johnson colours of the stars.
     conditioned : bool, optional
-        Also condition on magnitudes: ``conditioned.ecsv`` and ``conditioned_stis.ecsv``, and on
-        Johnson colours if there are any: ``conditioned_johnson.ecsv``.
+        Also condition on magnitudes: ``conditioned.ecsv`` and ``conditioned_stis.ecsv``, stars
+        that are drawn from predictions at S/N 50: ``conditioned_drawn.ecsv``, and on Johnson
+        colours if there are any: ``conditioned_johnson.ecsv``.
 
     Returns
     -------
@@ -149,10 +160,9 @@ def stars(stis: PathLike, miles: PathLike, photometry: PathLike, folder: Path, *
         for parts, part in zip(list(found.values())[:len(tables)], tables, strict=True):
             part.add_column([label] * len(part), name="model", index=0)
             parts.append(part)
-        common = library_error_table(left_out)
-        if len(common):
-            common.add_column([label] * len(common), name="model", index=0)
-            found.setdefault("library_error", []).append(common)
+        for name, part in _error_tables(left_out, passbands).items():
+            part.add_column([label] * len(part), name="model", index=0)
+            found.setdefault(name, []).append(part)
         by_wavelength[label], by_cell[label] = stis_errors(left_out), miles_errors(left_out)
     figures.plot_stars(folder / "stars.png", by_wavelength)
     figures.plot_miles(folder / "miles.png", by_cell)
@@ -165,9 +175,18 @@ def stars(stis: PathLike, miles: PathLike, photometry: PathLike, folder: Path, *
     if conditioned:
         left_out = predict_left_out(sets[0][1], library, real, snr=snr)
         more |= {"conditioned": conditioned_table(left_out, passbands),
-                 "conditioned_stis": conditioned_stis_table(left_out, passbands)}
+                 "conditioned_stis": conditioned_stis_table(left_out, passbands),
+                 "conditioned_drawn": conditioned_drawn_table(predict_left_out(
+                     sets[0][1], library, real, snr=_DRAWN_SNR).predictions)}
     return write_tables(folder, {name: vstack(parts) for name, parts in found.items()}
                         | {"star_cells": _star_cells(sets[0][1], library, real)} | more)
+
+
+def _error_tables(left_out, passbands):
+    """What stars with a catalogued E(B-V) tell of the errors of SEDs, as far as there are some."""
+    tables = {"library_error": library_error_table(left_out, passbands),
+              "differences": difference_table(left_out, passbands)}
+    return {name: table for name, table in tables.items() if len(table)}
 
 
 def _johnson(sets, library, path, folder, snr):

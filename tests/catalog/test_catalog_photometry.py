@@ -13,6 +13,7 @@ from sedflux import (
     SEDCatalog,
     condition,
     covariance_of,
+    photometric_offsets,
     predict_catalog,
     synthetic_photometry,
 )
@@ -111,6 +112,53 @@ def test_selections_and_photometry_know_the_posterior(catalog):
     assert_allclose(table["u_error"].value, catalog.table["mag_u_error"], rtol=1e-2)
     with pytest.raises(InputError, match="conditioned on photometry"):
         catalog.reddened(0.1)
+
+
+@pytest.fixture(scope="module")
+def field(star, tmp_path_factory):
+    """Eight stars of one prior of dust, the third without flux, whose g is 0.1 mag too faint."""
+    wavelength, flux = star
+    rng = np.random.default_rng(3)
+    fluxes = np.stack([flux] * 8)
+    fluxes[2] = 0.0
+    magnitudes = [14.7, 14.01, 13.80] + 0.01 * rng.standard_normal((8, 3))
+    folder = tmp_path_factory.mktemp("field")
+    np.savez(folder / "stars.npz", wavelength=wavelength, flux=fluxes,
+             ivar=np.full(fluxes.shape, 2500.0) / flux**2, reddening=np.full(8, 0.05),
+             reddening_error=np.full(8, 0.02),
+             **{f"{band}{end}": values for index, band in enumerate("gri")
+                for end, values in (("", magnitudes[:, index]), ("_error", np.full(8, 0.01)))})
+    predict_catalog(folder / "stars.npz", folder / "out", workers=1, shard_size=4, bands=BANDS,
+                    photometry=("g", "r", "i"))
+    return SEDCatalog(folder / "out"), magnitudes
+
+
+def test_offsets_of_a_catalogue_are_those_of_its_stars(field, monkeypatch):
+    catalog, magnitudes = field
+    monkeypatch.setattr("sedflux.catalog.catalog._CHUNK", 3)
+    found = catalog.photometric_offsets()
+    good = np.arange(8) != 2
+    wanted = photometric_offsets(
+        catalog.predictions(slice(None)).take(good),
+        {band: (magnitudes[good, index], np.full(7, 0.01)) for index, band in enumerate("gri")},
+        BANDS, reddening=(0.05, 0.02))
+    for name in ("offset", "error"):
+        assert_allclose(found[name].value, wanted[name].value, rtol=1e-6, atol=1e-10)
+    assert list(found["stars"]) == [7, 7, 7]
+    assert np.isnan(found.meta["weights"][2])
+    assert_allclose(found.meta["weights"][good], wanted.meta["weights"], rtol=1e-6)
+    assert np.isnan(catalog.photometry({"u": BANDS["u"]})["u"].value[2])
+
+
+def test_catalogues_without_photometry_have_no_offsets(field, survey, tmp_path):
+    catalog, _ = field
+    with pytest.raises(InputError, match="width is -1"):
+        catalog.photometric_offsets(width=-1.0)
+    with pytest.raises(InputError, match="no star of this selection"):
+        catalog.select(predicted=False).photometric_offsets()
+    predict_catalog(survey, tmp_path / "out", workers=1)
+    with pytest.raises(InputError, match="photometry in 0 bands"):
+        SEDCatalog(tmp_path / "out").photometric_offsets()
 
 
 def test_a_copy_stays_conditioned(catalog, tmp_path):

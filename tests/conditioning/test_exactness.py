@@ -86,11 +86,16 @@ def test_equals_the_dense_calculation_to_1e_8(diagonal):
 
 
 def sampled(prediction, magnitudes, error, bandpasses, reddening, size=100_000):
-    """Posterior by weights of draws from the prior; the scale is integrated exactly."""
+    """
+    Posterior by weights of draws from the prior; the scale is integrated exactly.
+
+    ``reddening`` is a mean and its error, or draws from the prior.
+    """
     rng = np.random.default_rng(5)
-    mean, width = reddening
-    ebv = rng.normal(mean, width, 6 * size)
-    ebv = ebv[ebv >= 0][:size]
+    ebv = reddening
+    if isinstance(reddening, tuple):
+        ebv = rng.normal(*reddening, 6 * size)
+        ebv = ebv[ebv >= 0][:size]
     assert ebv.size == size
     curve = extinction_curve(WAVELENGTH)
     draws = (np.log(prediction.flux) + prediction.relative_covariance.sample(size, rng)

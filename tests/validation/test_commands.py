@@ -42,6 +42,9 @@ def test_tables_and_figures_of_stars(toy_models, star_files, tmp_path):
     assert (conditioned["pull_rms"] > 0).all()
     seds = Table.read(tmp_path / "conditioned_stis.ecsv")
     assert set(seds["given"]) == {"one", "all"}
+    drawn = Table.read(tmp_path / "conditioned_drawn.ecsv")
+    assert list(drawn["given"]) == ["r", "G, BP, RP", "g, r, i, z", "u, g, r, i, z"]
+    assert (drawn["sigma"] > 0).all()
     assert {"quantity", "given", "stars"} <= set(
         Table.read(tmp_path / "conditioned_johnson.ecsv").colnames)
     stars = Table.read(tmp_path / "stars.ecsv")
