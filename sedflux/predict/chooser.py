@@ -32,6 +32,9 @@ __all__ = ["Chooser", "Screen"]
 #: Odds of a white dwarf to a star before the spectrum is seen, in round numbers: to 18 mag, a
 #: square degree has a third of a white dwarf and thousands of stars.
 PRIOR_ODDS = 1e-4
+#: Logarithm of odds by that of the ratio of evidences: stars are no normal coefficients.  On models
+#: that were held out, a logistic fit gives 0.47 at S/N 1.5 to 12, 0.7 at 2 and 0.45 at 8.
+_ODDS_SLOPE = 0.5
 #: Odds, as their decimal logarithm, below which a choice is uncertain.
 UNCERTAIN = 2.0
 #: Largest decimal logarithm of odds that is told.
@@ -219,7 +222,7 @@ class Chooser(Predictor):
 
     def _log_odds(self, difference):
         """Decimal logarithm of the odds of a white dwarf from the difference of evidences."""
-        log_odds = (difference + self._prior) / np.log(10.0)
+        log_odds = (_ODDS_SLOPE * difference + self._prior) / np.log(10.0)
         return np.clip(log_odds, -_MOST_ODDS, _MOST_ODDS)
 
 
