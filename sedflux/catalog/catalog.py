@@ -15,13 +15,14 @@ from astropy.table import QTable, Table
 from sedflux.catalog.bands import CatalogBands
 from sedflux.catalog.destination import Destination, undamaged
 from sedflux.catalog.limits import within
+from sedflux.catalog.models import of_models
 from sedflux.catalog.photometry import measured_columns
 from sedflux.catalog.products import offsets_of, photometry_of, rebinned, spectra_of
-from sedflux.catalog.shard import DIAGNOSTICS
+from sedflux.catalog.shard import DIAGNOSTICS, MORE_DIAGNOSTICS
 from sedflux.catalog.stored import stored_arrays
 from sedflux.exceptions import InputError
 from sedflux.predict.checks import check_reddening
-from sedflux.predict.flags import flag, sentences
+from sedflux.predict.flags import flag
 from sedflux.predict.prediction import SEDPrediction, reddening_direction
 
 __all__ = ["SEDCatalog"]
@@ -233,11 +234,16 @@ class SEDCatalog:
         """
         rows = self.rows[places]
         part = SEDCatalog(self.path, rows)
-        table = part.columns("predicted", "flag_bits", "radial_velocity", *DIAGNOSTICS)
+        more = [name for name in MORE_DIAGNOSTICS if name in self._columns]
+        table = part.columns("predicted", "flag_bits", "radial_velocity", *DIAGNOSTICS, *more)
+        names = part.columns("model")["model"] if "model" in self._columns else np.full(
+            len(rows), self.facts["model"])
         with undamaged(self.path, "spectra.zarr"):
             arrays = stored_arrays(self.path, self.facts, rows,
                                    np.asarray(table["predicted"], dtype=bool))
         bits = np.asarray(table["flag_bits"])
+        with undamaged(self.path, "catalog.json"):
+            flags, model, sha256 = of_models(np.asarray(names), bits, self.facts)
         # SEDs of stars without E(B-V) in the source are intrinsic.
         known = {name: np.nan_to_num(np.asarray(part.columns(name)[name]))
                  for name in ("reddening", "reddening_error")
@@ -246,8 +252,8 @@ class SEDCatalog:
             self.wavelength, arrays["flux"], known["reddening_error"])}
         prediction = SEDPrediction(
             self.wavelength, arrays["flux"], arrays["diagonal"], arrays["factor"],
-            sentences(bits, {"teff": self.facts["teff"]}), self.facts["model"],
-            self.facts["sha256"], {name: np.asarray(table[name]) for name in DIAGNOSTICS},
+            flags, model, sha256,
+            {name: np.asarray(table[name]) for name in (*DIAGNOSTICS, *more)},
             flag_bits=bits, radial_velocity=np.asarray(table["radial_velocity"]), parts=parts,
             **known)
         if self.dust is None:

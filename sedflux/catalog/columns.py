@@ -42,6 +42,7 @@ _COLUMNS = {
     "chi2": ("", "chi-square of the magnitudes, given the lines", "stat.fit.chi2"),
     "dof": ("", "degrees of freedom of chi2", "stat.fit.dof"),
     "p_value": ("", "probability of a larger chi2", "stat.probability"),
+    "model": ("", "model that predicted the star", "meta.id"),
     "predicted": ("", "false where the spectrum could not be used", "meta.code"),
     "flag_bits": ("", "flags as a bit mask; 0 is none", "meta.code.qual"),
     "error": ("", "why there is no prediction", "meta.note"),

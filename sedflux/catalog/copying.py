@@ -42,8 +42,8 @@ def write_selection(catalog: Any, destination: str | os.PathLike[str]) -> None:
                                   for name in measured_columns(band))]
     rows = Table({name: np.asarray(table[name]) for name in source if name in table.colnames})
     size = min(catalog.facts["shard_size"], len(catalog))
-    facts = {name: catalog.facts[name] for name in ("model", "sha256", "version", "wavelength",
-                                                    "teff", "bands", "photometry")}
+    facts = {name: catalog.facts[name] for name in (
+        "model", "sha256", "models", "version", "wavelength", "teff", "bands", "photometry")}
     rank = catalog.facts["rank"] + (catalog.dust is not None)
     bands = CatalogBands.from_tables(catalog.wavelength, facts["bands"])
     with folder.locked():

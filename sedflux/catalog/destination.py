@@ -27,6 +27,7 @@ import zarr
 from astropy.table import Table
 
 from sedflux.catalog.columns import LENGTH, column_metadata, unit_of
+from sedflux.catalog.models import are_models
 from sedflux.catalog.shard import ARRAYS, Shard
 from sedflux.exceptions import InputError, SedfluxError, WriteError
 from sedflux.io.reading import first_line
@@ -56,6 +57,7 @@ _FACTS: dict[str, Callable[[Any], bool]] = {
         for band in value.values()),
     "photometry": lambda value: isinstance(value, list) and all(
         isinstance(name, str) for name in value),
+    "models": are_models,
     "teff": lambda value: np.shape(value) == (2,) and np.isfinite(value).all(),
     "wavelength": lambda value: (np.ndim(value) == 1 and 2 <= len(value) <= _MOST_SAMPLES
                                  and np.isfinite(value).all() and value[0] > 0
@@ -116,8 +118,9 @@ class Destination:
                              f"({type(error).__name__})") from error
         if not isinstance(facts, dict) or facts.get("layout") != _LAYOUT:
             raise InputError(f"{str(self.path)!r} is no catalogue of the layout {_LAYOUT!r}")
-        # Catalogues of former versions know of no photometry.
+        # Catalogues of former versions know of no photometry, and of one model.
         facts.setdefault("photometry", [])
+        facts.setdefault("models", {})
         for name, right in _FACTS.items():
             with undamaged(self.path, "catalog.json"):
                 if not right(facts[name]):
@@ -152,8 +155,9 @@ class Destination:
         rows : `~astropy.table.Table`
             From `~sedflux.catalog.sources.read_source`.
         facts : dict
-            ``model``, ``sha256``, ``wavelength``, ``shard_size``, ``rank``, ``version`` and
-            ``bands``, the tables of `~sedflux.catalog.bands.band_tables`; ``photometry``, the
+            ``model``, ``sha256``, ``models``, ``teff``, ``wavelength``, ``shard_size``,
+            ``rank``, ``version`` and ``bands``, the tables of
+            `~sedflux.catalog.bands.band_tables`; ``photometry``, the
             bands that condition the SEDs.
 
         Raises

@@ -12,12 +12,12 @@ from typing import Any
 from sedflux._version import __version__
 from sedflux.catalog.bands import CatalogBands, band_tables
 from sedflux.catalog.destination import Destination
+from sedflux.catalog.models import largest_rank, model_facts
 from sedflux.catalog.photometry import band_columns
 from sedflux.catalog.shard import predict_rows
 from sedflux.catalog.sources import read_source
 from sedflux.exceptions import InputError, SedfluxError, WriteError
-from sedflux.predict.predictor import loaded_predictor
-from sedflux.predict.sigma import PRIOR_ROWS
+from sedflux.predict.loading import loaded_predictor
 from sedflux.units import whole_number
 
 __all__ = ["predict_catalog", "predict_shard"]
@@ -109,10 +109,9 @@ def predict_catalog(source: Any, destination: str | os.PathLike[str], *,
     with folder.locked():
         folder.start(rows, {
             "bands": tables, "photometry": list(columns), "version": __version__,
-            "model": predictor.name, "sha256": predictor.sha256,
-            "wavelength": predictor.wavelength, "teff": list(predictor.metadata["domain"]["teff"]),
+            **model_facts(predictor), "wavelength": predictor.wavelength,
             "shard_size": min(shard_size, len(rows)),
-            "rank": _rank(predictor) + ("reddening" in rows.colnames and not columns)})
+            "rank": largest_rank(predictor) + ("reddening" in rows.colnames and not columns)})
         missing = [number for number in range(folder.shard_count())
                    if not folder.has_landed(number)]
         _log.info("%d spectra in %d shards, %d of them to predict", len(rows),
@@ -126,12 +125,6 @@ def predict_catalog(source: Any, destination: str | os.PathLike[str], *,
     notes = folder.notes().values()
     return {name: sum(note[name] for note in notes) for name in (
         "predicted", "flagged", "failed")} | {"shards": len(missing)}
-
-
-def _rank(predictor):
-    """Largest number of rows of a prediction's factor."""
-    scatter = predictor.metadata.get("scatter", {})
-    return predictor.network.config.rank + len(scatter.get("directions", ())) + PRIOR_ROWS
 
 
 def predict_shard(path: str, number: int, model: str | os.PathLike[str] | None) -> int:

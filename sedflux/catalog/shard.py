@@ -18,13 +18,15 @@ from sedflux.predict.many import predict_groups
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.predict.predictor import Predictor
 
-__all__ = ["ARRAYS", "DIAGNOSTICS", "Shard", "fill_magnitudes", "predict_rows"]
+__all__ = ["ARRAYS", "DIAGNOSTICS", "MORE_DIAGNOSTICS", "Shard", "fill_magnitudes", "predict_rows"]
 
 #: Arrays of a catalogue, and the types in which they are stored.
 ARRAYS = {"flux": "f4", "sigma": "f4", "diagonal": "f4", "factor": "f2"}
 #: Columns of the table with diagnostics of the prediction.
 DIAGNOSTICS = ("snr", "resolving_power", "teff", "logg", "mh", "misfit", "excess", "unusual",
                "strange")
+#: Those that not all models have.
+MORE_DIAGNOSTICS = ("log_odds",)
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,8 @@ def _empty_shard(rows, samples, rank, bands, photometry):
     arrays["factor"] = np.full((size, rank, samples), np.nan)
     table = Table({"identifier": np.asarray(rows["identifier"], dtype=str),
                    "path": np.asarray(rows["path"], dtype=str)})
-    for name in ("ra", "dec", "radial_velocity", *DIAGNOSTICS):
+    table["model"] = np.full(size, "", dtype=object)
+    for name in ("ra", "dec", "radial_velocity", *DIAGNOSTICS, *MORE_DIAGNOSTICS):
         table[name] = np.full(size, np.nan)
     for name in ("reddening", "reddening_error"):
         if name in rows.colnames:
@@ -172,6 +175,9 @@ def _fill(shard, members, prediction):
     table = shard.table
     for name in DIAGNOSTICS:
         table[name][places] = prediction.diagnostics[name]
+    for name in MORE_DIAGNOSTICS:
+        table[name][places] = prediction.diagnostics.get(name, np.nan)
+    table["model"][places] = prediction.model
     table["ra"][places], table["dec"][places] = np.array([entry.position for entry in members]).T
     table["radial_velocity"][places] = prediction.radial_velocity
     table["predicted"][places] = True

@@ -14,9 +14,9 @@ from sedflux.cli.places import Job
 from sedflux.exceptions import InputError
 from sedflux.io.registry import read_spectrum
 from sedflux.io.sed import write_sed
-from sedflux.predict.checks import check_reddening
+from sedflux.predict.checks import check_reddening, velocity_of
 from sedflux.predict.prediction import SEDPrediction
-from sedflux.predict.predictor import Predictor, velocity_of
+from sedflux.predict.predictor import Predictor
 from sedflux.predict.sed import to_sed
 
 __all__ = ["Writer", "input_options", "read_star"]

@@ -16,6 +16,7 @@ from sedflux.cli.options import (
     make_folder,
     number,
     positive_number,
+    refuse_unused,
     say,
     whole_number,
 )
@@ -55,6 +56,10 @@ def add_parser(commands: Any) -> None:
                        "{simulate.settings:FieldSettings.snr})")
     stars.add_argument("--library", metavar="FITS", help="models that are used as stars (default: "
                        "the reference stars of the model)")
+    stars.add_argument("--white-dwarfs", type=whole_number(0), metavar="N",
+                       help="number of hydrogen white dwarfs beside the stars (default: none)")
+    stars.add_argument("--white-dwarf-model", metavar="MODEL", help="name or path of the model "
+                       "that predicts them (default: {predict.models:WHITE_DWARF_MODEL})")
     output = parser.add_argument_group("output")
     output.add_argument("-o", "--output", required=True, metavar="FOLDER")
     add_overwrite(output)
@@ -66,14 +71,20 @@ def run(arguments: argparse.Namespace) -> None:
     from sedflux.libraries.library import read_library
     from sedflux.simulate.settings import FieldSettings
     from sedflux.simulate.simulator import Simulator
+    from sedflux.simulate.white_dwarfs import WhiteDwarfs
     from sedflux.slitless.instrument_files import bands_with_throughput
 
+    refuse_unused(arguments, {"white_dwarf_model": ("white_dwarfs",)})
     settings = FieldSettings(**given(arguments, _SETTINGS))
     throughputs = files_by_band(arguments.throughput, "--throughput")
     bands = bands_with_throughput(arguments.instrument, throughputs)
     library = read_library(arguments.library) if arguments.library else None
+    dwarfs = WhiteDwarfs(number=arguments.white_dwarfs or 0,
+                         **({} if arguments.white_dwarf_model is None else
+                            {"model": arguments.white_dwarf_model}))
     folder = _check_folder(arguments, bands, throughputs.values())
-    field = Simulator(bands, settings, library=library, model=arguments.model).draw(
+    field = Simulator(bands, settings, library=library, model=arguments.model,
+                      white_dwarfs=dwarfs if arguments.white_dwarfs else None).draw(
         arguments.stars, seed=arguments.seed)
     field.write(folder)
     say([f"wrote {len(field.seds)} stars in {', '.join(bands)} to {arguments.output}: counts/, "

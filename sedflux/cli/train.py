@@ -36,8 +36,11 @@ def add_parser(commands: Any) -> None:
 def _add_pretrain(stages):
     first = add_command(stages, "pretrain", run_pretrain, "train on a synthetic library alone",
                         example="sedflux train pretrain bosz.fits -o run --name uara.mine")
-    first.add_argument_group("input").add_argument(
-        "library", help="FITS library with MODELS, WAVELENGTH and FLUX")
+    source = first.add_argument_group("input")
+    source.add_argument("library", help="FITS library with MODELS, WAVELENGTH and FLUX; models "
+                        "with TEFF and LOGG alone are hydrogen white dwarfs")
+    source.add_argument("--other-models", metavar="FITS", help="other models of white dwarfs, "
+                        "whose difference is an error that all white dwarfs share")
     model = _add_run_options(first, "training.run:train_on_library")
     model.add_argument("--convolutions", action="store_true",
                        help="add convolutions, for comparison")
@@ -132,7 +135,7 @@ def run_pretrain(arguments: argparse.Namespace) -> None:
     path = train_on_library(
         arguments.library, make_folder(arguments.output), convolutions=arguments.convolutions,
         shrink=not arguments.no_shrinkage, diagonal=arguments.diagonal_loss,
-        **given(arguments, _COMMON))
+        **given(arguments, (*_COMMON, "other_models")))
     say([f"wrote {path}"])
 
 

@@ -22,16 +22,18 @@ from sedflux.exceptions import InputError
 __all__ = ["add_parser", "run"]
 
 #: Options that choose a study.
-_STUDIES = ("synthetic", "stars", "foreign", "effects", "model_count", "continuum", "response")
+_STUDIES = ("synthetic", "stars", "foreign", "effects", "model_count", "continuum",
+            "white_dwarfs", "kinds", "response")
 #: Options that have no effect without another one.
 _PARTNERS = {"folds": ("stars", "effects"), "compare": ("stars",), "snr": ("stars", "effects"),
              "johnson": ("stars",), "conditioned": ("stars",),
              "star_count": ("stars",), "throughput": ("response",), "closure": ("response",),
-             "field_size": ("response",), "realisations": ("synthetic", "response"),
+             "field_size": ("response",),
+             "realisations": ("synthetic", "white_dwarfs", "response"),
              "no_baselines": ("synthetic",)}
 #: Options that cannot be combined with --response.
-_NOT_WITH_RESPONSE = ("foreign", "effects", "model_count", "continuum", "star_count", "snr",
-                      "conditioned", "no_baselines")
+_NOT_WITH_RESPONSE = ("foreign", "effects", "model_count", "continuum", "white_dwarfs", "kinds",
+                      "star_count", "snr", "conditioned", "no_baselines")
 
 
 def add_parser(commands: Any) -> None:
@@ -71,6 +73,13 @@ def _add_seds(group):
                        help="objects of other kinds: how many are flagged")
     group.add_argument("--effects", metavar="MILES",
                        help="shifts of SEDs by effects of surveys on spectra")
+    group.add_argument("--white-dwarfs", nargs=4, metavar=("MODELS", "STIS", "SPECTRA", "BANDS"),
+                       help="models of white dwarfs, and real ones: STIS SEDs, ground-based "
+                       "spectra, and passbands of their HST magnitudes")
+    group.add_argument("--kinds", nargs=5, metavar=("STIS", "MILES", "SPECTRA", "STARS",
+                                                    "WHITE_DWARFS"),
+                       help="choice between models of stars and of white dwarfs: STIS SEDs, "
+                       "MILES, ground-based spectra of white dwarfs, and models of both")
     group.add_argument("--star-count", action="store_true",
                        help="errors against the number of stars; needs --synthetic and --stars")
     group.add_argument("--model-count", metavar="FITS",
@@ -106,7 +115,8 @@ def _check_options(arguments):
     """Refuse options that contradict each other or have no effect."""
     if not any(getattr(arguments, name) for name in _STUDIES):
         raise InputError("nothing to validate on: give --synthetic, --stars, --foreign, "
-                         "--effects, --model-count, --continuum or --response")
+                         "--effects, --model-count, --continuum, --white-dwarfs, --kinds or "
+                         "--response")
     refuse_unused(arguments, _PARTNERS)
     if arguments.star_count and not arguments.synthetic:
         raise InputError("--star-count needs --synthetic and --stars")
@@ -146,6 +156,13 @@ def _models(arguments, folder):
                             johnson=arguments.johnson, conditioned=arguments.conditioned)
     if arguments.foreign:
         yield studies.foreign(*arguments.foreign, folder, model=arguments.model)
+    if arguments.white_dwarfs:
+        from sedflux.validation.white_dwarf_run import white_dwarfs
+
+        yield white_dwarfs(*arguments.white_dwarfs, folder, model=arguments.model,
+                           **given(arguments, ["realisations"]))
+    if arguments.kinds:
+        yield studies.kinds(*arguments.kinds, folder)
     if arguments.effects:
         yield studies.effects(arguments.effects, folder, models=_left_out(arguments),
                               **given(arguments, ["snr"]))

@@ -70,6 +70,8 @@ DIAGNOSTICS = {
     "teff": ("K", "effective temperature", "phys.temperature.effective"),
     "logg": ("", "log10 of the surface gravity in cm/s2", "phys.gravity"),
     "mh": ("", "log10 of the metallicity relative to the Sun", "phys.abund.Z"),
+    "log_odds": ("", "log10 of the odds of the model that is used against the other one",
+                 "stat.likelihood"),
 }
 
 

@@ -14,7 +14,7 @@ from astropy.table import Table
 from sedflux.exceptions import InputError
 from sedflux.io.download import file_hash
 from sedflux.io.reading import FITS_ERRORS, strict_fits
-from sedflux.libraries.labels import LABELS
+from sedflux.libraries.labels import STARS, WHITE_DWARFS, LabelSet
 from sedflux.units import positive_number
 from sedflux.writing import write_whole
 
@@ -24,6 +24,8 @@ __all__ = ["SpectralLibrary", "read_library", "split_models", "write_library"]
 TEST_DIGIT = 3
 #: Resolving power of libraries whose header has no RPOWER: that of the input grid.
 _RESOLVING_POWER = 2000.0
+#: The same for models of white dwarfs, which are samples of spectra that nothing has broadened.
+_UNBROADENED = 20000.0
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,16 @@ class SpectralLibrary:
         return len(self.table)
 
     @property
+    def label_set(self) -> LabelSet:
+        """Which labels the models have: those of white dwarfs if TEFF and LOGG are all."""
+        return _label_set(self.table)
+
+    @property
     def labels(self) -> np.ndarray:
-        """Labels of every model, float64, shape (N, 6), in the order of ``LABELS``."""
-        _require_columns(self.table, LABELS, "the library")
-        return np.stack([np.asarray(self.table[name], float) for name in LABELS], axis=1)
+        """Labels of every model, float64, shape (N, k), in the order of ``label_set.names``."""
+        names = self.label_set.names
+        _require_columns(self.table, names, "the library")
+        return np.stack([np.asarray(self.table[name], float) for name in names], axis=1)
 
     @property
     def sed_flux(self) -> np.ndarray:
@@ -86,7 +94,7 @@ def read_library(path: str | os.PathLike[str], *, resolving_power: float | None 
         FITS file with the extensions MODELS or STARS, WAVELENGTH and FLUX, and
         optionally BLANKWAVE and BLANKETING.
     resolving_power : float, optional
-        Overrides the header's RPOWER; 2000 where neither says.
+        Overrides the header's RPOWER; where neither says, 2000, and 20000 for white dwarfs.
 
     Returns
     -------
@@ -103,13 +111,18 @@ def read_library(path: str | os.PathLike[str], *, resolving_power: float | None 
     try:
         with strict_fits(), open(path, "rb") as stream, fits.open(stream, memmap=False) as hdus:
             table, wavelength, flux, blanketing = _read_extensions(hdus, path)
-            power = hdus[0].header.get("RPOWER", _RESOLVING_POWER)
+            white_dwarfs = "MODELS" in hdus and _label_set(table) is WHITE_DWARFS
+            power = hdus[0].header.get(
+                "RPOWER", _UNBROADENED if white_dwarfs else _RESOLVING_POWER)
     except InputError:
         raise
     except FITS_ERRORS as error:
         raise InputError(f"{path.name} is damaged or no FITS file ({type(error).__name__}); fetch "
                          "or make it again") from error
     _check_arrays(path.name, table, wavelength, flux)
+    if white_dwarfs and "INDEX" not in table.colnames:
+        # Grids of models are not numbered: the row decides which models are held out.
+        table["INDEX"] = np.arange(len(table))
     factor = None if blanketing is None else _sed_factor(path.name, blanketing, wavelength, flux)
     if resolving_power is None:
         power = positive_number(power, f"RPOWER of {path.name}")
@@ -132,13 +145,19 @@ def _read_extensions(hdus, path):
         raise InputError(f"table of {path.name} has no column TEFF; it has "
                          f"{', '.join(table.colnames)}")
     if kind == "MODELS":
-        _require_columns(table, LABELS, path.name)
+        _require_columns(table, _label_set(table).names, path.name)
     blanketing = None
     if "BLANKETING" in names:
         blanketing = (np.asarray(hdus["BLANKWAVE"].data, dtype=float),
                       np.asarray(hdus["BLANKETING"].data))
     return (table, np.asarray(hdus["WAVELENGTH"].data, dtype=float),
             np.asarray(hdus["FLUX"].data, dtype=np.float32), blanketing)
+
+
+def _label_set(table):
+    """Labels of stars, or of white dwarfs if a table has no other labels than theirs."""
+    found = [name for name in STARS.names if name in table.colnames]
+    return WHITE_DWARFS if tuple(found) == WHITE_DWARFS.names else STARS
 
 
 def _require_columns(table, names, where):

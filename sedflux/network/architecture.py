@@ -24,6 +24,7 @@ from torch import nn
 
 from sedflux.exceptions import ModelError
 from sedflux.network.derived import Derived
+from sedflux.network.label_grid import LabelGrid
 from sedflux.network.layers import ConvolutionBlock, DenseBlock
 from sedflux.network.output import Output, Summary
 from sedflux.network.projection import Projection
@@ -97,6 +98,7 @@ class UncertaintyAwareResidualAttention(nn.Module):
         self.register_buffer("references", torch.zeros(config.references, size + 1))
         self.register_buffer("spacing", torch.ones(size + 1))
         self._derived = Derived()
+        self.grid = LabelGrid(config.grid, size, config.sed_components) if config.grid else None
 
     def reset_covariance(self):
         """Begin with independent errors of the components, at their own variances."""
@@ -127,6 +129,15 @@ class UncertaintyAwareResidualAttention(nn.Module):
         distance.fill_diagonal_(torch.inf)
         step = points - points[distance.argmin(dim=1)]
         self.spacing = (step**2).mean(dim=0).sqrt().clamp(min=1e-3)
+
+    def set_grid(self, grid):
+        """Store a `LabelGrid`, filled with models."""
+        shape = (len(grid.power), len(grid.teff), len(grid.logg))
+        self.config, self.grid = replace(self.config, grid=shape), grid
+
+    def solutions(self, normalised, ivar, power):
+        """Solutions of spectra of one resolving power among the models of the grid."""
+        return self.grid.solutions(*self.projection.equations(normalised, ivar), power)
 
     def reference_spectra(self, rows=slice(None)):
         """
@@ -209,7 +220,7 @@ class UncertaintyAwareResidualAttention(nn.Module):
         """The output without the projection's diagnostics, which training does not need."""
         zero = features.new_zeros(len(features))
         return Output(**self.heads(features, bounded), misfit=zero, unusual=zero, excess=zero,
-                      strange=zero)
+                      strange=zero, evidence=zero)
 
     def summarise(self, projected, normalised, ivar, resolving_power):
         """
@@ -225,7 +236,7 @@ class UncertaintyAwareResidualAttention(nn.Module):
         -------
         summary : `Summary`
         """
-        coefficients, errors, _, weight = projected
+        coefficients, errors, _, weight, _ = projected
         seen = (ivar > 0).float().mean(dim=1)
         noise = torch.log(weight.mean(dim=1).clamp(min=1e-3)) / 4.0 - 1.5
         condition = torch.stack([noise, torch.log(resolving_power / 1500.0), seen], dim=1)
@@ -340,14 +351,19 @@ class UncertaintyAwareResidualAttention(nn.Module):
     @staticmethod
     def fit_of(projected, ivar):
         """How well the projection fits: a dict for `Output`."""
-        coefficients, errors, residual, weight = projected
+        coefficients, errors, residual, weight, log_volume = projected
         good = (ivar > 0).float()
         count = good.sum(dim=1).clamp(min=1.0)
         square = residual * residual
         noise = 1.0 / (weight + (1.0 - good))
         excess = (good * (square - noise)).sum(dim=1) / count
+        chi2 = (square * weight).sum(dim=1)
+        # Templates with normal coefficients are a Gaussian process, whose likelihood this is, but
+        # for the noise of the pixels, which is the same for all templates.
+        prior = (coefficients.double()**2).sum(dim=1)
         return {
-            "misfit": (square * weight).sum(dim=1) / count,
+            "evidence": -0.5 * (chi2.double() + prior) - log_volume,
+            "misfit": chi2 / count,
             "unusual": (coefficients**2 + errors**2).mean(dim=1),
             "excess": excess.clamp(min=0.0).sqrt(),
         }

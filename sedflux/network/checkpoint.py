@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,7 +27,7 @@ FORMAT = "sedflux-1"
 #: Tensors that models written before there were references lack.
 _OPTIONAL_TENSORS = ("references", "spacing")
 #: Tensors that are stored in half precision.
-_HALF_PRECISION = ("trunk.", "factor_head.", "references")
+_HALF_PRECISION = ("trunk.", "factor_head.", "references", "grid.")
 #: Types of numbers that a model file may hold.
 _NUMBER_TYPES = ("F16", "BF16", "F32", "F64")
 
@@ -131,6 +132,9 @@ def _sized_tensors(config):
         "variance_head.weight": [config.knots + config.labels + config.sed_components, width],
         "factor_head.weight": [config.rank * config.sed_components, width],
         **({"references": [config.references, size + 1]} if config.references else {}),
+        **({"grid.points": [math.prod(config.grid), size],
+            "grid.scores": [math.prod(config.grid[1:]), config.sed_components]}
+           if config.grid else {}),
         **{f"trunk.{index}.first.bias": [width] for index in range(config.blocks)},
         **{f"convolutions.{index}.first.bias": [channels]
            for index, channels in enumerate(config.channels)},

@@ -13,6 +13,8 @@ __all__ = ["Config"]
 #: Largest size that any entry may have, and most residual blocks of one kind: far beyond
 #: every model in use, and small enough that a wrong entry is told before memory is taken.
 _LARGEST, _MOST_BLOCKS = 100_000, 64
+#: Largest number of values on an axis of the grid.
+_LARGEST_GRID = 100
 #: Pixels that the convolutions need at least: two patches of `architecture.PATCH`.
 _CONVOLUTION_PIXELS = 48
 
@@ -51,6 +53,9 @@ class Config:
     references : int
         Ordinary stars whose coefficients the model holds.  Spectra far from all of them are
         unlike the training.
+    grid : tuple of int
+        Numbers of resolving powers, temperatures and gravities of the grid of models that the
+        model holds; empty for none.
 
     Raises
     ------
@@ -72,6 +77,7 @@ class Config:
     labels: int = 6
     shrink: bool = True
     references: int = 0
+    grid: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("pixels", "samples", "components", "sed_components", "width", "groups",
@@ -91,6 +97,10 @@ class Config:
         if self.channels and self.pixels < _CONVOLUTION_PIXELS:
             raise ModelError(f"pixels is {self.pixels}; convolutions need {_CONVOLUTION_PIXELS} "
                              "or more")
+        if not isinstance(self.grid, tuple) or len(self.grid) not in (0, 3):
+            raise ModelError(f"grid is {self.grid!r}; three sizes, or none, are needed")
+        for value in self.grid:
+            _check_size(value, "grid", 2, _LARGEST_GRID)
         if self.width % self.groups:
             raise ModelError(f"width is {self.width}; it must be a multiple of groups, "
                              f"{self.groups}")
@@ -122,8 +132,9 @@ class Config:
                 "it was written by a newer sedflux: upgrade"
             )
         values = dict(values)
-        if isinstance(values.get("channels"), list):
-            values["channels"] = tuple(values["channels"])
+        for name in ("channels", "grid"):
+            if isinstance(values.get(name), list):
+                values[name] = tuple(values[name])
         return cls(**values)
 
 

@@ -46,7 +46,11 @@ def _positive(value: Any, name: str, shape: tuple[int | None, ...]) -> np.ndarra
 
 
 def _ascending(value: Any, name: str, size: int | None = None) -> np.ndarray:
-    array = _positive(value, name, (size,))
+    return _ascending_numbers(_positive(value, name, (size,)), name)
+
+
+def _ascending_numbers(value: Any, name: str) -> np.ndarray:
+    array = _numbers(value, name, (None,))
     if not (np.diff(array) > 0).all():
         raise _Wrong(f"{name} does not ascend")
     return array
@@ -85,6 +89,8 @@ def _check_domain(value: Any, name: str, config: Config) -> None:
         # Models written before this edge was known have none.
         edge = _numbers(table["gravity"], f"{name}.gravity", (2, None))
         _ascending(edge[0], f"{name}.gravity")
+    if "logg" in table:
+        _ascending(table["logg"], f"{name}.logg", 2)
     if table.get("prior", "flat") not in _PRIORS:
         raise _Wrong(f"{name}.prior is {table['prior']!r}; one of {', '.join(_PRIORS)} is needed")
 
@@ -99,13 +105,34 @@ def _check_scatter(value: Any, name: str, config: Config) -> None:
     if "scale" in table or "wavelength" in table:
         table = _entries(table, name, ("wavelength", "scale"))
         centres = _ascending(table["wavelength"], f"{name}.wavelength")
-        by_teff = np.ndim(table["scale"]) == 2
-        _positive(table["scale"], f"{name}.scale",
-                  (nodes.size, centres.size) if by_teff else (centres.size,))
+        sizes = [nodes.size, centres.size]
+        if "mh" in table:
+            sizes.insert(1, _ascending_numbers(table["mh"], f"{name}.mh").size)
+        elif np.ndim(table["scale"]) != 2:
+            sizes = [centres.size]
+        _positive(table["scale"], f"{name}.scale", tuple(sizes))
 
 
 def _check_kernels(value: Any, name: str, config: Config) -> None:
     _numbers(value, name, (None, None))
+
+
+def _check_common(value: Any, name: str, config: Config) -> None:
+    table = _entries(value, name, ("teff", "scores"))
+    nodes = _ascending(table["teff"], f"{name}.teff")
+    for part, scores in _entries(table["scores"], f"{name}.scores", ()).items():
+        _numbers(scores, f"{name}.scores.{part}", (nodes.size, config.sed_components))
+
+
+def _check_labels(value: Any, name: str, config: Config) -> None:
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise _Wrong(f"{name} is {value!r}; a list of names is needed")
+    if len(value) != config.labels:
+        raise _Wrong(f"{name} has {len(value)} names; the configuration has {config.labels}")
+
+
+def _check_power(value: Any, name: str, config: Config) -> None:
+    _positive(value, name, ())
 
 
 #: The check of each entry that the package uses; others are for people.
@@ -116,6 +143,9 @@ _CHECKS: dict[str, Callable[[Any, str, Config], None]] = {
     "domain": _check_domain,
     "scatter": _check_scatter,
     "kernels": _check_kernels,
+    "labels": _check_labels,
+    "common": _check_common,
+    "least_resolving_power": _check_power,
 }
 
 

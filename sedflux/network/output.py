@@ -35,6 +35,9 @@ class Output:
         Rms of the residuals beyond the noise, relative to the continuum.
     strange : (N,)
         Distance from the nearest ordinary star, see `strangeness`.
+    evidence : (N,)
+        Logarithm of the likelihood of the spectrum, given that the templates explain it with
+        coefficients that are normal, up to what all templates have in common.
     """
 
     mean: torch.Tensor
@@ -48,6 +51,7 @@ class Output:
     unusual: torch.Tensor
     excess: torch.Tensor
     strange: torch.Tensor
+    evidence: torch.Tensor
 
     def take(self, rows):
         """The output for some rows."""

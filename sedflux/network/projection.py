@@ -37,19 +37,35 @@ class Projection(nn.Module):
         return self._products
 
     def _solved(self, weight, scaled, right):
-        """Coefficients and their errors, (N, k), from the products of weighted pixels."""
+        """Coefficients and their errors, (N, k), and log volumes, (N,), of weighted pixels."""
         if len(weight) > _FEW:
             return map(torch.cat, zip(*map(
                 _solve, (weight @ self.products()).split(_BLOCK), right.split(_BLOCK)),
                 strict=True))
         coefficients, errors = torch.zeros_like(right), torch.ones_like(right)
+        log_volume = right.new_zeros(len(right))
         rows, columns = torch.triu_indices(len(scaled), len(scaled))
         for one in range(len(weight)):
             # Rows that fill up a batch have no weight.
             if weight[one].any():
                 packed = ((scaled * weight[one]) @ scaled.T)[rows, columns]
-                coefficients[one], errors[one] = _solve(packed[None], right[one, None])
-        return coefficients, errors
+                coefficients[one], errors[one], log_volume[one] = _solve(
+                    packed[None], right[one, None])
+        return coefficients, errors, log_volume
+
+    def equations(self, normalised, ivar):
+        """
+        Normal matrices of coefficients in units of their spread, without their prior.
+
+        Returns
+        -------
+        normal : (N, k (k + 1) / 2)
+            Upper triangles.
+        right : (N, k)
+        """
+        weight = ivar / (1.0 + ivar * PIXEL_FLOOR**2)
+        scaled = self.templates * self.spread[:, None]
+        return weight @ self.products(), (weight * (normalised - self.mean)) @ scaled.T
 
     def forward(self, normalised, ivar):
         """
@@ -60,17 +76,21 @@ class Projection(nn.Module):
         coefficients, errors : (N, k)
         residual : (N, n)
         weight : (N, n)
+        log_volume : (N,)
+            Logarithm of the determinant of the normal matrix, halved: how much smaller the
+            spectrum makes the volume of coefficients.
         """
         scaled = self.templates * self.spread[:, None]
         weight = ivar / (1.0 + ivar * PIXEL_FLOOR**2)
         deviation = normalised - self.mean
-        coefficients, errors = self._solved(weight, scaled, (weight * deviation) @ scaled.T)
+        coefficients, errors, log_volume = self._solved(weight, scaled,
+                                                        (weight * deviation) @ scaled.T)
         residual = deviation - coefficients @ scaled
-        return coefficients, errors, residual, weight
+        return coefficients, errors, residual, weight, log_volume
 
 
 def _solve(packed, right):
-    """Coefficients and their errors, (N, k), of a few spectra, in double precision."""
+    """Coefficients and their errors, (N, k), of a few spectra, and log volumes, (N,)."""
     size = right.shape[1]
     columns, rows = torch.triu_indices(size, size)
     # Cholesky's decomposition reads the lower triangle alone.
@@ -82,4 +102,5 @@ def _solve(packed, right):
     identity = torch.eye(size, dtype=torch.float64, device=right.device)
     root = torch.linalg.solve_triangular(triangle, identity, upper=False)
     coefficients = root.mT @ (root @ right.double()[..., None])
-    return coefficients[..., 0].float(), torch.linalg.vector_norm(root, dim=1).float()
+    return (coefficients[..., 0].float(), torch.linalg.vector_norm(root, dim=1).float(),
+            triangle.diagonal(dim1=-2, dim2=-1).log().sum(dim=1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
@@ -13,13 +13,16 @@ from sedflux.spectra.gaps import usual_step
 from sedflux.spectra.grids import OPTICAL_RANGE
 from sedflux.units import as_quantity
 
+if TYPE_CHECKING:
+    from specutils import Spectrum
+
 __all__ = ["MAX_REDDENING", "MIN_RESOLVING_POWER", "RESOLVING_POWER", "check_coverage",
            "check_reddening", "check_resolving_power", "check_velocity", "refuse_if_none",
-           "unusable_reasons"]
+           "unusable_reasons", "velocity_of"]
 
 #: Spectra of a higher resolving power are degraded to this one.
 RESOLVING_POWER = 2000.0
-#: Spectra of a lower resolving power are refused.
+#: Spectra of a lower resolving power are refused, if the model does not say another limit.
 MIN_RESOLVING_POWER = 500.0
 #: Share of the input grid that the wavelengths must cover.
 MIN_COVERAGE = 0.85
@@ -39,8 +42,8 @@ _LEAST_SAMPLING = 1.5
 _PIXEL_FWHM = 0.68
 
 
-def check_resolving_power(resolving_power: Any, wavelength: np.ndarray) \
-        -> tuple[np.ndarray, float]:
+def check_resolving_power(resolving_power: Any, wavelength: np.ndarray, *,
+                          lowest: float = MIN_RESOLVING_POWER) -> tuple[np.ndarray, float]:
     """
     Resolving power at each wavelength, and the one to which the spectrum is degraded.
 
@@ -53,6 +56,8 @@ def check_resolving_power(resolving_power: Any, wavelength: np.ndarray) \
         lambda / FWHM, as it is claimed.
     wavelength : `~numpy.ndarray`, shape (n,)
         Ascending, in Angstrom.
+    lowest : float, optional
+        What the model needs.
 
     Returns
     -------
@@ -64,7 +69,7 @@ def check_resolving_power(resolving_power: Any, wavelength: np.ndarray) \
     Raises
     ------
     sedflux.exceptions.InputError
-        If it has a unit or another shape, or is below 500.
+        If it has a unit or another shape, or is below what the model needs.
     """
     try:
         if isinstance(resolving_power, u.Quantity):
@@ -77,7 +82,7 @@ def check_resolving_power(resolving_power: Any, wavelength: np.ndarray) \
         ) from error
     inside = (wavelength > OPTICAL_RANGE[0]) & (wavelength < OPTICAL_RANGE[1])
     inside = inside if inside.any() else np.ones(wavelength.shape, dtype=bool)
-    _refuse_coarse(power[inside].min(), "resolving_power is {:g}")
+    _refuse_coarse(power[inside].min(), "resolving_power is {:g}", lowest)
     # Inside a gap nothing is sampled: the usual step counts, not the gap.
     step = usual_step(wavelength)
     step = np.r_[step[:1], np.maximum(step[1:], step[:-1]), step[-1:]]
@@ -88,14 +93,15 @@ def check_resolving_power(resolving_power: Any, wavelength: np.ndarray) \
     width = np.hypot(wavelength / power, _PIXEL_FWHM * step)
     power = np.where(coarse, wavelength / width, power)
     least = float(min(power[inside].min(), sampled[inside].min(), RESOLVING_POWER))
-    _refuse_coarse(least, "pixels are so wide that the resolving power is {:.0f} at the most")
+    _refuse_coarse(least, "pixels are so wide that the resolving power is {:.0f} at the most",
+                   lowest)
     return power, least
 
 
-def _refuse_coarse(least: float, text: str) -> None:
-    if not least >= MIN_RESOLVING_POWER:
+def _refuse_coarse(least: float, text: str, lowest: float) -> None:
+    if not least >= lowest:
         raise InputError(
-            f"{text.format(least)}; sedflux needs {MIN_RESOLVING_POWER:g} or more, "
+            f"{text.format(least)}; sedflux needs {lowest:g} or more, "
             "because lines of coarser spectra do not constrain the star"
         )
 
@@ -137,6 +143,19 @@ def check_velocity(radial_velocity: Any, size: int) -> np.ndarray:
             f"stars move by less than {_MAX_VELOCITY:.0f} km/s: is the unit right?"
         )
     return np.broadcast_to(velocity, (size,))
+
+
+def velocity_of(spectrum: Spectrum, meta: dict[str, Any], radial_velocity: Any) -> float:
+    """Velocity in km/s from the argument, the meta or the spectrum itself."""
+    candidates = (radial_velocity, meta.get("radial_velocity"),
+                  getattr(spectrum, "radial_velocity", None), 0.0 * u.km / u.s)
+    value = next(value for value in candidates if value is not None)
+    try:
+        return u.Quantity(value).to_value(u.km / u.s)
+    except (u.UnitConversionError, TypeError, ValueError, OverflowError) as error:
+        raise InputError(
+            f"radial_velocity is {value!r}; give a Quantity in km/s, such as -20 * u.km / u.s"
+        ) from error
 
 
 def check_reddening(reddening: Any, stars: int | None = None) -> tuple[Any, Any]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from sedflux.exceptions import InputError
-from sedflux.libraries.labels import unscale_labels
+from sedflux.libraries.labels import STARS, LabelSet
 from sedflux.libraries.prior import survey_density
 
 __all__ = ["FLAGS", "Flag", "domain_flags", "flag", "flag_names", "severity_of"]
@@ -37,8 +37,8 @@ FEW_GOOD = 0.8
 SPIKES = 3
 #: Median S/N per pixel beyond which an inverse variance is in the wrong unit.
 IMPLAUSIBLE_SNR = 1000.0
-#: Severity of stars near or beyond a limit of temperature, of compact, metal-free or luminous
-#: ones, and of spectra that cannot be used.
+#: Severity of stars near or beyond a limit of temperature, of ones that are compact, metal-free or
+#: luminous or have a limit of gravity, and of spectra that cannot be used.
 _EDGE_SEVERITY, _NO_METALS_SEVERITY, _UNUSABLE_SEVERITY = 1.5, 3.0, 25.0
 
 
@@ -113,6 +113,25 @@ FLAGS = (
          "supergiant?",
          "The training has no stars of lower surface gravity.  Near 3650 Angstrom the SEDs of "
          "supergiants are wrong by up to a third; the error is widened."),
+    Flag("gravity_limit", 14, "gravity near or beyond the limits of the white-dwarf models: a "
+         "subdwarf or a star of the main sequence?",
+         "The lines fit a surface gravity near the end of the models of white dwarfs.  Subdwarfs "
+         "and B stars, whose gravity is lower, look so: do not use the SED before the star is "
+         "identified."),
+    Flag("two_solutions", 15, "two temperatures fit the lines, one below and one above that of the "
+         "strongest Balmer lines",
+         "Balmer lines grow to about 13,000 K and fade beyond.  The SED lies between two "
+         "solutions, and its error covers both; the diagnostics hold both SEDs and the weight of "
+         "the second.  A colour decides."),
+    Flag("kind_uncertain", 16, "star or white dwarf: the lines do not tell",
+         "With model='auto', the models of stars and of white dwarfs explain the lines about "
+         "equally well: the odds are less than a hundred to one.  Name the model if you know the "
+         "kind."),
+    Flag("other_kind", 17, "neither star nor hydrogen white dwarf: subdwarf, helium or magnetic "
+         "white dwarf, binary?",
+         "With model='auto', the model of white dwarfs explains the lines better than that of "
+         "stars, but not well, or only at the edge of its temperatures and gravities.  The SED is "
+         "that of the model of stars: do not use it before the object is identified."),
 )
 _BY_NAME = {one.name: one for one in FLAGS}
 
@@ -160,7 +179,8 @@ def sentences(bits: np.ndarray, limits: Mapping[str, Any]) -> tuple[tuple[str, .
     return tuple(tuple(text for mask, text in texts if value & mask) for value in bits.tolist())
 
 
-def domain_flags(values: Mapping[str, np.ndarray], limits: Mapping[str, Any]) -> np.ndarray:
+def domain_flags(values: Mapping[str, np.ndarray], limits: Mapping[str, Any],
+                 label_set: LabelSet = STARS) -> np.ndarray:
     """
     Flags of each spectrum, as bit masks.
 
@@ -171,19 +191,19 @@ def domain_flags(values: Mapping[str, np.ndarray], limits: Mapping[str, Any]) ->
     limits : dict
         The model's domain: ``excess``, ``unusual``, ``strange``, ``teff`` (two limits in
         K), the ``prior`` of its labels, and for models that know it the least ``gravity``: lists of
-        temperatures (K) and of log g.
+        temperatures (K) and of log g.  Models of white dwarfs have two limits of ``logg``.
+    label_set : `~sedflux.libraries.labels.LabelSet`, optional
+        Labels of the model.
 
     Returns
     -------
     bits : `~numpy.ndarray` of int64, shape (N,)
     """
-    labels = unscale_labels(values["label_mean"])
-    teff, logg, mh = labels[:, 0], labels[:, 1], labels[:, 2]
+    labels = label_set.unscale(values["label_mean"])
+    teff, logg = labels[:, 0], labels[:, 1]
     usable = values["usable"]
     cool, hot = limits["teff"]
     found = {
-        "compact": usable & (logg > np.interp(teff, *COMPACT)),
-        "no_metals": usable & (mh < METAL_POOR),
         "unusable": ~usable,
         "low_snr": usable & (values["snr"] < LOW_SNR),
         "unlike_training": _distance(values, limits) > 1.0,
@@ -194,6 +214,14 @@ def domain_flags(values: Mapping[str, np.ndarray], limits: Mapping[str, Any]) ->
         "implausible_snr": values["claimed_snr"] > IMPLAUSIBLE_SNR,
         "not_finite": ~values["finite"],
     }
+    if label_set is STARS:
+        found["compact"] = usable & (logg > np.interp(teff, *COMPACT))
+        found["no_metals"] = usable & (labels[:, STARS.names.index("MH")] < METAL_POOR)
+    if "second_weight" in values:
+        found["two_solutions"] = usable & (values["second_weight"] > 0)
+    if "logg" in limits:
+        low, high = limits["logg"]
+        found["gravity_limit"] = usable & ((logg < low) | (logg > high))
     if "gravity" in limits:
         found["supergiant"] = usable & (logg < np.interp(teff, *limits["gravity"]))
     if limits.get("prior") == "survey":
@@ -237,5 +265,5 @@ def severity_of(bits: np.ndarray, values: Mapping[str, np.ndarray],
     severity = _distance(values, limits)
     severity = np.where(any_of("cool_limit", "hot_limit"), np.maximum(severity, _EDGE_SEVERITY),
                         severity)
-    foreign = any_of("compact", "no_metals", "supergiant")
+    foreign = any_of("compact", "no_metals", "supergiant", "gravity_limit")
     return np.where(foreign, np.maximum(severity, _NO_METALS_SEVERITY), severity)

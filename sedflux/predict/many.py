@@ -10,10 +10,10 @@ import numpy as np
 from astropy import units as u
 
 from sedflux.exceptions import InputError
-from sedflux.predict.checks import RESOLVING_POWER
+from sedflux.predict.checks import RESOLVING_POWER, velocity_of
 from sedflux.predict.flags import flag
 from sedflux.predict.prediction import SEDPrediction
-from sedflux.predict.predictor import Predictor, velocity_of
+from sedflux.predict.predictor import Predictor
 from sedflux.spectra.arrays import SpectrumArrays
 from sedflux.spectra.spectrum import from_spectrum
 

@@ -19,13 +19,19 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from sedflux.exceptions import ModelError, WeightsError
+from sedflux.exceptions import InputError, ModelError, WeightsError
 from sedflux.io.download import DownloadError, fetch_file, file_hash
+from sedflux.libraries.labels import LABELS, LabelSet, find_label_set
 
-__all__ = ["DEFAULT_MODEL", "ModelEntry", "find_model", "list_models", "registry"]
+__all__ = ["AUTO", "DEFAULT_MODEL", "WHITE_DWARF_MODEL", "ModelEntry", "find_model", "list_models",
+           "model_labels", "registry"]
 
 #: Name of the model that is used when none is given.
 DEFAULT_MODEL = "uara.stars2"
+#: Name of the packaged model of hydrogen white dwarfs.
+WHITE_DWARF_MODEL = "uara.da1"
+#: Stands for the packaged model that explains a spectrum best.
+AUTO = "auto"
 #: ``arch.tag``; a name becomes the name of a file, and must not lead out of its folder.
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -183,6 +189,28 @@ def find_model(model: str | os.PathLike[str] | None = None) -> Path:
     if entry.packaged:
         return _checked(Path(str(_data_folder() / entry.filename)), entry)
     return _fetched(entry, base_urls)
+
+
+def model_labels(metadata: Mapping[str, Any], path: object) -> LabelSet:
+    """
+    The labels of a model, from its header; those of stars if it does not say.
+
+    Parameters
+    ----------
+    metadata : dict
+    path : path-like
+        Of the file, for messages.
+
+    Raises
+    ------
+    sedflux.exceptions.ModelError
+        If this sedflux knows no such labels.
+    """
+    try:
+        return find_label_set(metadata.get("labels", LABELS))
+    except InputError as error:
+        raise ModelError(f"model file {str(path)!r} cannot be used: {error}; it was written by a "
+                         "newer sedflux: upgrade") from error
 
 
 def _checked(path, entry):

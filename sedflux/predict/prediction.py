@@ -47,9 +47,9 @@ class SEDPrediction:
         Common part of the covariance of ln(flux), ``factor.T @ factor``.
     flags : tuple of str, or tuple of those
         Reasons to be careful; empty for an ordinary star.
-    model : str
-        Name of the model.
-    sha256 : str
+    model : str, or `~numpy.ndarray` of str, shape (N,)
+        Name of the model; of each star if they have different ones.
+    sha256 : str, or `~numpy.ndarray` of str, shape (N,)
         Hash of its file.
     diagnostics : dict of str to `~numpy.ndarray`
         Numbers behind the flags (S/N, misfit, estimated labels), each of shape () or
@@ -71,8 +71,8 @@ class SEDPrediction:
     diagonal: np.ndarray
     factor: np.ndarray
     flags: tuple[Any, ...]
-    model: str = ""
-    sha256: str = ""
+    model: str | np.ndarray = ""
+    sha256: str | np.ndarray = ""
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
     parts: Mapping[str, np.ndarray] = field(default_factory=dict)
     flag_bits: int | np.ndarray = 0
@@ -94,7 +94,7 @@ class SEDPrediction:
         about = f"flags {', '.join(self._flag_names()) or 'none'}" if self.single else (
             f"{np.count_nonzero(self.flag_bits)} with flags")
         return (f"<SEDPrediction of {len(self)} star{'' if len(self) == 1 else 's'} at "
-                f"{self.wavelength.size} wavelengths by {self.model}: {about}>")
+                f"{self.wavelength.size} wavelengths by {self._one_model()}: {about}>")
 
     def __getitem__(self, row):
         """One of the stars."""
@@ -112,6 +112,8 @@ class SEDPrediction:
             diagnostics={name: value[row] for name, value in self.diagnostics.items()},
             parts={name: value[row] for name, value in self.parts.items()},
             flag_bits=int(np.broadcast_to(self.flag_bits, len(self))[row]),
+            **{name: str(np.broadcast_to(getattr(self, name), len(self))[row])
+               for name in ("model", "sha256")},
             **{name: float(np.broadcast_to(getattr(self, name), len(self))[row])
                for name in _OF_STARS})
 
@@ -143,6 +145,8 @@ class SEDPrediction:
             diagnostics={name: value[rows] for name, value in self.diagnostics.items()},
             parts={name: value[rows] for name, value in self.parts.items()},
             flag_bits=np.broadcast_to(self.flag_bits, len(self))[rows],
+            **{name: value if isinstance(value, str) else value[rows]
+               for name, value in (("model", self.model), ("sha256", self.sha256))},
             **{name: np.broadcast_to(getattr(self, name), len(self))[rows] for name in _OF_STARS})
 
     @property
@@ -274,8 +278,9 @@ class SEDPrediction:
 
     def _cards(self):
         """Cards for FITS headers of all stars: model, scale and frame."""
-        return {"SEDMODEL": (self.model, "sedflux model"),
-                "SEDHASH": self.sha256,
+        one = isinstance(self.model, str)
+        return ({"SEDMODEL": (self.model, "sedflux model"), "SEDHASH": self.sha256} if one else {
+                "SEDMODEL": (self._one_model(), "sedflux models")}) | {
                 "SEDNORM": ("mean 4000-7000 A", "the flux is relative to this"),
                 "SPECSYS": ("SOURCE", "wavelengths in the rest frame of the star")}
 
@@ -283,6 +288,7 @@ class SEDPrediction:
         """Cards for the FITS header of a single star: flags, dust, what was used."""
         cards = {"SEDFBITS": (int(self.flag_bits), "flags as a bit mask; 0 is none"),
                  "SEDFLAGS": ", ".join(self._flag_names()) or "none",
+                "SEDMODEL": (self.model, "sedflux model"), "SEDHASH": self.sha256,
                  "SEDRV": (float(self.radial_velocity), "[km/s] velocity taken out")}
         if "resolving_power" in self.diagnostics:
             cards["SEDRPOW"] = (float(self.diagnostics["resolving_power"]),
@@ -293,6 +299,10 @@ class SEDPrediction:
                       "SEDLAW": (self.law, "extinction law"),
                       "SEDRVEXT": (float(self.r_v), "R_V of the law")}
         return cards
+
+    def _one_model(self):
+        """The models of all stars, in one text."""
+        return self.model if isinstance(self.model, str) else ", ".join(np.unique(self.model))
 
     def _flag_names(self):
         """Names of the flags of each star."""

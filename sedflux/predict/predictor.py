@@ -8,7 +8,7 @@ A loaded model: from spectra to predicted SEDs.
 from __future__ import annotations
 
 import os
-from functools import lru_cache
+from collections.abc import Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,23 +16,24 @@ import numpy as np
 import numpy.typing as npt
 from astropy import units as u
 
-from sedflux.exceptions import InputError
-from sedflux.libraries.labels import LABELS, unscale_labels
 from sedflux.predict.checks import (
+    MIN_RESOLVING_POWER,
     RESOLVING_POWER,
     check_coverage,
     check_resolving_power,
     check_velocity,
     refuse_if_none,
     unusable_reasons,
+    velocity_of,
 )
 from sedflux.predict.flags import domain_flags, flag, sentences, severity_of
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.predict.sigma import Widening
+from sedflux.predict.solutions import SOLUTION_NAMES, describe_solutions
 from sedflux.spectra.arrays import CheckedSpectra, SpectrumArrays, check_spectra
 from sedflux.spectra.gaps import fill_gaps
-from sedflux.spectra.grids import INPUT_PIXELS, Rebinning, input_grid, optical_mean, sed_grid
-from sedflux.spectra.normalise import input_basis, normalise_spectra
+from sedflux.spectra.grids import INPUT_PIXELS, input_grid, optical_mean, sed_grid
+from sedflux.spectra.normalise import input_basis, normalise_spectra, rebinning_to_input
 from sedflux.spectra.resolution import broadening_sigma, lsf_matrix, smooth_spectra
 from sedflux.spectra.spectrum import from_spectrum
 from sedflux.units import LIGHT_KM_S
@@ -40,7 +41,7 @@ from sedflux.units import LIGHT_KM_S
 if TYPE_CHECKING:
     from specutils import Spectrum
 
-__all__ = ["Predictor", "loaded_predictor", "velocity_of"]
+__all__ = ["Predictor"]
 
 #: Inverse variance of a flux of order one that single precision holds after all scaling.
 _MAX_IVAR = 1e12
@@ -58,12 +59,8 @@ _VELOCITY_STEP = 2.0
 _DIAGNOSTICS = ("snr", "resolving_power", "misfit", "excess", "unusual", "strange", "teff",
                 "logg", "mh")
 #: Outputs of the network.
-_OUTPUTS = ("mean", "label_mean", "misfit", "unusual", "excess", "strange", "diagonal",
-            "directions")
-#: Number of rebinning operators that are kept: surveys have one grid, and few velocities at rest.
-_KEPT_OPERATORS = 8
-#: Number of models that `loaded_predictor` keeps.
-_CACHED_MODELS = 4
+_OUTPUTS = ("mean", "label_mean", "misfit", "unusual", "excess", "strange", "evidence",
+            "diagonal", "directions")
 
 
 class Predictor:
@@ -102,14 +99,15 @@ class Predictor:
         from sedflux.network.device import torch_device
         from sedflux.network.header import require_entries, require_sizes
         from sedflux.network.threads import use_one_thread_after_fork
-        from sedflux.predict.models import DEFAULT_MODEL, find_model
+        from sedflux.predict.models import DEFAULT_MODEL, find_model, model_labels
 
         self._device = torch_device(device)
         path = find_model(model)
         self.network, self.metadata = load_network(path)
         require_entries(self.metadata, ("calibration", "domain"), path)
+        self.label_set = model_labels(self.metadata, path)
         require_sizes(self.network.config, path, pixels=INPUT_PIXELS, samples=sed_grid().size,
-                      labels=len(LABELS))
+                      labels=len(self.label_set.names))
         self.name = self.metadata.get("name", DEFAULT_MODEL if model is None else str(model))
         self.sha256 = file_hash(path)
         self._grid = input_grid()
@@ -124,6 +122,11 @@ class Predictor:
 
     def __repr__(self) -> str:
         return f"<Predictor {self.name}>"
+
+    @property
+    def predictors(self) -> tuple[Predictor, ...]:
+        """The models that this one uses: itself."""
+        return (self,)
 
     def predict(self, wavelength: npt.ArrayLike, flux: npt.ArrayLike,
                 ivar: npt.ArrayLike | None = None, *, mask: npt.ArrayLike | None = None,
@@ -144,8 +147,8 @@ class Predictor:
         mask : array_like, shape of ``flux`` or (n,), optional
             True, or not zero, for bad pixels.
         resolving_power : float or array_like, shape (n,), optional
-            lambda / FWHM of the spectra, 500 or more; where it varies, all is
-            degraded to the least.
+            lambda / FWHM of the spectra, 500 or more (300 for white dwarfs); where it varies,
+            all is degraded to the least.
         radial_velocity : float, array_like or Quantity, shape () or (N,), optional
             Velocity of each star, which is taken out; in km/s if it has no unit.
 
@@ -207,11 +210,41 @@ class Predictor:
 
     def _predict(self, spectra: CheckedSpectra | SpectrumArrays, resolving_power: Any,
                  radial_velocity: Any) -> SEDPrediction:
-        """Predict spectra that are checked, piece by piece: more take no more memory."""
+        """Predict spectra that are checked."""
+        prediction, _ = self.evaluate(spectra, resolving_power, radial_velocity)
+        return prediction[0] if spectra.single else prediction
+
+    def evaluate(self, spectra: CheckedSpectra | SpectrumArrays, resolving_power: Any,
+                 radial_velocity: Any, *, screen: Callable[..., np.ndarray] | None = None
+                 ) -> tuple[SEDPrediction, dict[str, np.ndarray]]:
+        """
+        Predict spectra, and tell how well the model explains them.
+
+        They are worked on piece by piece: more spectra take no more memory.
+
+        Parameters
+        ----------
+        spectra : `~sedflux.spectra.arrays.CheckedSpectra` or `SpectrumArrays`
+            N spectra.
+        resolving_power, radial_velocity
+            See `predict`.
+        screen : callable, optional
+            Gets normalised spectra and their inverse variance (N, pixels), and gives a number for
+            each.
+
+        Returns
+        -------
+        prediction : `~sedflux.SEDPrediction`
+            With a first axis for stars.
+        fit : dict of str to `~numpy.ndarray`, shape (N,)
+            ``evidence``, see `sedflux.network.output.Output`, and the result of ``screen``.
+        """
         from sedflux.network.threads import parallel_map
 
         velocity = check_velocity(radial_velocity, len(spectra))
-        sharp, power = check_resolving_power(resolving_power, spectra.wavelength)
+        sharp, power = check_resolving_power(
+            resolving_power, spectra.wavelength,
+            lowest=self.metadata.get("least_resolving_power", MIN_RESOLVING_POWER))
         none = np.zeros((0, spectra.wavelength.size))
         near = _near(SpectrumArrays(spectra.wavelength, none, none, False, resolving_power=sharp))
         own_power = cast("float | np.ndarray", near.resolving_power)
@@ -225,7 +258,7 @@ class Predictor:
 
         def work(piece):
             rows = order[piece]
-            return self._piece(_near(spectra.take(rows)), kernel, steps[rows], power)
+            return self._piece(_near(spectra.take(rows)), kernel, steps[rows], power, screen)
 
         values: dict[str, np.ndarray] = {}
         with parallel_map(len(pieces)) as each:
@@ -236,9 +269,10 @@ class Predictor:
                     values[name][order[piece]] = value
             refuse_if_none(values.pop("reasons"))
             prediction = self._assemble(values, velocity, spectra.noise_estimated, pieces, each)
-        return prediction[0] if spectra.single else prediction
+        return prediction, {name: values[name] for name in ("evidence", "screen")
+                            if name in values}
 
-    def _piece(self, near, kernel, velocity, power):
+    def _piece(self, near, kernel, velocity, power, screen):
         """Output of the network for some of the spectra, and why some of them are unusable."""
         from sedflux.network.threads import product
 
@@ -259,7 +293,8 @@ class Predictor:
         # No training spectrum was better: what is called better is limited by other errors.
         ivar = np.minimum(ivar, np.float32(MAX_SNR**2))
         snr = np.sqrt(ivar.sum(axis=1) / count)
-        return self._guarded(self._network_values(normalised, ivar, power) | {
+        screened = {} if screen is None else {"screen": screen(normalised, ivar)}
+        return self._guarded(self._network_values(normalised, ivar, power) | screened | {
             "snr": snr.astype(float), "claimed_snr": claimed.astype(float), "spikes": spikes,
             "usable": usable & good.any(axis=1), "good": good.mean(axis=1), "reasons": reasons,
             "resolving_power": np.full(len(near), power)})
@@ -272,7 +307,7 @@ class Predictor:
         for value, begin, end in zip(values, begins, [*begins[1:], len(flux)], strict=True):
             rest = wavelength / (1.0 + value / LIGHT_KM_S)
             check_coverage(rest, self._grid)
-            new_flux[begin:end], new_ivar[begin:end] = _to_input_grid(rest.tobytes())(
+            new_flux[begin:end], new_ivar[begin:end] = rebinning_to_input(rest)(
                 flux[begin:end], ivar[begin:end])
         return new_flux, new_ivar
 
@@ -291,10 +326,15 @@ class Predictor:
                                   torch.full((size,), power, device=self._device))
             output = output.take(slice(count))
             diagonal, directions = self.network.compact_directions(output)
-        names = ("mean", "label_mean", "misfit", "unusual", "excess", "strange")
+            more = {} if self.network.grid is None else describe_solutions(
+                self.network.solutions(*(torch.from_numpy(part[:count]).to(self._device)
+                                         for part in padded), power),
+                self.network.sed_templates.cpu().numpy().astype(float),
+                self.network.sed_mean.cpu().numpy(), self._optical_mean)
+        names = ("mean", "label_mean", "misfit", "unusual", "excess", "strange", "evidence")
         values = {name: getattr(output, name).cpu().numpy().astype(float) for name in names}
-        return values | {"diagonal": diagonal.cpu().numpy(),
-                         "directions": directions.cpu().numpy()}
+        return values | more | {"diagonal": diagonal.cpu().numpy(),
+                                "directions": directions.cpu().numpy()}
 
     def _guarded(self, values):
         """The last guard: what is not finite becomes the mean of the training, and is marked."""
@@ -315,25 +355,27 @@ class Predictor:
         from sedflux.network.threads import product
 
         limits = self.metadata["domain"]
-        bits = domain_flags(values, limits)
+        bits = domain_flags(values, limits, self.label_set)
         if noise_estimated:
             bits |= flag("noise_estimated").mask
         flux = np.exp(values["mean"], out=values.pop("mean"))
         flux /= (self._optical_mean @ flux.T).T
         diagonal, factor = self._widening.covariance(
             values, severity_of(bits, values, limits), pieces, each, product)
-        labels = unscale_labels(values["label_mean"])
-        values |= {"teff": labels[:, 0], "logg": labels[:, 1], "mh": labels[:, 2]}
+        values |= self._shown_labels(values["label_mean"])
+        names = _DIAGNOSTICS + (() if self.network.grid is None else SOLUTION_NAMES)
         return SEDPrediction(
             self.wavelength, flux, diagonal, factor, sentences(bits, limits), self.name,
-            self.sha256, {name: values[name] for name in _DIAGNOSTICS}, flag_bits=bits,
+            self.sha256, {name: values[name] for name in names},
+            self._widening.parts(factor, values["directions"].shape[1]), flag_bits=bits,
             radial_velocity=velocity)
 
 
-@lru_cache(maxsize=_KEPT_OPERATORS)
-def _to_input_grid(wavelength: bytes) -> Rebinning:
-    """Operator from pixels at wavelengths, float64 in memory, to the input grid."""
-    return Rebinning(np.frombuffer(wavelength), input_grid())
+    def _shown_labels(self, scaled):
+        """Labels that users see; those that a kind of star does not have are NaN."""
+        labels = dict(zip(self.label_set.names, self.label_set.unscale(scaled).T, strict=True))
+        none = np.full(len(scaled), np.nan)
+        return {name.lower(): labels.get(name, none) for name in ("TEFF", "LOGG", "MH")}
 
 
 def _near(spectra):
@@ -348,53 +390,3 @@ def _pieces(size):
     return [slice(begin, end) for begin, end in pairwise(edges)]
 
 
-def velocity_of(spectrum: Spectrum, meta: dict[str, Any], radial_velocity: Any) -> float:
-    """Velocity in km/s from the argument, the meta or the spectrum itself."""
-    candidates = (radial_velocity, meta.get("radial_velocity"),
-                  getattr(spectrum, "radial_velocity", None), 0.0 * u.km / u.s)
-    value = next(value for value in candidates if value is not None)
-    try:
-        return u.Quantity(value).to_value(u.km / u.s)
-    except (u.UnitConversionError, TypeError, ValueError, OverflowError) as error:
-        raise InputError(
-            f"radial_velocity is {value!r}; give a Quantity in km/s, such as -20 * u.km / u.s"
-        ) from error
-
-
-def loaded_predictor(model: str | os.PathLike[str] | Predictor | None = None) -> Predictor:
-    """
-    A predictor for a model, read once: from a small cache if its file has not changed.
-
-    Parameters
-    ----------
-    model : str, path-like or `Predictor`, optional
-        The packaged default if not given; a predictor is handed back.
-
-    Returns
-    -------
-    predictor : `Predictor`
-
-    Raises
-    ------
-    sedflux.exceptions.ModelError, sedflux.exceptions.WeightsError
-        If the model is unknown, missing or damaged.
-
-    Examples
-    --------
-    >>> from sedflux.predict.predictor import loaded_predictor
-    >>> loaded_predictor() is loaded_predictor("uara.stars2")
-    True
-    """
-    from sedflux.predict.models import DEFAULT_MODEL, find_model
-
-    if isinstance(model, Predictor):
-        return model
-    path = find_model(model)
-    state = path.stat()
-    return _read_once(str(model or DEFAULT_MODEL), str(path), state.st_size, state.st_mtime_ns)
-
-
-@lru_cache(maxsize=_CACHED_MODELS)
-def _read_once(model: str, path: str, size: int, time: int) -> Predictor:
-    """Read a model; another size or time of its file is another model."""
-    return Predictor(model)

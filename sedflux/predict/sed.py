@@ -10,7 +10,8 @@ import numpy as np
 from astropy import units as u
 
 from sedflux.predict.checks import check_reddening
-from sedflux.predict.predictor import Predictor, loaded_predictor
+from sedflux.predict.loading import loaded_predictor
+from sedflux.predict.predictor import Predictor
 
 if TYPE_CHECKING:
     from specutils import Spectrum

@@ -1,4 +1,7 @@
-"""The last scale of sigma: calibration, scatter between trainings, spectra beyond the domain."""
+"""
+The last scale of sigma: calibration, scatter between trainings, errors that the models share,
+spectra beyond the domain.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sedflux.libraries.labels import unscale_labels
+from sedflux.libraries.labels import LABELS, find_label_set
 
 __all__ = ["PRIOR_ROWS", "Widening", "interpolation_weights"]
 
@@ -30,7 +33,10 @@ class Widening:
         `sedflux.training.covariance_stage.measure_calibration` and, if there is any,
         ``scatter`` from `sedflux.training.calibrate`: ``directions`` (k, n), their ``length``
         (m, k) at temperatures ``teff`` (m,), and a ``scale`` at ``wavelength`` (b,): of all
-        stars (b,), or at every temperature (m, b).
+        stars (b,), at every temperature (m, b), or there at every metallicity ``mh`` (l,) too,
+        (m, l, b).  With ``common`` there are errors of the models, which all stars of one
+        temperature share: by its name, ``scores`` (m, c) of each in units of the templates, at
+        temperatures ``teff`` (m,).
     wavelength : `~numpy.ndarray`, shape (n,)
     units : `~numpy.ndarray`, shape (c, n)
         Components of ln(SED) that the network's factor is given in.
@@ -41,12 +47,16 @@ class Widening:
     def __init__(self, metadata: Mapping[str, Any], wavelength: npt.ArrayLike,
                  units: np.ndarray, templates: np.ndarray) -> None:
         place, calibration = np.log(wavelength), metadata["calibration"]
+        self._label_set = find_label_set(metadata.get("labels", LABELS))
         scatter = metadata.get("scatter", {})
-        scale_table = np.atleast_2d(scatter.get("scale", [1.0]))
+        scale_table = np.array(scatter.get("scale", [1.0]))
         scale_weights = interpolation_weights(place, np.log(scatter.get("wavelength", [1.0])))
         # One scale of all stars is put into the tables that follow.
-        scale = scale_table[0] @ scale_weights if len(scale_table) == 1 else 1.0
-        self._scale_table = None if len(scale_table) == 1 else scale_table
+        common = scale_table.ndim == 1
+        scale = scale_table @ scale_weights if common else 1.0
+        self._metallicities = np.asarray(scatter.get("mh", [0.0]))
+        self._scale_tables = [] if common else list(
+            scale_table.reshape(len(scale_table), len(self._metallicities), -1).swapaxes(0, 1))
         self._scale_weights = scale_weights.astype(np.float32)
         weights = interpolation_weights(place, np.log(calibration["wavelength"]))
         self._bands = (weights * scale).astype(np.float32)
@@ -56,6 +66,10 @@ class Widening:
         directions = np.reshape(scatter.get("directions", []), (-1, place.size))
         self._directions = (directions * scale).astype(np.float32)
         self._units, self._prior = units, templates[:PRIOR_ROWS]
+        common = metadata.get("common", {"teff": [1.0], "scores": {}})
+        self._common_nodes = np.log(common["teff"])
+        self._common = {name: (np.asarray(scores) @ templates).astype(np.float32)
+                        for name, scores in common["scores"].items()}
 
     def covariance(self, values: Mapping[str, np.ndarray], severity: np.ndarray,
                    pieces: Iterable[slice], each: Callable[..., Any] = map,
@@ -67,7 +81,7 @@ class Widening:
         Parameters
         ----------
         values : dict of str to `~numpy.ndarray`
-            With ``snr`` (N,), ``label_mean`` (N, 6), ``diagonal`` (N, n) and ``directions``
+            With ``snr`` (N,), ``label_mean`` (N, l), ``diagonal`` (N, n) and ``directions``
             (N, r, c), the rows of the factor in terms of the components.
         severity : `~numpy.ndarray`, shape (N,)
             Above one for spectra beyond the domain.
@@ -81,10 +95,12 @@ class Widening:
         Returns
         -------
         diagonal : `~numpy.ndarray`, shape (N, n)
-        factor : `~numpy.ndarray`, shape (N, r + k, n), or (N, r + k + 4, n) if any is beyond
+        factor : `~numpy.ndarray`, shape (N, r + k + p, n)
+            Rows of the network, of the scatter, and of the common errors; and four more if any
+            spectrum is beyond.
         """
         size = values["diagonal"].shape
-        rank = values["directions"].shape[1] + len(self._directions)
+        rank = values["directions"].shape[1] + len(self._directions) + len(self._common)
         rank += len(self._prior) if (severity > 1.0).any() else 0
         diagonal = np.empty(size, dtype=np.float32)
         factor = np.empty((size[0], rank, size[-1]), dtype=np.float32)
@@ -97,17 +113,34 @@ class Widening:
         list(each(fill, pieces))
         return diagonal, factor
 
+    def parts(self, factor: np.ndarray, rank: int) -> dict[str, np.ndarray]:
+        """
+        Rows of a factor whose origin is known.
+
+        Parameters
+        ----------
+        factor : `~numpy.ndarray`, shape (N, r, n)
+            From `covariance`.
+        rank : int
+            Rows that the network gave.
+
+        Returns
+        -------
+        parts : dict of str to `~numpy.ndarray`, shape (N, n)
+        """
+        first = rank + len(self._directions)
+        return {name: factor[:, first + row] for row, name in enumerate(self._common)}
+
     def _fill(self, values, severity, diagonal, factor, product):
         """Write the covariance of a few spectra, each number once."""
         rank, size = values["directions"].shape[1:]
         growth = np.maximum(severity, 1.0).astype(np.float32)
         bands = _columns(np.log(np.maximum(values["snr"], 1.0)), self._levels, self._table)
         scale = product(bands, self._bands) * growth[:, None]
-        place = np.log(unscale_labels(values["label_mean"])[:, 0])
-        own_scale = np.float32(1.0)
-        if self._scale_table is not None:
-            columns = _columns(place, self._nodes, self._scale_table)
-            own_scale = product(np.ascontiguousarray(columns), self._scale_weights)
+        labels = self._label_set.unscale(values["label_mean"])
+        place = np.log(labels[:, 0])
+        if self._scale_tables:
+            own_scale = product(self._own_scales(labels), self._scale_weights)
             scale *= own_scale
         np.multiply(values["diagonal"], scale**2, out=diagonal)
         own = factor[:, :rank]
@@ -116,11 +149,23 @@ class Widening:
         length = _columns(place, self._nodes, self._length) * growth[:, None]
         beyond = rank + len(self._directions)
         np.multiply(length[:, :, None], self._directions, out=factor[:, rank:beyond])
-        if self._scale_table is not None:
+        if self._scale_tables:
             factor[:, rank:beyond] *= own_scale[:, None]
+        for row, nodes in enumerate(self._common.values()):
+            factor[:, beyond + row] = _columns(place, self._common_nodes, nodes)
+        beyond += len(self._common)
         if factor.shape[1] > beyond:
             opening = np.clip((growth - 1.0) / 3.0, 0.0, 1.0)
             np.multiply(opening[:, None, None], self._prior, out=factor[:, beyond:])
+
+    def _own_scales(self, labels):
+        """Scales of stars at the wavelengths of the table, (N, b), from labels (N, 6)."""
+        nodes = np.log(labels[:, 0])
+        if len(self._scale_tables) == 1:
+            return np.ascontiguousarray(_columns(nodes, self._nodes, self._scale_tables[0]))
+        shares = interpolation_weights(labels[:, LABELS.index("MH")], self._metallicities)
+        return sum(share[:, None].astype(np.float32) * _columns(nodes, self._nodes, table)
+                   for share, table in zip(shares, self._scale_tables, strict=True))
 
 
 def _columns(place, nodes, table):

@@ -33,6 +33,7 @@ _COUNTS_COLUMNS = {
 #: Units and descriptions of the true properties of the stars.
 _TRUTH_COLUMNS = {
     "name": (None, "name of the star and its files"),
+    "kind": (None, "star or white dwarf"),
     "model": (None, "row of the library"),
     "teff": ("K", "effective temperature"),
     "logg": (None, "log10 of the surface gravity in cm/s2"),

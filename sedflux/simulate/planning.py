@@ -8,7 +8,7 @@ stars adds up.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from sedflux.response.fit import fit_response
 from sedflux.response.solve import star_information
 from sedflux.simulate.settings import FieldSettings
 from sedflux.simulate.simulator import Simulator
+from sedflux.simulate.white_dwarfs import WhiteDwarfs, checked_white_dwarfs
 from sedflux.slitless.instrument import SlitlessBand
 from sedflux.units import positive_number, whole_number
 
@@ -33,6 +34,8 @@ __all__ = ["INTERVAL", "CalibrationPlan", "plan_calibration"]
 
 #: Number of simulated stars, large enough for several in each class.
 _SIMULATED_STARS = 240
+#: Number of simulated white dwarfs: they are of one kind.
+_SIMULATED_WHITE_DWARFS = 40
 #: Width (Angstrom) of the intervals in which the precision and errors of responses are given.
 INTERVAL = 50.0
 #: Smallest information, so that its inverse is finite.
@@ -66,6 +69,11 @@ class CalibrationPlan:
         precision at nine in ten wavelengths.
     floor : `~numpy.ndarray`, shape (n,)
         Error that all stars have in common, which more stars do not reduce.
+    white_dwarfs : `~astropy.table.Table` or None
+        What white dwarfs add, if they are asked for; one row per interval: errors from one
+        average star and one average white dwarf, number of average stars with the information of
+        one white dwarf, and errors of one exposure with its stars, with its white dwarfs, and with
+        both.  ``meta["expected"]`` is the mean number of white dwarfs in an exposure.
     """
 
     precision: float
@@ -76,6 +84,7 @@ class CalibrationPlan:
     exposures_needed: np.ndarray
     classes: Table
     floor: np.ndarray
+    white_dwarfs: Table | None = None
 
     def to_table(self) -> Table:
         """
@@ -92,7 +101,8 @@ class CalibrationPlan:
 
 def plan_calibration(band: SlitlessBand, *, precision: float = 0.005, stars_per_exposure: int = 80,
                      settings: FieldSettings | None = None, library: SpectralLibrary | None = None,
-                     model: Any = None, seed: int = 0) -> CalibrationPlan:
+                     model: Any = None, white_dwarfs: WhiteDwarfs | int | None = None,
+                     seed: int = 0) -> CalibrationPlan:
     """
     Plan which and how many stars calibrate a slitless band to a precision.
 
@@ -108,6 +118,8 @@ def plan_calibration(band: SlitlessBand, *, precision: float = 0.005, stars_per_
         Magnitudes, S/N, errors of dust and magnitudes, exposure time.
     library, model : optional
         See `~sedflux.simulate.simulator.Simulator`.
+    white_dwarfs : `~sedflux.simulate.white_dwarfs.WhiteDwarfs` or int, optional
+        Hydrogen white dwarfs of one exposure, or their number; by default there are none.
     seed : int, optional
 
     Returns
@@ -135,12 +147,18 @@ def plan_calibration(band: SlitlessBand, *, precision: float = 0.005, stars_per_
     settings = FieldSettings(outliers=0.0) if settings is None else settings
     if not isinstance(settings, FieldSettings):
         raise InputError(f"settings is a {type(settings).__name__}; FieldSettings are needed")
-    field = Simulator({band.name: band}, settings, library=library, model=model).draw(
-        _SIMULATED_STARS, seed=seed)
+    dwarfs = checked_white_dwarfs(white_dwarfs)
+    simulated = None if dwarfs is None else replace(dwarfs, area=None,
+                                                    number=_SIMULATED_WHITE_DWARFS)
+    field = Simulator({band.name: band}, settings, library=library, model=model,
+                      white_dwarfs=simulated).draw(_SIMULATED_STARS, seed=seed)
     response = fit_response(
         field.counts[band.name], field.seds, band=band, grey_error=settings.grey_error,
         wavelength_error=settings.wavelength_error, names=field.names)
-    wavelength, names, information = _information(response)
+    wavelength, names, everything = _information(response)
+    truth = field.truth[[field.names.index(name) for name in names]]
+    ordinary = np.asarray(truth["kind"]) == "star"
+    information, truth = everything[ordinary], truth[ordinary]
     number = len(information)
     mean = np.maximum(information.mean(axis=0), _MIN_INFORMATION)
     needed = np.ceil(precision**-2 / mean)
@@ -148,11 +166,25 @@ def plan_calibration(band: SlitlessBand, *, precision: float = 0.005, stars_per_
     best = (np.cumsum(ordered, axis=0) < precision**-2).sum(axis=0) + 1
     one_exposure = 1.0 / np.sqrt(stars_per_exposure * mean)
     shared = sum(part.variance for part in response.systematics.values())
-    truth = field.truth[[field.names.index(name) for name in names]]
     return CalibrationPlan(
         precision, wavelength, needed, np.where(best > number, needed, best), one_exposure,
         np.ceil((one_exposure / precision) ** 2), _classes(truth, information, precision),
-        np.interp(wavelength, response.wavelength, np.sqrt(shared)))
+        np.interp(wavelength, response.wavelength, np.sqrt(shared)),
+        None if dwarfs is None or ordinary.all() else _white_dwarf_table(
+            wavelength, mean, everything[~ordinary], stars_per_exposure, dwarfs.expected))
+
+
+def _white_dwarf_table(wavelength, star, information, stars, expected):
+    """What white dwarfs add to the stars of an exposure, by wavelength."""
+    dwarf = np.maximum(information.mean(axis=0), _MIN_INFORMATION)
+    table = Table({
+        "wavelength": wavelength * u.AA, "star": 1.0 / np.sqrt(star),
+        "white_dwarf": 1.0 / np.sqrt(dwarf), "stars_per_white_dwarf": dwarf / star,
+        "stars": 1.0 / np.sqrt(stars * star),
+        "white_dwarfs": 1.0 / np.sqrt(np.maximum(expected * dwarf, _MIN_INFORMATION)),
+        "both": 1.0 / np.sqrt(stars * star + expected * dwarf)})
+    table.meta["expected"] = expected
+    return table
 
 
 def _information(response: ResponseCurve) -> tuple[np.ndarray, list[str], np.ndarray]:

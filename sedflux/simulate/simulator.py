@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from astropy import constants
 from astropy import units as u
-from astropy.table import Table
+from astropy.table import Table, vstack
 
 from sedflux.exceptions import InputError
 from sedflux.photometry import anchor
@@ -26,6 +26,7 @@ from sedflux.simulate.detector import BandOperators, contaminating_light, noisy_
 from sedflux.simulate.field import SimulatedField
 from sedflux.simulate.settings import OUTLIER_KINDS, FieldSettings
 from sedflux.simulate.stars import LibraryStars, ModelStars
+from sedflux.simulate.white_dwarfs import WhiteDwarfs, WhiteDwarfStars, checked_white_dwarfs
 from sedflux.slitless.instrument import SlitlessBand
 from sedflux.slitless.throughput import Throughput
 from sedflux.spectra.grids import pixel_edges
@@ -71,11 +72,14 @@ class Simulator:
         Change of the throughput over the field.  ``response(wavelength, star)`` returns the
         change of ln(throughput) at wavelengths in Angstrom, shape (m,), for a row of the
         truth table.
+    white_dwarfs : `~sedflux.simulate.white_dwarfs.WhiteDwarfs` or int, optional
+        Hydrogen white dwarfs beside the ordinary stars, or how many; none if not given.
     """
 
     def __init__(self, bands: Mapping[str, SlitlessBand], settings: FieldSettings | None = None, *,
                  library: Any = None, model: Any = None,
-                 response: Callable[[np.ndarray, Any], np.ndarray] | None = None) -> None:
+                 response: Callable[[np.ndarray, Any], np.ndarray] | None = None,
+                 white_dwarfs: WhiteDwarfs | int | None = None) -> None:
         self.bands = _checked_bands(bands)
         if response is not None and not callable(response):
             raise InputError(f"response is a {type(response).__name__}; a function of wavelength "
@@ -88,6 +92,9 @@ class Simulator:
             self.source = ModelStars(self.predictor, teff=teff, prior=prior)
         else:
             self.source = LibraryStars(library, teff=teff, prior=prior)
+        self.white_dwarfs = checked_white_dwarfs(white_dwarfs)
+        self._dwarfs = None if self.white_dwarfs is None else WhiteDwarfStars(
+            self.white_dwarfs, self.source.wavelength, self.source.resolving_power)
         self._log_throughput_change = response
         self._operators = {name: BandOperators(band, self.source)
                            for name, band in self.bands.items()}
@@ -114,33 +121,62 @@ class Simulator:
                 detectors, (Sequence, np.ndarray)) or not len(detectors):
             raise InputError(f"detectors is {detectors!r}; a sequence of names is needed, such as "
                              "('1', '2')")
-        rng, settings = np.random.default_rng(whole_number(seed, "seed")), self.settings
-        low, high = np.log(settings.snr)
-        snr = np.exp(rng.uniform(low, high, size))
-        rows, prediction, flux = self.source.draw(size, snr, self.predictor, rng)
-        truth = self._truth(rows, snr, rng, detectors)
-        flux = self._absolute(flux, truth)
-        reddened = prediction.reddened(np.asarray(truth["known_ebv"]),
-                                       reddening_error=settings.ebv_error)
+        rng = np.random.default_rng(whole_number(seed, "seed"))
+        groups = [self._ordinary(size, rng, detectors)]
+        number = 0 if self.white_dwarfs is None else self.white_dwarfs.draw_number(rng)
+        if number:
+            groups.append(self._white(number, rng, detectors))
+        truths, fluxes, predictions = zip(*groups, strict=True)
+        truth, flux = vstack(truths), np.concatenate(fluxes)
         band = _anchor_band()
-        seds = [self._anchored(reddened[row], star, band, rng) for row, star in enumerate(truth)]
+        seds = [self._anchored(prediction[row], star, band, rng)
+                for prediction, part in zip(predictions, truths, strict=True)
+                for row, star in enumerate(part)]
         counts = {name: self._counts(name, flux, truth, rng) for name in self.bands}
         return SimulatedField(self.bands, counts, seds, truth, self.source.wavelength, flux)
 
-    def _truth(self, rows, snr, rng, detectors):
+    def _snr(self, size, rng):
+        """S/N per pixel of the input spectra."""
+        low, high = np.log(self.settings.snr)
+        return np.exp(rng.uniform(low, high, size))
+
+    def _ordinary(self, size, rng, detectors):
+        """Truth, absolute true SEDs, and reddened predictions of the ordinary stars."""
+        snr = self._snr(size, rng)
+        rows, prediction, flux = self.source.draw(size, snr, self.predictor, rng)
+        truth = self._truth(self.source.labels, rows, snr, rng, detectors)
+        return truth, self._absolute(flux, truth), self._reddened(prediction, truth)
+
+    def _white(self, size, rng, detectors):
+        """The same of white dwarfs."""
+        snr = self._snr(size, rng)
+        rows, magnitude, prediction, flux = self._dwarfs.draw(size, snr, rng)
+        truth = self._truth(self._dwarfs.labels, rows, snr, rng, detectors)
+        truth["magnitude"] = magnitude
+        truth["name"] = [f"dwarf{row:04d}" for row in range(size)]
+        truth["kind"] = "white dwarf"
+        return truth, self._absolute(flux, truth), self._reddened(prediction, truth)
+
+    def _reddened(self, prediction, truth):
+        """Predictions behind the dust that is known."""
+        return prediction.reddened(np.asarray(truth["known_ebv"]),
+                                   reddening_error=self.settings.ebv_error)
+
+    def _truth(self, labels, rows, snr, rng, detectors):
         """Table of the true properties of the stars."""
         size, settings = len(rows), self.settings
         low, high = (10 ** (_COUNTS_SLOPE * value) for value in settings.magnitudes)
         outlier = np.full(size, "", dtype="U16")
         chosen = rng.permutation(size)[: round(settings.outliers * size)]
         outlier[chosen] = [OUTLIER_KINDS[i % len(OUTLIER_KINDS)] for i in range(len(chosen))]
-        labels = self.source.labels[rows]
+        labels = labels[rows]
         width, height = next(iter(self.bands.values())).detector_size
         # The known E(B-V) is so far from zero that few true values are clipped at zero.
         known = _LEAST_EBV * settings.ebv_error + settings.ebv_scale * rng.exponential(1.0, size)
         ebv = np.maximum(known + rng.normal(0.0, settings.ebv_error, size), 0.0)
         return Table({
-            "name": [f"star{row:04d}" for row in range(size)], "model": rows,
+            "name": [f"star{row:04d}" for row in range(size)],
+            "kind": np.full(size, "star", dtype="U11"), "model": rows,
             "teff": labels[:, 0], "logg": labels[:, 1], "mh": labels[:, 2], "snr": snr,
             "magnitude": np.log10(rng.uniform(low, high, size)) / _COUNTS_SLOPE,
             "ebv": ebv, "known_ebv": known,
@@ -248,6 +284,7 @@ def _checked_settings(settings):
 def simulate_field(bands: Mapping[str, SlitlessBand], *, size: int, seed: int,
                    settings: FieldSettings | None = None, library: Any = None, model: Any = None,
                    response: Callable[[np.ndarray, Any], np.ndarray] | None = None,
+                   white_dwarfs: WhiteDwarfs | int | None = None,
                    detectors: Sequence[str] = ("1",), **changes: Any) -> SimulatedField:
     """
     Simulate a field of stars in slitless bands.
@@ -257,11 +294,11 @@ def simulate_field(bands: Mapping[str, SlitlessBand], *, size: int, seed: int,
     bands : mapping of str to `~sedflux.SlitlessBand`
         With throughputs, of one instrument.
     size : int
-        Number of stars.
+        Number of ordinary stars.
     seed : int
         Of the random numbers, 0 or more.
     settings : `FieldSettings`, optional
-    library, model, response : optional
+    library, model, response, white_dwarfs : optional
         See `Simulator`.
     detectors : sequence of str, optional
         Names of the detectors, among which stars are distributed at random.
@@ -285,5 +322,5 @@ def simulate_field(bands: Mapping[str, SlitlessBand], *, size: int, seed: int,
         if name not in known:
             raise InputError(f"{name!r} is no setting; {', '.join(known)} are allowed")
     settings = replace(_checked_settings(settings), **changes)
-    return Simulator(bands, settings, library=library, model=model, response=response).draw(
-        size, seed=seed, detectors=detectors)
+    return Simulator(bands, settings, library=library, model=model, response=response,
+                     white_dwarfs=white_dwarfs).draw(size, seed=seed, detectors=detectors)

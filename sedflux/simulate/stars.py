@@ -37,7 +37,7 @@ class LibraryStars:
     Attributes
     ----------
     labels : `~numpy.ndarray`, shape (k, 3)
-        TEFF, LOGG and [M/H].
+        TEFF, LOGG and [M/H]; NaN for labels that the library has not.
     wavelength : `~numpy.ndarray`, shape (n,)
         Of the true SEDs, in Angstrom.
     resolving_power : float or None
@@ -57,7 +57,8 @@ class LibraryStars:
             raise InputError(f"the library has {rows.size} stars between {teff[0]:.0f} and "
                              f"{teff[1]:.0f} K; at least two are needed")
         chosen = library.take(rows)
-        self.labels = labels[rows, :3]
+        self.labels = np.full((rows.size, 3), np.nan)
+        self.labels[:, : labels.shape[1]] = labels[rows, :3]
         self.wavelength = chosen.wavelength
         self.resolving_power = None
         self._flux = np.asarray(chosen.sed_flux, dtype=float)
@@ -87,8 +88,27 @@ class LibraryStars:
             True SEDs.
         """
         rows = rng.choice(len(self.labels), size, p=self._chances)
+        return rows, *self.observe(rows, snr, predictor, rng)
+
+    def observe(self, rows: np.ndarray, snr: np.ndarray, predictor: Predictor,
+                rng: np.random.Generator) -> tuple[SEDPrediction, np.ndarray]:
+        """
+        Predictions from noisy spectra of given stars, and their true SEDs.
+
+        Parameters
+        ----------
+        rows : `~numpy.ndarray` of int, shape (size,)
+            Of ``labels``.
+        snr, predictor, rng
+            See `draw`.
+
+        Returns
+        -------
+        prediction : `~sedflux.SEDPrediction`
+        flux : `~numpy.ndarray`, shape (size, n)
+        """
         prediction = _predict(predictor, self._spectra[rows], snr, RESOLVING_POWER, rng)
-        return rows, prediction, self._flux[rows]
+        return prediction, self._flux[rows]
 
 
 class ModelStars:
@@ -105,7 +125,7 @@ class ModelStars:
     Attributes
     ----------
     labels : `~numpy.ndarray`, shape (k, 3)
-        TEFF, LOGG and [M/H], estimated by the model.
+        TEFF, LOGG and [M/H], estimated by the model; NaN for labels that it has not.
     normalised : `~numpy.ndarray`, shape (k, pixels)
         Input spectra without their continuum, on the input grid.
     input_resolving_power : float
@@ -127,7 +147,9 @@ class ModelStars:
         estimates = predictor.predict(
             input_grid(), spectra, np.full(spectra.shape, _LABEL_IVAR),
             resolving_power=self.input_resolving_power).diagnostics
-        labels = np.stack([estimates[name] for name in ("teff", "logg", "mh")], axis=1)
+        unknown = np.full(len(spectra), np.nan)
+        labels = np.stack([estimates.get(name, unknown) for name in ("teff", "logg", "mh")],
+                          axis=1)
         rows = (labels[:, 0] >= teff[0]) & (labels[:, 0] <= teff[1])
         if rows.sum() < 2:
             raise InputError(f"model {predictor.name!r} has {rows.sum()} reference stars between "
@@ -145,11 +167,21 @@ class ModelStars:
         Parameters and results are those of `LibraryStars.draw`.
         """
         rows = rng.choice(len(self.labels), size, p=self._chances)
+        return rows, *self.observe(rows, snr, predictor, rng)
+
+    def observe(self, rows: np.ndarray, snr: np.ndarray, predictor: Predictor,
+                rng: np.random.Generator) -> tuple[SEDPrediction, np.ndarray]:
+        """
+        Predictions from noisy spectra of given stars, and true SEDs drawn about them.
+
+        Parameters and results are those of `LibraryStars.observe`.
+        """
         prediction = _predict(predictor, self.normalised[rows], snr, self.input_resolving_power,
                               rng)
         # Without the diagonal part of the covariance, because true SEDs have no noise per sample.
-        draw = rng.standard_normal((size, 1, prediction.factor.shape[1])) @ prediction.factor
-        return rows, prediction, prediction.flux * np.exp(draw[:, 0])
+        rank = prediction.factor.shape[1]
+        draw = rng.standard_normal((len(rows), 1, rank)) @ prediction.factor
+        return prediction, prediction.flux * np.exp(draw[:, 0])
 
 
 def _predict(predictor, spectra, snr, power, rng):

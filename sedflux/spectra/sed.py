@@ -242,6 +242,9 @@ def notes_of(sed: Spectrum) -> tuple[dict[str, Any], dict[str, tuple[Any, str]]]
                                         np.asarray(sed.flux.value, float), flux_variance(sed), 0)
     for name in ("flags", "flag_bits", "flag_names"):
         notes[name] = notes[name][row]
+    for name in ("model", "sha256"):
+        if not isinstance(notes.get(name, ""), str):
+            notes[name] = str(notes[name][row])
     notes["flag_bits"] = int(notes["flag_bits"])
     notes["diagnostics"] = {name: value[row] for name, value in notes["diagnostics"].items()}
     return notes, cards | {

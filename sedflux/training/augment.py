@@ -108,7 +108,7 @@ def observe(flux: np.ndarray, observing: Observing) -> np.ndarray:
 
 
 def random_curves(size: int, rng: np.random.Generator, dust_curve: np.ndarray, *,
-                  ripples: bool = True) -> np.ndarray:
+                  ripples: bool | np.ndarray = True) -> np.ndarray:
     """
     Random smooth multiplicative curves: calibration, fibre, dust.
 
@@ -123,8 +123,8 @@ def random_curves(size: int, rng: np.random.Generator, dust_curve: np.ndarray, *
     rng : `numpy.random.Generator`
     dust_curve : `~numpy.ndarray`, shape (2430,)
         ln(flux) for a unit of E(B-V).
-    ripples : bool, optional
-        Whether to add the ripples.
+    ripples : bool or `~numpy.ndarray` of bool, shape (size,), optional
+        Whether, or to which curves, ripples may be added.
 
     Returns
     -------

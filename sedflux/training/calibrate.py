@@ -5,7 +5,8 @@ One training cannot measure these parts of sigma.  Models trained with different
 different stars differ in their predictions.  The leading directions of this scatter, and their
 lengths by temperature, go into the model's header.  Where truths are much more precise than
 predictions, sigma is scaled as well, so that 68.3 % of the truths lie within sigma of predictions
-by models that were not trained on the star.
+by models that were not trained on the star.  The scale depends on wavelength, temperature and
+metallicity: SEDs of metal-poor giants scatter more than those of metal-rich ones.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ __all__ = ["calibrate_models", "measure_scale", "measure_scatter"]
 _DIRECTIONS = 6
 #: Nodes in temperature (K) at which the lengths of these directions are measured.
 _TEFF_NODES = (4400.0, 4800.0, 5400.0, 6200.0, 7500.0, 9500.0)
+#: Nodes in [M/H] at which sigma is scaled.
+_MH_NODES = (-1.5, -0.4)
 #: Bands (Angstrom) in which sigma is scaled.
 _SCALE_BANDS = {"2550-3000": (2550.0, 3000.0), "3000-3550": (3000.0, 3550.0),
                 "3600-4000": (3600.0, 4000.0), "4000-4500": (4000.0, 4500.0),
@@ -53,8 +56,10 @@ _LEAST_SIGMA_RATIO = 2.0
 _NOISY_SNR = 20.0
 #: Temperatures (K) of the stars whose predictions measure the scatter and the scales.
 _TEFF_RANGE = (4200.0, 10250.0)
-#: U-B measures the scale too in bands that end at this wavelength (Angstrom) or bluer.
-_U_END = 4000.0
+#: Bands in which a colour measures the scale too, after the fluxes.
+_COLOR_BANDS = {"3000-3550": "U-B", "3600-4000": "U-B", "4000-4500": "B-V"}
+#: Error that MILES fluxes have in common, against STIS and colours, by wavelength (Angstrom).
+_MILES_COMMON = ([3900.0, 4700.0], [0.04, 0.01])
 
 
 def measure_scatter(log_sed: np.ndarray, teff: np.ndarray) -> dict[str, list]:
@@ -92,20 +97,20 @@ def measure_scale(error: np.ndarray, sigma: np.ndarray, truth_error: np.ndarray,
 
     Parameters
     ----------
-    error, sigma : `~numpy.ndarray`, shape (N, m)
-        Of N stars at m wavelengths; errors that are NaN do not count.
-    truth_error : `~numpy.ndarray`, shape (N, 1)
+    error, sigma, truth_error : `~numpy.ndarray`, shape (N, m)
+        Of N stars at m wavelengths.  Errors that are NaN do not count, nor truths that are no
+        better than half of sigma.
     prior : float, optional
         Scale assumed before the stars are seen; a few stars change it little.
 
     Returns
     -------
     scale : float
-        Between 0.6 and 2.5; the prior where the truth is no better than half of sigma.
+        Between 0.6 and 2.5.
     """
-    good = np.isfinite(error)
+    good = np.isfinite(error) & (sigma > _LEAST_SIGMA_RATIO * truth_error)
     stars = int(good.any(axis=1).sum())
-    if not stars or np.median((sigma / truth_error)[good]) < _LEAST_SIGMA_RATIO:
+    if not stars:
         return prior
 
     def missing(scale):
@@ -122,23 +127,26 @@ def measure_scale(error: np.ndarray, sigma: np.ndarray, truth_error: np.ndarray,
 
 def _errors(left_out):
     """
-    Errors against MILES, and against STIS with dust fitted, as four arrays.
+    Errors against MILES, and against STIS with dust fitted, as five arrays.
 
-    Error, sigma, error of the truth, and predicted temperature, by which the scale is looked up.
+    Error, sigma, error of the truth, and predicted TEFF and MH, by which the scale is looked up.
     """
     found = []
+    wavelength = left_out.predictions[0].wavelength
+    miles_error = np.hypot(TRUTH_ERROR["MILES"], np.interp(wavelength, *_MILES_COMMON))
     for index, part in enumerate(left_out.predictions):
         rows = []
         miles, stis = left_out.stars.miles_sed[index], left_out.stars.stis_sed[index]
-        rows.append((part.flux / np.exp(miles) - 1.0, TRUTH_ERROR["MILES"]))
+        rows.append((part.flux / np.exp(miles) - 1.0, miles_error))
         if np.isfinite(stis).any():
             truth_error = stis_error(stis)
             ebv = fit_reddening(part, np.exp(stis), truth_error)
-            rows.append((part.reddened(ebv).flux / np.exp(stis) - 1.0, truth_error))
-        star = part.relative_covariance.sigma, float(part.diagnostics["teff"])
-        found += [(error, star[0], truth, star[1]) for error, truth in rows]
-    error, sigma, truth, teff = (np.array(values) for values in zip(*found, strict=True))
-    return error, sigma, truth[:, None], teff
+            rows.append((part.reddened(ebv).flux / np.exp(stis) - 1.0,
+                         np.full(len(stis), truth_error)))
+        labels = [float(part.diagnostics[name]) for name in ("teff", "mh")]
+        found += [(error, part.relative_covariance.sigma, truth, *labels)
+                  for error, truth in rows]
+    return [np.array(values) for values in zip(*found, strict=True)]
 
 
 def _node_shares(teff):
@@ -146,50 +154,55 @@ def _node_shares(teff):
     return interpolation_weights(np.log(teff), np.log(_TEFF_NODES)).T
 
 
-def _u_minus_b(parts, johnson):
-    """Errors, sigmas and the catalogue's errors of U-B, each (N, 1), and temperatures."""
-    found = []
-    for part in parts:
-        residuals = johnson_residuals(part.stars.name, part.stars.labels, part.predictions,
-                                      *johnson)
-        good = residuals["use"] & np.isfinite(residuals["U-B"]) & residuals["dust_known"]
-        found.append(residuals[good])
-    columns = ("U-B", "sigma U-B", "error U-B", "teff")
-    error, sigma, truth, teff = (np.concatenate([np.asarray(rows[name]) for rows in found])
-                                 for name in columns)
-    return error[:, None], sigma[:, None], truth[:, None], teff
+def _color_errors(parts, johnson):
+    """By colour: errors, sigmas and errors of the catalogue, each (N, 1), and TEFF and MH."""
+    tables = [johnson_residuals(part.stars.name, part.stars.labels, part.predictions, *johnson)
+              for part in parts]
+    found = {}
+    for color in set(_COLOR_BANDS.values()):
+        rows = [table[table["use"] & np.isfinite(table[color]) & table["dust_known"]]
+                for table in tables]
+        *values, teff, mh = (np.concatenate([np.asarray(table[name]) for table in rows])
+                             for name in (color, f"sigma {color}", f"error {color}", "teff", "mh"))
+        found[color] = *(value[:, None] for value in values), teff, mh
+    return found
 
 
 def _scales(parts, johnson=None):
-    """The scale in every band and node of temperature, from predictions at several S/N."""
-    error, sigma, truth, teff = (np.concatenate(values) for values in
-                                 zip(*map(_errors, parts), strict=True))
+    """The scale by TEFF, MH and band, from predictions at several S/N."""
+    error, sigma, truth, *labels = (np.concatenate(values)
+                                    for values in zip(*map(_errors, parts), strict=True))
     bands = band_rows(parts[0].predictions[0].wavelength, _SCALE_BANDS)
-    pooled = [measure_scale(error[:, inside], sigma[:, inside], truth)
-              for inside in bands.values()]
-    colors = None if johnson is None else _u_minus_b(parts, johnson)
-    table = []
-    for node in range(len(_TEFF_NODES)):
-        near = _node_shares(teff)[:, node] > _LEAST_SHARE
-        row = [measure_scale(error[near][:, inside], sigma[near][:, inside], truth[near],
-                             prior=common)
-               for inside, common in zip(bands.values(), pooled, strict=True)]
-        if colors is not None:
-            row = _with_color(row, colors, node)
-        table.append([round(value, 4) for value in row])
+    colors = {} if johnson is None else _color_errors(parts, johnson)
+    found = []
+    for name, inside in bands.items():
+        scale = _cells(error[:, inside], sigma[:, inside], truth[:, inside], *labels)
+        color = colors.get(_COLOR_BANDS.get(name))
+        found.append(scale if color is None else _cells(*color, prior=scale))
     return {"wavelength": [float(np.sqrt(a * b)) for a, b in _SCALE_BANDS.values()],
-            "scale": table}
+            "mh": list(_MH_NODES), "scale": np.round(np.stack(found, axis=-1), 4).tolist()}
 
 
-def _with_color(row, colors, node):
-    """Scales of one node; those of bands in the U band are averaged with the scale from U-B."""
-    *values, teff = colors
-    near = _node_shares(teff)[:, node] > _LEAST_SHARE
-    if not near.any():
-        return row
-    scale = measure_scale(*(value[near] for value in values))
-    return [np.sqrt(0.5 * (own**2 + scale**2)) if red <= _U_END else own
-            for own, (_, red) in zip(row, _SCALE_BANDS.values(), strict=True)]
+def _cells(error, sigma, truth, teff, mh, *, prior=None):
+    """
+    The scale in every cell of TEFF and MH, (m, l), see `measure_scale`.
+
+    A cell with few stars stays near its prior, or if there is none near its temperature's scale,
+    and this near that of all stars.
+    """
+    near = _node_shares(teff).T > _LEAST_SHARE
+    alike = interpolation_weights(mh, np.array(_MH_NODES)) > _LEAST_SHARE
+
+    def measure(rows, prior):
+        return measure_scale(error[rows], sigma[rows], truth[rows], prior=prior)
+
+    if prior is None:
+        pooled = measure(slice(None), 1.0)
+        by_teff = [measure(rows, pooled) for rows in near]
+        prior = np.broadcast_to(np.array(by_teff)[:, None], (len(near), len(alike)))
+    cells = near[:, None] & alike
+    return np.array([measure(cells[cell], prior[cell])
+                     for cell in np.ndindex(prior.shape)]).reshape(prior.shape)
 
 
 def calibrate_models(miles: PathLike, stis: PathLike, photometry: PathLike, folder: PathLike, *,
@@ -213,7 +226,7 @@ def calibrate_models(miles: PathLike, stis: PathLike, photometry: PathLike, fold
     folds : sequence of path-like
         Trained without fold 0, 1, 2, 3.
     johnson : path-like, optional
-        Johnson colours of the stars; with them, U-B measures the scale in the near ultraviolet.
+        Johnson colours of the stars; with them, U-B and B-V measure the scale below 4500 Angstrom.
 
     Returns
     -------

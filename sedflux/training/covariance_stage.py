@@ -21,7 +21,7 @@ from sedflux.training.loss import covariance_loss, label_loss, score_loss
 from sedflux.training.pool import as_tensors
 
 if TYPE_CHECKING:
-    from sedflux.training.examples import ExampleGenerator
+    from sedflux.training.examples import Observer
     from sedflux.training.types import Network
 
 __all__ = ["fit_covariance", "measure_calibration"]
@@ -47,7 +47,7 @@ def _compute(network, generator, examples, rng):
     return [torch.cat(values) for values in zip(*found, strict=True)]
 
 
-def fit_covariance(network: Network, generator: ExampleGenerator, *, examples: int = 40960,
+def fit_covariance(network: Network, generator: Observer, *, examples: int = 40960,
                    steps: int = 1800, batch: int = 512, learning_rate: float = 2e-3,
                    seed: int = 1) -> list[float]:
     """
@@ -57,7 +57,7 @@ def fit_covariance(network: Network, generator: ExampleGenerator, *, examples: i
     ----------
     network : `torch.nn.Module`
         Changed in place.
-    generator : `~sedflux.training.examples.ExampleGenerator`
+    generator : `~sedflux.training.examples.Observer`
     examples, steps, batch : int, optional
     learning_rate : float, optional
     seed : int, optional
@@ -99,7 +99,7 @@ def fit_covariance(network: Network, generator: ExampleGenerator, *, examples: i
     return history
 
 
-def measure_calibration(network: Network, generator: ExampleGenerator, *, examples: int = 24576,
+def measure_calibration(network: Network, generator: Observer, *, examples: int = 24576,
                         seed: int = 1) -> dict[str, list]:
     """
     Ratio of true to predicted errors, by S/N and band, on new examples.
@@ -107,7 +107,7 @@ def measure_calibration(network: Network, generator: ExampleGenerator, *, exampl
     Parameters
     ----------
     network : `torch.nn.Module`
-    generator : `~sedflux.training.examples.ExampleGenerator`
+    generator : `~sedflux.training.examples.Observer`
     examples : int, optional
     seed : int, optional
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sedflux.emulator.principal import PrincipalEmulator, joint_weight
+from sedflux.emulator.principal import PrincipalEmulator, joint_weight, kernels_to_lists
 from sedflux.libraries.inputs import library_inputs, library_seds
-from sedflux.libraries.labels import is_solar_scaled, scale_labels
+from sedflux.libraries.labels import STARS, LabelSet, is_solar_scaled, scale_labels
 from sedflux.libraries.prior import label_chances
 from sedflux.spectra.continuum import remove_continuum, smooth_basis
 from sedflux.spectra.grids import input_grid, optical_mean, sed_grid
@@ -24,6 +24,7 @@ from sedflux.spectra.normalise import input_basis
 from sedflux.spectra.reddening import continuum_shapes, extinction_curve
 from sedflux.training.augment import (
     FINE_RESOLVING_POWER,
+    Observing,
     draw_observing,
     fine_grid,
     observe,
@@ -31,18 +32,22 @@ from sedflux.training.augment import (
     random_noise,
 )
 from sedflux.training.effects import survey_effects
+from sedflux.training.stars import GRAVITY_EDGE
 
 if TYPE_CHECKING:
     from sedflux.libraries.library import SpectralLibrary
     from sedflux.training.correction import Correction
-    from sedflux.training.types import Kernels
+    from sedflux.training.types import Kernels, Network
 
-__all__ = ["ExampleGenerator", "Examples"]
+__all__ = ["ExampleGenerator", "Examples", "Observer"]
 
 #: Nearest models among which labels are smoothed, and the width of the smoothing in units of their
 #: distance.
 _NEIGHBOURS = 12
 _SMOOTHING = 0.8
+#: Stars are flagged whose surface gravity is less than this (dex) above the edge of the library:
+#: lines of supergiants look like those of the most luminous models.
+_GRAVITY_MARGIN = 0.4
 #: Noisy copies made of each simulated star.
 COPIES = 4
 _CHUNK = 256
@@ -61,8 +66,8 @@ class Examples:
         The value that the network gets; its error is a few percent.
     log_sed : `~numpy.ndarray`, shape (N, 575)
         The truth.
-    labels : `~numpy.ndarray`, shape (N, 6)
-        Scaled labels, see `sedflux.libraries.labels.scale_labels`.
+    labels : `~numpy.ndarray`, shape (N, k)
+        Scaled labels, see `sedflux.libraries.labels.LabelSet.scale`.
     """
 
     normalised: np.ndarray
@@ -76,7 +81,124 @@ class Examples:
         return Examples(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
 
-class ExampleGenerator:
+class Observer:
+    """
+    Makes training examples of noiseless stars: observed, with noise, continuum removed.
+
+    Kinds of stars derive from it, each with its `stars`, `observing`, ``label_set`` and `complete`.
+
+    Parameters
+    ----------
+    library : `~sedflux.libraries.SpectralLibrary`
+        The training models alone.
+    prior : {'flat', 'survey'}, optional
+        Distribution of the labels.
+    effects : bool, optional
+        Add effects of surveys to some spectra, see `sedflux.training.effects`.
+    """
+
+    label_set: LabelSet = STARS
+    #: Share of the spectra that may have ripples and effects of surveys.
+    defect_share = 1.0
+    #: Scatter of real stars about the library, if examples have it.
+    scatter: Correction | None = None
+
+    def __init__(self, library: SpectralLibrary, *, prior: str = "flat", effects: bool = False
+                 ) -> None:
+        self.library, self.prior, self.effects = library, prior, effects
+        self.continuum = input_basis()
+        self._dust = extinction_curve(input_grid())
+        self._average = optical_mean(sed_grid())
+
+    def stars(self, size: int, rng: np.random.Generator
+              ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Noiseless stars: flux on the fine grid, ln(SED), labels."""
+        raise NotImplementedError
+
+    def observing(self, labels: np.ndarray, rng: np.random.Generator) -> Observing:
+        """Random resolving powers, velocities and rotations of stars with labels (N, k)."""
+        return draw_observing(labels[:, 0], rng)
+
+    def complete(self, network: Network) -> dict[str, Any]:
+        """
+        Store what a network holds beside its weights; return what its header holds.
+
+        Parameters
+        ----------
+        network : `torch.nn.Module`
+            Changed in place.
+
+        Returns
+        -------
+        entries : dict
+            Of the header, beside those of every kind of star.
+        """
+        return {}
+
+    def gravity_limits(self) -> dict[str, Any]:
+        """Surface gravities beyond which stars are unlike the training, for the domain."""
+        return {}
+
+    def examples(self, size: int, rng: np.random.Generator) -> Examples:
+        """
+        A shuffled block of examples: four noisy copies of each simulated star.
+
+        Parameters
+        ----------
+        size : int
+            Number of examples, a multiple of 4.
+        rng : `numpy.random.Generator`
+
+        Returns
+        -------
+        examples : `Examples`
+        """
+        parts = [self._chunk(min(_CHUNK, size - begin), rng) for begin in range(0, size, _CHUNK)]
+        names = Examples.__dataclass_fields__
+        joined = Examples(*(np.concatenate([getattr(p, n) for p in parts]) for n in names))
+        return joined.take(rng.permutation(size))
+
+    def _some(self, size, rng):
+        """Which spectra may have defects: all or some; bool, or bool array (size,)."""
+        return True if self.defect_share == 1.0 else rng.random(size) < self.defect_share
+
+    def _with_effects(self, flux, power, rng):
+        """Spectra with effects of surveys."""
+        if self.defect_share == 1.0:
+            return survey_effects(flux, power, rng)
+        hit = np.flatnonzero(self._some(len(flux), rng))
+        flux[hit] = survey_effects(flux[hit], power[hit], rng)
+        return flux
+
+    def _chunk(self, size, rng):
+        """A chunk of examples, small enough for the processor's cache."""
+        flux, log_sed, labels = self.stars(size // COPIES, rng)
+        observing = self.observing(labels, rng)
+        clean = observe(flux, observing)
+        if self.effects:
+            clean = self._with_effects(clean, observing.resolving_power, rng)
+        clean = clean.astype(np.float32)
+        rows = np.repeat(np.arange(size // COPIES), COPIES)
+        curves = random_curves(size // COPIES, rng, self._dust, ripples=self._some(
+            size // COPIES, rng)).astype(np.float32)
+        sigma, good = random_noise(size, rng)
+        sigma = sigma.astype(np.float32)
+        noisy = clean[rows] * (1.0 + sigma * rng.standard_normal(sigma.shape, dtype=np.float32))
+        curve = curves[rows] / curves[rows].mean(axis=1, keepdims=True)
+        ivar = (good / (sigma * curve * clean[rows]) ** 2).astype(np.float32)
+        normalised, ivar = remove_continuum(noisy * curve, ivar, self.continuum, tolerance=1e-4)
+        usable = np.isfinite(normalised).all(axis=1) & np.isfinite(ivar).all(axis=1)
+        if not usable.all():
+            # About one spectrum in a million has no continuum: another example replaces it.
+            stand_in = np.flatnonzero(usable)[: (~usable).sum()]
+            normalised[~usable], ivar[~usable] = normalised[stand_in], ivar[stand_in]
+            rows[~usable] = rows[stand_in]
+        given = observing.resolving_power[rows] * np.exp(0.03 * rng.standard_normal(size))
+        return Examples(normalised, ivar, given.astype(np.float32), log_sed[rows],
+                        self.label_set.scale(labels[rows]).astype(np.float32))
+
+
+class ExampleGenerator(Observer):
     """
     Makes training examples from a synthetic library.
 
@@ -97,8 +219,8 @@ class ExampleGenerator:
     def __init__(self, library: SpectralLibrary, *, kernels: Kernels | None = None,
                  scatter: Correction | None = None, prior: str = "flat",
                  effects: bool = False) -> None:
-        self.library, self.scatter, self.prior = library, scatter, prior
-        self.effects = effects
+        super().__init__(library, prior=prior, effects=effects)
+        self.scatter = scatter
         self._chances = label_chances(library.labels, prior)
         log_input = np.log(library_inputs(library, FINE_RESOLVING_POWER, fine_grid()))
         smooth = smooth_basis(log_input.shape[1], shapes=continuum_shapes(fine_grid()))
@@ -110,14 +232,20 @@ class ExampleGenerator:
             joint_weight(self.pixels, log_sed.shape[1]), kernels=kernels)
         self._components = self.emulator.components.astype(np.float32)
         self._centre = self.emulator.centre.astype(np.float32)
-        self.continuum = input_basis()
-        self._dust = extinction_curve(input_grid())
-        self._average = optical_mean(sed_grid())
         scaled = scale_labels(library.labels)
         solar = is_solar_scaled(library.labels)
         distance = ((scaled[:, None] - scaled[None]) ** 2).sum(axis=-1)
         distance[solar[:, None] != solar[None]] = np.inf
         self._neighbours = np.argsort(distance, axis=1)[:, 1 : 1 + _NEIGHBOURS]
+
+    def complete(self, network: Network) -> dict[str, Any]:
+        """The kernels of the emulator, for the header."""
+        return {"kernels": kernels_to_lists(self.emulator.kernels)}
+
+    def gravity_limits(self) -> dict[str, Any]:
+        """The least surface gravity, by temperature."""
+        return {"gravity": [list(map(float, GRAVITY_EDGE[0])),
+                            [float(logg) + _GRAVITY_MARGIN for logg in GRAVITY_EDGE[1]]]}
 
     def draw_labels(self, size: int, rng: np.random.Generator) -> np.ndarray:
         """
@@ -164,48 +292,3 @@ class ExampleGenerator:
             log_sed = log_sed + change
         log_sed = log_sed - np.log(self._average @ np.exp(log_sed).T).T
         return flux, log_sed, labels
-
-    def examples(self, size: int, rng: np.random.Generator) -> Examples:
-        """
-        A shuffled block of examples: four noisy copies of each simulated star.
-
-        Parameters
-        ----------
-        size : int
-            Number of examples, a multiple of 4.
-        rng : `numpy.random.Generator`
-
-        Returns
-        -------
-        examples : `Examples`
-        """
-        parts = [self._chunk(min(_CHUNK, size - begin), rng) for begin in range(0, size, _CHUNK)]
-        names = Examples.__dataclass_fields__
-        joined = Examples(*(np.concatenate([getattr(p, n) for p in parts]) for n in names))
-        return joined.take(rng.permutation(size))
-
-    def _chunk(self, size, rng):
-        """A chunk of examples, small enough for the processor's cache."""
-        flux, log_sed, labels = self.stars(size // COPIES, rng)
-        observing = draw_observing(labels[:, 0], rng)
-        clean = observe(flux, observing)
-        if self.effects:
-            clean = survey_effects(clean, observing.resolving_power, rng)
-        clean = clean.astype(np.float32)
-        rows = np.repeat(np.arange(size // COPIES), COPIES)
-        curves = random_curves(size // COPIES, rng, self._dust).astype(np.float32)
-        sigma, good = random_noise(size, rng)
-        sigma = sigma.astype(np.float32)
-        noisy = clean[rows] * (1.0 + sigma * rng.standard_normal(sigma.shape, dtype=np.float32))
-        curve = curves[rows] / curves[rows].mean(axis=1, keepdims=True)
-        ivar = (good / (sigma * curve * clean[rows]) ** 2).astype(np.float32)
-        normalised, ivar = remove_continuum(noisy * curve, ivar, self.continuum, tolerance=1e-4)
-        usable = np.isfinite(normalised).all(axis=1) & np.isfinite(ivar).all(axis=1)
-        if not usable.all():
-            # About one spectrum in a million has no continuum: another example replaces it.
-            stand_in = np.flatnonzero(usable)[: (~usable).sum()]
-            normalised[~usable], ivar[~usable] = normalised[stand_in], ivar[stand_in]
-            rows[~usable] = rows[stand_in]
-        given = observing.resolving_power[rows] * np.exp(0.03 * rng.standard_normal(size))
-        return Examples(normalised, ivar, given.astype(np.float32), log_sed[rows],
-                        scale_labels(labels[rows]).astype(np.float32))

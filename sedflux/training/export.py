@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from sedflux.emulator.principal import kernels_to_lists
 from sedflux.network.checkpoint import save_network
 from sedflux.training.covariance_stage import measure_calibration
 from sedflux.training.pool import as_tensors
-from sedflux.training.stars import GRAVITY_EDGE
 
 if TYPE_CHECKING:
-    from sedflux.training.examples import ExampleGenerator
+    from sedflux.training.examples import Observer
     from sedflux.training.schedule import Schedule
     from sedflux.training.types import Network, PathLike
 
@@ -27,14 +25,11 @@ _DOMAIN_SHARE = 0.995
 _LEAST_EXCESS = 0.03
 #: Distance (K) of the limits of the domain from those of the library: cool and hot end.
 _MARGINS = (200.0, 250.0)
-#: Stars are flagged whose surface gravity is less than this (dex) above the edge of the library:
-#: lines of supergiants look like those of the most luminous models.
-_GRAVITY_MARGIN = 0.4
 #: Least S/N per pixel of reference stars.
 _REFERENCE_SNR = 60.0
 
 
-def measure_domain(network: Network, generator: ExampleGenerator, *,
+def measure_domain(network: Network, generator: Observer, *,
                    claim: tuple[float, float] | None = None, examples: int = 6144, seed: int = 5
                    ) -> dict[str, Any]:
     """
@@ -43,7 +38,7 @@ def measure_domain(network: Network, generator: ExampleGenerator, *,
     Parameters
     ----------
     network : `torch.nn.Module`
-    generator : `~sedflux.training.examples.ExampleGenerator`
+    generator : `~sedflux.training.examples.Observer`
     claim : tuple of float, optional
         Temperatures (K) between which predictions are not flagged; by default the range of the
         library without its margins.
@@ -53,7 +48,7 @@ def measure_domain(network: Network, generator: ExampleGenerator, *,
     Returns
     -------
     domain : dict
-        ``excess``, ``unusual``, ``strange``, ``teff``, ``gravity`` and ``prior``, as
+        ``excess``, ``unusual``, ``strange``, ``teff``, ``prior`` and limits of gravity, as
         `sedflux.predict.flags` takes them.
     """
     batch = generator.examples(examples, np.random.default_rng([seed, 2**30]))
@@ -75,12 +70,10 @@ def measure_domain(network: Network, generator: ExampleGenerator, *,
     return {"excess": max(limit["excess"], least), "unusual": limit["unusual"],
             "strange": limit["strange"],
             "teff": [float(np.round(limit)) for limit in limits],
-            "gravity": [list(map(float, GRAVITY_EDGE[0])),
-                        [float(logg) + _GRAVITY_MARGIN for logg in GRAVITY_EDGE[1]]],
-            "prior": generator.prior}
+            **generator.gravity_limits(), "prior": generator.prior}
 
 
-def keep_references(network: Network, generator: ExampleGenerator, *, count: int = 2048,
+def keep_references(network: Network, generator: Observer, *, count: int = 2048,
                     seed: int = 6) -> None:
     """
     Store reference stars in a network; the distance to the nearest one is ``strange``.
@@ -89,7 +82,7 @@ def keep_references(network: Network, generator: ExampleGenerator, *, count: int
     ----------
     network : `torch.nn.Module`
         Changed in place.
-    generator : `~sedflux.training.examples.ExampleGenerator`
+    generator : `~sedflux.training.examples.Observer`
     count : int, optional
         Number of reference stars.
     seed : int, optional
@@ -108,7 +101,7 @@ def keep_references(network: Network, generator: ExampleGenerator, *, count: int
     network.set_references(torch.cat(found)[:count].clone())
 
 
-def export_model(path: PathLike, network: Network, generator: ExampleGenerator, *, name: str,
+def export_model(path: PathLike, network: Network, generator: Observer, *, name: str,
                  training: Mapping[str, Any], schedule: Schedule | None = None,
                  claim: tuple[float, float] | None = None) -> None:
     """
@@ -118,7 +111,7 @@ def export_model(path: PathLike, network: Network, generator: ExampleGenerator, 
     ----------
     path : path-like
     network : `torch.nn.Module`
-    generator : `~sedflux.training.examples.ExampleGenerator`
+    generator : `~sedflux.training.examples.Observer`
     name : str
         ``arch.tag``.
     training : dict
@@ -130,6 +123,7 @@ def export_model(path: PathLike, network: Network, generator: ExampleGenerator, 
     """
     sized: Callable[[int], int] = int if schedule is None else schedule.sized
     keep_references(network, generator, count=sized(2048))
+    entries = generator.complete(network)
     library = generator.library
     stars = generator.scatter is not None
     metadata = {
@@ -142,7 +136,7 @@ def export_model(path: PathLike, network: Network, generator: ExampleGenerator, 
         "training": training,
         "data": {"sha256": library.sha256, "models": len(library),
                  "test": "models whose INDEX ends in 3 were never seen"},
-        "kernels": kernels_to_lists(generator.emulator.kernels),
+        **entries,
         "grids": {"input": "log10(wavelength) = 3.6021 + 1e-4 i, 2430 pixels, vacuum",
                   "sed": "575 samples from 2500 to 10500 Angstrom, equal in the logarithm"},
         "terms": "BSD-3-Clause",

@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from sedflux.network.output import Summary
 
 if TYPE_CHECKING:
-    from sedflux.training.examples import ExampleGenerator, Examples
+    from sedflux.training.examples import Examples, Observer
     from sedflux.training.schedule import Schedule
     from sedflux.training.types import Network
 
@@ -118,7 +118,7 @@ class Pool:
 
     Parameters
     ----------
-    generator : `~sedflux.training.examples.ExampleGenerator`
+    generator : `~sedflux.training.examples.Observer`
     network : `torch.nn.Module`
     schedule : `~sedflux.training.schedule.Schedule`
     step : int
@@ -127,7 +127,7 @@ class Pool:
         Processes that make examples; 0 makes them in this one.
     """
 
-    def __init__(self, generator: ExampleGenerator, network: Network, schedule: Schedule, *,
+    def __init__(self, generator: Observer, network: Network, schedule: Schedule, *,
                  step: int, workers: int) -> None:
         self._schedule = schedule
         self._renewals = step // schedule.steps_per_block

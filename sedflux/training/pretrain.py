@@ -21,7 +21,7 @@ from sedflux.training.schedule import Schedule
 from sedflux.writing import make_folder, write_whole
 
 if TYPE_CHECKING:
-    from sedflux.training.examples import ExampleGenerator
+    from sedflux.training.examples import Observer
     from sedflux.training.types import Network, PathLike
 
 __all__ = ["Schedule", "prepare_network", "pretrain"]
@@ -34,14 +34,14 @@ _VALIDATION = 8192
 _TEMPLATE_EXAMPLES = 12288
 
 
-def prepare_network(generator: ExampleGenerator, config: Config, *, seed: int,
+def prepare_network(generator: Observer, config: Config, *, seed: int,
                     examples: int = _TEMPLATE_EXAMPLES) -> Network:
     """
     A network whose templates are the principal components of simulated stars.
 
     Parameters
     ----------
-    generator : `~sedflux.training.examples.ExampleGenerator`
+    generator : `~sedflux.training.examples.Observer`
     config : `~sedflux.network.config.Config`
     seed : int
     examples : int, optional
@@ -209,7 +209,7 @@ def _move(batch, device):
     return Batch.from_tensors([value.to(device) for value in batch.tensors()])
 
 
-def pretrain(generator: ExampleGenerator, schedule: Schedule, folder: PathLike, *,
+def pretrain(generator: Observer, schedule: Schedule, folder: PathLike, *,
              config: Config | None = None, start: Network | None = None, workers: int = 1,
              progress: bool = True) -> tuple[Network, list[dict[str, float]]]:
     """
@@ -217,7 +217,7 @@ def pretrain(generator: ExampleGenerator, schedule: Schedule, folder: PathLike, 
 
     Parameters
     ----------
-    generator : `~sedflux.training.examples.ExampleGenerator`
+    generator : `~sedflux.training.examples.Observer`
         Makes the examples.
     schedule : `Schedule`
     folder : path-like

@@ -13,13 +13,15 @@ import torch
 
 from sedflux.emulator.principal import kernels_from_lists, kernels_to_lists
 from sedflux.exceptions import InputError
+from sedflux.libraries.labels import WHITE_DWARFS
 from sedflux.libraries.library import read_library, split_models
 from sedflux.network.config import Config
 from sedflux.training.covariance_stage import fit_covariance
-from sedflux.training.examples import ExampleGenerator
+from sedflux.training.examples import ExampleGenerator, Observer
 from sedflux.training.export import export_model
 from sedflux.training.pretrain import pretrain
 from sedflux.training.schedule import Schedule
+from sedflux.training.white_dwarfs import TEFF_CLAIM, WhiteDwarfGenerator
 from sedflux.writing import make_folder, write_whole
 
 if TYPE_CHECKING:
@@ -29,19 +31,24 @@ __all__ = ["finish", "train_on_library"]
 
 #: Channels of the convolutions, for networks that have them.
 CONVOLUTIONS = (16, 32, 48)
+#: Sizes of networks for white dwarfs, whose spectra have two labels.
+_WHITE_DWARF_SIZES: dict[str, Any] = {"components": 56, "sed_components": 24, "width": 192,
+                                      "blocks": 3, "rank": 10, "labels": len(WHITE_DWARFS.names)}
 
 
 def train_on_library(library: PathLike, folder: PathLike, *, name: str = "uara.custom",
                      steps: int = 24000, seed: int = 1, workers: int = 1,
                      learning_rate: float = 1.5e-3, convolutions: bool = False,
-                     shrink: bool = True, diagonal: bool = False, prior: str = "flat") -> Path:
+                     shrink: bool = True, diagonal: bool = False, prior: str = "flat",
+                     other_models: PathLike | None = None) -> Path:
     """
     Train a model on a synthetic library and write it, with its log.
 
     Parameters
     ----------
     library : path-like
-        FITS library; its models whose INDEX ends in 3 are kept for tests.
+        FITS library; its models whose INDEX ends in 3 are kept for tests.  If they have the labels
+        TEFF and LOGG alone, they are hydrogen white dwarfs.
     folder : path-like
         Gets checkpoint, ``log.csv``, ``training.json``, ``training.png`` and the model;
         a run that was cut off is resumed.
@@ -55,6 +62,9 @@ def train_on_library(library: PathLike, folder: PathLike, *, name: str = "uara.c
         Train with `~sedflux.training.loss.diagonal_loss`.
     prior : {'flat', 'survey'}, optional
         Distribution of the labels, see `sedflux.libraries.prior`.
+    other_models : path-like, optional
+        FITS library of other models of white dwarfs, whose difference is an error that all white
+        dwarfs share.
 
     Returns
     -------
@@ -63,14 +73,17 @@ def train_on_library(library: PathLike, folder: PathLike, *, name: str = "uara.c
     """
     folder = make_folder(folder)
     torch.set_num_threads(1)
-    generator = _example_generator(library, folder, prior)
+    generator = _example_generator(library, folder, prior, other_models)
     schedule = Schedule(steps=steps, seed=seed, learning_rate=learning_rate, diagonal=diagonal)
-    config = Config(channels=CONVOLUTIONS if convolutions else (), shrink=shrink)
+    white_dwarfs = generator.label_set is WHITE_DWARFS
+    config = Config(channels=CONVOLUTIONS if convolutions else (), shrink=shrink,
+                    **(_WHITE_DWARF_SIZES if white_dwarfs else {}))
     network, _ = pretrain(generator, schedule, folder, config=config, workers=workers)
-    return finish(network, generator, schedule, folder, name=name, origin={"start": "none"})
+    return finish(network, generator, schedule, folder, name=name, origin={"start": "none"},
+                  claim=TEFF_CLAIM if white_dwarfs else None)
 
 
-def finish(network: Network, generator: ExampleGenerator, schedule: Schedule, folder: Path, *,
+def finish(network: Network, generator: Observer, schedule: Schedule, folder: Path, *,
            name: str, origin: Mapping[str, Any], claim: tuple[float, float] | None = None) -> Path:
     """
     Train the covariance of a network, and write its model, log and figure.
@@ -78,7 +91,7 @@ def finish(network: Network, generator: ExampleGenerator, schedule: Schedule, fo
     Parameters
     ----------
     network : `torch.nn.Module`
-    generator : `~sedflux.training.examples.ExampleGenerator`
+    generator : `~sedflux.training.examples.Observer`
     schedule : `~sedflux.training.schedule.Schedule`
     folder : `~pathlib.Path`
         Of the run; gets ``training.json``, ``training.png`` and the model.
@@ -122,9 +135,18 @@ def _stored_kernels(path):
                          "them fitted again") from error
 
 
-def _example_generator(library, folder, prior):
+def _example_generator(library: PathLike, folder: Path, prior: str,
+                       other_models: PathLike | None = None) -> Observer:
     """The generator of examples, with the kernels of an earlier start if there are any."""
     training, _ = split_models(read_library(library))
+    if training.label_set is WHITE_DWARFS:
+        if prior != "flat":
+            raise InputError(f"prior {prior!r} is one of ordinary stars; the models of white "
+                             "dwarfs have 'flat' alone")
+        other = None if other_models is None else read_library(other_models)
+        return WhiteDwarfGenerator(training, other=other)
+    if other_models is not None:
+        raise InputError("other_models are for libraries of white dwarfs; this one has stars")
     stored = folder / "kernels.json"
     kernels = _stored_kernels(stored) if stored.exists() else None
     generator = ExampleGenerator(training, kernels=kernels, prior=prior)

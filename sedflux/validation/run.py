@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from astropy.table import Table, vstack
 
 from sedflux.emulator.principal import kernels_from_lists
 from sedflux.libraries.library import read_library, split_models
+from sedflux.predict.chooser import Chooser
 from sedflux.predict.predictor import Predictor
 from sedflux.training.johnson import johnson_weights, read_johnson
 from sedflux.training.left_out import predict_left_out
@@ -23,6 +25,7 @@ from sedflux.validation.continuum_study import continuum_table
 from sedflux.validation.effects import effects_table
 from sedflux.validation.foreign import foreign_table
 from sedflux.validation.johnson import johnson_table, predict_johnson, predict_stars
+from sedflux.validation.kinds import kinds_table, model_kinds, odds_table, star_kinds
 from sedflux.validation.library_error import library_error_table
 from sedflux.validation.model_count import model_count_table
 from sedflux.validation.star_count import star_count_table
@@ -38,11 +41,14 @@ from sedflux.validation.synthetic import (
     TABLE_SNRS,
     synthetic_cases,
     synthetic_cells,
+    synthetic_edges,
     synthetic_table,
 )
 from sedflux.validation.tables import write_tables
+from sedflux.validation.white_dwarf_stars import GroundSpectra
 
-__all__ = ["continuum", "effects", "foreign", "model_count", "star_count", "stars", "synthetic"]
+__all__ = ["continuum", "effects", "foreign", "kinds", "model_count", "star_count", "stars",
+           "synthetic"]
 
 #: S/N per pixel of the spectra of examples in the figure, and their temperatures (K).
 _EXAMPLE_SNRS, _EXAMPLE_TEFFS = (20.0, 40.0, 80.0), (5200.0, 6000.0, 8000.0)
@@ -62,7 +68,10 @@ def _kernels(model):
 def synthetic(library: PathLike, folder: Path, *, model: str | None = None, realisations: int = 4,
               baselines: bool = True) -> dict[Path, Table]:
     """
-    Accuracy on held-out models: ``synthetic.ecsv``, ``synthetic_cells.ecsv`` and figures.
+    Accuracy on held-out models.
+
+    Writes ``synthetic.ecsv``, ``synthetic_cells.ecsv``, ``synthetic_edges.ecsv`` for the ends of
+    the range of temperature if the library has models there, and figures.
 
     Parameters
     ----------
@@ -79,11 +88,13 @@ def synthetic(library: PathLike, folder: Path, *, model: str | None = None, real
     tables : dict of `~pathlib.Path` to `~astropy.table.Table`
     """
     predictor, models = Predictor(model), read_library(library)
-    written = write_tables(folder, {
-        "synthetic": synthetic_table(
-            models, predictor, kernels_from_lists(predictor.metadata["kernels"]),
-            realisations=realisations, baselines=baselines),
-        "synthetic_cells": synthetic_cells(models, predictor, realisations=realisations)})
+    kernels = kernels_from_lists(predictor.metadata["kernels"])
+    tables = {
+        "synthetic": synthetic_table(models, predictor, kernels, realisations=realisations,
+                                     baselines=baselines),
+        "synthetic_cells": synthetic_cells(models, predictor, realisations=realisations),
+        "synthetic_edges": synthetic_edges(models, predictor, kernels, realisations=realisations)}
+    written = write_tables(folder, {name: table for name, table in tables.items() if len(table)})
     cases = {snr: synthetic_cases(models, predictor, snr) for snr in _EXAMPLE_SNRS}
     teff, prediction, truth = cases[_FIGURE_SNR]
     order = [int(np.argmin(np.abs(teff - value))) for value in _EXAMPLE_TEFFS]
@@ -212,6 +223,35 @@ def foreign(stis: PathLike, miles: PathLike, folder: Path, *, model: str | None 
     """
     return write_tables(folder, {"foreign": foreign_table(
         Predictor(model), read_library(stis), read_library(miles))})
+
+
+def kinds(stis: PathLike, miles: PathLike, spectra: PathLike, library: PathLike,
+          white_dwarfs: PathLike, folder: Path, *, models: Sequence[str] = ()
+          ) -> dict[Path, Table]:
+    """
+    Choice between stars and white dwarfs: ``kinds.ecsv``, and its odds: ``odds.ecsv``.
+
+    Parameters
+    ----------
+    stis, miles, spectra : path-like
+        Real objects: STIS SEDs, MILES, and ground-based spectra of white dwarfs.
+    library, white_dwarfs : path-like
+        Synthetic stars, and models of white dwarfs.
+    folder : `~pathlib.Path`
+    models : sequence of str, optional
+        Models of stars and of white dwarfs; the packaged ones by default.
+
+    Returns
+    -------
+    tables : dict of `~pathlib.Path` to `~astropy.table.Table`
+    """
+    chooser, even = Chooser(*models), Chooser(*models, prior_odds=1.0)
+    synthetic_stars, grid = read_library(library), read_library(white_dwarfs)
+    samples = chain(model_kinds(chooser, synthetic_stars, grid),
+                    star_kinds(chooser, read_library(stis), read_library(miles),
+                               GroundSpectra(spectra)))
+    return write_tables(folder, {"kinds": kinds_table(samples),
+                                 "odds": odds_table(even, synthetic_stars, grid)})
 
 
 def effects(miles: PathLike, folder: Path, *, models: Sequence[str] = (), snr: float = 50.0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from astropy.table import Table
+from astropy.table import Table, vstack
 
 from sedflux.emulator.gaussian_process import Kernel
 from sedflux.emulator.labelfit import LabelFit
@@ -30,7 +30,7 @@ from sedflux.validation.metrics import score
 from sedflux.validation.ridge import fit_ridge
 
 __all__ = ["Baselines", "noisy_inputs", "split_targets", "synthetic_cases", "synthetic_cells",
-           "synthetic_table"]
+           "synthetic_edges", "synthetic_table"]
 
 #: Training examples of the ridge regression, at each S/N.
 _RIDGE_EXAMPLES = 6000
@@ -40,17 +40,20 @@ _TEMPLATE_SNR = 100.0
 _LEAST_VARIANCE = 1e-6
 #: Fewest spectra of a cell.
 _LEAST_SPECTRA = 30
+#: Ranges of temperature (K) at both ends of the library, where models are scored apart.
+_EDGES = ((4000.0, 4500.0), (10250.0, 15000.0))
 #: S/N per pixel of the spectra in the tables.
 TABLE_SNRS = (10.0, 20.0, 40.0, 80.0)
 
 _log = logging.getLogger(__name__)
 
 
-def split_targets(library: SpectralLibrary) -> tuple[SpectralLibrary, SpectralLibrary]:
-    """Training models, and the held-out models to which the targets refer."""
+def split_targets(library: SpectralLibrary, *, teff: tuple[float, float] = TEFF_RANGE
+                  ) -> tuple[SpectralLibrary, SpectralLibrary]:
+    """Training models, and the held-out models within a range of temperature (K)."""
     training, test = split_models(library)
-    teff = test.labels[:, 0]
-    return training, test.take((teff > TEFF_RANGE[0]) & (teff < TEFF_RANGE[1]))
+    place = test.labels[:, 0]
+    return training, test.take((place > teff[0]) & (place < teff[1]))
 
 
 def noisy_inputs(flux: np.ndarray, snr: float, rng: np.random.Generator
@@ -160,6 +163,34 @@ def _predict_noisy(predictor, clean, snr, seed):
     return predictor.predict(input_grid(), flux, ivar)
 
 
+def synthetic_edges(library: SpectralLibrary, predictor: Predictor, kernels: tuple[Kernel, ...], *,
+                    snrs: Sequence[float] = TABLE_SNRS, realisations: int = 4) -> Table:
+    """
+    Score a network on the held-out models at both ends of the range of temperature.
+
+    Flagged spectra are among them, and their sigma is widened.
+
+    Parameters
+    ----------
+    library, predictor, kernels, snrs, realisations
+        See `synthetic_table`.
+
+    Returns
+    -------
+    table : `~astropy.table.Table`
+        Like that of `synthetic_table`, with the columns ``teff`` and ``teff_end``.
+    """
+    parts = []
+    for low, high in _EDGES:
+        part = synthetic_table(library, predictor, kernels, snrs=snrs, realisations=realisations,
+                               baselines=False, teff=(low, high))
+        if len(part):
+            part.add_columns([[low] * len(part), [high] * len(part)], names=["teff", "teff_end"],
+                             indexes=[0, 0])
+            parts.append(part)
+    return vstack(parts) if parts else Table()
+
+
 def synthetic_cells(library: SpectralLibrary, predictor: Predictor, *,
                     snrs: Sequence[float] = TABLE_SNRS, realisations: int = 4, seed: int = 23
                     ) -> Table:
@@ -208,7 +239,7 @@ def synthetic_cells(library: SpectralLibrary, predictor: Predictor, *,
 
 def synthetic_table(library: SpectralLibrary, predictor: Predictor, kernels: tuple[Kernel, ...], *,
                     snrs: Sequence[float] = TABLE_SNRS, realisations: int = 4, seed: int = 7,
-                    baselines: bool = True) -> Table:
+                    baselines: bool = True, teff: tuple[float, float] = TEFF_RANGE) -> Table:
     """
     Score the network and the baselines on the held-out models.
 
@@ -225,13 +256,17 @@ def synthetic_table(library: SpectralLibrary, predictor: Predictor, kernels: tup
     seed : int, optional
     baselines : bool, optional
         Score nearest template, ridge regression and label fit too.
+    teff : tuple of float, optional
+        Range of the temperature (K) of the models.
 
     Returns
     -------
     table : `~astropy.table.Table`
-        One row per method, S/N and band.
+        One row per method, S/N and band; none if the library has no held-out models there.
     """
-    training, test = split_targets(library)
+    training, test = split_targets(library, teff=teff)
+    if not len(test):
+        return Table()
     _log.info("%d held-out models, %d in the emulator", len(test), len(training))
     clean, truth = library_inputs(test, RESOLVING_POWER, input_grid()), np.exp(library_seds(test))
     truth = np.tile(truth, (realisations, 1))

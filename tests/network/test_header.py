@@ -209,6 +209,13 @@ def test_scale_of_sigma_may_follow_the_temperature(path):
     by_teff = changed("scatter.scale", [[0.9, 1.1], [1.0, 1.2]])
     save_network(path, build(SMALL), by_teff)
     assert load_network(path)[1] == by_teff
+    by_teff["scatter"] |= {"mh": [-1.5, -0.5], "scale": [[[0.9, 1.1], [1.0, 1.2]]] * 2}
+    save_network(path, build(SMALL), by_teff)
+    assert load_network(path)[1] == by_teff
+    for wrong in ({"mh": [-1.5]}, {"mh": [-0.5, -1.5]}, {"mh": None}):
+        save_network(path, build(SMALL), by_teff | {"scatter": by_teff["scatter"] | wrong})
+        with pytest.raises(WeightsError, match=r"scatter\.(scale|mh)"):
+            load_network(path)
     save_network(path, build(SMALL), changed("scatter.scale", [[0.9, 1.1]]))
     with pytest.raises(WeightsError, match=r"scatter\.scale"):
         load_network(path)

@@ -59,7 +59,7 @@ def test_soft_threshold_follows_its_formula():
 def test_projection_is_generalised_least_squares(network):
     normalised, ivar, _ = spectra(3)
     ivar[1, 100:300] = 0.0
-    coefficients, errors, residual, weight = network.projection(normalised, ivar)
+    coefficients, errors, residual, weight, _ = network.projection(normalised, ivar)
     templates = network.projection.templates.numpy().astype(float)
     for row in range(3):
         w = weight[row].numpy().astype(float)

@@ -35,7 +35,7 @@ def test_scatter_of_trainings_is_found_by_temperature(rng):
 @pytest.mark.parametrize("factor", [0.8, 1.0, 1.4])
 def test_scale_is_found_again(factor, rng):
     sigma = np.full((3000, 4), 0.08)
-    truth = np.full((3000, 1), 0.01)
+    truth = np.full((3000, 4), 0.01)
     error = rng.standard_normal((3000, 4)) * np.hypot(factor * sigma, truth)
     assert measure_scale(error, sigma, truth) == pytest.approx(factor, rel=0.03)
 
@@ -43,12 +43,12 @@ def test_scale_is_found_again(factor, rng):
 def test_truth_that_is_no_better_scales_nothing(rng):
     sigma = np.full((300, 4), 0.02)
     error = 0.005 * rng.standard_normal((300, 4))
-    assert measure_scale(error, sigma, np.full((300, 1), 0.02)) == 1.0
+    assert measure_scale(error, sigma, np.full((300, 4), 0.02)) == 1.0
 
 
 def test_few_stars_move_the_scale_little(rng):
     sigma = np.full((3, 4), 0.08)
-    scale = measure_scale(np.full((3, 4), 0.16), sigma, np.full((3, 1), 0.01))
+    scale = measure_scale(np.full((3, 4), 0.16), sigma, np.full((3, 4), 0.01))
     assert 1.0 < scale < 1.4
 
 
@@ -61,7 +61,8 @@ def test_calibrated_models_say_more_honest_errors(star_files, tmp_path):
     before, after = Predictor("uara.synthetic2"), Predictor(paths[-1])
     assert "scatter" not in before.metadata
     scatter = after.metadata["scatter"]
-    assert np.shape(scatter["scale"]) == (len(scatter["teff"]), len(scatter["wavelength"]))
+    assert np.shape(scatter["scale"]) == (len(scatter["teff"]), len(scatter["mh"]),
+                                          len(scatter["wavelength"]))
     grid = 10 ** (3.6021 + 1e-4 * np.arange(2430))
     flux = 1.0 + 0.05 * np.sin(grid / 3.0)
     with_it, without = after.predict(grid, flux), before.predict(grid, flux)
@@ -93,7 +94,26 @@ def test_scale_follows_the_temperature():
     assert_allclose(factor[:, 1], 2.0 * expected, rtol=1e-5)
 
 
+def test_scale_follows_the_metallicity():
+    scatter = {"directions": [[1.0, 1.0]], "teff": [5000.0, 8000.0], "length": [[2.0], [2.0]],
+               "wavelength": [3000.0, 6000.0], "mh": [-1.5, -0.5],
+               "scale": [[[1.0, 2.0], [3.0, 1.0]], [[2.0, 4.0], [6.0, 2.0]]]}
+    labels = np.zeros((4, 6))
+    labels[:, 0] = 5000.0, 5000.0, 8000.0, 8000.0
+    labels[:, 2] = -2.0, 0.3, -1.0, -0.5
+    values = {"label_mean": scale_labels(labels), "diagonal": np.ones((4, 2), np.float32),
+              "directions": np.ones((4, 1, 1), np.float32), "snr": np.full(4, 50.0)}
+    calibration = {"snr": [1.0, 100.0], "wavelength": [3000.0, 6000.0], "scale": np.ones((2, 2))}
+    widening = Widening({"calibration": calibration, "scatter": scatter},
+                        np.array([3000.0, 6000.0]), np.ones((1, 2), np.float32),
+                        np.ones((4, 2), np.float32))
+    diagonal, factor = widening.covariance(values, np.zeros(4), [slice(0, 3), slice(3, 4)])
+    expected = np.array([[1.0, 2.0], [3.0, 1.0], [4.0, 3.0], [6.0, 2.0]])
+    assert_allclose(np.sqrt(diagonal), expected, rtol=1e-5)
+    assert_allclose(factor[:, 1], 2.0 * expected, rtol=1e-5)
+
+
 def test_scale_of_few_stars_stays_near_that_of_all(rng):
-    sigma, truth = np.full((2, 4), 0.08), np.full((2, 1), 0.01)
+    sigma, truth = np.full((2, 4), 0.08), np.full((2, 4), 0.01)
     scale = measure_scale(np.full((2, 4), 0.08), sigma, truth, prior=1.6)
     assert 1.4 < scale < 1.6

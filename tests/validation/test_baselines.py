@@ -11,7 +11,13 @@ from sedflux.libraries.library import split_models
 from sedflux.spectra.grids import input_grid
 from sedflux.training.examples import ExampleGenerator
 from sedflux.validation import synthetic
-from sedflux.validation.synthetic import Baselines, noisy_inputs, synthetic_table
+from sedflux.validation.synthetic import (
+    Baselines,
+    noisy_inputs,
+    split_targets,
+    synthetic_edges,
+    synthetic_table,
+)
 
 KERNELS = (Kernel.initial(),)
 
@@ -77,3 +83,13 @@ def test_table_compares_all_methods(toy_library, predictor, monkeypatch):
         # SEDs of the library differ by 40 %.
         assert table["error"][table["method"] == method].mean() < 0.25, method
     assert_allclose(table["ratio"], table["error"] / table["bound"])
+
+
+def test_ends_of_the_range_are_scored_apart(toy_library, predictor, monkeypatch):
+    monkeypatch.setattr(synthetic, "_EDGES", ((5000.0, 7000.0), (2e4, 3e4)))
+    table = synthetic_edges(toy_library, predictor, KERNELS, snrs=(80.0,), realisations=1)
+    assert set(zip(table["teff"], table["teff_end"], strict=True)) == {(5000.0, 7000.0)}
+    inside = split_targets(toy_library, teff=(5000.0, 7000.0))[1]
+    assert 0 < len(inside) == table["stars"][0]
+    monkeypatch.setattr(synthetic, "_EDGES", ((2e4, 3e4),))
+    assert not len(synthetic_edges(toy_library, predictor, KERNELS, realisations=1))

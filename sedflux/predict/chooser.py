@@ -1,0 +1,234 @@
+"""
+`Chooser`: for each spectrum the packaged model that explains it best.
+
+The templates of a model, with coefficients that are normal, are a Gaussian process, whose
+likelihood of a spectrum is the model's *evidence*.  The ratio of two evidences and a prior give
+the odds.  The model of stars predicts all spectra.  The leading templates of the model of white
+dwarfs then tell which ones it could explain as well, and it predicts those.  It is chosen if the
+odds are in its favour and the spectrum lies inside its domain.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sedflux.exceptions import InputError
+from sedflux.predict.flags import flag, sentences
+from sedflux.predict.models import AUTO, DEFAULT_MODEL, WHITE_DWARF_MODEL
+from sedflux.predict.prediction import SEDPrediction
+from sedflux.predict.predictor import Predictor
+
+if TYPE_CHECKING:
+    from sedflux.spectra.arrays import CheckedSpectra, SpectrumArrays
+
+__all__ = ["Chooser", "Screen"]
+
+#: Odds of a white dwarf to a star before the spectrum is seen: round numbers for a survey of
+#: blue and faint stars.  A magnitude-limited sample has ten times fewer.
+PRIOR_ODDS = 1e-3
+#: Ratio of the logarithm of the evidences to that of the odds: pixels have common errors.
+TEMPERATURE = 1.0
+#: Odds, as their decimal logarithm, below which a choice is uncertain.
+UNCERTAIN = 2.0
+#: Templates of the screen, and how much of the logarithm of the evidence the others may add.
+_SCREEN_TEMPLATES, _SCREEN_SLACK = 8, 10.0
+#: Flags with which the model of white dwarfs has no say.
+_REJECTED = ("unusable", "unlike_training", "cool_limit", "hot_limit", "not_finite",
+             "gravity_limit")
+
+
+class Screen:
+    """
+    The evidence of a model from its leading templates alone, in a few percent of the time.
+
+    Parameters
+    ----------
+    predictor : `~sedflux.Predictor`
+    """
+
+    def __init__(self, predictor: Predictor) -> None:
+        from sedflux.network.projection import PIXEL_FLOOR
+
+        projection = predictor.network.projection
+        self._floor = np.float32(PIXEL_FLOOR**2)
+        spread = projection.spread.cpu().numpy()
+        leading = np.argsort(-spread)[:_SCREEN_TEMPLATES]
+        templates = (projection.templates.cpu().numpy() * spread[:, None])[leading]
+        self._mean = projection.mean.cpu().numpy()
+        self._templates = np.ascontiguousarray(templates.T)
+        self._rows, self._columns = np.tril_indices(len(templates))
+        self._products = np.ascontiguousarray((templates[self._rows] * templates[self._columns]).T)
+
+    def __call__(self, normalised: np.ndarray, ivar: np.ndarray) -> np.ndarray:
+        """
+        Logarithm of the evidence, see `sedflux.network.output.Output`.
+
+        Parameters
+        ----------
+        normalised, ivar : `~numpy.ndarray`, shape (N, pixels)
+
+        Returns
+        -------
+        evidence : `~numpy.ndarray`, shape (N,)
+        """
+        weight = ivar / (1.0 + ivar * self._floor)
+        deviation = (normalised - self._mean).astype(np.float32)
+        weighted = weight * deviation
+        size = self._templates.shape[1]
+        normal = np.zeros((len(weight), size, size))
+        normal[:, self._rows, self._columns] = weight @ self._products
+        normal[:, self._columns, self._rows] = normal[:, self._rows, self._columns]
+        normal += np.eye(size)
+        right = (weighted @ self._templates).astype(float)
+        chi2 = np.einsum("ij,ij->i", weighted, deviation, dtype=float)
+        solved = np.linalg.solve(normal, right[..., None])[..., 0]
+        _, log_determinant = np.linalg.slogdet(normal)
+        return -0.5 * (chi2 - (right * solved).sum(axis=1) + log_determinant)
+
+
+class Chooser(Predictor):
+    """
+    Predicts each spectrum with the model that explains it best: a star's or a white dwarf's.
+
+    Parameters
+    ----------
+    star, white_dwarf : str, path-like or `~sedflux.Predictor`, optional
+        Two models; the packaged ones by default.
+    prior_odds : float, optional
+        Of a white dwarf to a star, before the spectrum is seen.
+
+    Attributes
+    ----------
+    name : str
+        ``"auto"``.
+    sha256 : str
+        Hash of the hashes of both models.
+
+    Notes
+    -----
+    The attributes ``network`` and ``metadata`` are those of the model of stars.  Diagnostics have
+    one more number, ``log_odds``: the decimal logarithm of the odds of the model that is used
+    against the other one.  Stars that have no resemblance with a white dwarf have it from a few
+    templates.
+
+    Examples
+    --------
+    >>> from sedflux.demo import demo_spectrum
+    >>> from sedflux.predict.chooser import Chooser
+    >>> prediction = Chooser().predict_spectrum(demo_spectrum())
+    >>> prediction.model, bool(prediction.diagnostics["log_odds"] > 100)
+    ('uara.stars2', True)
+    """
+
+    def __init__(self, star: Any = DEFAULT_MODEL, white_dwarf: Any = WHITE_DWARF_MODEL, *,
+                 prior_odds: float = PRIOR_ODDS) -> None:
+        if not 0.0 < prior_odds < np.inf:
+            raise InputError(f"prior_odds is {prior_odds}; give a positive number, such as "
+                             f"{PRIOR_ODDS:g}")
+        self._both = first, second = tuple(
+            model if isinstance(model, Predictor) else Predictor(model)
+            for model in (star, white_dwarf))
+        self.network, self.metadata, self.wavelength = (
+            first.network, first.metadata, first.wavelength)
+        if not np.array_equal(first.wavelength, second.wavelength):
+            raise InputError(f"models {first.name} and {second.name} have SEDs on different "
+                             "wavelengths; choose two with the same")
+        self.name = AUTO
+        self.sha256 = hashlib.sha256((first.sha256 + second.sha256).encode()).hexdigest()
+        self._screen, self._prior = Screen(second), float(np.log(prior_odds))
+
+    @property
+    def predictors(self) -> tuple[Predictor, ...]:
+        """The models of stars and of white dwarfs."""
+        return self._both
+
+    def evaluate(self, spectra: CheckedSpectra | SpectrumArrays, resolving_power: Any,
+                 radial_velocity: Any, *, screen: Any = None
+                 ) -> tuple[SEDPrediction, dict[str, np.ndarray]]:
+        """Predict each spectrum by one of the models; see `Predictor.evaluate`."""
+        first, second = self._both
+        prediction, fit = first.evaluate(spectra, resolving_power, radial_velocity,
+                                         screen=self._screen)
+        log_odds = self._log_odds(fit["screen"] - fit["evidence"])
+        unusable = flag("unusable").mask | flag("not_finite").mask
+        near = np.flatnonzero((fit["screen"] + _SCREEN_SLACK > fit["evidence"])
+                              & ((prediction.flag_bits & unusable) == 0))
+        if not near.size:
+            return _with_odds(prediction, -log_odds), fit
+        velocity = np.broadcast_to(np.asarray(prediction.radial_velocity), len(prediction))[near]
+        other, own_fit = second.evaluate(spectra.take(near), resolving_power, velocity)
+        log_odds[near] = self._log_odds(own_fit["evidence"] - fit["evidence"][near])
+        rejected = (other.flag_bits & sum(flag(name).mask for name in _REJECTED)) != 0
+        taken = (log_odds[near] > 0) & ~rejected
+        prediction = _merged(prediction, other.take(np.flatnonzero(taken)), near[taken])
+        bits = np.zeros(len(prediction), dtype=np.int64)
+        uncertain = (np.abs(log_odds[near]) < UNCERTAIN) & ~rejected
+        bits[near] |= np.where(uncertain, flag("kind_uncertain").mask, 0)
+        bits[near] |= np.where((log_odds[near] > 0) & rejected, flag("other_kind").mask, 0)
+        sign = np.full(len(prediction), -1.0)
+        sign[near[taken]] = 1.0
+        return _with_odds(_flagged(prediction, bits), sign * log_odds), fit
+
+    def _log_odds(self, difference):
+        """Decimal logarithm of the odds of a white dwarf from the difference of evidences."""
+        return (difference / TEMPERATURE + self._prior) / np.log(10.0)
+
+
+def _with_odds(prediction, log_odds):
+    return replace(prediction, diagnostics=dict(prediction.diagnostics) | {"log_odds": log_odds})
+
+
+def _flagged(prediction, bits):
+    """More flags on some of the stars."""
+    added = np.flatnonzero(bits)
+    if not added.size:
+        return prediction
+    flags, limits = list(prediction.flags), {"teff": (0.0, 0.0)}
+    for row, more in zip(added, sentences(bits[added], limits), strict=True):
+        flags[row] = (*flags[row], *more)
+    return replace(prediction, flags=tuple(flags), flag_bits=prediction.flag_bits | bits)
+
+
+def _merged(prediction, other, rows):
+    """A prediction with some of the stars replaced by those of another model."""
+    if not rows.size:
+        return prediction
+    size = len(prediction)
+    rank = max(prediction.factor.shape[1], other.factor.shape[1])
+    factor = np.zeros((size, rank, prediction.wavelength.size), prediction.factor.dtype)
+    factor[:, : prediction.factor.shape[1]] = prediction.factor
+    factor[rows] = 0.0
+    factor[rows, : other.factor.shape[1]] = other.factor
+    flags = list(prediction.flags)
+    for row, own in zip(rows, other.flags, strict=True):
+        flags[row] = own
+    return replace(
+        prediction, factor=factor, flags=tuple(flags),
+        model=_placed(np.full(size, prediction.model), other.model, rows),
+        sha256=_placed(np.full(size, prediction.sha256), other.sha256, rows),
+        diagnostics=_joined(prediction.diagnostics, other.diagnostics, rows, size, np.nan),
+        parts=_joined(prediction.parts, other.parts, rows, size, 0.0),
+        **{name: _placed(getattr(prediction, name), getattr(other, name), rows)
+           for name in ("flux", "diagonal", "flag_bits")})
+
+
+def _joined(first, second, rows, size, missing):
+    """Arrays of all stars by name, with those of some of them replaced; some may be missing."""
+    found = {}
+    for name in dict.fromkeys([*first, *second]):
+        shape = np.shape(first[name] if name in first else second[name])[1:]
+        values = first[name] if name in first else np.full((size, *shape), missing)
+        found[name] = _placed(values, second.get(name, missing), rows)
+    return found
+
+
+def _placed(values, own, rows):
+    """A copy of an array with some of its rows replaced."""
+    own = np.asarray(own)
+    found = np.array(values, dtype=np.result_type(values, own))
+    found[rows] = own
+    return found

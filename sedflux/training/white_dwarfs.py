@@ -1,0 +1,236 @@
+"""
+Training examples of hydrogen white dwarfs, from a grid of models in TEFF and LOGG.
+
+Two labels and a dense grid leave no room for errors of the interpolation (a few 1e-4 of the
+flux): an example is the interpolated model, observed under random conditions.  Velocities are
+those of the star and of its gravitational redshift, up to 400 km/s together.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from sedflux.emulator.polyharmonic import PolyharmonicSpline
+from sedflux.emulator.principal import joint_weight
+from sedflux.exceptions import InputError
+from sedflux.libraries.inputs import library_inputs, library_seds
+from sedflux.libraries.labels import WHITE_DWARFS
+from sedflux.network.label_grid import VELOCITY_SPREAD, LabelGrid
+from sedflux.predict.checks import RESOLVING_POWER
+from sedflux.spectra.continuum import remove_continuum, smooth_basis
+from sedflux.spectra.reddening import continuum_shapes
+from sedflux.training.augment import FINE_RESOLVING_POWER, Observing, fine_grid, observe
+from sedflux.training.examples import Observer
+
+if TYPE_CHECKING:
+    from sedflux.libraries.library import SpectralLibrary
+    from sedflux.training.types import Network
+
+__all__ = ["LEAST_POWER", "LOGG_CLAIM", "LOGG_RANGE", "TEFF_CLAIM", "WhiteDwarfGenerator",
+           "WhiteDwarfSpectra"]
+
+#: Temperatures (K) between which predictions are not flagged, surface gravities of the training,
+#: and the least resolving power.
+TEFF_CLAIM, LOGG_RANGE, LEAST_POWER = (7000.0, 77000.0), (7.0, 9.5), 300.0
+#: Estimates of LOGG beyond these are flagged: they shrink towards the middle of the training.
+LOGG_CLAIM = (7.1, 9.4)
+#: Temperatures (K) of the training, beyond those that are claimed.
+_TEFF_RANGE = (6300.0, 80000.0)
+#: Principal components of the spectra that are interpolated.
+_COMPONENTS = 60
+#: Whose models and corrections the packaged model stands on.
+_SOURCES = ("Koester 2010 (Mem. S.A.It. 81, 921): LTE models; Tremblay, Bergeron & Gianninas 2011 "
+            "(ApJ 730, 128): other models; Tremblay et al. 2013 (A&A 559, A104): convection")
+#: Limits of the velocity (km/s), of half of the spectra each.
+_VELOCITIES = (120.0, 400.0)
+#: Resolving powers, temperatures and gravities of the grid of models that a network holds, and S/N
+#: per pixel that stands for none.
+_GRID, _GRID_SNR = (6, 40, 11), 1e4
+#: Change of the velocity (km/s) for the slopes of the grid.
+_SLOPE_STEP = 100.0
+#: Standard deviation of LOGG about its mean in half of the examples: most white dwarfs have about
+#: the same mass.
+_LOGG_PEAK, _LOGG_SPREAD = 8.0, 0.35
+
+
+class WhiteDwarfSpectra:
+    """
+    Spectra and SEDs of white dwarfs at any temperature and gravity of a grid of models.
+
+    Parameters
+    ----------
+    library : `~sedflux.libraries.SpectralLibrary`
+        With the labels TEFF and LOGG.
+
+    Attributes
+    ----------
+    spline : `~sedflux.emulator.polyharmonic.PolyharmonicSpline`
+        Of the scores.
+    components : `~numpy.ndarray`, shape (k, 5000 + 575)
+        What a unit of each score adds to ln(flux) and ln(SED).
+    centre : `~numpy.ndarray`, shape (5000 + 575,)
+        Their mean.
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If the library is not one of white dwarfs.
+    """
+
+    def __init__(self, library: SpectralLibrary) -> None:
+        if library.label_set is not WHITE_DWARFS:
+            raise InputError("library has models of stars, with more labels than TEFF and LOGG; a "
+                             "grid of white dwarfs is needed")
+        log_input = np.log(library_inputs(library, FINE_RESOLVING_POWER, fine_grid()))
+        smooth = smooth_basis(log_input.shape[1], shapes=continuum_shapes(fine_grid()))
+        log_input -= (log_input @ smooth) @ smooth.T
+        log_sed = library_seds(library)
+        self.pixels = log_input.shape[1]
+        outputs = np.hstack([log_input, log_sed])
+        weight = joint_weight(self.pixels, log_sed.shape[1])
+        self.centre = outputs.mean(axis=0)
+        scaled = (outputs - self.centre) * weight
+        directions = np.linalg.svd(scaled, full_matrices=False)[2][:_COMPONENTS]
+        self.spline = PolyharmonicSpline(library.labels, scaled @ directions.T)
+        self.components = directions / weight
+
+    def __call__(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """
+        Interpolated models.
+
+        Parameters
+        ----------
+        labels : `~numpy.ndarray`, shape (N, 2)
+            TEFF (K) and LOGG.
+
+        Returns
+        -------
+        flux : `~numpy.ndarray`, shape (N, 5000)
+            On the fine grid of `sedflux.training.augment`, continuum of order one.
+        log_sed : `~numpy.ndarray`, shape (N, 575)
+        """
+        joint = self.spline(labels) @ self.components + self.centre
+        return np.exp(joint[:, : self.pixels]), joint[:, self.pixels :]
+
+
+class WhiteDwarfGenerator(Observer):
+    """
+    Makes training examples of white dwarfs.
+
+    Parameters
+    ----------
+    library : `~sedflux.libraries.SpectralLibrary`
+        The training models alone.
+    effects : bool, optional
+        Add effects of surveys to some spectra, see `sedflux.training.effects`.
+    other : `~sedflux.libraries.SpectralLibrary`, optional
+        Other models of white dwarfs, whose difference is an error that all stars share.
+    """
+
+    label_set = WHITE_DWARFS
+    # Spectra at the photon limit are the rule: the more have defects, the less a network trusts
+    # wings of lines, which tell the temperature.
+    defect_share = 0.4
+
+    def __init__(self, library: SpectralLibrary, *, effects: bool = True,
+                 other: SpectralLibrary | None = None) -> None:
+        super().__init__(library, effects=effects)
+        self.other = other
+        self.spectra = WhiteDwarfSpectra(library)
+
+    def relative(self, log_sed: np.ndarray) -> np.ndarray:
+        """ln(SED) (N, 575) relative to the mean over 4000-7000 Angstrom."""
+        return log_sed - np.log(self._average @ np.exp(log_sed).T).T
+
+    def gravity_limits(self) -> dict[str, Any]:
+        """Surface gravities that are so near the ends of the grid that the star may be beyond."""
+        return {"logg": list(LOGG_CLAIM)}
+
+    def complete(self, network: Network) -> dict[str, Any]:
+        """
+        Store models on a grid of labels in a network, for its solutions.
+
+        Parameters
+        ----------
+        network : `torch.nn.Module`
+            Changed in place.
+
+        Returns
+        -------
+        entries : dict
+            Of the header: names of the labels, the least resolving power, errors that the models
+            share, and where these come from.
+        """
+        from sedflux.training.white_dwarf_errors import common_errors
+
+        network.set_grid(self._label_grid(network))
+        return {"labels": list(self.label_set.names), "least_resolving_power": LEAST_POWER,
+                "common": common_errors(network, self, self.other), "sources": _SOURCES,
+                **({} if self.other is None else {"other_models": self.other.sha256})}
+
+    def _label_grid(self, network):
+        """Coefficients and SEDs of models on a grid of labels."""
+        powers = np.geomspace(LEAST_POWER, RESOLVING_POWER, _GRID[0])
+        teff = np.geomspace(*_TEFF_RANGE, _GRID[1])
+        logg = np.linspace(*LOGG_RANGE, _GRID[2])
+        labels = np.stack(np.meshgrid(teff, logg, indexing="ij"), axis=-1).reshape(-1, 2)
+        flux, log_sed = self.spectra(labels)
+        log_sed = self.relative(log_sed)
+        grid = LabelGrid(_GRID, network.config.components, network.config.sed_components)
+        found = [[self._coefficients(network, flux, power, velocity)
+                  for velocity in (0.0, _SLOPE_STEP, -_SLOPE_STEP)] for power in powers]
+        rest, up, down = (torch.cat(parts) for parts in zip(*found, strict=True))
+        grid.points, grid.slopes = rest, (up - down) * (VELOCITY_SPREAD / (2.0 * _SLOPE_STEP))
+        grid.scores = network.scores_of(torch.from_numpy(log_sed.astype(np.float32)))
+        grid.power, grid.teff, grid.logg = (torch.from_numpy(axis.astype(np.float32))
+                                            for axis in (powers, teff, logg))
+        return grid
+
+    def _coefficients(self, network, flux, power, velocity):
+        """Coefficients of noiseless spectra, (N, k)."""
+        same = np.ones(len(flux))
+        clean = observe(flux, Observing(power * same, velocity * same, 0.0 * same))
+        ivar = (_GRID_SNR / clean) ** 2
+        normalised, ivar = remove_continuum(clean, ivar, self.continuum)
+        with torch.inference_mode():
+            return network.projection(*(torch.from_numpy(part.astype(np.float32))
+                                        for part in (normalised, ivar)))[0].clone()
+
+    def draw_labels(self, size: int, rng: np.random.Generator) -> np.ndarray:
+        """
+        Draw labels: TEFF evenly in its logarithm; LOGG evenly in half of the examples.
+
+        In the other half LOGG is near that of most white dwarfs.
+
+        Returns
+        -------
+        labels : `~numpy.ndarray`, shape (size, 2)
+        """
+        low, high = np.log(_TEFF_RANGE)
+        teff = np.exp(rng.uniform(low, high, size))
+        wide = rng.uniform(LOGG_RANGE[0], LOGG_RANGE[1], size)
+        usual = np.clip(rng.normal(_LOGG_PEAK, _LOGG_SPREAD, size), *LOGG_RANGE)
+        return np.column_stack([teff, np.where(rng.random(size) < 0.5, wide, usual)])
+
+    def stars(self, size: int, rng: np.random.Generator
+              ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Noiseless stars: flux on the fine grid, ln(SED), labels."""
+        labels = self.draw_labels(size, rng)
+        flux, log_sed = self.spectra(labels)
+        return flux, self.relative(log_sed), labels
+
+    def observing(self, labels: np.ndarray, rng: np.random.Generator) -> Observing:
+        """
+        Random resolving powers and velocities; white dwarfs rotate too slowly to be seen.
+
+        Half of the spectra have a resolving power of 1500-2500, half 300-2500 (logarithmic).
+        """
+        size = len(labels)
+        wide = np.exp(rng.uniform(np.log(LEAST_POWER), np.log(FINE_RESOLVING_POWER), size))
+        power = np.where(rng.random(size) < 0.5,
+                         rng.uniform(1500.0, FINE_RESOLVING_POWER, size), wide)
+        reach = rng.choice(_VELOCITIES, size)
+        return Observing(power, reach * rng.uniform(-1.0, 1.0, size), np.zeros(size))
