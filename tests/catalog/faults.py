@@ -4,8 +4,8 @@ Long runs for maintainers: killed workers, and memory against the number of spec
 ``python -m tests.catalog.faults --kills 20 --spectra 5000`` kills workers of a local Dask cluster
 with SIGKILL while a catalogue is predicted, and compares it with one that nobody disturbed.
 ``python -m tests.catalog.faults --memory 10000 200000 --workers 2`` prints the memory that
-catalogues of such sizes need.  Spectra are of the demo star, with noise, in LAMOST's layout; a few hundred files
-stand under many names.
+catalogues of such sizes need.  Spectra are of the demo star, with noise, in LAMOST's layout; a few
+hundred files stand under many names.
 """
 
 import argparse
