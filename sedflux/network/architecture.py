@@ -137,7 +137,9 @@ class UncertaintyAwareResidualAttention(nn.Module):
 
     def solutions(self, normalised, ivar, power):
         """Solutions of spectra of one resolving power among the models of the grid."""
-        return self.grid.solutions(*self.projection.equations(normalised, ivar), power)
+        assert self.grid is not None
+        normal, right = self.projection.equations(normalised, ivar)
+        return self.grid.solutions(normal, right, power)
 
     def reference_spectra(self, rows=slice(None)):
         """

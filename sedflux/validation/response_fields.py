@@ -110,9 +110,12 @@ def field_outcome(field: SimulatedField, name: str, response: ResponseCurve) -> 
         Of the band.
     response : `~sedflux.ResponseCurve`
     """
+    throughput = field.bands[name].throughput
+    assert throughput is not None
+    assert response.stars is not None
     outliers = set(np.asarray(field.truth["name"])[np.asarray(field.truth["outlier"]) != ""])
     out = {row["name"] for row in response.stars if not row["used"]}
-    return (*interval_errors(response, field.bands[name].throughput),
+    return (*interval_errors(response, throughput),
             response.chi2 / response.degrees_of_freedom, len(outliers - out), len(out - outliers))
 
 

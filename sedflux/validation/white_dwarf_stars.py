@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 
@@ -48,7 +49,7 @@ class GroundSpectra:
         FITS library of STARS with the extension ERROR.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self.library = read_library(path)
         with fits.open(path) as hdus:
             self.error = np.asarray(hdus["ERROR"].data, float)
@@ -119,7 +120,8 @@ def each_white_dwarf(predictions: Mapping[str, SEDPrediction] | Mapping[int, SED
         Flux, diagonal, factor and truth of each, for `white_dwarf_scores`.
     """
     places = {str(name).strip(): row for row, name in enumerate(stis.table["NAME"])}
-    bands, rows, arrays = band_rows(sed_grid(), _BANDS), [], []
+    bands, rows = band_rows(sed_grid(), _BANDS), []
+    arrays: list[tuple[np.ndarray, ...]] = []
     for key, part in predictions.items():
         partner = _partner(names[key], places)
         if partner is None:
