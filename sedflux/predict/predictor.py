@@ -232,8 +232,8 @@ class Predictor:
         resolving_power, radial_velocity
             See `predict`.
         screen : callable, optional
-            Gets normalised spectra and their inverse variance (N, pixels), and gives a number for
-            each.
+            Gets normalised spectra and their inverse variance (N, pixels), and their evidence (N,);
+            gives a number for each.
 
         Returns
         -------
@@ -296,8 +296,10 @@ class Predictor:
         # No training spectrum was better: what is called better is limited by other errors.
         ivar = np.minimum(ivar, np.float32(MAX_SNR**2))
         snr = np.sqrt(ivar.sum(axis=1) / count)
-        screened = {} if screen is None else {"screen": screen(normalised, ivar)}
-        return self._guarded(self._network_values(normalised, ivar, power) | screened | {
+        found = self._network_values(normalised, ivar, power)
+        if screen is not None:
+            found["screen"] = screen(normalised, ivar, found["evidence"])
+        return self._guarded(found | {
             "snr": snr.astype(float), "claimed_snr": claimed.astype(float), "spikes": spikes,
             "usable": usable & good.any(axis=1), "good": good.mean(axis=1), "reasons": reasons,
             "resolving_power": np.full(len(near), power)})

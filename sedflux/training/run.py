@@ -35,7 +35,7 @@ CONVOLUTIONS = (16, 32, 48)
 _WHITE_DWARF_SIZES: dict[str, Any] = {"components": 56, "sed_components": 24, "width": 192,
                                       "blocks": 3, "rank": 10, "labels": len(WHITE_DWARFS.names)}
 #: Their examples: a family of two labels needs fewer.
-_WHITE_DWARF_SCHEDULE: dict[str, Any] = {"pool": 24, "reuse": 8}
+_WHITE_DWARF_SCHEDULE: dict[str, Any] = {"pool": 16, "reuse": 8}
 
 
 def train_on_library(library: PathLike, folder: PathLike, *, name: str = "uara.custom",

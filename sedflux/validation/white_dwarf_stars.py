@@ -13,10 +13,11 @@ from astropy.table import Table
 
 from sedflux.exceptions import InputError
 from sedflux.libraries.library import SpectralLibrary, read_library
+from sedflux.predict.checks import MIN_COVERAGE
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.predict.predictor import Predictor
 from sedflux.spectra.bands import band_rows
-from sedflux.spectra.grids import sed_grid
+from sedflux.spectra.grids import input_grid, sed_grid
 from sedflux.spectra.reddening import R_V, extinction_curve
 from sedflux.training.left_out import TRUTH_ERROR, fit_reddening
 from sedflux.training.stars import stis_arrays, stis_sed
@@ -76,11 +77,14 @@ def predict_ground(predictor: Predictor, spectra: GroundSpectra, *, fwhm: float 
                    ) -> dict[int, SEDPrediction]:
     """Predictions from ground-based lines, by row; spectra that cover too little are left out."""
     found, library = {}, spectra.library
+    grid, least = input_grid(), predictor.metadata.get("least_coverage", MIN_COVERAGE)
     for row in range(len(library)):
         flux, error = library.flux[row].astype(float), spectra.error[row]
         use = np.isfinite(flux) & np.isfinite(error) & (error > 0)
         wavelength = library.wavelength[use]
-        if wavelength.size < 2 or wavelength[0] > 4000.0 or wavelength[-1] < 6300.0:
+        seen = np.zeros(0) if wavelength.size < 2 else grid[
+            (grid >= wavelength[0]) & (grid <= wavelength[-1])]
+        if seen.size < least * grid.size:
             continue
         try:
             found[row] = predictor.predict(wavelength, flux[use], error[use] ** -2.0,
