@@ -119,7 +119,10 @@ def test_predict_sed_knows_the_model_by_name(star, tmp_path):
     sed.write(tmp_path / "sed.fits")
     back = Spectrum.read(tmp_path / "sed.fits", format="sedflux SED")
     assert_allclose(back.flux.value, sed.flux.value)
-    assert np.isnan(back.meta["sedflux"]["diagnostics"]["mh"])
+    kept = back.meta["sedflux"]["diagnostics"]
+    assert np.isnan(kept["mh"])
+    assert_allclose(kept["first_teff"], notes["diagnostics"]["first_teff"])
+    assert kept["second_weight"] == notes["diagnostics"]["second_weight"]
 
 
 def test_flux_that_is_no_spectrum_is_refused(model):
