@@ -10,7 +10,8 @@ from specutils.utils.wcs_utils import vac_to_air
 
 from sedflux import predict_sed
 from sedflux.exceptions import InputError
-from sedflux.predict.predictor import Predictor, loaded_predictor
+from sedflux.predict.loading import loaded_predictor
+from sedflux.predict.predictor import Predictor
 from sedflux.spectra.grids import input_grid
 from sedflux.spectra.reddening import extinction_curve
 from sedflux.units import LIGHT_KM_S
