@@ -97,8 +97,8 @@ class UncertaintyAwareResidualAttention(nn.Module):
         self.register_buffer("log_variance_start", torch.full((config.samples,), -5.0))
         self.register_buffer("references", torch.zeros(config.references, size + 1))
         self.register_buffer("spacing", torch.ones(size + 1))
-        self.grid = LabelGrid(config.grid, size, config.sed_components) if config.grid else None
         self._derived = Derived()
+        self.grid = LabelGrid(config.grid, size, config.sed_components) if config.grid else None
 
     def reset_covariance(self):
         """Begin with independent errors of the components, at their own variances."""

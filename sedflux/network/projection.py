@@ -36,6 +36,23 @@ class Projection(nn.Module):
             self._products = (scaled[rows] * scaled[columns]).T.contiguous()
         return self._products
 
+    def _solved(self, weight, scaled, right):
+        """Coefficients and their errors, (N, k), and log volumes, (N,), of weighted pixels."""
+        if len(weight) > _FEW:
+            return map(torch.cat, zip(*map(
+                _solve, (weight @ self.products()).split(_BLOCK), right.split(_BLOCK)),
+                strict=True))
+        coefficients, errors = torch.zeros_like(right), torch.ones_like(right)
+        log_volume = right.new_zeros(len(right), dtype=torch.float64)
+        rows, columns = torch.triu_indices(len(scaled), len(scaled))
+        for one in range(len(weight)):
+            # Rows that fill up a batch have no weight.
+            if weight[one].any():
+                packed = ((scaled * weight[one]) @ scaled.T)[rows, columns]
+                coefficients[one], errors[one], log_volume[one] = _solve(
+                    packed[None], right[one, None])
+        return coefficients, errors, log_volume
+
     def equations(self, normalised, ivar):
         """
         Normal matrices of coefficients in units of their spread, without their prior.
@@ -49,23 +66,6 @@ class Projection(nn.Module):
         weight = ivar / (1.0 + ivar * PIXEL_FLOOR**2)
         scaled = self.templates * self.spread[:, None]
         return weight @ self.products(), (weight * (normalised - self.mean)) @ scaled.T
-
-    def _solved(self, weight, scaled, right):
-        """Coefficients and their errors, (N, k), and log volumes, (N,), from weighted pixels."""
-        if len(weight) > _FEW:
-            return map(torch.cat, zip(*map(
-                _solve, (weight @ self.products()).split(_BLOCK), right.split(_BLOCK)),
-                strict=True))
-        coefficients, errors = torch.zeros_like(right), torch.ones_like(right)
-        log_volume = right.new_zeros(len(right), dtype=torch.float64)
-        rows, columns = torch.triu_indices(len(scaled), len(scaled))
-        for one in range(len(weight)):
-            # Rows that fill up a batch have no weight.
-            if weight[one].any():
-                packed = ((scaled * weight[one]) @ scaled.T)[rows, columns]
-                coefficients[one], errors[one], log_volume[one] = _solve(packed[None],
-                                                                         right[one, None])
-        return coefficients, errors, log_volume
 
     def forward(self, normalised, ivar):
         """

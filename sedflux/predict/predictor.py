@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
@@ -34,8 +33,8 @@ from sedflux.predict.sigma import Widening
 from sedflux.predict.solutions import SOLUTION_NAMES, describe_solutions
 from sedflux.spectra.arrays import CheckedSpectra, SpectrumArrays, check_spectra
 from sedflux.spectra.gaps import fill_gaps
-from sedflux.spectra.grids import INPUT_PIXELS, Rebinning, input_grid, optical_mean, sed_grid
-from sedflux.spectra.normalise import input_basis, normalise_spectra
+from sedflux.spectra.grids import INPUT_PIXELS, input_grid, optical_mean, sed_grid
+from sedflux.spectra.normalise import input_basis, normalise_spectra, rebinning_to_input
 from sedflux.spectra.resolution import broadening_sigma, lsf_matrix, smooth_spectra
 from sedflux.spectra.spectrum import from_spectrum
 from sedflux.units import LIGHT_KM_S
@@ -63,8 +62,6 @@ _DIAGNOSTICS = ("snr", "resolving_power", "misfit", "excess", "unusual", "strang
 #: Outputs of the network.
 _OUTPUTS = ("mean", "label_mean", "misfit", "unusual", "excess", "strange", "evidence",
             "diagonal", "directions")
-#: Number of rebinning operators that are kept: surveys have one grid, and few velocities at rest.
-_KEPT_OPERATORS = 8
 
 
 class Predictor:
@@ -316,7 +313,7 @@ class Predictor:
             rest = wavelength / (1.0 + value / LIGHT_KM_S)
             check_coverage(rest, self._grid,
                            least=self.metadata.get("least_coverage", MIN_COVERAGE))
-            new_flux[begin:end], new_ivar[begin:end] = _to_input_grid(rest.tobytes())(
+            new_flux[begin:end], new_ivar[begin:end] = rebinning_to_input(rest)(
                 flux[begin:end], ivar[begin:end])
         return new_flux, new_ivar
 
@@ -385,12 +382,6 @@ class Predictor:
         labels = dict(zip(self.label_set.names, self.label_set.unscale(scaled).T, strict=True))
         none = np.full(len(scaled), np.nan)
         return {name.lower(): labels.get(name, none) for name in ("TEFF", "LOGG", "MH")}
-
-
-@lru_cache(maxsize=_KEPT_OPERATORS)
-def _to_input_grid(wavelength: bytes) -> Rebinning:
-    """Operator from pixels at wavelengths, float64 in memory, to the input grid."""
-    return Rebinning(np.frombuffer(wavelength), input_grid())
 
 
 def _near(spectra):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
 from sedflux.spectra.continuum import remove_continuum, smooth_basis
-from sedflux.spectra.grids import input_grid
+from sedflux.spectra.grids import Rebinning, input_grid
 from sedflux.spectra.reddening import continuum_shapes
 
-__all__ = ["input_basis", "normalise_spectra"]
+__all__ = ["input_basis", "normalise_spectra", "rebinning_to_input"]
 
 #: Pixels further above the continuum than this, and than five sigma, are emission or cosmic rays.
 _SPIKE_HEIGHT = 0.5
@@ -18,12 +19,31 @@ _SPIKE_HEIGHT = 0.5
 _MAX_NORMALISED = 1e4
 #: Step of the continuum at which its fit ends, before one step in double precision.
 _TOLERANCE = 1e-3
+#: Operators that are kept: the spectra of a survey share a grid, and often a velocity.
+_KEPT_OPERATORS = 8
 
 
 def input_basis() -> np.ndarray:
     """Basis of the continuum on the input grid: polynomials and extinction curves."""
     grid = input_grid()
     return smooth_basis(grid.size, shapes=continuum_shapes(grid))
+
+
+def rebinning_to_input(wavelength: np.ndarray) -> Rebinning:
+    """
+    Operator from pixels to the input grid; the last few are kept.
+
+    Parameters
+    ----------
+    wavelength : `~numpy.ndarray`, shape (n,)
+        Ascending, in Angstrom.
+    """
+    return _rebinning(np.ascontiguousarray(wavelength, dtype=float).tobytes())
+
+
+@lru_cache(maxsize=_KEPT_OPERATORS)
+def _rebinning(wavelength: bytes) -> Rebinning:
+    return Rebinning(np.frombuffer(wavelength), input_grid())
 
 
 def normalise_spectra(flux: np.ndarray, ivar: np.ndarray, basis: np.ndarray, *,

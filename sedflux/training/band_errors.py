@@ -35,7 +35,9 @@ def dust_of(left_out: LeftOut) -> np.ndarray:
         In mag, zero or more; NaN where unknown.
     """
     stars = left_out.stars
-    by_colors = np.where(stars.dust[:, 1] < _KNOWN_DUST, stars.dust[:, 0], np.nan)
+    # Stars without colours hold the dust of another star.
+    known = np.isfinite(stars.johnson).any(axis=1) & (stars.dust[:, 1] < _KNOWN_DUST)
+    by_colors = np.where(known, stars.dust[:, 0], np.nan)
     return np.maximum(np.where(np.isfinite(stars.ebv), stars.ebv, by_colors), 0.0)
 
 

@@ -245,7 +245,7 @@ def calibrate_models(miles: PathLike, stis: PathLike, photometry: PathLike, fold
     predictors = [Predictor(path) for path in (*folds, model)]
     for predictor in predictors:
         predictor.metadata.pop("scatter", None)
-    library, stars = read_library(miles), read_stars(miles, stis, photometry)
+    library, stars = read_library(miles), read_stars(miles, stis, photometry, johnson)
     teff = stars.labels[:, 0]
     inside = (teff > _TEFF_RANGE[0]) & (teff < _TEFF_RANGE[1])
     stars = stars.take((stars.source == "MILES") & inside)

@@ -23,8 +23,9 @@ __all__ = ["library_error_entry", "library_error_table"]
 #: Edges of the intervals in Angstrom.
 _EDGES = (2500.0, 2750.0, 3000.0, 3250.0, 3500.0, 3750.0, 4000.0, 4500.0, 5000.0, 6000.0, 7000.0,
           8000.0, 9000.0, 10500.0)
-#: Fewest stars of an interval, and least share of it that a star's SED must cover.
-_LEAST_STARS, _LEAST_SHARE = 5, 0.5
+#: Fewest stars that tell the scatter, fewest of an interval, and least share of the interval that a
+#: star's SED must cover.
+_LEAST_STARS, _FEWEST, _LEAST_SHARE = 5, 2, 0.5
 #: Standard error of a median over that of a mean, for normal errors.
 _MEDIAN_ERROR = 1.2533
 
@@ -49,7 +50,8 @@ def library_error_table(left_out: LeftOut, passbands: Passbands | None = None) -
     table : `~astropy.table.Table`
         One row an interval: its middle, number of ``stars``, ``median`` of ln(predicted / true),
         its standard ``error`` from the scatter among stars, and ``library_error``, both in
-        quadrature.  Empty if there are fewer than five such stars.
+        quadrature.  The rms stands for the scatter of fewer than five stars.  Empty if there are
+        fewer than five such stars in all.
     """
     teff = left_out.stars.labels[:, 0]
     left_out = left_out.take(np.isfinite(dust_of(left_out))
@@ -70,10 +72,13 @@ def library_error_table(left_out: LeftOut, passbands: Passbands | None = None) -
         if bands:
             # A star with two bands in one interval counts once.
             values = np.r_[values, np.mean(bands, axis=0)]
-        if values.size < _LEAST_STARS:
+        if values.size < _FEWEST:
             continue
         median = float(np.median(values))
-        error = float(_MEDIAN_ERROR * mad_std(values) / np.sqrt(values.size))
+        # Too few stars do not tell their scatter about the median; their rms is no smaller.
+        few = values.size < _LEAST_STARS
+        scatter = np.sqrt(np.mean(values**2)) if few else mad_std(values)
+        error = float(_MEDIAN_ERROR * scatter / np.sqrt(values.size))
         rows.append({"wavelength": 0.5 * (low + high), "stars": values.size, "median": median,
                      "error": error, "library_error": float(np.hypot(median, error))})
     return Table(rows)

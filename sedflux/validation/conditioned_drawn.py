@@ -32,8 +32,10 @@ _BOXES = {"G": (3300, 10400), "BP": (3300, 6800), "RP": (6300, 10400), "u": (320
 #: Magnitudes that are given.
 _SETS = {"r": ("r",), "G, BP, RP": ("G", "BP", "RP"), "g, r, i, z": ("g", "r", "i", "z"),
          "u, g, r, i, z": ("u", "g", "r", "i", "z")}
-#: Draws of each star; error of a magnitude, and of a wrong one (mag); E(B-V) and its error.
-_DRAWS, _ERROR, _WRONG, _DUST = 10, 0.02, 0.3, (0.05, 0.03)
+#: Most stars, and draws of each.
+_STARS, _DRAWS = 100, 10
+#: Error of a magnitude, and of a wrong one (mag); E(B-V) and its error.
+_ERROR, _WRONG, _DUST = 0.02, 0.3, (0.05, 0.03)
 #: Wavelength (Angstrom) below which errors are compared.
 _BLUE = 3500.0
 #: p-value below which a star is suspicious, and difference in temperature (K) of a wrong star.
@@ -58,7 +60,7 @@ def conditioned_drawn_table(predictions: Sequence[SEDPrediction], *, seed: int =
     Parameters
     ----------
     predictions : sequence of `~sedflux.SEDPrediction`
-        One a star.
+        One a star; of many, every so many is taken.
     seed : int, optional
 
     Returns
@@ -70,6 +72,7 @@ def conditioned_drawn_table(predictions: Sequence[SEDPrediction], *, seed: int =
         E(B-V); and the shares of wrong magnitudes and of wrong stars with p < 0.001.
     """
     rng = np.random.default_rng(seed)
+    predictions = predictions[::-(-len(predictions) // _STARS)]
     elements = {name: SpectralElement(Box1D, x_0=0.5 * (low + high), width=high - low)
                 for name, (low, high) in _BOXES.items()}
     drawn = _draw(predictions, elements, rng)

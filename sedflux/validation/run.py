@@ -148,7 +148,7 @@ def stars(stis: PathLike, miles: PathLike, photometry: PathLike, folder: Path, *
     -------
     tables : dict of `~pathlib.Path` to `~astropy.table.Table`
     """
-    real, library = read_stars(miles, stis, photometry), read_library(miles)
+    real, library = read_stars(miles, stis, photometry, johnson), read_library(miles)
     passbands = read_passbands(photometry)
     found: dict[str, list[Table]] = {"stars": [], "each_star": [], "colors": [], "miles": []}
     by_wavelength, by_cell = {}, {}

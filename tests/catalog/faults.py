@@ -3,9 +3,9 @@ Long runs for maintainers: killed workers, and memory against the number of spec
 
 ``python -m tests.catalog.faults --kills 20 --spectra 5000`` kills workers of a local Dask cluster
 with SIGKILL while a catalogue is predicted, and compares it with one that nobody disturbed.
-``python -m tests.catalog.faults --memory 10000 200000`` prints the memory that catalogues of such
-sizes need.  Spectra are of the demo star, with noise, in LAMOST's layout; a few hundred files
-stand under many names.
+``python -m tests.catalog.faults --memory 10000 200000 --workers 2`` prints the memory that
+catalogues of such sizes need.  Spectra are of the demo star, with noise, in LAMOST's layout; a few
+hundred files stand under many names.
 """
 
 import argparse
@@ -38,8 +38,11 @@ _STARTING = 2.0
 _MEASURE = """
 import json, resource, sys
 from sedflux.catalog.run import predict_catalog
-summary = predict_catalog(sys.argv[1], sys.argv[2], workers=1, progress=False)
-print(json.dumps(summary | {"rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+if __name__ == "__main__":
+    summary = predict_catalog(sys.argv[1], sys.argv[2], workers=int(sys.argv[3]), progress=False)
+    own, workers = (resource.getrusage(who).ru_maxrss / 1024
+                    for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    print(json.dumps(summary | {"MiB": round(own), "MiB of a worker": round(workers)}))
 """
 
 
@@ -135,9 +138,9 @@ def kill_workers(folder, count, kills, seed=0):
         "as undisturbed": _checksums(folder / "killed") == _checksums(folder / "calm")}
 
 
-def measure_memory(folder, sizes):
+def measure_memory(folder, sizes, workers):
     """
-    Largest memory of processes that predict so many spectra.
+    Largest memory of processes that predict so many spectra, and their time.
 
     Yields
     ------
@@ -146,10 +149,15 @@ def measure_memory(folder, sizes):
     """
     for size in sizes:
         write_survey(folder / f"survey{size}", size)
+        begin, script = time.monotonic(), folder / "measure.py"
+        # Processes of a cluster read the program again: it must be a file.
+        script.write_text(_MEASURE)
         done = subprocess.run(
-            [sys.executable, "-c", _MEASURE, str(folder / f"survey{size}"),
-             str(folder / f"out{size}")], capture_output=True, text=True, check=True)
-        yield {"spectra": size} | json.loads(done.stdout)
+            [sys.executable, str(script), str(folder / f"survey{size}"),
+             str(folder / f"out{size}"), str(workers)], stdout=subprocess.PIPE, text=True,
+            check=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path[:1])})
+        yield {"spectra": size, "seconds": round(time.monotonic() - begin)} | json.loads(
+            done.stdout)
 
 
 def main(arguments=None):
@@ -159,11 +167,12 @@ def main(arguments=None):
     parser.add_argument("--spectra", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--memory", type=int, nargs="+", metavar="N")
+    parser.add_argument("--workers", type=int, default=1, help="processes, with --memory")
     parser.add_argument("--folder", type=Path, help="for spectra and catalogues (30 kB a spectrum)")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         if options.memory:
-            for found in measure_memory(Path(folder), options.memory):
+            for found in measure_memory(Path(folder), options.memory, options.workers):
                 print(found, flush=True)
             return 0
         found = kill_workers(Path(folder), options.spectra, options.kills, options.seed)

@@ -10,7 +10,8 @@ from specutils.utils.wcs_utils import vac_to_air
 
 from sedflux import predict_sed
 from sedflux.exceptions import InputError
-from sedflux.predict.predictor import Predictor, loaded_predictor
+from sedflux.predict.loading import loaded_predictor
+from sedflux.predict.predictor import Predictor
 from sedflux.spectra.grids import input_grid
 from sedflux.spectra.reddening import extinction_curve
 from sedflux.units import LIGHT_KM_S
@@ -119,7 +120,10 @@ def test_predict_sed_knows_the_model_by_name(star, tmp_path):
     sed.write(tmp_path / "sed.fits")
     back = Spectrum.read(tmp_path / "sed.fits", format="sedflux SED")
     assert_allclose(back.flux.value, sed.flux.value)
-    assert np.isnan(back.meta["sedflux"]["diagnostics"]["mh"])
+    kept = back.meta["sedflux"]["diagnostics"]
+    assert np.isnan(kept["mh"])
+    assert_allclose(kept["first_teff"], notes["diagnostics"]["first_teff"])
+    assert kept["second_weight"] == notes["diagnostics"]["second_weight"]
 
 
 def test_flux_that_is_no_spectrum_is_refused(model):

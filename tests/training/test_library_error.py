@@ -28,6 +28,7 @@ from sedflux.response.systematics import (
 )
 from sedflux.spectra.grids import sed_grid
 from sedflux.spectra.library_error import LIBRARY_CARD, library_error_of
+from sedflux.training.band_errors import dust_of
 from sedflux.training.left_out import LeftOut
 from sedflux.training.library_error import library_error_entry, library_error_table
 from sedflux.training.sed_truths import band_weights
@@ -63,6 +64,7 @@ def make_stars(number, rng):
     factor = np.exp(0.03 * rng.standard_normal((number, 1))) * np.ones(grid.size)
     return Stars(factor, SimpleNamespace(
         ebv=ebv, stis_sed=true, labels=labels, dust=np.full((number, 2), np.nan),
+        johnson=np.full((number, 3), np.nan),
         magnitudes=np.full((number, 3), np.nan)))
 
 
@@ -186,3 +188,23 @@ class RowsOf(SimpleNamespace):
 
     def take(self, rows):
         return RowsOf(SimpleNamespace(**{name: value[rows] for name, value in vars(self).items()}))
+
+
+def test_dust_is_that_of_the_catalogue_or_of_good_colours():
+    nan = np.nan
+    stars = SimpleNamespace(ebv=np.array([0.1, -0.01, nan, nan, nan]),
+                            dust=np.array([[0.3, 0.01], [0.3, 0.01], [0.05, 0.01], [0.05, 0.03],
+                                           [0.05, 0.01]]),
+                            johnson=np.array([[0.1] * 3] * 4 + [[nan] * 3]))
+    assert_allclose(dust_of(SimpleNamespace(stars=stars)), [0.1, 0.0, 0.05, nan, nan])
+
+
+def test_few_stars_of_an_interval_have_the_error_of_their_rms(rng):
+    stars = make_stars(42, rng)
+    stars.stars.stis_sed[5:, sed_grid() > 9000.0] = np.nan
+    table = library_error_table(stars)
+    last = table[-1]
+    assert (last["wavelength"], last["stars"]) == (9750.0, 3)
+    errors = np.log(stars.factor[2:5, 0]) + 0.02
+    assert_allclose(last["error"], 1.2533 * np.sqrt(np.mean(errors**2) / 3), rtol=1e-3)
+    assert_allclose(last["library_error"], np.hypot(last["median"], last["error"]))

@@ -29,6 +29,7 @@ class Stars:
         measured = [-MAG_PER_LN * np.log((light * flux * np.exp(one * slope)).sum(axis=1)
                                          / (light / grid**2).sum(axis=1)) for one in z]
         self.stars = SimpleNamespace(ebv=np.zeros(size), dust=np.full((size, 2), np.nan),
+                                     johnson=np.full((size, 3), np.nan),
                                      magnitudes=np.array(measured))
         self.predictions = [SimpleNamespace(flux=flux, diagonal=np.zeros(grid.size),
                                             factor=claimed * slope[None]) for _ in range(size)]
