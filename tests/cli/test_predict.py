@@ -14,7 +14,9 @@ from sedflux.demo import demo_path, demo_spectrum
 from sedflux.io.registry import read_spectrum
 from sedflux.io.sed import read_sed
 from sedflux.predict.flags import flag_names
+from sedflux.predict.loading import loaded_predictor
 from sedflux.predict.many import predict_many
+from sedflux.predict.models import DEFAULT_MODEL, WHITE_DWARF_MODEL
 
 
 @pytest.fixture
@@ -61,7 +63,8 @@ def test_json_says_what_the_table_says(stars, tmp_path, capsys):
     assert len(rows) == len(document["stars"]) == 3
     for row, star in zip(rows, document["stars"], strict=True):
         assert row["file"] == star["file"]
-        assert row["sha256"] == star["sha256"] == document["model"]["sha256"]
+        assert row["sha256"] == star["sha256"] == loaded_predictor(star["model"]).sha256
+        assert document["model"]["sha256"] == loaded_predictor("auto").sha256
         assert int(row["flags"]) == star["flags"]
         assert row["flag_names"].split() == (star["flag_names"] or ["none"])
         assert star["flag_names"] == list(flag_names(star["flags"]))
@@ -112,8 +115,10 @@ def test_a_spectrum_that_cannot_be_used_says_so_in_company(predictor):
 
 
 def test_one_model_is_loaded_for_all(stars, monkeypatch):
+    from sedflux.predict import loading
     from sedflux.predict import predictor as module
 
+    loading._read_once.cache_clear()
     made, real = [], module.Predictor.__init__
 
     def count(self, model=None):
@@ -122,7 +127,7 @@ def test_one_model_is_loaded_for_all(stars, monkeypatch):
 
     monkeypatch.setattr(module.Predictor, "__init__", count)
     assert main(["predict", str(stars)]) == 0
-    assert made == [None]
+    assert made == [DEFAULT_MODEL, WHITE_DWARF_MODEL]
 
 
 def test_an_interrupted_run_says_how_far_it_came(stars, tmp_path, monkeypatch, capsys):
