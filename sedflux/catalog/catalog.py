@@ -15,7 +15,7 @@ from astropy.table import QTable, Table
 from sedflux.catalog.bands import CatalogBands
 from sedflux.catalog.destination import Destination, undamaged
 from sedflux.catalog.limits import within
-from sedflux.catalog.models import of_models
+from sedflux.catalog.models import of_models, shared_errors
 from sedflux.catalog.photometry import measured_columns
 from sedflux.catalog.products import offsets_of, photometry_of, rebinned, spectra_of
 from sedflux.catalog.shard import DIAGNOSTICS, MORE_DIAGNOSTICS
@@ -255,7 +255,7 @@ class SEDCatalog:
             flags, model, sha256,
             {name: np.asarray(table[name]) for name in (*DIAGNOSTICS, *more)},
             flag_bits=bits, radial_velocity=np.asarray(table["radial_velocity"]), parts=parts,
-            **known)
+            library_error=shared_errors(self.facts), **known)
         if self.dust is None:
             return prediction
         dust, error = (value[places] for value in self.dust)

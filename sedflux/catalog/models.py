@@ -11,7 +11,8 @@ from sedflux.predict.flags import sentences
 from sedflux.predict.predictor import Predictor
 from sedflux.predict.sigma import PRIOR_ROWS
 
-__all__ = ["are_models", "known_models", "largest_rank", "model_facts", "of_models"]
+__all__ = ["are_models", "known_models", "largest_rank", "model_facts", "of_models",
+           "shared_errors"]
 
 
 def model_facts(predictor: Predictor) -> dict[str, Any]:
@@ -25,12 +26,21 @@ def model_facts(predictor: Predictor) -> dict[str, Any]:
     Returns
     -------
     facts : dict
-        ``model`` and ``sha256``, limits of ``teff``, and ``models``: hash and limits by name.
+        ``model`` and ``sha256``, limits of ``teff``, and ``models``: hash, limits and
+        shared error by name.
     """
-    models = {one.name: {"sha256": one.sha256, "teff": list(one.metadata["domain"]["teff"])}
+    models = {one.name: {"sha256": one.sha256, "teff": list(one.metadata["domain"]["teff"]),
+                         "library_error": [list(pair) for pair in one.library_error]}
               for one in predictor.predictors}
     return {"model": predictor.name, "sha256": predictor.sha256,
             "teff": list(predictor.metadata["domain"]["teff"]), "models": models}
+
+
+def shared_errors(facts: Mapping[str, Any]) -> dict[str, tuple[tuple[float, float], ...]]:
+    """The errors that all SEDs of a model share, by the name of the model; see `model_facts`."""
+    return {name: tuple((float(wavelength), float(error)) for wavelength, error in
+                        one.get("library_error", ()))
+            for name, one in (facts.get("models") or {}).items()}
 
 
 def largest_rank(predictor: Predictor) -> int:

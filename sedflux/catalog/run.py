@@ -18,6 +18,7 @@ from sedflux.catalog.shard import predict_rows
 from sedflux.catalog.sources import read_source
 from sedflux.exceptions import InputError, SedfluxError, WriteError
 from sedflux.predict.loading import loaded_predictor
+from sedflux.predict.models import AUTO
 from sedflux.units import whole_number
 
 __all__ = ["predict_catalog", "predict_shard"]
@@ -32,7 +33,7 @@ _RETURNING = "1h"
 
 
 def predict_catalog(source: Any, destination: str | os.PathLike[str], *,
-                    model: str | os.PathLike[str] | None = None, client: Any = None,
+                    model: str | os.PathLike[str] | None = AUTO, client: Any = None,
                     workers: int | None = None, shard_size: int = 512,
                     bands: Mapping[str, Any] | None = None, photometry: Any = None,
                     progress: bool | None = None) -> dict[str, Any]:
@@ -50,7 +51,8 @@ def predict_catalog(source: Any, destination: str | os.PathLike[str], *,
     destination : path-like
         Folder of the catalogue; `sedflux.SEDCatalog` reads it.
     model : str or path-like, optional
-        The default model if not given.
+        By default ``"auto"``, as for `sedflux.predict_sed`: the columns ``model`` and ``log_odds``
+        have the choice of each star and its odds.
     client : `distributed.Client`, optional
         Of a Dask cluster on whose workers source and destination have the same paths.
     workers : int, optional

@@ -40,7 +40,7 @@ def add_parser(commands: Any) -> None:
                         "are then what is known before")
     parser.add_argument("--verify", action="store_true",
                         help="compare all files with their checksums at the end")
-    add_model(parser.add_argument_group("model"))
+    add_model(parser.add_argument_group("model"), auto=True)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from sedflux.cli.defaults import fill_defaults
 from sedflux.exceptions import InputError
+from sedflux.predict.models import AUTO
 
 __all__ = ["SPECTRUM_ENDINGS", "Parser", "add_command", "add_model", "add_overwrite",
            "check_new_files", "files_by_band", "given", "make_folder", "number",
@@ -73,8 +74,13 @@ def add_command(commands: Any, name: str, run: Callable[[argparse.Namespace], in
     return parser
 
 
-def add_model(group: Any) -> None:
-    """Add ``--model``, the model that predicts SEDs."""
+def add_model(group: Any, *, auto: bool = False) -> None:
+    """Add ``--model``, the model that predicts SEDs; ``auto`` if it is chosen by default."""
+    if auto:
+        group.add_argument("--model", default=AUTO, metavar="MODEL", help="name or path of a "
+                           "model, or auto for the one, of stars or of white dwarfs, that "
+                           "explains the lines best (default: %(default)s)")
+        return
     group.add_argument("--model", metavar="MODEL", help="name or path of a model (default: "
                        "{predict.models:DEFAULT_MODEL})")
 

@@ -79,7 +79,7 @@ def add_parser(commands: Any) -> None:
     output.add_argument("--json", action="store_true",
                         help="print one JSON document instead of tables")
     add_overwrite(output)
-    add_model(parser.add_argument_group("model"))
+    add_model(parser.add_argument_group("model"), auto=True)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -120,9 +120,9 @@ def _files(arguments):
 def _predict_all(jobs: Sequence[Job], arguments: argparse.Namespace) -> int:
     """Predict all spectra with one model; return the exit status."""
     from sedflux.cli.outcome import Writer
-    from sedflux.predict.predictor import Predictor
+    from sedflux.predict.loading import loaded_predictor
 
-    writer = Writer(arguments, Predictor(arguments.model))
+    writer = Writer(arguments, loaded_predictor(arguments.model))
     records: list[dict[str, Any]] = []
     failed: dict[str, str] = {}
     many = len(jobs) > 1

@@ -130,7 +130,8 @@ def star_record(file: str, spectrum: Any, prediction: SEDPrediction,
     record : dict
         Texts, numbers and lists, in the units of `UNITS`.
     """
-    notes = {name: float(np.ravel(value)[0]) for name, value in prediction.diagnostics.items()}
+    notes = {name: float(np.ravel(value)[0]) for name, value in prediction.diagnostics.items()
+             if np.size(value) == 1}
     rows = [int(np.argmin(np.abs(prediction.wavelength - wanted))) for wanted in _PRINTED]
     sed = {"wavelength": prediction.wavelength[rows].tolist(),
            "flux": prediction.flux[rows].tolist(), "sigma": prediction.sigma[rows].tolist()}
@@ -163,10 +164,17 @@ def report(record: Mapping[str, Any], caveat: str | None) -> Iterator[str]:
     """
     yield f"star      {record['object']}  {record['class']}".rstrip()
     yield f"model     {record['model']}  (SHA-256 {record['sha256'][:12]})"
+    if "log_odds" in record:
+        yield f"odds      10^{record['log_odds']:.1f} against the model of the other kind of star"
     yield (f"input     S/N {record['snr']:.0f} per pixel, R = {record['resolving_power']:.0f}, "
            f"radial velocity {record['radial_velocity']:+.1f} km/s removed")
-    yield (f"labels    Teff about {record['teff']:.0f} K, log g {record['logg']:.1f}, "
-           f"[M/H] {record['mh']:+.1f}; {_fit_of_lines(record['excess'])}")
+    yield (f"labels    Teff about {record['teff']:.0f} K, log g {record['logg']:.1f}"
+           f"{_metallicity(record)}; {_fit_of_lines(record['excess'])}")
+    if record.get("second_weight"):
+        share = record["second_weight"]
+        yield (f"solutions Teff {record['first_teff']:.0f} K, log g {record['first_logg']:.1f} "
+               f"({1.0 - share:.0%}) or Teff {record['second_teff']:.0f} K, log g "
+               f"{record['second_logg']:.1f} ({share:.0%})")
     yield f"flags     {'; '.join(record['flag_sentences']) or 'none'}"
     if caveat:
         yield f"caveat    {caveat}"
@@ -181,6 +189,11 @@ def report(record: Mapping[str, Any], caveat: str | None) -> Iterator[str]:
             line += (f"  {value:8.4f}  {100 * (flux / value - 1):+8.1f} %"
                      f"  {(flux - value) / np.hypot(sigma, error):+8.1f}")
         yield line
+
+
+def _metallicity(record):
+    """[M/H], of stars that have one."""
+    return f", [M/H] {record['mh']:+.1f}" if np.isfinite(record["mh"]) else ""
 
 
 def heading() -> str:

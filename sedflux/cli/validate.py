@@ -28,7 +28,7 @@ _STUDIES = ("synthetic", "stars", "foreign", "effects", "model_count", "continuu
 _PARTNERS = {"folds": ("stars", "effects"), "compare": ("stars",), "snr": ("stars", "effects"),
              "johnson": ("stars",), "conditioned": ("stars",),
              "star_count": ("stars",), "throughput": ("response",), "closure": ("response",),
-             "field_size": ("response",),
+             "field_size": ("response",), "white_dwarf_models": ("response",),
              "realisations": ("synthetic", "white_dwarfs", "response"),
              "no_baselines": ("synthetic",)}
 #: Options that cannot be combined with --response.
@@ -96,6 +96,9 @@ def _add_responses(group):
                        help="throughputs of the instrument")
     group.add_argument("--closure", action="store_true",
                        help="with --response: one star without noise")
+    group.add_argument("--white-dwarf-models", metavar="FITS",
+                       help="with --response and --synthetic: responses from F stars, from white "
+                       "dwarfs of these models, and from both")
     group.add_argument("--field-size", type=whole_number(1), metavar="N", help="stars of a "
                        "simulated field (default: {validation.response_run:fields.size})")
 
@@ -120,6 +123,9 @@ def _check_options(arguments):
     refuse_unused(arguments, _PARTNERS)
     if arguments.star_count and not arguments.synthetic:
         raise InputError("--star-count needs --synthetic and --stars")
+    if arguments.white_dwarf_models and not arguments.synthetic:
+        raise InputError("--white-dwarf-models needs --response and --synthetic, whose models are "
+                         "the stars of the fields")
     if arguments.response:
         for name in _NOT_WITH_RESPONSE:
             if getattr(arguments, name):
@@ -176,6 +182,10 @@ def _response(arguments, folder):
                              files_by_band(arguments.throughput, "--throughput"))
     if arguments.closure:
         yield studies.closures(bands, folder, library=arguments.synthetic, model=arguments.model)
+    elif arguments.white_dwarf_models:
+        yield studies.kinds(bands, folder, library=arguments.synthetic,
+                            white_dwarfs=arguments.white_dwarf_models, model=arguments.model,
+                            **given(arguments, ["realisations"]))
     elif arguments.stars:
         yield studies.real_stars(*arguments.stars, bands, folder, models=_left_out(arguments),
                                  compare=arguments.compare)

@@ -70,6 +70,13 @@ DIAGNOSTICS = {
     "teff": ("K", "effective temperature", "phys.temperature.effective"),
     "logg": ("", "log10 of the surface gravity in cm/s2", "phys.gravity"),
     "mh": ("", "log10 of the metallicity relative to the Sun", "phys.abund.Z"),
+    "second_weight": ("", "weight of a second solution, of white dwarfs", "stat.probability"),
+    "first_teff": ("K", "effective temperature of the likelier solution",
+                   "phys.temperature.effective"),
+    "first_logg": ("", "log10 of its surface gravity in cm/s2", "phys.gravity"),
+    "second_teff": ("K", "effective temperature of the other solution",
+                    "phys.temperature.effective"),
+    "second_logg": ("", "log10 of its surface gravity in cm/s2", "phys.gravity"),
     "log_odds": ("", "log10 of the odds of the model that is used against the other one",
                  "stat.likelihood"),
 }

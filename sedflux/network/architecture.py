@@ -137,7 +137,10 @@ class UncertaintyAwareResidualAttention(nn.Module):
 
     def solutions(self, normalised, ivar, power):
         """Solutions of spectra of one resolving power among the models of the grid."""
-        return self.grid.solutions(*self.projection.equations(normalised, ivar), power)
+        if self.grid is None:
+            raise ModelError("this model holds no grid of labels; solutions need one")
+        normal, right = self.projection.equations(normalised, ivar)
+        return self.grid.solutions(normal, right, power)
 
     def reference_spectra(self, rows=slice(None)):
         """

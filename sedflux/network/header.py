@@ -113,6 +113,13 @@ def _check_scatter(value: Any, name: str, config: Config) -> None:
         _positive(table["scale"], f"{name}.scale", tuple(sizes))
 
 
+def _check_library_error(value: Any, name: str, config: Config) -> None:
+    table = _entries(value, name, ("wavelength", "error"))
+    places = _ascending(table["wavelength"], f"{name}.wavelength")
+    if (_numbers(table["error"], f"{name}.error", (places.size,)) < 0).any():
+        raise _Wrong(f"{name}.error has negative values")
+
+
 def _check_kernels(value: Any, name: str, config: Config) -> None:
     _numbers(value, name, (None, None))
 
@@ -131,7 +138,7 @@ def _check_labels(value: Any, name: str, config: Config) -> None:
         raise _Wrong(f"{name} has {len(value)} names; the configuration has {config.labels}")
 
 
-def _check_power(value: Any, name: str, config: Config) -> None:
+def _check_positive(value: Any, name: str, config: Config) -> None:
     _positive(value, name, ())
 
 
@@ -143,9 +150,11 @@ _CHECKS: dict[str, Callable[[Any, str, Config], None]] = {
     "domain": _check_domain,
     "scatter": _check_scatter,
     "kernels": _check_kernels,
+    "library_error": _check_library_error,
     "labels": _check_labels,
     "common": _check_common,
-    "least_resolving_power": _check_power,
+    "least_resolving_power": _check_positive,
+    "least_coverage": _check_positive,
 }
 
 

@@ -43,7 +43,7 @@ class Projection(nn.Module):
                 _solve, (weight @ self.products()).split(_BLOCK), right.split(_BLOCK)),
                 strict=True))
         coefficients, errors = torch.zeros_like(right), torch.ones_like(right)
-        log_volume = right.new_zeros(len(right))
+        log_volume = right.new_zeros(len(right), dtype=torch.float64)
         rows, columns = torch.triu_indices(len(scaled), len(scaled))
         for one in range(len(weight)):
             # Rows that fill up a batch have no weight.

@@ -24,7 +24,7 @@ __all__ = ["MAX_REDDENING", "MIN_RESOLVING_POWER", "RESOLVING_POWER", "check_cov
 RESOLVING_POWER = 2000.0
 #: Spectra of a lower resolving power are refused, if the model does not say another limit.
 MIN_RESOLVING_POWER = 500.0
-#: Share of the input grid that the wavelengths must cover.
+#: Share of the input grid that the wavelengths must cover, if the model does not say another.
 MIN_COVERAGE = 0.85
 #: Least share of good input pixels.
 MIN_GOOD = 0.5
@@ -203,7 +203,7 @@ def _extinction(part, reddening, stars):
     return float(value) if stars is None else np.broadcast_to(value, (stars,))
 
 
-def check_coverage(rest: np.ndarray, grid: np.ndarray) -> None:
+def check_coverage(rest: np.ndarray, grid: np.ndarray, *, least: float = MIN_COVERAGE) -> None:
     """
     Refuse wavelengths that leave too much of the input grid uncovered.
 
@@ -213,9 +213,11 @@ def check_coverage(rest: np.ndarray, grid: np.ndarray) -> None:
         Ascending, in the star's rest frame.
     grid : `~numpy.ndarray`, shape (m,)
         Of the network's input.
+    least : float, optional
+        Share that must be covered.
     """
     covered = (grid >= rest[0]) & (grid <= rest[-1])
-    if covered.mean() >= MIN_COVERAGE:
+    if covered.mean() >= least:
         return
     missing = []
     if rest[0] > grid[0]:
@@ -225,7 +227,7 @@ def check_coverage(rest: np.ndarray, grid: np.ndarray) -> None:
     raise InputError(
         f"wavelength covers {rest[0]:.0f}-{rest[-1]:.0f} Angstrom in the rest frame; "
         f"{' and '.join(missing)} Angstrom are missing of the 4000-7000 that sedflux needs "
-        f"(at least {100 * MIN_COVERAGE:.0f} % of them): is the unit right?"
+        f"(at least {100 * least:.0f} % of them): is the unit right?"
     )
 
 

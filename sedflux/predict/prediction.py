@@ -18,6 +18,7 @@ from sedflux.io.registry import register_readers
 from sedflux.predict.checks import check_reddening
 from sedflux.predict.flags import flag_names
 from sedflux.spectra.grids import SED_RESOLVING_POWER, average_matrix, optical_mean
+from sedflux.spectra.library_error import LIBRARY_CARD, library_error_text
 from sedflux.spectra.reddening import LAW, R_V, extinction_curve
 from sedflux.spectra.relative_errors import ErrorsOfStars, RelativeErrors
 from sedflux.spectra.spectrum import sed_to_spectrum
@@ -64,6 +65,9 @@ class SEDPrediction:
         E(B-V) of the dust that is put on the SED and its error, in mag; zero for an intrinsic SED.
     law, r_v : str, float
         Extinction law of that dust, and its R_V.
+    library_error : dict of str to tuple of pairs
+        Wavelength (Angstrom) and relative error that all SEDs of a model share, by the name of the
+        model; models that do not say it have none.
     """
 
     wavelength: np.ndarray
@@ -81,6 +85,7 @@ class SEDPrediction:
     reddening_error: float | np.ndarray = 0.0
     law: str = LAW
     r_v: float = R_V
+    library_error: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
 
     @property
     def single(self):
@@ -288,8 +293,10 @@ class SEDPrediction:
         """Cards for the FITS header of a single star: flags, dust, what was used."""
         cards = {"SEDFBITS": (int(self.flag_bits), "flags as a bit mask; 0 is none"),
                  "SEDFLAGS": ", ".join(self._flag_names()) or "none",
-                "SEDMODEL": (self.model, "sedflux model"), "SEDHASH": self.sha256,
+                 "SEDMODEL": (self.model, "sedflux model"), "SEDHASH": self.sha256,
                  "SEDRV": (float(self.radial_velocity), "[km/s] velocity taken out")}
+        if shared := self.library_error.get(self.model):
+            cards[LIBRARY_CARD] = library_error_text(shared)
         if "resolving_power" in self.diagnostics:
             cards["SEDRPOW"] = (float(self.diagnostics["resolving_power"]),
                                 "resolving power of the input, as used")

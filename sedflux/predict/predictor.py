@@ -17,6 +17,7 @@ import numpy.typing as npt
 from astropy import units as u
 
 from sedflux.predict.checks import (
+    MIN_COVERAGE,
     MIN_RESOLVING_POWER,
     RESOLVING_POWER,
     check_coverage,
@@ -110,6 +111,8 @@ class Predictor:
                       labels=len(self.label_set.names))
         self.name = self.metadata.get("name", DEFAULT_MODEL if model is None else str(model))
         self.sha256 = file_hash(path)
+        shared = self.metadata.get("library_error", {"wavelength": (), "error": ()})
+        self.library_error = tuple(zip(shared["wavelength"], shared["error"], strict=True))
         self._grid = input_grid()
         self.wavelength = sed_grid()
         self._basis = input_basis()
@@ -229,8 +232,8 @@ class Predictor:
         resolving_power, radial_velocity
             See `predict`.
         screen : callable, optional
-            Gets normalised spectra and their inverse variance (N, pixels), and gives a number for
-            each.
+            Gets normalised spectra and their inverse variance (N, pixels), and their evidence (N,);
+            gives a number for each.
 
         Returns
         -------
@@ -293,8 +296,10 @@ class Predictor:
         # No training spectrum was better: what is called better is limited by other errors.
         ivar = np.minimum(ivar, np.float32(MAX_SNR**2))
         snr = np.sqrt(ivar.sum(axis=1) / count)
-        screened = {} if screen is None else {"screen": screen(normalised, ivar)}
-        return self._guarded(self._network_values(normalised, ivar, power) | screened | {
+        found = self._network_values(normalised, ivar, power)
+        if screen is not None:
+            found["screen"] = screen(normalised, ivar, found["evidence"])
+        return self._guarded(found | {
             "snr": snr.astype(float), "claimed_snr": claimed.astype(float), "spikes": spikes,
             "usable": usable & good.any(axis=1), "good": good.mean(axis=1), "reasons": reasons,
             "resolving_power": np.full(len(near), power)})
@@ -306,7 +311,8 @@ class Predictor:
         values, begins = np.unique(velocity, return_index=True)
         for value, begin, end in zip(values, begins, [*begins[1:], len(flux)], strict=True):
             rest = wavelength / (1.0 + value / LIGHT_KM_S)
-            check_coverage(rest, self._grid)
+            check_coverage(rest, self._grid,
+                           least=self.metadata.get("least_coverage", MIN_COVERAGE))
             new_flux[begin:end], new_ivar[begin:end] = rebinning_to_input(rest)(
                 flux[begin:end], ivar[begin:end])
         return new_flux, new_ivar
@@ -368,7 +374,7 @@ class Predictor:
             self.wavelength, flux, diagonal, factor, sentences(bits, limits), self.name,
             self.sha256, {name: values[name] for name in names},
             self._widening.parts(factor, values["directions"].shape[1]), flag_bits=bits,
-            radial_velocity=velocity)
+            radial_velocity=velocity, library_error={self.name: self.library_error})
 
 
     def _shown_labels(self, scaled):

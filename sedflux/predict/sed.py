@@ -11,6 +11,7 @@ from astropy import units as u
 
 from sedflux.predict.checks import check_reddening
 from sedflux.predict.loading import loaded_predictor
+from sedflux.predict.models import AUTO
 from sedflux.predict.predictor import Predictor
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _POSITION_CARDS = {"RA": ("RA", "RA_TARG", "RA_OBJ", "PLUG_RA"),
                    "DEC": ("DEC", "DEC_TARG", "DEC_OBJ", "PLUG_DEC")}
 
 
-def predict_sed(spectrum: Spectrum, *, model: str | os.PathLike[str] | Predictor | None = None,
+def predict_sed(spectrum: Spectrum, *, model: str | os.PathLike[str] | Predictor | None = AUTO,
                 resolving_power: Any = None, radial_velocity: u.Quantity | None = None,
                 reddening: Any = None, wavelengths: u.Quantity | None = None,
                 medium: str | None = None) -> Spectrum:
@@ -43,7 +44,9 @@ def predict_sed(spectrum: Spectrum, *, model: str | os.PathLike[str] | Predictor
         Any spectral and flux unit, order, uncertainty and mask; without an
         uncertainty the noise is estimated and the result flagged.
     model : str, path-like or `Predictor`, optional
-        The packaged model by default.
+        By default ``"auto"``: the packaged model that explains the lines best, of stars or of
+        hydrogen white dwarfs (`sedflux.predict.chooser`); a name forces one, and None that of
+        stars.
     resolving_power : float or array_like, shape (n,), optional
         lambda / FWHM, one or for every wavelength; by default
         ``spectrum.meta["resolving_power"]``, or 2000.  Sharper spectra are degraded,

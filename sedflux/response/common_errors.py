@@ -20,11 +20,14 @@ __all__ = ["COMMON_ERRORS", "FITTED", "CommonErrors"]
 #: Unit and largest value of each error.
 _LIMITS = {"reddening_zero_point": (u.mag, 2.0), "reddening_scale": (None, 1.0),
            "r_v": (None, 2.0), "magnitude_zero_point": (u.mag, 2.0), "shift": (u.pix, 100.0),
-           "stretch": (None, 0.2), "line_spread": (None, 1.0), "background": (None, 1e12)}
+           "stretch": (None, 0.2), "line_spread": (None, 1.0), "background": (None, 1e12),
+           "second_order": (None, 1.0), "shift_x": (u.pix, 100.0), "shift_y": (u.pix, 100.0),
+           "line_spread_x": (None, 1.0), "line_spread_y": (None, 1.0)}
 
 
 #: Errors of the instrument, which can be parameters of a fit.
-FITTED = ("shift", "stretch", "line_spread", "background")
+FITTED = ("shift", "stretch", "line_spread", "background", "second_order", "shift_x", "shift_y",
+          "line_spread_x", "line_spread_y")
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,16 @@ class CommonErrors:
         Relative error of the width of the line-spread function.
     background : float
         Error of the background in electron/s a pixel of the extracted spectra.
+    second_order : float
+        Relative error of the light of the second order.
+    shift_x, shift_y : float
+        Error of the change of the wavelengths, in pixels, from the middle of the stars' x or y to
+        the last star.
+    line_spread_x, line_spread_y : float
+        The same of the width of the line-spread function, relative.
     fitted : sequence of str
-        Errors of the instrument (``shift``, ``stretch``, ``line_spread``, ``background``) that are
-        parameters of the fit, with their standard errors as priors; none by default.
+        Errors of the instrument (``shift`` and all that follow) that are parameters of the fit,
+        with their standard errors as priors; none by default.
 
     Raises
     ------
@@ -79,6 +89,11 @@ class CommonErrors:
     stretch: float = 0.001
     line_spread: float = 0.03
     background: float = 0.0
+    second_order: float = 0.0
+    shift_x: float = 0.0
+    shift_y: float = 0.0
+    line_spread_x: float = 0.0
+    line_spread_y: float = 0.0
     fitted: Sequence[str] = ()
 
     def __post_init__(self) -> None:

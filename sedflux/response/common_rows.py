@@ -21,7 +21,9 @@ _R_V_STEP = 0.1
 ROWS = {"reddening_zero_point": "reddening zero point", "reddening_scale": "reddening law",
         "r_v": "reddening law", "magnitude_zero_point": "magnitude zero point",
         "shift": "wavelength scale", "stretch": "wavelength scale",
-        "line_spread": "line spread", "background": "background"}
+        "line_spread": "line spread", "background": "background", "second_order": "second order",
+        "shift_x": "wavelength scale", "shift_y": "wavelength scale",
+        "line_spread_x": "line spread", "line_spread_y": "line spread"}
 
 
 def sed_columns(stars: StarArrays) -> dict[str, np.ndarray]:

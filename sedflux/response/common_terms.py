@@ -26,7 +26,9 @@ from sedflux.slitless.line_spread import LineSpread
 __all__ = ["TermStep", "changed_stars", "fitted_names", "fitted_rows", "term_step", "term_table"]
 
 #: Units of the parameters.
-_UNITS = {"shift": "pix", "stretch": "", "line_spread": "", "background": "electron/s"}
+_UNITS = {"shift": "pix", "stretch": "", "line_spread": "", "background": "electron/s",
+          "second_order": "", "shift_x": "pix", "shift_y": "pix", "line_spread_x": "",
+          "line_spread_y": ""}
 #: Longest step in standard errors before the fit: patterns are linear for small changes only.
 _LONGEST_STEP = 4.0
 #: Converged: steps below this share of the error after the fit.
@@ -72,7 +74,9 @@ def fitted_names(stars: StarArrays, errors: CommonErrors) -> tuple[str, ...]:
     names : tuple of str
     """
     return tuple(name for name in errors.fitted if getattr(errors, name) > 0
-                 and (name != "line_spread" or stars.line_spread is not None))
+                 and (not name.startswith("line_spread") or stars.line_spread is not None)
+                 and (name != "second_order" or stars.second.any())
+                 and (name[-2:] not in ("_x", "_y") or stars.across(name[-1]) is not None))
 
 
 def changed_stars(stars: StarArrays, names: tuple[str, ...], values: np.ndarray) -> StarArrays:
@@ -100,9 +104,20 @@ def changed_stars(stars: StarArrays, names: tuple[str, ...], values: np.ndarray)
         fine, middle = stars.fine, 0.5 * (stars.nodes[0] + stars.nodes[-1])
         moved = (1.0 + stretch) * _parabolas(fine, fine + shift + stretch * (fine - middle))
         found.blur = sparse.csr_matrix(moved if found.blur is None else moved @ found.blur)
-    if named.get("background"):
-        found.second = stars.second + named["background"]
+    found.second = (1.0 + named.get("second_order", 0.0)) * stars.second + named.get(
+        "background", 0.0)
+    found.own_shift = _over_field(stars, named, "shift")
+    found.own_spread = _over_field(stars, named, "line_spread")
+    if found.own_shift is not None:
+        found.own_shift = stars.pixel_width * found.own_shift
     return found
+
+
+def _over_field(stars, named, kind):
+    """Value of a quantity that changes over the field for every star (N,), None if none does."""
+    parts = [named[f"{kind}_{axis}"] * stars.across(axis) for axis in "xy"
+             if named.get(f"{kind}_{axis}")]
+    return sum(parts) if parts else None
 
 
 def term_step(problem: LinearProblem, names: tuple[str, ...], values: np.ndarray) -> TermStep:

@@ -18,12 +18,12 @@ from astropy.io.registry import (
     UnifiedReadWriteMethod,
 )
 from astropy.table import Table
-from scipy.interpolate import BSpline
 
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
 from sedflux.response.field_terms import FieldTerms
 from sedflux.response.problem import LinearProblem
+from sedflux.response.splines import spline_basis
 from sedflux.spectra.grids import interpolation_matrix
 from sedflux.units import finite_array
 
@@ -106,24 +106,6 @@ def _checked_format(mode, path, format):
     if not isinstance(format, str) or format not in known:
         raise InputError(f"format is {format!r}; {', '.join(known)} are allowed")
     return format
-
-
-def spline_basis(knots: np.ndarray, wavelength: np.ndarray) -> np.ndarray:
-    """
-    Cubic B-splines, which are constant outside the knots.
-
-    Parameters
-    ----------
-    knots : `~numpy.ndarray`
-    wavelength : `~numpy.ndarray`, shape (n,)
-        In the unit of the knots.
-
-    Returns
-    -------
-    basis : `~numpy.ndarray`, shape (n, k)
-    """
-    inside = np.clip(wavelength, knots[0], knots[-1])
-    return BSpline.design_matrix(inside, knots, 3).toarray()
 
 
 def _wavelengths(wavelength: npt.ArrayLike) -> np.ndarray:

@@ -19,12 +19,15 @@ from astropy import units as u
 from numpy.polynomial import legendre
 
 from sedflux.exceptions import InputError
+from sedflux.response.splines import spline_basis
 from sedflux.units import finite_array, positive_number, whole_number
 
 __all__ = ["FieldTerms"]
 
 #: Highest degrees of the polynomials of the position and of the wavelength.
 _MAX_POSITION, _MAX_DEGREE = 4, 6
+#: Most inner knots of the spline in time.
+_MAX_EPOCH_KNOTS = 50
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,9 @@ class FieldTerms:
         Largest x and y; both begin at 0.  By default the pixels of one CSST detector.
     epochs : tuple of float, optional
         First and last time; the time term is zero in the middle.
+    epoch_knots : int, optional
+        With one or more, the change in time is a cubic spline with so many inner knots, evenly
+        spaced between the epochs, whose mean over time is zero; ``epoch`` must be true.
     degree : int, optional
         Degree in wavelength of every term: 0 is grey, 1 adds a slope.
     scatter : float, optional
@@ -69,18 +75,23 @@ class FieldTerms:
     epoch: bool = False
     size: tuple[float, float] = (9216.0, 9232.0)
     epochs: tuple[float, float] = (0.0, 1.0)
+    epoch_knots: int = 0
     degree: int = 1
     scatter: float = 0.05
 
     def __post_init__(self) -> None:
         checked: dict[str, Any] = {"detectors": self._names_of_detectors()}
-        for name, most in (("position", _MAX_POSITION), ("degree", _MAX_DEGREE)):
+        for name, most in (("position", _MAX_POSITION), ("degree", _MAX_DEGREE),
+                           ("epoch_knots", _MAX_EPOCH_KNOTS)):
             checked[name] = whole_number(getattr(self, name), name)
             if checked[name] > most:
                 raise InputError(f"{name} is {checked[name]}; 0 to {most} is allowed")
         checked["scatter"] = positive_number(self.scatter, "scatter")
         if not isinstance(self.epoch, (bool, np.bool_)):
             raise InputError(f"epoch is {self.epoch!r}; True and False are allowed")
+        if checked["epoch_knots"] and not self.epoch:
+            raise InputError(f"epoch_knots is {self.epoch_knots} and epoch is False; give "
+                             "epoch=True, too")
         for name in ("size", "epochs"):
             values = finite_array(getattr(self, name), name, u.pix if name == "size" else None)
             if values.shape != (2,):
@@ -117,6 +128,8 @@ class FieldTerms:
         found = [("x" + str(i) if i else "") + ("y" + str(j) if j else "")
                  for i, j in self._powers]
         found += [f"detector {name}" for name in self.detectors[:-1]]
+        if self.epoch_knots:
+            return tuple(found + [f"epoch {number}" for number in range(1, self.epoch_knots + 4)])
         return tuple(found + ["epoch"] * self.epoch)
 
     def values(self, stars: Mapping[str, Any] | None) -> np.ndarray:
@@ -155,11 +168,20 @@ class FieldTerms:
             columns += [(name == one).astype(float) - last for one in self.detectors[:-1]]
         if self.epoch:
             low, high = self.epochs
-            columns.append(2.0 * (self._column(stars, "epoch") - low) / (high - low) - 1.0)
+            place = (self._column(stars, "epoch") - low) / (high - low)
+            columns += self._splines(place) if self.epoch_knots else [2.0 * place - 1.0]
         if not columns:
             return np.zeros((len(np.atleast_1d(next(iter(stars.values())))) if stars else 1, 0))
         self._check_length(stars, *columns)
         return np.stack(columns, axis=1)
+
+    def _splines(self, place):
+        """Cubic B-splines in time (0 to 1) less their means; the last follows from the others."""
+        inner = np.linspace(0.0, 1.0, self.epoch_knots + 2)
+        knots = np.r_[[0.0] * 3, inner, [1.0] * 3]
+        basis = spline_basis(knots, np.clip(place, 0.0, 1.0))
+        mean = (knots[4:] - knots[:-4]) / 4.0
+        return list((basis - mean).T[:-1])
 
     @staticmethod
     def _column(stars, name, unit=None):

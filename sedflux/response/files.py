@@ -40,7 +40,7 @@ from sedflux.slitless.throughput import as_throughput
 from sedflux.units import photons_per_flux
 from sedflux.writing import write_whole
 
-__all__ = ["register_formats"]
+__all__ = ["READ_ERRORS", "register_formats", "response_hdus", "response_of_hdus"]
 
 #: Version of the layout of ``fits`` and ``ecsv`` files.
 _VERSION = "sedflux-response-1"
@@ -59,7 +59,7 @@ _STAR_COLUMNS = {
     "used": ("whether the star has weight in the fit", "meta.code"),
     "kind": ("kind of the reason why it has none or little", "meta.code"),
     "reason": ("why it has none or little weight", "meta.note"),
-    "weight": ("weight of the star, 1 if it fits", "stat.weight"),
+    "weight": ("weight of the errors of its SED, about 1 if it fits", "stat.weight"),
     "pixels": ("number of pixels with weight", "meta.number;instr.pixel"),
     "chi2": ("chi-square of the pixels", "stat.fit.chi2"),
     "sed_chi2": ("chi-square along the directions of the SED's errors", "stat.fit.chi2"),
@@ -76,11 +76,12 @@ _SENSITIVITY_COLUMNS = {
 }
 #: Unit of a sensitivity, electron/s per erg/s/cm2/Angstrom: FITS knows no electrons, but counts.
 _SENSITIVITY = "ct cm2 Angstrom erg-1"
-_FIELD_KEYS = ("position", "detectors", "epoch", "size", "epochs", "degree", "scatter")
+_FIELD_KEYS = ("position", "detectors", "epoch", "size", "epochs", "epoch_knots", "degree",
+               "scatter")
 #: Start of the names of extensions with systematics.
 _SYSTEMATIC = "SYSTEMATIC "
 #: Errors that readers raise on a damaged file.
-_READ_ERRORS = (*FITS_ERRORS, LookupError, IORegistryError, yaml.YAMLError)
+READ_ERRORS = (*FITS_ERRORS, LookupError, IORegistryError, yaml.YAMLError)
 
 
 def _curve_table(response):
@@ -114,7 +115,18 @@ def _arrays(response):
     return {name: np.asarray(value, dtype=float) for name, value in found.items()}
 
 
-def _write_fits(response, path):
+def response_hdus(response: ResponseCurve) -> list[Any]:
+    """
+    A response as FITS extensions, the primary one first.
+
+    Parameters
+    ----------
+    response : `~sedflux.ResponseCurve`
+
+    Returns
+    -------
+    hdus : list of HDU
+    """
     table = fits.BinTableHDU(_curve_table(response), name="RESPONSE")
     primary = fits.PrimaryHDU()
     primary.header["AREA"] = (response.area.to_value(u.cm**2), "[cm2] collecting area")
@@ -132,7 +144,11 @@ def _write_fits(response, path):
     if response.stars is not None and len(response.stars):
         stars = [fits.BinTableHDU(response.stars, name="STARS")]
         describe_columns(stars[0], _STAR_COLUMNS)
-    write_checked(path, [primary, table, header, *stars, *images], layout=_VERSION, overwrite=True)
+    return [primary, table, header, *stars, *images]
+
+
+def _write_fits(response, path):
+    write_checked(path, response_hdus(response), layout=_VERSION, overwrite=True)
 
 
 def _write_ecsv(response, path):
@@ -227,7 +243,7 @@ def _read(path: str, read: Callable[[Path], tuple[Any, ...]]) -> ResponseCurve:
         raise InputError(f"response file {path!r} does not exist")
     try:
         return _response(*read(place))
-    except _READ_ERRORS as error:
+    except READ_ERRORS as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(
             f"{place.name} is no response of sedflux, or damaged ({reason}); write it again with "
@@ -240,11 +256,16 @@ def _read_fits(path):
         if hdus[0].header.get(LAYOUT) != _VERSION:
             raise ValueError(f"its format is {hdus[0].header.get(LAYOUT)!r}")
         check_hdus(hdus)
-        table = Table.read(hdus["RESPONSE"], format="fits")
-        header = json.loads(str(hdus["HEADER"].data["JSON"][0]))
-        arrays = {hdu.name: np.asarray(hdu.data, dtype=float) for hdu in hdus
-                  if isinstance(hdu, fits.ImageHDU)}
-        stars = Table.read(hdus["STARS"], format="fits") if "STARS" in hdus else None
+        return _content({hdu.name: hdu for hdu in hdus})
+
+
+def _content(named):
+    """Header, tables and arrays of a response from its extensions by name."""
+    table = Table.read(named["RESPONSE"], format="fits")
+    header = json.loads(str(named["HEADER"].data["JSON"][0]))
+    arrays = {name: np.asarray(hdu.data, dtype=float) for name, hdu in named.items()
+              if isinstance(hdu, fits.ImageHDU)}
+    stars = Table.read(named["STARS"], format="fits") if "STARS" in named else None
     return header, table, arrays, stars
 
 
@@ -260,6 +281,22 @@ def _read_ecsv(path):
     if digest != _digest(header, table, arrays):
         raise ValueError("its content does not have the SHA-256 that it had when it was written")
     return header, table, {name.upper(): value for name, value in arrays.items()}, None
+
+
+def response_of_hdus(named: dict[str, Any]) -> ResponseCurve:
+    """
+    A response from its FITS extensions.
+
+    Parameters
+    ----------
+    named : dict of str to HDU
+        Those of `response_hdus` by name, without the primary one.
+
+    Returns
+    -------
+    response : `~sedflux.ResponseCurve`
+    """
+    return _response(*_content(named))
 
 
 def _response(header, table, arrays, stars):

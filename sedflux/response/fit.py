@@ -101,7 +101,8 @@ def fit_response(counts: Spectrum | Sequence[Spectrum], seds: Spectrum | Sequenc
     robust : bool, optional
         Reduce the weight of outliers, and reject stars that are inconsistent with their SEDs.
     truth_scale, library_error : optional
-        Errors common to all stars; see `sedflux.response.systematics`.
+        Errors common to all stars; see `sedflux.response.systematics`.  By default the SEDs say
+        the library error of their model.
     min_stars : float, optional
         Effective number of stars below which the response is masked; never more than
         half of the stars.
@@ -161,7 +162,7 @@ def fit_response(counts: Spectrum | Sequence[Spectrum], seds: Spectrum | Sequenc
         wavelength_range=None if band is None else band.wavelength_range,
         saturation=saturation_rate(saturation), exclude=excluded_stars(exclude, names))
     arrays.place = _places(stars, len(counts), arrays.row)
-    options = options.for_pixels(arrays.pixel_width)
+    options = options.for_pixels(arrays.pixel_width).for_seds(arrays.library_error)
     return fit_stars(arrays, options, field=field, terms=terms[arrays.row], mapper=mapper,
                      fwhm=None if line_spread is None else line_spread.fwhm_at)
 

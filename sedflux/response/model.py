@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sedflux.exceptions import InputError
-from sedflux.response.curve import spline_basis
 from sedflux.response.field_terms import FieldTerms
 from sedflux.response.solve import Design, SmoothnessPrior
+from sedflux.response.splines import spline_basis
 from sedflux.response.star_arrays import StarArrays
 from sedflux.spectra.grids import interpolation_matrix
 

@@ -13,7 +13,7 @@ from sedflux.exceptions import InputError
 from sedflux.response.common_errors import COMMON_ERRORS, CommonErrors
 from sedflux.response.field_terms import FieldTerms
 from sedflux.response.systematics import (
-    LIBRARY_ERROR,
+    OF_MODELS,
     TRUTH_SCALE,
     LibraryError,
     checked_library_error,
@@ -61,9 +61,10 @@ class Options:
         ``diagonal`` assumes that the errors of an SED are independent between samples.
     truth_scale : float
         Relative error of the flux scale that all stars share.
-    library_error : sequence of pairs, or path-like
+    library_error : 'model', sequence of pairs, or path-like
         Wavelength in Angstrom, and relative error that all stars share; or the path of a table,
-        see `sedflux.response.systematics.checked_library_error`.
+        see `sedflux.response.systematics.checked_library_error`.  ``model`` takes what the SEDs
+        say of their model.
     min_stars : float
         Effective number of stars below which the response is masked.
     sed_resolving_power : float or None
@@ -86,7 +87,7 @@ class Options:
     robust: bool = True
     covariance: str = "full"
     truth_scale: float = TRUTH_SCALE
-    library_error: LibraryError = LIBRARY_ERROR
+    library_error: LibraryError = OF_MODELS
     min_stars: float = 3.0
     sed_resolving_power: float | None = None
     common: CommonErrors = COMMON_ERRORS
@@ -105,7 +106,8 @@ class Options:
         if self.knot_spacing is not None:
             # Its limits are those of the number of knots.
             checked["knot_spacing"] = positive_number(self.knot_spacing, "knot_spacing", u.AA)
-        checked["library_error"] = checked_library_error(self.library_error)
+        if not (isinstance(self.library_error, str) and self.library_error == OF_MODELS):
+            checked["library_error"] = checked_library_error(self.library_error)
         checked["wavelength_error"] = _wavelength_error(self.wavelength_error)
         if not isinstance(self.common, CommonErrors):
             raise InputError(f"common is a {type(self.common).__name__}; give "
@@ -114,6 +116,18 @@ class Options:
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 
+    def for_seds(self, library_error: LibraryError) -> Options:
+        """
+        The options with the error that the SEDs say, if it is theirs that is asked for.
+
+        Parameters
+        ----------
+        library_error : sequence of pairs
+            What the SEDs say, see `sedflux.response.systematics.largest_library_error`.
+        """
+        if self.library_error != OF_MODELS:
+            return self
+        return replace(self, library_error=library_error)
 
     def for_pixels(self, width: float) -> Options:
         """

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.stats import chi2 as chi2_distribution
 
 from sedflux.response.solve import StarStatistics
+from sedflux.response.tails import tail_weights
 
 __all__ = ["CONTAMINATED", "EXCLUDED", "INCONSISTENT", "UNUSABLE", "Rejection", "RobustWeights",
            "find_rejections", "robust_weights"]
@@ -112,8 +113,11 @@ def robust_weights(found: StarStatistics, pull: np.ndarray, star: np.ndarray) ->
     pixel = np.where(size > _HUBER_SIGMA, _HUBER_SIGMA / np.maximum(size, _HUBER_SIGMA), 1.0)
     pixel[size > _ZERO_WEIGHT * _HUBER_SIGMA] = 0.0
     limit = chi2_distribution.ppf(_INFLATION_QUANTILE, np.maximum(found.sed_number, 1))
-    inflation = np.maximum(found.sed_chi2 / np.maximum(limit, 1e-9), 1.0)
     rejections = find_rejections(found, size, star)
+    used = np.ones(len(found.largest), dtype=bool)
+    used[list(rejections)] = False
+    single = np.minimum(np.maximum(limit, 1e-9) / np.maximum(found.sed_chi2, 1e-9), 1.0)
+    inflation = 1.0 / tail_weights(found.signal, found.square / chi2_scale, used, single=single)
     inflation[list(rejections)] = np.inf
     return RobustWeights(pixel, inflation, rejections, noise_scale, float(np.sqrt(chi2_scale)))
 

@@ -104,7 +104,9 @@ def instrument_columns(stars: StarArrays, throughput: Callable[[slice], np.ndarr
     columns : dict of str to `~numpy.ndarray`, shape (N, g)
         ``shift`` (true minus given wavelength in pixels), ``stretch`` (the same as a fraction of
         the distance from the middle of the band), ``line_spread`` (width of the line-spread
-        function, relative; left out without one), ``background`` (electron/s a pixel).
+        function, relative; left out without one), ``background`` (electron/s a pixel),
+        ``second_order`` (relative; left out without one), and ``shift_x``, ``shift_y``,
+        ``line_spread_x``, ``line_spread_y`` (where the stars have places).
     """
     nodes, fine = stars.nodes, stars.fine
     fwhm = np.full(nodes.size, pixel / _STEP) if line_spread is None else line_spread.fwhm_at(nodes)
@@ -127,6 +129,14 @@ def instrument_columns(stars: StarArrays, throughput: Callable[[slice], np.ndarr
         # A Gaussian of another width changes a curve by the variance times its second derivative.
         found["line_spread"] = curvature * (fwhm / FWHM_PER_SIGMA) ** 2
     found["background"] = np.divide(inverse, sums, out=np.zeros_like(sums), where=sums > 0)
+    if stars.second.any():
+        light = stars.to_nodes(weight * expected * stars.second)[0]
+        found["second_order"] = np.divide(light, sums, out=np.zeros_like(sums), where=sums > 0)
+    for axis in "xy":
+        place = stars.across(axis)
+        for name in ("shift", "line_spread"):
+            if place is not None and name in found:
+                found[f"{name}_{axis}"] = place[:, None] * found[name]
     return found
 
 

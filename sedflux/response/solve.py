@@ -257,6 +257,11 @@ class StarStatistics:
         Estimated amplitudes z of the rows of the factor.
     residual : `~numpy.ndarray`, shape (N, g)
         Residuals at the nodes after the SED errors are subtracted.
+    signal : `~numpy.ndarray`, shape (N, r)
+        Variance of the SED errors over that of the noise, along each of their directions; zero
+        where the noise dominates.
+    square : `~numpy.ndarray`, shape (N, r)
+        Squared deviations along these directions, in units of their expected values.
     """
 
     sed_chi2: np.ndarray
@@ -264,6 +269,8 @@ class StarStatistics:
     largest: np.ndarray
     amplitude: np.ndarray
     residual: np.ndarray
+    signal: np.ndarray
+    square: np.ndarray
 
 
 def star_statistics(factor: np.ndarray, weight: np.ndarray, diagonal: np.ndarray,
@@ -302,7 +309,7 @@ def _block_statistics(block: tuple) -> tuple[np.ndarray, ...]:
     amplitude = (vector @ (along / (1.0 + value))[:, :, None])[..., 0]
     left = residual - (amplitude[:, None, :] @ scaled)[:, 0]
     return (square.sum(axis=1), tested.sum(axis=1), np.sqrt(square.max(axis=1, initial=0.0)),
-            amplitude, left)
+            amplitude, left, np.where(tested, value, 0.0), square)
 
 
 def star_information(factor: np.ndarray, weight: np.ndarray, diagonal: np.ndarray,

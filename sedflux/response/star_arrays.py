@@ -20,6 +20,7 @@ from scipy import sparse
 from sedflux.response.outliers import Rejection
 from sedflux.response.solve import STARS_AT_A_TIME
 from sedflux.slitless.line_spread import LineSpread
+from sedflux.spectra.resolution import FWHM_PER_SIGMA
 
 __all__ = ["StarArrays"]
 
@@ -67,6 +68,12 @@ class StarArrays:
     ebv : `~numpy.ndarray`, shape (N,), optional
         E(B-V) of the SEDs in mag, NaN where it is not known.
     line_spread : `~sedflux.LineSpread` or None
+    library_error : tuple of pairs
+        Wavelength (Angstrom) and relative error that the SEDs share.
+    own_shift : `~numpy.ndarray`, shape (N,), or None
+        True minus given wavelengths of each star in Angstrom, beside those that ``blur`` has.
+    own_spread : `~numpy.ndarray`, shape (N,), or None
+        By which fraction the line-spread function of each star is wider than ``blur``.
     place : dict of str to `~numpy.ndarray`, shape (N,)
         ``x``, ``y``, ``epoch`` and ``detector`` of the stars, as far as they are known.
     """
@@ -91,6 +98,9 @@ class StarArrays:
     ebv: np.ndarray | None = None
     line_spread: LineSpread | None = None
     place: Mapping[str, np.ndarray] = field(default_factory=dict)
+    library_error: tuple[tuple[float, float], ...] = ()
+    own_shift: np.ndarray | None = None
+    own_spread: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.name)
@@ -113,7 +123,26 @@ class StarArrays:
             self.factor[chosen], self.diagonal[chosen],
             {name: value[chosen] for name, value in self.parts.items()},
             None if self.ebv is None else self.ebv[chosen], self.line_spread,
-            {name: value[chosen] for name, value in self.place.items()})
+            {name: value[chosen] for name, value in self.place.items()}, self.library_error,
+            *(None if one is None else one[chosen] for one in (self.own_shift, self.own_spread)))
+
+    def across(self, axis: str) -> np.ndarray | None:
+        """
+        Places of the stars on the detector, from -1 to 1.
+
+        Parameters
+        ----------
+        axis : {'x', 'y'}
+
+        Returns
+        -------
+        place : `~numpy.ndarray`, shape (N,), or None
+            None where the places are not known, or are all the same.
+        """
+        place = self.place.get(axis)
+        if place is None or not np.isfinite(place).all() or not np.ptp(place) > 0:
+            return None
+        return 2.0 * (place - place.min()) / np.ptp(place) - 1.0
 
     def pixels_of(self, rows: npt.ArrayLike) -> np.ndarray:
         """
@@ -181,12 +210,30 @@ class StarArrays:
             if self.blur is not None:
                 # Each star's row stays in one piece of memory.
                 density = np.ascontiguousarray((self.blur @ density.T).T)
+            density = self._of_each_star(density, rows)
             first, last = begin[pixels.start], begin[pixels.stop]
             entries = np.diff(begin[pixels.start:pixels.stop + 1])
             star = np.repeat(self.star[pixels] - rows.start, entries)
             terms = self.collect.data[first:last] * density[star, self.collect.indices[first:last]]
             rate = np.add.reduceat(terms, begin[pixels] - first)
             yield rows, pixels, density, rate + self.second[pixels]
+
+    def _of_each_star(self, density, rows):
+        """Densities (K, m) as each star's own wavelengths and line-spread function make them."""
+        if self.own_shift is None and self.own_spread is None:
+            return density
+        slope = np.gradient(density, self.fine, axis=1)
+        curvature = np.gradient(slope, self.fine, axis=1)
+        found = density
+        if self.own_shift is not None:
+            shift = self.own_shift[rows, None]
+            found = found + shift * slope + 0.5 * shift**2 * curvature
+        if self.own_spread is not None and self.line_spread is not None:
+            # A Gaussian of another width changes a curve by the variance times its curvature.
+            variance = (self.line_spread.fwhm_at(self.fine) / FWHM_PER_SIGMA) ** 2
+            wider = np.maximum(1.0 + self.own_spread[rows, None], 0.0) ** 2 - 1.0
+            found = found + 0.5 * wider * variance * curvature
+        return found
 
     def to_nodes(self, *values: np.ndarray) -> list[np.ndarray]:
         """

@@ -16,6 +16,7 @@ from sedflux.response.counts import MIN_PIXELS, count_arrays, unusable_reason
 from sedflux.response.outliers import EXCLUDED, UNUSABLE, Rejection
 from sedflux.response.solve import STARS_AT_A_TIME
 from sedflux.response.star_arrays import StarArrays
+from sedflux.response.systematics import largest_library_error
 from sedflux.slitless.forward import (
     blur_operator,
     distinct_points,
@@ -24,6 +25,7 @@ from sedflux.slitless.forward import (
     sed_operator,
 )
 from sedflux.spectra.grids import integral_matrix, interpolation_matrix, pixel_edges
+from sedflux.spectra.library_error import library_error_of
 from sedflux.spectra.resolution import FWHM_PER_SIGMA, lsf_matrix
 from sedflux.spectra.sed import SEDArrays, flux_of, from_sed
 from sedflux.spectra.spectrum import header_cards
@@ -64,6 +66,7 @@ class _Star:
     sed: SEDArrays
     resolving_power: float | None
     ebv: float
+    library_error: tuple[tuple[float, float], ...] | None
     unknown: tuple[str, ...]
 
 
@@ -100,7 +103,7 @@ def _read_star(counts, sed, row, name, options):
         power = options["sed_resolving_power"] or arrays.resolving_power
     return _Star(name, row, pixels, good, pixels[good], edges[:-1][good], edges[1:][good],
                  rate[good], variance[good], arrays, power, _known_ebv(sed),
-                 _unknown_errors(sed, arrays))
+                 library_error_of(sed), _unknown_errors(sed, arrays))
 
 
 def _known_ebv(sed):
@@ -197,7 +200,8 @@ def _assemble(found, rejected, area, line_spread, second_order):
                       np.array([one.row for one in found]), area, fine, blur, photons, star,
                       flat["pixels"], flat["rate"], flat["variance"], second,
                       _pixel_integrals(found, fine), nodes, factor, diagonal, parts,
-                      np.array([one.ebv for one in found]), line_spread)
+                      np.array([one.ebv for one in found]), line_spread,
+                      library_error=largest_library_error(one.library_error for one in found))
 
 
 def _pixel_integrals(found, fine):

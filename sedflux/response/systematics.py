@@ -8,7 +8,7 @@ The flux scale is that of the white dwarfs of CALSPEC, with an error of 1 % (Boh
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from astropy.table import Table
@@ -17,13 +17,17 @@ from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
 from sedflux.units import finite_array, positive_number
 
-__all__ = ["LIBRARY_ERROR", "LibraryError", "TRUTH_SCALE", "checked_library_error", "common_errors"]
+__all__ = ["LIBRARY_ERROR", "LibraryError", "OF_MODELS", "TRUTH_SCALE", "checked_library_error",
+           "common_errors", "largest_library_error"]
 
 #: Pairs of wavelength (Angstrom) and relative error, or the path of a table.
 LibraryError = Sequence[Sequence[float]] | str | os.PathLike[str]
 #: Standard error of the flux scale, relative: that of CALSPEC (Bohlin et al. 2014, 2020).
 TRUTH_SCALE = 0.01
-#: Standard error of the library term against wavelength (Angstrom): the size of the mean errors
+#: What stands for the errors in the headers of the SEDs, which come from their models.
+OF_MODELS = "model"
+#: Standard error of the library term against wavelength (Angstrom) of SEDs whose model does not say
+#: it: the size of the mean errors
 #: of ``uara.stars2`` on stars that were not in its training, halfway between those without dust
 #: and with E(B-V) fitted (docs/accuracy/stars.rst).
 LIBRARY_ERROR = ((2500.0, 0.045), (3000.0, 0.035), (3500.0, 0.030), (4000.0, 0.012),
@@ -79,6 +83,30 @@ def _from_table(path):
         raise InputError(f"library_error is {str(path)!r}, which cannot be read as a table with "
                          "the columns wavelength and library_error; give library_error.ecsv of "
                          "sedflux validate --stars, or pairs of numbers") from error
+
+
+def largest_library_error(found: Iterable[tuple[tuple[float, float], ...] | None]) \
+        -> tuple[tuple[float, float], ...]:
+    """
+    The library term of SEDs of one or several models.
+
+    Parameters
+    ----------
+    found : iterable of pairs, or None
+        Of each SED, from `sedflux.spectra.library_error.library_error_of`; `LIBRARY_ERROR` stands
+        for None.
+
+    Returns
+    -------
+    library_error : tuple of pairs
+        The largest of the errors at every wavelength.
+    """
+    distinct = list(dict.fromkeys(LIBRARY_ERROR if one is None else one for one in found))
+    if len(distinct) == 1:
+        return distinct[0]
+    places = np.unique([wavelength for pairs in distinct for wavelength, _ in pairs])
+    error = np.max([np.interp(places, *np.array(pairs).T) for pairs in distinct if pairs], axis=0)
+    return tuple(zip(places.tolist(), error.tolist(), strict=True))
 
 
 def common_errors(wavelength: np.ndarray, *, truth_scale: float = TRUTH_SCALE,

@@ -140,8 +140,8 @@ def random_curves(size: int, rng: np.random.Generator, dust_curve: np.ndarray, *
     return np.exp(low + high + reddening)
 
 
-def random_noise(size: int, rng: np.random.Generator, *, low: float = 5.0, high: float = 300.0
-                 ) -> tuple[np.ndarray, np.ndarray]:
+def random_noise(size: int, rng: np.random.Generator, *, low: float = 5.0, high: float = 300.0,
+                 missing: tuple[float, int] = (0.08, 300)) -> tuple[np.ndarray, np.ndarray]:
     """
     Random noise levels: S/N per pixel, varying along the spectrum, with gaps.
 
@@ -152,6 +152,8 @@ def random_noise(size: int, rng: np.random.Generator, *, low: float = 5.0, high:
     rng : `numpy.random.Generator`
     low, high : float, optional
         Limits of the typical S/N per pixel, drawn evenly in its logarithm.
+    missing : tuple, optional
+        Share of spectra that end early, and most pixels that they lack.
 
     Returns
     -------
@@ -170,7 +172,8 @@ def random_noise(size: int, rng: np.random.Generator, *, low: float = 5.0, high:
         for _ in range(rng.integers(1, 4)):
             begin = rng.integers(0, INPUT_PIXELS)
             good[row, begin : begin + rng.integers(1, 150)] = False
-    for row in np.flatnonzero(rng.random(size) < 0.08):
-        missing = rng.integers(1, 300)
-        good[row, slice(None, missing) if rng.random() < 0.5 else slice(-missing, None)] = False
+    share, most = missing
+    for row in np.flatnonzero(rng.random(size) < share):
+        count = rng.integers(1, most)
+        good[row, slice(None, count) if rng.random() < 0.5 else slice(-count, None)] = False
     return sigma, good

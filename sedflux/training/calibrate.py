@@ -27,7 +27,8 @@ from sedflux.spectra.bands import band_rows
 from sedflux.training.johnson import johnson_weights, read_johnson
 from sedflux.training.johnson_scores import johnson_residuals
 from sedflux.training.left_out import TRUTH_ERROR, fit_reddening, predict_left_out, stis_error
-from sedflux.training.stars import FOLDS, read_stars
+from sedflux.training.library_error import library_error_entry
+from sedflux.training.stars import FOLDS, read_passbands, read_stars
 from sedflux.writing import make_folder
 
 if TYPE_CHECKING:
@@ -209,11 +210,12 @@ def calibrate_models(miles: PathLike, stis: PathLike, photometry: PathLike, fold
                      model: PathLike, folds: Sequence[PathLike], johnson: PathLike | None = None
                      ) -> list[Path]:
     """
-    Write a model, and those of the folds, with scatter and scale of sigma.
+    Write a model, and those of the folds, with scatter, scale of sigma and shared error.
 
     The scale in the model of a fold is measured on the stars of the other folds, so that the
     stars of this fold can still test it.  The scale in ``model`` is measured on all stars, each
-    predicted by the model that was trained without it.
+    predicted by the model that was trained without it.  The same stars measure ``library_error``,
+    the error that all SEDs share.
 
     Parameters
     ----------
@@ -243,7 +245,7 @@ def calibrate_models(miles: PathLike, stis: PathLike, photometry: PathLike, fold
     predictors = [Predictor(path) for path in (*folds, model)]
     for predictor in predictors:
         predictor.metadata.pop("scatter", None)
-    library, stars = read_library(miles), read_stars(miles, stis, photometry)
+    library, stars = read_library(miles), read_stars(miles, stis, photometry, johnson)
     teff = stars.labels[:, 0]
     inside = (teff > _TEFF_RANGE[0]) & (teff < _TEFF_RANGE[1])
     stars = stars.take((stars.source == "MILES") & inside)
@@ -258,6 +260,9 @@ def calibrate_models(miles: PathLike, stis: PathLike, photometry: PathLike, fold
     for fold, predictor in enumerate(predictors):
         predictor.metadata["scatter"] |= _scales(
             [part.take(stars.fold != fold) for part in left_out], colors)
+        predictor.metadata.pop("library_error", None)
+        predictor.metadata |= library_error_entry(
+            left_out[0].take(stars.fold != fold), read_passbands(photometry))
         paths.append(folder / f"{predictor.name}.safetensors")
         save_network(paths[-1], predictor.network, predictor.metadata)
     return paths

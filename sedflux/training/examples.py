@@ -100,6 +100,10 @@ class Observer:
     label_set: LabelSet = STARS
     #: Share of the spectra that may have ripples and effects of surveys.
     defect_share = 1.0
+    #: Few examples with large errors do not widen sigma of all others.
+    robust = False
+    #: Share of spectra that end early, and most pixels that they lack.
+    missing = (0.08, 300)
     #: Scatter of real stars about the library, if examples have it.
     scatter: Correction | None = None
 
@@ -181,7 +185,7 @@ class Observer:
         rows = np.repeat(np.arange(size // COPIES), COPIES)
         curves = random_curves(size // COPIES, rng, self._dust, ripples=self._some(
             size // COPIES, rng)).astype(np.float32)
-        sigma, good = random_noise(size, rng)
+        sigma, good = random_noise(size, rng, missing=self.missing)
         sigma = sigma.astype(np.float32)
         noisy = clean[rows] * (1.0 + sigma * rng.standard_normal(sigma.shape, dtype=np.float32))
         curve = curves[rows] / curves[rows].mean(axis=1, keepdims=True)

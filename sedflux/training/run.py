@@ -34,6 +34,8 @@ CONVOLUTIONS = (16, 32, 48)
 #: Sizes of networks for white dwarfs, whose spectra have two labels.
 _WHITE_DWARF_SIZES: dict[str, Any] = {"components": 56, "sed_components": 24, "width": 192,
                                       "blocks": 3, "rank": 10, "labels": len(WHITE_DWARFS.names)}
+#: Their examples: a family of two labels needs fewer.
+_WHITE_DWARF_SCHEDULE: dict[str, Any] = {"pool": 16, "reuse": 8}
 
 
 def train_on_library(library: PathLike, folder: PathLike, *, name: str = "uara.custom",
@@ -74,8 +76,9 @@ def train_on_library(library: PathLike, folder: PathLike, *, name: str = "uara.c
     folder = make_folder(folder)
     torch.set_num_threads(1)
     generator = _example_generator(library, folder, prior, other_models)
-    schedule = Schedule(steps=steps, seed=seed, learning_rate=learning_rate, diagonal=diagonal)
     white_dwarfs = generator.label_set is WHITE_DWARFS
+    schedule = Schedule(steps=steps, seed=seed, learning_rate=learning_rate, diagonal=diagonal,
+                        **(_WHITE_DWARF_SCHEDULE if white_dwarfs else {}))
     config = Config(channels=CONVOLUTIONS if convolutions else (), shrink=shrink,
                     **(_WHITE_DWARF_SIZES if white_dwarfs else {}))
     network, _ = pretrain(generator, schedule, folder, config=config, workers=workers)

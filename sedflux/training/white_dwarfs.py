@@ -21,6 +21,7 @@ from sedflux.libraries.labels import WHITE_DWARFS
 from sedflux.network.label_grid import VELOCITY_SPREAD, LabelGrid
 from sedflux.predict.checks import RESOLVING_POWER
 from sedflux.spectra.continuum import remove_continuum, smooth_basis
+from sedflux.spectra.grids import INPUT_PIXELS
 from sedflux.spectra.reddening import continuum_shapes
 from sedflux.training.augment import FINE_RESOLVING_POWER, Observing, fine_grid, observe
 from sedflux.training.examples import Observer
@@ -29,12 +30,14 @@ if TYPE_CHECKING:
     from sedflux.libraries.library import SpectralLibrary
     from sedflux.training.types import Network
 
-__all__ = ["LEAST_POWER", "LOGG_CLAIM", "LOGG_RANGE", "TEFF_CLAIM", "WhiteDwarfGenerator",
-           "WhiteDwarfSpectra"]
+__all__ = ["LEAST_COVERAGE", "LEAST_POWER", "LOGG_CLAIM", "LOGG_RANGE", "TEFF_CLAIM",
+           "WhiteDwarfGenerator", "WhiteDwarfSpectra"]
 
 #: Temperatures (K) between which predictions are not flagged, surface gravities of the training,
 #: and the least resolving power.
 TEFF_CLAIM, LOGG_RANGE, LEAST_POWER = (7000.0, 77000.0), (7.0, 9.5), 300.0
+#: Least share of the input grid that spectra cover.
+LEAST_COVERAGE = 0.75
 #: Estimates of LOGG beyond these are flagged: they shrink towards the middle of the training.
 LOGG_CLAIM = (7.1, 9.4)
 #: Temperatures (K) of the training, beyond those that are claimed.
@@ -134,6 +137,10 @@ class WhiteDwarfGenerator(Observer):
     # Spectra at the photon limit are the rule: the more have defects, the less a network trusts
     # wings of lines, which tell the temperature.
     defect_share = 0.4
+    # Sigma is that of spectra without defects, which are the rule.
+    robust = True
+    # Many spectra of white dwarfs have no H alpha.
+    missing = (0.2, round((1.0 - LEAST_COVERAGE) * INPUT_PIXELS))
 
     def __init__(self, library: SpectralLibrary, *, effects: bool = True,
                  other: SpectralLibrary | None = None) -> None:
@@ -168,7 +175,9 @@ class WhiteDwarfGenerator(Observer):
 
         network.set_grid(self._label_grid(network))
         return {"labels": list(self.label_set.names), "least_resolving_power": LEAST_POWER,
+                "least_coverage": LEAST_COVERAGE,
                 "common": common_errors(network, self, self.other), "sources": _SOURCES,
+                "caveat": "",
                 **({} if self.other is None else {"other_models": self.other.sha256})}
 
     def _label_grid(self, network):
@@ -220,7 +229,7 @@ class WhiteDwarfGenerator(Observer):
         """Noiseless stars: flux on the fine grid, ln(SED), labels."""
         labels = self.draw_labels(size, rng)
         flux, log_sed = self.spectra(labels)
-        return flux, self.relative(log_sed), labels
+        return flux.astype(np.float32), self.relative(log_sed), labels
 
     def observing(self, labels: np.ndarray, rng: np.random.Generator) -> Observing:
         """

@@ -127,7 +127,7 @@ def star_kinds(chooser: Chooser, stis: SpectralLibrary, miles: SpectralLibrary,
             many = chooser.predict(wavelength, flux, ivar, resolving_power=wavelength / MILES_FWHM)
             yield (f"{kind}, MILES", snr, is_white_dwarf(many, chooser),
                    np.asarray(many.flag_bits))
-    seen = list(predict_ground(chooser, ground).values())
+    seen = predict_ground(chooser, ground).values()
     good = [part for part in seen if part.diagnostics["snr"] >= _STAR_SNR]
     yield (f"{_WHITE_DWARF}, ground", np.nan, _one_by_one(good, chooser),
            np.array([part.flag_bits for part in good]))

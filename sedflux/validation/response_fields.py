@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
@@ -19,7 +19,11 @@ from sedflux.validation.cells import INTERVAL
 from sedflux.validation.response_parts import interval_errors
 from sedflux.validation.speed import peak_memory
 
-__all__ = ["field_study", "scaling"]
+if TYPE_CHECKING:
+    from sedflux.response.curve import ResponseCurve
+    from sedflux.simulate.field import SimulatedField
+
+__all__ = ["field_outcome", "field_study", "outcome_statistics", "scaling"]
 
 #: Least fraction of the fields with a good response in an interval that is scored.
 _LEAST_GOOD = 0.9
@@ -72,12 +76,12 @@ def field_study(simulator: Simulator, *, size: int = 80, realisations: int = 200
         field = simulator.draw(size, seed=seed + number)
         for way, responses in _fits(field, _fit_errors(simulator)).items():
             for name, response in responses.items():
-                found.setdefault((name, way), []).append(_outcome(field, name, response))
+                found.setdefault((name, way), []).append(field_outcome(field, name, response))
         if (number + 1) % _REPORT_EVERY == 0:
             _log.info("%d fields, %.0f s", number + 1, time.perf_counter() - begin)
     summary, detail = [], []
     for (name, way), outcomes in found.items():
-        row, intervals = _statistics(outcomes)
+        row, intervals = outcome_statistics(outcomes)
         label = {"band": name, "covariance": way}
         summary.append(label | row)
         detail += [label | interval for interval in intervals]
@@ -95,16 +99,36 @@ def _fits(field, options):
     return {"full": full, "diagonal": diagonal}
 
 
-def _outcome(field, name, response):
-    """Intervals with error and sigma, reduced chi-square, missed and false outliers."""
+def field_outcome(field: SimulatedField, name: str, response: ResponseCurve) -> tuple[Any, ...]:
+    """
+    Intervals with error and sigma, reduced chi-square, missed and false outliers.
+
+    Parameters
+    ----------
+    field : `~sedflux.simulate.field.SimulatedField`
+    name : str
+        Of the band.
+    response : `~sedflux.ResponseCurve`
+    """
+    throughput = field.bands[name].throughput
+    assert throughput is not None
+    assert response.stars is not None
     outliers = set(np.asarray(field.truth["name"])[np.asarray(field.truth["outlier"]) != ""])
     out = {row["name"] for row in response.stars if not row["used"]}
-    return (*interval_errors(response, field.bands[name].throughput),
+    return (*interval_errors(response, throughput),
             response.chi2 / response.degrees_of_freedom, len(outliers - out), len(out - outliers))
 
 
-def _statistics(outcomes):
-    """Row of the summary, and rows of the intervals, of one band and covariance."""
+def outcome_statistics(outcomes: Sequence[tuple[Any, ...]]
+                       ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """
+    Row of a summary, and rows of its intervals, of several fields.
+
+    Parameters
+    ----------
+    outcomes : sequence of tuple
+        From `field_outcome`.
+    """
     middle = outcomes[0][0]
     error, sigma = (np.array([outcome[i] for outcome in outcomes]) for i in (1, 2))
     least = max(_LEAST_GOOD * len(outcomes), 2)

@@ -12,16 +12,19 @@ from sedflux.libraries.library import read_library, split_models
 from sedflux.predict.predictor import Predictor
 from sedflux.simulate.settings import FieldSettings
 from sedflux.simulate.simulator import Simulator
+from sedflux.simulate.white_dwarfs import WhiteDwarfs
 from sedflux.slitless.instrument import SlitlessBand, get_instrument
 from sedflux.slitless.instrument_files import bands_with_throughput
 from sedflux.training.stars import read_stars
 from sedflux.validation import response_figures as figures
 from sedflux.validation.response_closure import closure, resolution_study
 from sedflux.validation.response_fields import field_study, scaling
+from sedflux.validation.response_kinds import F_STARS, response_kinds
 from sedflux.validation.response_stars import real_star_study, summarise_real_stars
 from sedflux.validation.tables import write_table, write_tables
+from sedflux.validation.white_dwarfs import held_out
 
-__all__ = ["bands_of", "closures", "fields", "measure_scaling", "real_stars"]
+__all__ = ["bands_of", "closures", "fields", "kinds", "measure_scaling", "real_stars"]
 
 PathLike = str | os.PathLike[str]
 Bands = Mapping[str, SlitlessBand]
@@ -75,6 +78,36 @@ def fields(bands: Bands, folder: Path, *, library: PathLike | None = None,
     write_table(detail, folder / "field_intervals.ecsv")
     figures.plot_fields(folder / "fields.png", detail)
     return write_tables(folder, {"fields": summary})
+
+
+def kinds(bands: Bands, folder: Path, *, library: PathLike, white_dwarfs: PathLike,
+          model: str | None = None, realisations: int = 100, size: int = 80, number: int = 5
+          ) -> dict[Path, Table]:
+    """
+    Write responses from F stars, from white dwarfs and from both: ``response_kinds.ecsv``.
+
+    Both are held-out models, whose SEDs are predicted from noisy spectra; there are no outliers.
+    The errors of every interval are in ``response_kinds_intervals.ecsv``.
+
+    Parameters
+    ----------
+    bands : mapping of str to `~sedflux.SlitlessBand`
+    folder : `~pathlib.Path`
+    library, white_dwarfs : path-like
+        Synthetic stars, and models of white dwarfs.
+    model : str, optional
+        Of stars.
+    realisations : int, optional
+        Number of fields.
+    size, number : int, optional
+        Stars and white dwarfs in a field.
+    """
+    _, stars = split_models(read_library(library))
+    dwarfs = WhiteDwarfs(number=number, library=held_out(read_library(white_dwarfs))[1])
+    simulator = Simulator(bands, FieldSettings(prior="flat", teff=F_STARS, outliers=0.0),
+                          library=stars, model=model, white_dwarfs=dwarfs)
+    summary, detail = response_kinds(simulator, size=size, realisations=realisations)
+    return write_tables(folder, {"response_kinds": summary, "response_kinds_intervals": detail})
 
 
 def real_stars(stis: PathLike, miles: PathLike, photometry: PathLike, bands: Bands, folder: Path,

@@ -16,17 +16,18 @@ from sedflux.predict.chooser import Chooser
 from sedflux.predict.predictor import Predictor
 from sedflux.training.johnson import johnson_weights, read_johnson
 from sedflux.training.left_out import predict_left_out
+from sedflux.training.library_error import library_error_table
 from sedflux.training.stars import read_passbands, read_stars
 from sedflux.validation import figures
 from sedflux.validation.conditioned import conditioned_stis_table, conditioned_table
 from sedflux.validation.conditioned_drawn import conditioned_drawn_table
 from sedflux.validation.conditioned_johnson import conditioned_johnson_table
 from sedflux.validation.continuum_study import continuum_table
+from sedflux.validation.differences import difference_table
 from sedflux.validation.effects import effects_table
 from sedflux.validation.foreign import foreign_table
 from sedflux.validation.johnson import johnson_table, predict_johnson, predict_stars
 from sedflux.validation.kinds import kinds_table, model_kinds, odds_table, star_kinds
-from sedflux.validation.library_error import library_error_table
 from sedflux.validation.model_count import model_count_table
 from sedflux.validation.star_count import star_count_table
 from sedflux.validation.stars import (
@@ -123,8 +124,8 @@ def stars(stis: PathLike, miles: PathLike, photometry: PathLike, folder: Path, *
 
     Writes ``stars.ecsv``, ``each_star.ecsv``, ``colors.ecsv``, ``miles.ecsv``,
     ``star_cells.ecsv``, ``stars.png`` and ``miles.png``; with stars of catalogued E(B-V)
-    ``library_error.ecsv``, for `sedflux.fit_response`; with Johnson colours ``johnson.ecsv``,
-    ``each_johnson.ecsv`` and ``johnson.png`` too.
+    ``library_error.ecsv``, for `sedflux.fit_response`, and ``differences.ecsv``; with Johnson
+    colours ``johnson.ecsv``, ``each_johnson.ecsv`` and ``johnson.png`` too.
 
     Parameters
     ----------
@@ -147,7 +148,7 @@ def stars(stis: PathLike, miles: PathLike, photometry: PathLike, folder: Path, *
     -------
     tables : dict of `~pathlib.Path` to `~astropy.table.Table`
     """
-    real, library = read_stars(miles, stis, photometry), read_library(miles)
+    real, library = read_stars(miles, stis, photometry, johnson), read_library(miles)
     passbands = read_passbands(photometry)
     found: dict[str, list[Table]] = {"stars": [], "each_star": [], "colors": [], "miles": []}
     by_wavelength, by_cell = {}, {}
@@ -159,10 +160,9 @@ def stars(stis: PathLike, miles: PathLike, photometry: PathLike, folder: Path, *
         for parts, part in zip(list(found.values())[:len(tables)], tables, strict=True):
             part.add_column([label] * len(part), name="model", index=0)
             parts.append(part)
-        common = library_error_table(left_out)
-        if len(common):
-            common.add_column([label] * len(common), name="model", index=0)
-            found.setdefault("library_error", []).append(common)
+        for name, part in _error_tables(left_out, passbands).items():
+            part.add_column([label] * len(part), name="model", index=0)
+            found.setdefault(name, []).append(part)
         by_wavelength[label], by_cell[label] = stis_errors(left_out), miles_errors(left_out)
     figures.plot_stars(folder / "stars.png", by_wavelength)
     figures.plot_miles(folder / "miles.png", by_cell)
@@ -180,6 +180,13 @@ def stars(stis: PathLike, miles: PathLike, photometry: PathLike, folder: Path, *
                      sets[0][1], library, real, snr=_DRAWN_SNR).predictions)}
     return write_tables(folder, {name: vstack(parts) for name, parts in found.items()}
                         | {"star_cells": _star_cells(sets[0][1], library, real)} | more)
+
+
+def _error_tables(left_out, passbands):
+    """What stars with a catalogued E(B-V) tell of the errors of SEDs, as far as there are some."""
+    tables = {"library_error": library_error_table(left_out, passbands),
+              "differences": difference_table(left_out, passbands)}
+    return {name: table for name, table in tables.items() if len(table)}
 
 
 def _johnson(sets, library, path, folder, snr):

@@ -69,10 +69,10 @@ def benchmark(model: str | None = None, batches: Sequence[int] = (1, 64, 4096), 
     """
     import torch
 
-    from sedflux.predict.predictor import Predictor
+    from sedflux.predict.loading import loaded_predictor
 
     begin = time.perf_counter()
-    predictor = Predictor(model)
+    predictor = loaded_predictor(model)
     predictor.predict(*_spectra(1)[:3])
     start = time.perf_counter() - begin
     rows = []

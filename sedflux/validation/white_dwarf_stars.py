@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 
@@ -10,11 +11,13 @@ from astropy.io import fits
 from astropy.stats import mad_std
 from astropy.table import Table
 
+from sedflux.exceptions import InputError
 from sedflux.libraries.library import SpectralLibrary, read_library
+from sedflux.predict.checks import MIN_COVERAGE
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.predict.predictor import Predictor
 from sedflux.spectra.bands import band_rows
-from sedflux.spectra.grids import sed_grid
+from sedflux.spectra.grids import input_grid, sed_grid
 from sedflux.spectra.reddening import R_V, extinction_curve
 from sedflux.training.left_out import TRUTH_ERROR, fit_reddening
 from sedflux.training.stars import stis_arrays, stis_sed
@@ -47,7 +50,7 @@ class GroundSpectra:
         FITS library of STARS with the extension ERROR.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self.library = read_library(path)
         with fits.open(path) as hdus:
             self.error = np.asarray(hdus["ERROR"].data, float)
@@ -74,14 +77,20 @@ def predict_ground(predictor: Predictor, spectra: GroundSpectra, *, fwhm: float 
                    ) -> dict[int, SEDPrediction]:
     """Predictions from ground-based lines, by row; spectra that cover too little are left out."""
     found, library = {}, spectra.library
+    grid, least = input_grid(), predictor.metadata.get("least_coverage", MIN_COVERAGE)
     for row in range(len(library)):
         flux, error = library.flux[row].astype(float), spectra.error[row]
         use = np.isfinite(flux) & np.isfinite(error) & (error > 0)
         wavelength = library.wavelength[use]
-        if wavelength.size < 2 or wavelength[0] > 4000.0 or wavelength[-1] < 6300.0:
+        seen = np.zeros(0) if wavelength.size < 2 else grid[
+            (grid >= wavelength[0]) & (grid <= wavelength[-1])]
+        if seen.size < least * grid.size:
             continue
-        found[row] = predictor.predict(wavelength, flux[use], error[use] ** -2.0,
-                                       resolving_power=wavelength / fwhm)
+        try:
+            found[row] = predictor.predict(wavelength, flux[use], error[use] ** -2.0,
+                                           resolving_power=wavelength / fwhm)
+        except InputError:  # models of stars need longer spectra
+            continue
     return found
 
 
@@ -115,7 +124,8 @@ def each_white_dwarf(predictions: Mapping[str, SEDPrediction] | Mapping[int, SED
         Flux, diagonal, factor and truth of each, for `white_dwarf_scores`.
     """
     places = {str(name).strip(): row for row, name in enumerate(stis.table["NAME"])}
-    bands, rows, arrays = band_rows(sed_grid(), _BANDS), [], []
+    bands, rows = band_rows(sed_grid(), _BANDS), []
+    arrays: list[tuple[np.ndarray, ...]] = []
     for key, part in predictions.items():
         partner = _partner(names[key], places)
         if partner is None:

@@ -11,7 +11,7 @@ import sys
 import numpy as np
 from astropy import units as u
 
-MODELS = ("uara.stars2", "uara.synthetic2")
+MODELS = ("uara.stars2", "uara.synthetic2", "uara.da1")
 
 
 def spectra():
@@ -54,7 +54,7 @@ def summary(name, prediction):
 
 
 def predictions():
-    """Predictions of both packaged models."""
+    """Predictions of all packaged models."""
     from sedflux import Predictor
 
     found = {}

@@ -47,6 +47,8 @@ class Wrong:
     ----------
     ebv_offset, ebv_scale : float
         E(B-V) is too large by so many mag, and by this fraction.
+    dust_tail : float
+        Share of stars whose E(B-V) has five times the error that it says.
     stretch, shift_pixels : float
         True minus given wavelengths: a fraction of the distance from the middle of the band, and
         pixels.
@@ -57,6 +59,8 @@ class Wrong:
     field_tilt, field_dispersion : float
         Change of the response (a fraction) and of the wavelengths (pixels) from the middle of the
         detector to its edge.
+    field_line_spread : float
+        Relative change of the width of the line-spread function over the same distance.
     magnitude_offset : float
         Magnitudes are too faint by so many mag.
     air : bool
@@ -65,12 +69,14 @@ class Wrong:
 
     ebv_offset: float = 0.0
     ebv_scale: float = 0.0
+    dust_tail: float = 0.0
     stretch: float = 0.0
     shift_pixels: float = 0.0
     line_spread: float = 0.0
     background: float = 0.0
     field_tilt: float = 0.0
     field_dispersion: float = 0.0
+    field_line_spread: float = 0.0
     magnitude_offset: float = 0.0
     air: bool = False
 
@@ -156,7 +162,10 @@ def _stars(size, wrong, rng, ebv_error, magnitude_error):
     shapes = _star_shapes(rng.uniform(4900.0, 9300.0, size), rng.uniform(0.3, 1.0, size),
                           _weak_lines())
     ebv = rng.uniform(0.0, 0.3, size)
-    known = (ebv + rng.normal(0.0, ebv_error, size)) * (1.0 + wrong.ebv_scale) + wrong.ebv_offset
+    error = rng.normal(0.0, ebv_error, size)
+    if wrong.dust_tail > 0:
+        error = error * np.where(rng.random(size) < wrong.dust_tail, 5.0, 1.0)
+    known = (ebv + error) * (1.0 + wrong.ebv_scale) + wrong.ebv_offset
     magnitude = rng.uniform(13.5, 16.5, size)
     told = magnitude + rng.normal(0.0, magnitude_error, size) + wrong.magnitude_offset
     modes_fine, modes = _error_modes(_FINE), _error_modes(grid)
@@ -216,7 +225,8 @@ def make_sky(name, *, seed, size=80, wrong=None, outliers=0.1, grey_error=0.01,
                        + wrong.field_dispersion * (x[row] / 2000.0 - 1.0))
         moved = edges + pixel_shift * dispersion[1] + wrong.stretch * (edges - 0.5 * (low + high))
         moved = moved * (_AIR if wrong.air else 1.0)
-        rate = _on_pixels(light, moved, fwhm) * np.exp(rng.normal(0.0, grey_error))
+        wide = fwhm * (1.0 + wrong.field_line_spread * (x[row] / 2000.0 - 1.0))
+        rate = _on_pixels(light, moved, wide) * np.exp(rng.normal(0.0, grey_error))
         counts.append(_noisy(rate, edges, (low, high), exposure, sky, wrong.background, rng))
     return Sky(told, counts, seds, x, y, outlier)
 

@@ -28,6 +28,7 @@ CASES = {
     "right": Wrong(),
     "E(B-V) + 0.03": Wrong(ebv_offset=0.03),
     "E(B-V) x 1.2": Wrong(ebv_scale=0.2),
+    "E(B-V) tails": Wrong(dust_tail=0.2),
     "magnitudes + 0.02": Wrong(magnitude_offset=0.02),
     "dispersion 1 %": Wrong(stretch=0.01),
     "shift 0.5 pixel": Wrong(shift_pixels=0.5),

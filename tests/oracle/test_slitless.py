@@ -105,6 +105,25 @@ def test_a_wrong_instrument_is_fitted(wrong, name, value, tolerance):
     assert np.sqrt(np.mean(error**2)) < 0.012
 
 
+@pytest.mark.parametrize(("wrong", "name", "value", "tolerance"), [
+    (Wrong(field_dispersion=1.0), "shift_x", 1.0, 0.15),
+    (Wrong(field_line_spread=0.25), "line_spread_x", 0.25, 0.05)])
+def test_a_change_over_the_field_is_fitted(wrong, name, value, tolerance):
+    sky = make_sky("green", seed=4, size=SIZE, outliers=0.0, wrong=wrong)
+    common = CommonErrors(**{name: 2.0 * value}, fitted=[name])
+    response, said = fit_sky(sky, common=common)
+    assert not said
+    row = response.common[0]
+    # The stars do not reach the edges of the detector.
+    reach = np.ptp(sky.x) / 4000.0
+    assert row["name"] == name
+    assert row["value"] / reach == pytest.approx(value, abs=tolerance)
+    assert abs(row["value"] / reach - value) < 5.0 * row["after"]
+    bare, warned = fit_sky(sky)
+    assert warned or name == "line_spread_x"
+    assert response.chi2 < bare.chi2
+
+
 @pytest.mark.parametrize(("name", "wrong"), [
     ("blue", Wrong(ebv_offset=0.03)), ("red", Wrong(magnitude_offset=0.02))])
 def test_what_the_counts_cannot_tell_is_covered(name, wrong):

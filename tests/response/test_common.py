@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 from sedflux import InputError, ResponseCurve, fit_response, fit_responses, simulate_field
 from sedflux.cli.response import _common
 from sedflux.exceptions import SedfluxWarning
-from sedflux.response import CommonErrors, iterate
+from sedflux.response import CommonErrors, common_terms, iterate
 from sedflux.response.common_terms import _parabolas
 from sedflux.response.solve import Design, column_equations, normal_equations
 from sedflux.spectra.reddening import extinction_curve
@@ -185,6 +185,7 @@ def test_fitted_parameters_are_known_better_after_the_fit(stars, band):
 
 def test_what_does_not_converge_stays_in_the_budget(stars, band, monkeypatch):
     monkeypatch.setattr(iterate, "_TERM_STEPS", 1)
+    monkeypatch.setattr(common_terms, "_CONVERGED", 0.0)
     common = CommonErrors(fitted=["shift"])
     with pytest.warns(SedfluxWarning, match="the fit of shift does not converge"):
         found = fit_response(*stars, band=band, common=common)
