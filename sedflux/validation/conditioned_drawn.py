@@ -25,10 +25,9 @@ from sedflux.units import MAG_PER_LN
 
 __all__ = ["conditioned_drawn_table"]
 
-#: Ends (Angstrom) of boxes in the place of bands, and width of their edges.
+#: Ends (Angstrom) of boxes in the place of bands.
 _BOXES = {"G": (3300, 10400), "BP": (3300, 6800), "RP": (6300, 10400), "u": (3200, 3900),
           "g": (4000, 5500), "r": (5500, 6900), "i": (6900, 8200), "z": (8200, 9800)}
-_EDGE = 1.0
 #: Magnitudes that are given.
 _SETS = {"r": ("r",), "G, BP, RP": ("G", "BP", "RP"), "g, r, i, z": ("g", "r", "i", "z"),
          "u, g, r, i, z": ("u", "g", "r", "i", "z")}
@@ -73,7 +72,9 @@ def conditioned_drawn_table(predictions: Sequence[SEDPrediction], *, seed: int =
     """
     rng = np.random.default_rng(seed)
     predictions = predictions[::-(-len(predictions) // _STARS)]
-    elements = {name: _box(*ends).to_synphot() for name, ends in _BOXES.items()}
+    elements = {name: Throughput(np.array([low, low + 1.0, high - 1.0, high]),
+                                 np.array([0.0, 1.0, 1.0, 0.0])).to_synphot()
+                for name, (low, high) in _BOXES.items()}
     drawn = _draw(predictions, elements, rng)
     blue = drawn.prediction.wavelength < _BLUE
     rows: list[dict[str, Any]] = []
@@ -92,11 +93,6 @@ def conditioned_drawn_table(predictions: Sequence[SEDPrediction], *, seed: int =
     for row in rows:
         row["factor"] = rows[0]["sigma"] / row["sigma"]
     return Table(rows)
-
-
-def _box(low, high):
-    """A throughput of one between two wavelengths."""
-    return Throughput(np.array([low - _EDGE, low, high, high + _EDGE]), np.array([0, 1, 1, 0]))
 
 
 def _draw(predictions, elements, rng):
