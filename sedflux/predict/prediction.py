@@ -283,9 +283,9 @@ class SEDPrediction:
 
     def _cards(self):
         """Cards for FITS headers of all stars: model, scale and frame."""
-        one = isinstance(self.model, str)
-        return ({"SEDMODEL": (self.model, "sedflux model"), "SEDHASH": self.sha256} if one else {
-                "SEDMODEL": (self._one_model(), "sedflux models")}) | {
+        # Stars of different models have a card of their own.
+        model = {"SEDMODEL": (self.model, "sedflux model"), "SEDHASH": self.sha256}
+        return (model if isinstance(self.model, str) else {}) | {
                 "SEDNORM": ("mean 4000-7000 A", "the flux is relative to this"),
                 "SPECSYS": ("SOURCE", "wavelengths in the rest frame of the star")}
 
