@@ -394,5 +394,3 @@ def _pieces(size):
     count = -(-size // _PIECE_SIZE)
     edges = np.linspace(0, size, count + 1).astype(int)
     return [slice(begin, end) for begin, end in pairwise(edges)]
-
-

@@ -16,7 +16,6 @@ import torch
 
 from sedflux.spectra.continuum import remove_continuum
 from sedflux.training.augment import Observing, observe
-from sedflux.training.white_dwarfs import WhiteDwarfGenerator, WhiteDwarfSpectra
 
 if TYPE_CHECKING:
     from sedflux.libraries.library import SpectralLibrary
@@ -37,7 +36,7 @@ _LOGG, _POWER, _SNR = 8.0, 1500.0, 100.0
 _NODES = np.geomspace(6500.0, 80000.0, 24)
 
 
-def common_errors(network: Network, generator: WhiteDwarfGenerator,
+def common_errors(network: Network, generator: Any,
                   other: SpectralLibrary | None = None) -> dict[str, Any]:
     """
     Errors of ln(SED) that all white dwarfs of one temperature share.
@@ -78,7 +77,7 @@ def _models(network, generator, other):
     """Predictions of spectra of other models minus their own SEDs, (m, 575)."""
     teff = np.clip(_NODES, *(getattr(np, end)(other.labels[:, 0]) for end in ("min", "max")))
     labels = np.column_stack([teff, np.full(teff.size, _LOGG)])
-    flux, log_sed = WhiteDwarfSpectra(other)(labels)
+    flux, log_sed = type(generator.spectra)(other)(labels)
     same = np.ones(len(flux))
     clean = observe(flux, Observing(_POWER * same, 0.0 * same, 0.0 * same))
     normalised, ivar = remove_continuum(clean, (_SNR / clean) ** 2, generator.continuum)
