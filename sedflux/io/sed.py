@@ -347,7 +347,9 @@ def _notes(hdus, header) -> dict[str, Any]:
                   "flag_names": tuple(str(name) for name in table["NAME"])}
     if "DIAGNOSTICS" in hdus:
         row = Table.read(hdus["DIAGNOSTICS"])[0]
-        notes["diagnostics"] = {name: np.float64(row[name]) for name in row.colnames}
+        # Tables read NaN as masked.
+        notes["diagnostics"] = {name: np.float64(np.ma.filled(row[name], np.nan))
+                                for name in row.colnames}
     if header["SEDRES"]:
         notes["resolving_power"] = float(header["SEDRES"])
     return notes
