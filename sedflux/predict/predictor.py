@@ -376,7 +376,6 @@ class Predictor:
             self._widening.parts(factor, values["directions"].shape[1]), flag_bits=bits,
             radial_velocity=velocity, library_error={self.name: self.library_error})
 
-
     def _shown_labels(self, scaled):
         """Labels that users see; those that a kind of star does not have are NaN."""
         labels = dict(zip(self.label_set.names, self.label_set.unscale(scaled).T, strict=True))
@@ -394,5 +393,3 @@ def _pieces(size):
     count = -(-size // _PIECE_SIZE)
     edges = np.linspace(0, size, count + 1).astype(int)
     return [slice(begin, end) for begin, end in pairwise(edges)]
-
-

@@ -16,7 +16,7 @@ import torch
 
 from sedflux.spectra.continuum import remove_continuum
 from sedflux.training.augment import Observing, observe
-from sedflux.training.white_dwarfs import WhiteDwarfGenerator, WhiteDwarfSpectra
+from sedflux.training.white_dwarf_spectra import WhiteDwarfSpectra
 
 if TYPE_CHECKING:
     from sedflux.libraries.library import SpectralLibrary
@@ -37,7 +37,7 @@ _LOGG, _POWER, _SNR = 8.0, 1500.0, 100.0
 _NODES = np.geomspace(6500.0, 80000.0, 24)
 
 
-def common_errors(network: Network, generator: WhiteDwarfGenerator,
+def common_errors(network: Network, generator: Any,
                   other: SpectralLibrary | None = None) -> dict[str, Any]:
     """
     Errors of ln(SED) that all white dwarfs of one temperature share.

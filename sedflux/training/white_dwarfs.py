@@ -13,25 +13,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from sedflux.emulator.polyharmonic import PolyharmonicSpline
-from sedflux.emulator.principal import joint_weight
-from sedflux.exceptions import InputError
-from sedflux.libraries.inputs import library_inputs, library_seds
 from sedflux.libraries.labels import WHITE_DWARFS
 from sedflux.network.label_grid import VELOCITY_SPREAD, LabelGrid
 from sedflux.predict.checks import RESOLVING_POWER
-from sedflux.spectra.continuum import remove_continuum, smooth_basis
+from sedflux.spectra.continuum import remove_continuum
 from sedflux.spectra.grids import INPUT_PIXELS
-from sedflux.spectra.reddening import continuum_shapes
-from sedflux.training.augment import FINE_RESOLVING_POWER, Observing, fine_grid, observe
+from sedflux.training.augment import FINE_RESOLVING_POWER, Observing, observe
 from sedflux.training.examples import Observer
+from sedflux.training.white_dwarf_errors import common_errors
+from sedflux.training.white_dwarf_spectra import WhiteDwarfSpectra
 
 if TYPE_CHECKING:
     from sedflux.libraries.library import SpectralLibrary
     from sedflux.training.types import Network
 
 __all__ = ["LEAST_COVERAGE", "LEAST_POWER", "LOGG_CLAIM", "LOGG_RANGE", "TEFF_CLAIM",
-           "WhiteDwarfGenerator", "WhiteDwarfSpectra"]
+           "WhiteDwarfGenerator"]
 
 #: Temperatures (K) between which predictions are not flagged, surface gravities of the training,
 #: and the least resolving power.
@@ -42,8 +39,6 @@ LEAST_COVERAGE = 0.75
 LOGG_CLAIM = (7.1, 9.4)
 #: Temperatures (K) of the training, beyond those that are claimed.
 _TEFF_RANGE = (6300.0, 80000.0)
-#: Principal components of the spectra that are interpolated.
-_COMPONENTS = 60
 #: Whose models and corrections the packaged model stands on.
 _SOURCES = ("Koester 2010 (Mem. S.A.It. 81, 921): LTE models; Tremblay, Bergeron & Gianninas 2011 "
             "(ApJ 730, 128): other models; Tremblay et al. 2013 (A&A 559, A104): convection")
@@ -57,66 +52,6 @@ _SLOPE_STEP = 100.0
 #: Standard deviation of LOGG about its mean in half of the examples: most white dwarfs have about
 #: the same mass.
 _LOGG_PEAK, _LOGG_SPREAD = 8.0, 0.35
-
-
-class WhiteDwarfSpectra:
-    """
-    Spectra and SEDs of white dwarfs at any temperature and gravity of a grid of models.
-
-    Parameters
-    ----------
-    library : `~sedflux.libraries.SpectralLibrary`
-        With the labels TEFF and LOGG.
-
-    Attributes
-    ----------
-    spline : `~sedflux.emulator.polyharmonic.PolyharmonicSpline`
-        Of the scores.
-    components : `~numpy.ndarray`, shape (k, 5000 + 575)
-        What a unit of each score adds to ln(flux) and ln(SED).
-    centre : `~numpy.ndarray`, shape (5000 + 575,)
-        Their mean.
-
-    Raises
-    ------
-    sedflux.exceptions.InputError
-        If the library is not one of white dwarfs.
-    """
-
-    def __init__(self, library: SpectralLibrary) -> None:
-        if library.label_set is not WHITE_DWARFS:
-            raise InputError("library has models of stars, with more labels than TEFF and LOGG; a "
-                             "grid of white dwarfs is needed")
-        log_input = np.log(library_inputs(library, FINE_RESOLVING_POWER, fine_grid()))
-        smooth = smooth_basis(log_input.shape[1], shapes=continuum_shapes(fine_grid()))
-        log_input -= (log_input @ smooth) @ smooth.T
-        log_sed = library_seds(library)
-        self.pixels = log_input.shape[1]
-        outputs = np.hstack([log_input, log_sed])
-        weight = joint_weight(self.pixels, log_sed.shape[1])
-        self.centre = outputs.mean(axis=0)
-        scaled = (outputs - self.centre) * weight
-        directions = np.linalg.svd(scaled, full_matrices=False)[2][:_COMPONENTS]
-        self.spline = PolyharmonicSpline(library.labels, scaled @ directions.T)
-        self.components = directions / weight
-
-    def __call__(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """
-        Interpolated models.
-
-        Parameters
-        ----------
-        labels : `~numpy.ndarray`, shape (N, 2)
-            TEFF (K) and LOGG.
-
-        Returns
-        -------
-        flux : `~numpy.ndarray`, shape (N, 5000)
-            On the fine grid of `sedflux.training.augment`, continuum of order one.
-        log_sed : `~numpy.ndarray`, shape (N, 575)
-        """
-        joint = self.spline(labels) @ self.components + self.centre
-        return np.exp(joint[:, : self.pixels]), joint[:, self.pixels :]
 
 
 class WhiteDwarfGenerator(Observer):
@@ -171,8 +106,6 @@ class WhiteDwarfGenerator(Observer):
             Of the header: names of the labels, the least resolving power, errors that the models
             share, and where these come from.
         """
-        from sedflux.training.white_dwarf_errors import common_errors
-
         network.set_grid(self._label_grid(network))
         return {"labels": list(self.label_set.names), "least_resolving_power": LEAST_POWER,
                 "least_coverage": LEAST_COVERAGE,

@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 from astropy.table import Table
 from scipy.stats import truncnorm
-from synphot import SpectralElement
-from synphot.models import Box1D
 
 from sedflux.conditioning.condition import condition
 from sedflux.conditioning.result import ConditionedSEDs
 from sedflux.photometry import band_rows
 from sedflux.predict.prediction import SEDPrediction
+from sedflux.slitless.throughput import Throughput
 from sedflux.spectra.reddening import extinction_curve
 from sedflux.units import MAG_PER_LN
 
@@ -73,7 +72,8 @@ def conditioned_drawn_table(predictions: Sequence[SEDPrediction], *, seed: int =
     """
     rng = np.random.default_rng(seed)
     predictions = predictions[::-(-len(predictions) // _STARS)]
-    elements = {name: SpectralElement(Box1D, x_0=0.5 * (low + high), width=high - low)
+    elements = {name: Throughput(np.array([low, low + 1.0, high - 1.0, high]),
+                                 np.array([0.0, 1.0, 1.0, 0.0])).to_synphot()
                 for name, (low, high) in _BOXES.items()}
     drawn = _draw(predictions, elements, rng)
     blue = drawn.prediction.wavelength < _BLUE

@@ -17,7 +17,8 @@ from sedflux.spectra.continuum import remove_continuum
 from sedflux.spectra.grids import input_grid, sed_grid
 from sedflux.spectra.normalise import input_basis
 from sedflux.training.augment import Observing, observe
-from sedflux.training.white_dwarfs import LOGG_CLAIM, TEFF_CLAIM, WhiteDwarfSpectra
+from sedflux.training.white_dwarf_spectra import WhiteDwarfSpectra
+from sedflux.training.white_dwarfs import LOGG_CLAIM, TEFF_CLAIM
 from sedflux.validation.metrics import score
 from sedflux.validation.synthetic import noisy_inputs
 

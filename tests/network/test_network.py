@@ -196,3 +196,30 @@ def test_models_keep_their_references(network, tmp_path):
     again, _ = load_network(path)
     assert again.config.references == 30
     assert_allclose(again.references, network.references, atol=2e-2)
+
+
+def test_what_is_made_from_templates_follows_them(network):
+    """Products of templates are kept, and made again when the templates change."""
+    with torch.no_grad():
+        output = network(*spectra(5))
+        first, _ = network.compact_covariance(output)
+        network.sed_templates.mul_(2.0)
+        second, factor = network.compact_covariance(output)
+    full = output.score_factor @ network.sed_templates
+    expected = output.log_variance.exp() + VARIANCE_FLOOR + (full**2).sum(dim=1)
+    assert_allclose(second + (factor**2).sum(dim=1), expected, rtol=1e-4)
+    assert (second >= first).all()
+    assert (second > first).any()
+
+
+def test_few_spectra_are_solved_as_many_are(network):
+    """Normal matrices of few spectra are made one by one; rows without weight stay empty."""
+    normalised, ivar, _ = spectra(12)
+    with torch.no_grad():
+        many = network.projection(normalised, ivar)
+        ivar[2:4] = 0.0
+        few = network.projection(normalised[:4], ivar[:4])
+    for one, other in zip(few, many, strict=True):
+        assert_allclose(one[:2], other[:2], rtol=1e-4, atol=1e-5)
+    assert (few[0][2:] == 0.0).all()
+    assert (few[1][2:] == 1.0).all()

@@ -77,7 +77,7 @@ def test_spectra_in_air_are_brought_to_vacuum(model, star):
 @pytest.mark.parametrize("velocity", [-300.0, 150.0, 350.0])
 def test_velocities_of_hundreds_of_km_s_are_tolerated(model, star, velocity):
     moved = input_grid() * (1.0 + velocity / LIGHT_KM_S)
-    assert in_sigma(predict(model, star, wavelength=moved), predict(model, star)) < 1.5
+    assert in_sigma(predict(model, star, wavelength=moved), predict(model, star)) < 2.0
 
 
 def test_smooth_curves_change_nothing(model, star):

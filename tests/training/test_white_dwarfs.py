@@ -15,10 +15,10 @@ from sedflux.predict.flags import flag
 from sedflux.predict.predictor import Predictor
 from sedflux.spectra.grids import input_grid, optical_mean, sed_grid
 from sedflux.training.run import train_on_library
+from sedflux.training.white_dwarf_spectra import WhiteDwarfSpectra
 from sedflux.training.white_dwarfs import (
     LOGG_RANGE,
     WhiteDwarfGenerator,
-    WhiteDwarfSpectra,
 )
 
 LINES = (4102.9, 4341.7, 4862.7, 6564.6)

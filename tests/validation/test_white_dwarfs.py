@@ -11,7 +11,7 @@ from sedflux.libraries.library import SpectralLibrary
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.spectra.grids import sed_grid
 from sedflux.spectra.reddening import extinction_curve
-from sedflux.training.white_dwarfs import WhiteDwarfSpectra
+from sedflux.training.white_dwarf_spectra import WhiteDwarfSpectra
 from sedflux.validation.white_dwarf_stars import (
     color_rows,
     color_scores,
