@@ -11,7 +11,6 @@ from typing import Any, NoReturn
 
 from sedflux.cli.defaults import fill_defaults
 from sedflux.exceptions import InputError
-from sedflux.predict.models import AUTO
 
 __all__ = ["SPECTRUM_ENDINGS", "Parser", "add_command", "add_model", "add_overwrite",
            "check_new_files", "files_by_band", "given", "make_folder", "number",
@@ -77,9 +76,9 @@ def add_command(commands: Any, name: str, run: Callable[[argparse.Namespace], in
 def add_model(group: Any, *, auto: bool = False) -> None:
     """Add ``--model``, the model that predicts SEDs; ``auto`` if it is chosen by default."""
     if auto:
-        group.add_argument("--model", default=AUTO, metavar="MODEL", help="name or path of a "
+        group.add_argument("--model", metavar="MODEL", help="name or path of a "
                            "model, or auto for the one, of stars or of white dwarfs, that "
-                           "explains the lines best (default: %(default)s)")
+                           "explains the lines best (default: {predict.models:AUTO})")
         return
     group.add_argument("--model", metavar="MODEL", help="name or path of a model (default: "
                        "{predict.models:DEFAULT_MODEL})")

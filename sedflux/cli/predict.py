@@ -121,8 +121,9 @@ def _predict_all(jobs: Sequence[Job], arguments: argparse.Namespace) -> int:
     """Predict all spectra with one model; return the exit status."""
     from sedflux.cli.outcome import Writer
     from sedflux.predict.loading import loaded_predictor
+    from sedflux.predict.models import AUTO
 
-    writer = Writer(arguments, loaded_predictor(arguments.model))
+    writer = Writer(arguments, loaded_predictor(arguments.model or AUTO))
     records: list[dict[str, Any]] = []
     failed: dict[str, str] = {}
     many = len(jobs) > 1

@@ -67,7 +67,7 @@ class Config:
     pixels: int = 2430
     samples: int = 575
     components: int = 64
-    sed_components: int = 32
+    sed_components: int = 48
     width: int = 256
     blocks: int = 4
     groups: int = 32

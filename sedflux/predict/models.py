@@ -17,11 +17,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sedflux.exceptions import InputError, ModelError, WeightsError
 from sedflux.io.download import DownloadError, fetch_file, file_hash
-from sedflux.libraries.labels import LABELS, LabelSet, find_label_set
+
+if TYPE_CHECKING:
+    from sedflux.libraries.labels import LabelSet
 
 __all__ = ["AUTO", "DEFAULT_MODEL", "WHITE_DWARF_MODEL", "ModelEntry", "find_model", "list_models",
            "model_labels", "registry"]
@@ -206,6 +208,8 @@ def model_labels(metadata: Mapping[str, Any], path: object) -> LabelSet:
     sedflux.exceptions.ModelError
         If this sedflux knows no such labels.
     """
+    from sedflux.libraries.labels import LABELS, find_label_set
+
     try:
         return find_label_set(metadata.get("labels", LABELS))
     except InputError as error:

@@ -26,6 +26,9 @@ _EDGES = (2500.0, 2750.0, 3000.0, 3250.0, 3500.0, 3750.0, 4000.0, 4500.0, 5000.0
 #: Fewest stars that tell the scatter, fewest of an interval, and least share of the interval that a
 #: star's SED must cover.
 _LEAST_STARS, _FEWEST, _LEAST_SHARE = 5, 2, 0.5
+#: Size of the error before stars are seen, against wavelength (Angstrom): round numbers, a little
+#: larger than what intervals with many stars show.  Few stars hardly change it.
+_PRIOR = ([2500.0, 3500.0, 4000.0, 4500.0, 6800.0, 10500.0], [0.05, 0.04, 0.02, 0.01, 0.01, 0.02])
 #: Standard error of a median over that of a mean, for normal errors.
 _MEDIAN_ERROR = 1.2533
 
@@ -49,9 +52,10 @@ def library_error_table(left_out: LeftOut, passbands: Passbands | None = None) -
     -------
     table : `~astropy.table.Table`
         One row an interval: its middle, number of ``stars``, ``median`` of ln(predicted / true),
-        its standard ``error`` from the scatter among stars, and ``library_error``, both in
-        quadrature.  The rms stands for the scatter of fewer than five stars.  Empty if there are
-        fewer than five such stars in all.
+        its standard ``error`` from the scatter among stars, and ``library_error``: mean and
+        standard deviation of the common error in quadrature, given the median and a prior of 5 %
+        below 3000 Angstrom and 1-2 % above 4000.  The rms stands for the scatter of fewer than
+        five stars.  Empty if there are fewer than five such stars in all.
     """
     teff = left_out.stars.labels[:, 0]
     left_out = left_out.take(np.isfinite(dust_of(left_out))
@@ -79,9 +83,17 @@ def library_error_table(left_out: LeftOut, passbands: Passbands | None = None) -
         few = values.size < _LEAST_STARS
         scatter = np.sqrt(np.mean(values**2)) if few else mad_std(values)
         error = float(_MEDIAN_ERROR * scatter / np.sqrt(values.size))
-        rows.append({"wavelength": 0.5 * (low + high), "stars": values.size, "median": median,
-                     "error": error, "library_error": float(np.hypot(median, error))})
+        middle = 0.5 * (low + high)
+        rows.append({"wavelength": middle, "stars": values.size, "median": median, "error": error,
+                     "library_error": _common_error(middle, median, error)})
     return Table(rows)
+
+
+def _common_error(wavelength, median, error):
+    """Root of the mean square of the common error, given a median with its error and the prior."""
+    prior = float(np.interp(wavelength, *_PRIOR))
+    known = prior**2 / (prior**2 + error**2)
+    return float(np.hypot(known * median, prior * np.sqrt(1.0 - known)))
 
 
 def _photometric_errors(left_out, passbands, wanted):

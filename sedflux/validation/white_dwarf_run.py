@@ -16,6 +16,7 @@ from sedflux.validation.white_dwarf_stars import (
     color_rows,
     color_scores,
     each_white_dwarf,
+    names_with_seds,
     predict_ground,
     predict_stis,
     white_dwarf_scores,
@@ -63,7 +64,7 @@ def white_dwarfs(library: PathLike, stis: PathLike, spectra: PathLike, passbands
     seds, ground = read_library(stis), GroundSpectra(spectra)
     from_stis = predict_stis(predictor, seds)
     from_ground = predict_ground(predictor, ground)
-    names = dict(enumerate(ground.names))
+    names = names_with_seds(ground, from_stis)
     studies = [each_white_dwarf(from_stis, {name: name for name in from_stis}, seds, "STIS"),
                each_white_dwarf(from_ground, names, seds, "ground")]
     return write_tables(folder, {

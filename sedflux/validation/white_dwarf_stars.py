@@ -23,8 +23,8 @@ from sedflux.training.left_out import TRUTH_ERROR, fit_reddening
 from sedflux.training.stars import stis_arrays, stis_sed
 from sedflux.validation.metrics import score
 
-__all__ = ["GroundSpectra", "color_rows", "color_scores", "each_white_dwarf", "predict_ground",
-           "predict_stis", "white_dwarf_scores"]
+__all__ = ["GroundSpectra", "color_rows", "color_scores", "each_white_dwarf",
+           "names_with_seds", "predict_ground", "predict_stis", "white_dwarf_scores"]
 
 #: Bands (Angstrom) of the tables, the first for all.
 _BANDS = {"2550-10000": (2550.0, 10000.0), "2550-3000": (2550.0, 3000.0),
@@ -34,6 +34,8 @@ _BANDS = {"2550-10000": (2550.0, 10000.0), "2550-3000": (2550.0, 3000.0),
 _CLASSES = ((15000.0, np.inf), (0.0, 15000.0))
 #: FWHM (Angstrom) that is assumed for ground-based spectra.
 _FWHM = 8.0
+#: Difference in ln(temperature) beyond which two white dwarfs are not the same.
+_SAME_STAR = 0.2
 #: Colours (bands of HST's WFC3).
 _COLORS = (("F275W", "F475W"), ("F336W", "F475W"), ("F475W", "F775W"))
 #: Wavelengths (Angstrom) to which SEDs are continued, and whose slope continues them.
@@ -94,6 +96,36 @@ def predict_ground(predictor: Predictor, spectra: GroundSpectra, *, fwhm: float 
     return found
 
 
+def names_with_seds(ground: GroundSpectra, from_stis: Mapping[str, SEDPrediction]
+                    ) -> dict[int, str]:
+    """
+    Names of ground-based spectra, by row, whose star has a STIS SED.
+
+    Names give the right ascension to a minute alone, in which there can be two stars: published
+    temperatures must agree within 20 % with the lines of the STIS spectrum.
+
+    Parameters
+    ----------
+    ground : `GroundSpectra`
+    from_stis : dict
+        From `predict_stis`.
+
+    Returns
+    -------
+    names : dict of int to str
+    """
+    found = {}
+    published = np.ma.filled(np.ma.asarray(ground.library.table["TEFF"], float), np.nan)
+    for row, name in enumerate(ground.names):
+        partner = _partner(name, from_stis)
+        if partner is None:
+            continue
+        ratio = published[row] / float(from_stis[partner].diagnostics["teff"])
+        if not abs(np.log(ratio)) > _SAME_STAR:  # also true if nothing is published
+            found[row] = name
+    return found
+
+
 def _partner(name, stis):
     """Name of a ground-based star among STIS SEDs: the same, or by its right ascension."""
     short = re.sub(r"^sdssj(\d{4}).*", r"WDFS\1", name.lower())
@@ -111,7 +143,7 @@ def each_white_dwarf(predictions: Mapping[str, SEDPrediction] | Mapping[int, SED
     predictions : dict
         One each spectrum.
     names : dict
-        Name of the star, by the same keys.
+        Name of the star, by the same keys; others are left out.
     stis : `~sedflux.libraries.SpectralLibrary`
     source : str
         Where the lines come from.
@@ -127,7 +159,7 @@ def each_white_dwarf(predictions: Mapping[str, SEDPrediction] | Mapping[int, SED
     bands, rows = band_rows(sed_grid(), _BANDS), []
     arrays: list[tuple[np.ndarray, ...]] = []
     for key, part in predictions.items():
-        partner = _partner(names[key], places)
+        partner = _partner(names[key], places) if key in names else None
         if partner is None:
             continue
         truth = stis_sed(stis, places[partner])

@@ -379,7 +379,7 @@ def test_what_a_killed_writer_leaves_is_no_obstacle(survey, catalog, tmp_path):
 
 def test_other_options_and_other_runs_are_refused(survey, tmp_path):
     predict_catalog(survey, tmp_path / "out", workers=1, shard_size=4)
-    for change, message in (({"model": "uara.synthetic2"}, "another model"),
+    for change, message in (({"model": "uara.synthetic3"}, "another model"),
                             ({"shard_size": 5}, "another shard_size")):
         with pytest.raises(InputError, match=message):
             predict_catalog(survey, tmp_path / "out", **({"workers": 1, "shard_size": 4} | change))

@@ -11,7 +11,7 @@ import sys
 import numpy as np
 from astropy import units as u
 
-MODELS = ("uara.stars2", "uara.synthetic2", "uara.da1")
+MODELS = ("uara.stars2", "uara.synthetic3", "uara.da1")
 
 
 def spectra():

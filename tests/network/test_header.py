@@ -194,7 +194,7 @@ def test_predictors_need_the_sizes_of_the_grids(path):
 
 
 def test_every_packaged_model_passes():
-    for name in ("uara.stars2", "uara.synthetic2", "uara.da1"):
+    for name in ("uara.stars2", "uara.synthetic3", "uara.da1"):
         assert Predictor(name).name == name
 
 

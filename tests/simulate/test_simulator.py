@@ -111,7 +111,7 @@ def test_files_are_read_by_specutils(simulator, tmp_path):
 
 def test_stars_of_a_library(toy_library):
     field = simulate_field({"GI": BANDS["GI"]}, size=6, seed=3, library=toy_library,
-                           model="uara.synthetic2", prior="flat", outliers=0.0)
+                           model="uara.synthetic3", prior="flat", outliers=0.0)
     assert field.flux.shape == (6, toy_library.wavelength.size)
     assert set(field.truth["teff"]) <= set(toy_library.labels[:, 0])
 

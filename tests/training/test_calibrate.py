@@ -54,11 +54,11 @@ def test_few_stars_move_the_scale_little(rng):
 
 def test_calibrated_models_say_more_honest_errors(star_files, tmp_path):
     files = (star_files["miles"], star_files["stis"], star_files["photometry"])
-    paths = calibrate_models(*files, tmp_path, model="uara.synthetic2",
+    paths = calibrate_models(*files, tmp_path, model="uara.synthetic3",
                              johnson=star_files["johnson"],
-                             folds=["uara.stars2"] * 3 + ["uara.synthetic2"])
-    assert paths[-1].name == "uara.synthetic2.safetensors"
-    before, after = Predictor("uara.synthetic2"), Predictor(paths[-1])
+                             folds=["uara.stars2"] * 3 + ["uara.synthetic3"])
+    assert paths[-1].name == "uara.synthetic3.safetensors"
+    before, after = Predictor("uara.synthetic3"), Predictor(paths[-1])
     assert "scatter" not in before.metadata
     scatter = after.metadata["scatter"]
     assert np.shape(scatter["scale"]) == (len(scatter["teff"]), len(scatter["mh"]),
