@@ -101,8 +101,8 @@ def names_with_seds(ground: GroundSpectra, from_stis: Mapping[str, SEDPrediction
     """
     Names of ground-based spectra, by row, whose star has a STIS SED.
 
-    Names give the right ascension to a minute alone, in which there can be two stars: published
-    temperatures must agree within 20 % with the lines of the STIS spectrum.
+    Names of SDSS stars give the right ascension alone here, to a minute, in which there can be two
+    stars: published temperatures must agree within 20 % with the lines of the STIS spectrum.
 
     Parameters
     ----------
@@ -115,13 +115,14 @@ def names_with_seds(ground: GroundSpectra, from_stis: Mapping[str, SEDPrediction
     names : dict of int to str
     """
     found = {}
-    published = np.ma.filled(np.ma.asarray(ground.library.table["TEFF"], float), np.nan)
+    published: np.ndarray = np.ma.filled(np.ma.asarray(ground.library.table["TEFF"], float), np.nan)
     for row, name in enumerate(ground.names):
         partner = _partner(name, from_stis)
         if partner is None:
             continue
         ratio = published[row] / float(from_stis[partner].diagnostics["teff"])
-        if not abs(np.log(ratio)) > _SAME_STAR:  # also true if nothing is published
+        # Nothing published speaks against no star.
+        if partner.lower() == name.lower() or not abs(np.log(ratio)) > _SAME_STAR:
             found[row] = name
     return found
 

@@ -1,5 +1,7 @@
 """The study of white dwarfs: Fisher bound, real stars, colours and the command."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -16,6 +18,7 @@ from sedflux.validation.white_dwarf_stars import (
     color_rows,
     color_scores,
     each_white_dwarf,
+    names_with_seds,
     white_dwarf_scores,
 )
 from sedflux.validation.white_dwarfs import fisher_bound, held_out
@@ -102,6 +105,16 @@ def test_stars_are_matched_and_scored(library):
     scores = white_dwarf_scores(each, arrays)
     assert set(scores["stars"]) == {2}
     assert scores["error"][0] < 0.03
+
+
+def test_a_star_of_the_same_minute_is_another_star():
+    ground = SimpleNamespace(
+        names=["gd71", "sdssj120650", "sdssj111059", "sdssj999999", "sdssj130234"],
+        library=SimpleNamespace(table=Table({"TEFF": [9e3, 23400.0, 46300.0, 3e4, np.nan]})))
+    from_stis = {name: SimpleNamespace(diagnostics={"teff": np.array(teff)}) for name, teff in
+                 {"GD71": 33e3, "WDFS1206_27": 34e3, "WDFS1110_17": 47e3,
+                  "WDFS1302_10": 4e4}.items()}
+    assert names_with_seds(ground, from_stis) == {0: "gd71", 2: "sdssj111059", 4: "sdssj130234"}
 
 
 def test_the_command_writes_its_tables(library, tmp_path, capsys):
