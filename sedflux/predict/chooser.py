@@ -181,7 +181,7 @@ class Chooser(Predictor):
     def evaluate(self, spectra: CheckedSpectra | SpectrumArrays, resolving_power: Any,
                  radial_velocity: Any, *, screen: Any = None
                  ) -> tuple[SEDPrediction, dict[str, np.ndarray]]:
-        """Predict each spectrum by one of the models; see `Predictor.evaluate`."""
+        """Predict each spectrum by one of the models; see ``Predictor.evaluate``."""
         first, second = self._both
         try:
             prediction, fit = first.evaluate(spectra, resolving_power, radial_velocity,
