@@ -64,7 +64,7 @@ class ReddeningAtDistance:
     >>> near = ReddeningAtDistance(dust, parallax=(4.0, 0.1))
     >>> far = ReddeningAtDistance(dust, parallax=(1.5, 0.1))
     >>> near.mean.round(3), far.mean.round(3)
-    (array([0.018]), array([0.306]))
+    (array([0.015]), array([0.306]))
     """
 
     def __init__(self, along: Any, *, distance: Any = None, parallax: Any = None,
