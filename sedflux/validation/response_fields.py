@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from sedflux.response.curve import ResponseCurve
     from sedflux.simulate.field import SimulatedField
 
-__all__ = ["field_outcome", "field_study", "outcome_statistics", "scaling"]
+__all__ = ["field_outcome", "field_study", "fit_errors", "outcome_statistics", "scaling",
+           "study_fields"]
 
 #: Least fraction of the fields with a good response in an interval that is scored.
 _LEAST_GOOD = 0.9
@@ -37,7 +38,7 @@ _THREADS = 2
 _log = logging.getLogger(__name__)
 
 
-def _fit_errors(simulator):
+def fit_errors(simulator: Simulator) -> dict[str, Any]:
     """Options of the fits: the errors that the simulation has."""
     settings = simulator.settings
     return {"grey_error": settings.grey_error,
@@ -70,19 +71,52 @@ def field_study(simulator: Simulator, *, size: int = 80, realisations: int = 200
     detail : `~astropy.table.Table`
         One row per band, covariance and interval.
     """
+    options = fit_errors(simulator)
+
+    def fits(field):
+        for way, responses in _fits(field, options).items():
+            for name, response in responses.items():
+                yield name, way, field, response
+
+    return study_fields(simulator, fits, column="covariance", size=size,
+                        realisations=realisations, seed=seed)
+
+
+def study_fields(simulator: Simulator, fits: Callable[[SimulatedField], Iterable[Any]], *,
+                 column: str, size: int, realisations: int, seed: int,
+                 report_every: int = _REPORT_EVERY) -> tuple[Table, Table]:
+    """
+    Errors and pulls of responses that are fitted to many simulated fields in several ways.
+
+    Parameters
+    ----------
+    simulator : `~sedflux.simulate.simulator.Simulator`
+    fits : callable
+        Gives of a field, for each fit: the band, the name of the way, the field with the stars
+        that were fitted, and the response.
+    column : str
+        Of the tables, for the ways.
+    size, realisations, seed
+        See `field_study`.
+    report_every : int, optional
+        Fields between two reports of progress.
+
+    Returns
+    -------
+    summary, detail : `~astropy.table.Table`
+        See `field_study`.
+    """
     found: dict[tuple[str, str], list[tuple[Any, ...]]] = {}
     begin = time.perf_counter()
     for number in range(realisations):
-        field = simulator.draw(size, seed=seed + number)
-        for way, responses in _fits(field, _fit_errors(simulator)).items():
-            for name, response in responses.items():
-                found.setdefault((name, way), []).append(field_outcome(field, name, response))
-        if (number + 1) % _REPORT_EVERY == 0:
+        for name, way, field, response in fits(simulator.draw(size, seed=seed + number)):
+            found.setdefault((name, way), []).append(field_outcome(field, name, response))
+        if (number + 1) % report_every == 0:
             _log.info("%d fields, %.0f s", number + 1, time.perf_counter() - begin)
     summary, detail = [], []
     for (name, way), outcomes in found.items():
         row, intervals = outcome_statistics(outcomes)
-        label = {"band": name, "covariance": way}
+        label = {"band": name, column: way}
         summary.append(label | row)
         detail += [label | interval for interval in intervals]
     return Table(summary), Table(detail)
@@ -173,7 +207,7 @@ def scaling(simulator: Simulator, sizes: Sequence[int], *, seed: int = 1) -> Tab
         memory of the process so far in GB, spectra included.  ``meta["bands"]`` is the number
         of bands.
     """
-    options = _fit_errors(simulator)
+    options = fit_errors(simulator)
     field = simulator.draw(min(max(sizes), _MOST_SIMULATED), seed=seed)
     rows = []
     for size in sizes:

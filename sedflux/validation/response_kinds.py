@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-from typing import Any
-
 import numpy as np
-from astropy import units as u
 from astropy.table import Table
 
 from sedflux.response.fit import fit_response
 from sedflux.simulate.field import SimulatedField
 from sedflux.simulate.simulator import Simulator
-from sedflux.validation.response_fields import field_outcome, outcome_statistics
+from sedflux.validation.response_fields import fit_errors, study_fields
 
 __all__ = ["F_STARS", "response_kinds"]
 
@@ -22,8 +18,6 @@ F_STARS = (6000.0, 7500.0)
 _GROUPS = {"stars": ("star",), "white dwarfs": ("white dwarf",), "both": ("star", "white dwarf")}
 #: Fields between two reports of progress.
 _REPORT_EVERY = 10
-
-_log = logging.getLogger(__name__)
 
 
 def response_kinds(simulator: Simulator, *, size: int = 80, realisations: int = 100,
@@ -49,27 +43,17 @@ def response_kinds(simulator: Simulator, *, size: int = 80, realisations: int = 
     detail : `~astropy.table.Table`
         One row per band, group and interval.
     """
-    settings = simulator.settings
-    options = {"grey_error": settings.grey_error,
-               "wavelength_error": settings.wavelength_error * u.AA}
-    found: dict[tuple[str, str], list[Any]] = {}
-    for number in range(realisations):
-        field = simulator.draw(size, seed=seed + number)
+    options = fit_errors(simulator)
+
+    def fits(field):
         for group, kinds in _GROUPS.items():
             part = _members(field, kinds)
             for name, band in part.bands.items():
-                response = fit_response(part.counts[name], part.seds, band=band,
-                                        names=part.names, **options)
-                found.setdefault((name, group), []).append(field_outcome(part, name, response))
-        if (number + 1) % _REPORT_EVERY == 0:
-            _log.info("%d fields", number + 1)
-    summary, detail = [], []
-    for (name, group), outcomes in found.items():
-        row, intervals = outcome_statistics(outcomes)
-        label = {"band": name, "group": group}
-        summary.append(label | row)
-        detail += [label | interval for interval in intervals]
-    return Table(summary), Table(detail)
+                yield name, group, part, fit_response(part.counts[name], part.seds, band=band,
+                                                      names=part.names, **options)
+
+    return study_fields(simulator, fits, column="group", size=size, realisations=realisations,
+                        seed=seed, report_every=_REPORT_EVERY)
 
 
 def _members(field, kinds):

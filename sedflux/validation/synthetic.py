@@ -29,8 +29,8 @@ from sedflux.validation.cells import TEFF_RANGE, table_bands
 from sedflux.validation.metrics import score
 from sedflux.validation.ridge import fit_ridge
 
-__all__ = ["Baselines", "noisy_inputs", "split_targets", "synthetic_cases", "synthetic_cells",
-           "synthetic_edges", "synthetic_table"]
+__all__ = ["Baselines", "noisy_copies", "noisy_inputs", "split_targets", "synthetic_cases",
+           "synthetic_cells", "synthetic_edges", "synthetic_table"]
 
 #: Training examples of the ridge regression, at each S/N.
 _RIDGE_EXAMPLES = 6000
@@ -74,6 +74,14 @@ def noisy_inputs(flux: np.ndarray, snr: float, rng: np.random.Generator
     noisy = flux * (1.0 + rng.standard_normal(flux.shape) / snr)
     curve = random_curves(len(flux), rng, extinction_curve(input_grid()), ripples=False)
     return noisy * curve, (snr / (flux * curve)) ** 2
+
+
+def noisy_copies(flux: np.ndarray, snr: float, rng: np.random.Generator, number: int
+                 ) -> tuple[np.ndarray, np.ndarray]:
+    """`noisy_inputs` of several realisations, one after the other, (number * N, 2430)."""
+    draws = [noisy_inputs(flux, snr, rng) for _ in range(number)]
+    noisy, ivar = (np.concatenate(values) for values in zip(*draws, strict=True))
+    return noisy, ivar
 
 
 @dataclass(frozen=True)
@@ -280,8 +288,7 @@ def synthetic_table(library: SpectralLibrary, predictor: Predictor, kernels: tup
         _, weight = remove_continuum(clean, (snr / clean) ** 2, input_basis())
         bounds = [np.stack([fit.bound(labels, row) for labels, row in
                             zip(test.labels, weight, strict=True)]) for fit in fitters]
-        draws = [noisy_inputs(clean, snr, rng) for _ in range(realisations)]
-        flux, ivar = (np.concatenate(values) for values in zip(*draws, strict=True))
+        flux, ivar = noisy_copies(clean, snr, rng, realisations)
         for method, predict in _methods(predictor, others, snr, seed).items():
             rows += [{"method": method, "snr": snr} | row
                      for row in _scores(predict(flux, ivar), truth, bounds)]

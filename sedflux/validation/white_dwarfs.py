@@ -20,7 +20,7 @@ from sedflux.training.augment import Observing, observe
 from sedflux.training.white_dwarf_spectra import WhiteDwarfSpectra
 from sedflux.training.white_dwarfs import LOGG_CLAIM, TEFF_CLAIM
 from sedflux.validation.metrics import score
-from sedflux.validation.synthetic import noisy_inputs
+from sedflux.validation.synthetic import noisy_copies
 
 __all__ = ["MODEL_TEFF_EDGES", "fisher_bound", "held_out", "white_dwarf_table"]
 
@@ -119,8 +119,7 @@ def white_dwarf_table(library: SpectralLibrary, predictor: Predictor, *,
     for snr in snrs:
         rng = np.random.default_rng([seed, int(snr)])
         bound = np.tile(fisher_bound(spectra, test.labels, snr), (realisations, 1))
-        draws = [noisy_inputs(clean, snr, rng) for _ in range(realisations)]
-        flux, ivar = (np.concatenate(values) for values in zip(*draws, strict=True))
+        flux, ivar = noisy_copies(clean, snr, rng, realisations)
         found = predictor.predict(input_grid(), flux, ivar)
         factor = found.factor.copy()
         for part in found.parts.values():
