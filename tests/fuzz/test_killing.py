@@ -40,8 +40,9 @@ def test_a_failing_writer_leaves_no_other_file(name, tmp_path, monkeypatch):
     def fail(*arguments, **options):
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("os.replace", fail)
-    with pytest.raises(SedfluxError, match="cannot be written"):
-        write(path, new)
+    with monkeypatch.context() as failing:
+        failing.setattr("os.replace", fail)
+        with pytest.raises(SedfluxError, match="cannot be written"):
+            write(path, new)
     assert os.listdir(tmp_path) == [file_name]
     assert round(float(read(path)), 3) == 1.0
