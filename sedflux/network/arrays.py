@@ -73,16 +73,15 @@ class ArrayNetwork:
         self.posterior = LabelPosterior(*(weights[f"grid.{name}"] for name in (
             "power", "teff", "logg", "points", "slopes", "scores"))) if config.grid else None
         self._knots = _interpolation(config.knots, config.samples)
-        self._squares = np.square(self._references())
+        # Coordinates of reference stars, and their squares, (components + 1, n).
+        self._references = np.ascontiguousarray(weights["references"].T, dtype=float)
+        self._squares = self._references**2
+        self._spacing = weights["spacing"].astype(float) ** 2
         first, second = np.triu_indices(len(templates))
         # Products off the diagonal count twice.
         self._pairs = (self.unit_templates[first] * self.unit_templates[second]
                        * np.where(first == second, 1.0, 2.0).astype(np.float32)[:, None])
         self._upper = first, second
-
-    def _references(self):
-        """Coordinates of reference stars in double precision, (components + 1, n)."""
-        return np.ascontiguousarray(self.weights["references"].T, dtype=float)
 
     def reference_powers(self) -> np.ndarray:
         """Resolving powers of the references, (n,)."""
@@ -192,11 +191,11 @@ class ArrayNetwork:
         # The square is multiplied out, which cancels: double precision.
         points = np.full((count, size + 1), np.log(power / TYPICAL_POWER) / POWER_SPREAD)
         points[:, :-1] = coefficients
-        weight = np.tile(self.weights["spacing"].astype(float) ** 2, (count, 1))
+        weight = np.tile(self._spacing, (count, 1))
         weight[:, :-1] += errors.astype(float) ** 2
         weight = 1.0 / weight
         weighted = weight * points
-        far = weight @ self._squares - (2.0 * weighted) @ self._references()
+        far = weight @ self._squares - (2.0 * weighted) @ self._references
         nearest = (weighted * points).sum(axis=1) + far.min(axis=1)
         return np.maximum(nearest, 0.0) / points.shape[1]
 
@@ -213,9 +212,10 @@ def _fit(projected, good):
     coefficients, errors, residual, weight, log_volume, *_ = projected
     count = np.maximum(good.sum(axis=1), 1.0)
     square = residual * residual
-    noise = 1.0 / (weight + (1.0 - good))
-    excess = (good * (square - noise)).sum(axis=1, dtype=float) / count
-    chi2 = (square * weight).sum(axis=1, dtype=float)
+    chi2 = np.einsum("ij,ij->i", square, weight, dtype=float)
+    # Bad pixels have no weight, and no noise that could be subtracted.
+    square -= 1.0 / (weight + (1.0 - good))
+    excess = np.einsum("ij,ij->i", square, good, dtype=float) / count
     # Templates with normal coefficients are a Gaussian process, whose likelihood this is, but
     # for the noise of the pixels, which is the same for all templates.
     prior = (coefficients.astype(float) ** 2).sum(axis=1)

@@ -32,8 +32,9 @@ def linear(weights: Mapping[str, np.ndarray], name: str, features: np.ndarray) -
 def normalised_features(weights: Mapping[str, np.ndarray], name: str, features: np.ndarray
                         ) -> np.ndarray:
     """Features (N, width) of mean zero and variance one, scaled and shifted."""
-    found: np.ndarray = features - features.mean(axis=1, keepdims=True)
-    variance = np.square(found).mean(axis=1, keepdims=True)
+    size = np.float32(features.shape[1])
+    found: np.ndarray = features - features.sum(axis=1, keepdims=True) / size
+    variance = (found * found).sum(axis=1, keepdims=True) / size
     found *= 1.0 / np.sqrt(variance + _LEAST_VARIANCE)
     found *= weights[f"{name}.weight"]
     found += weights[f"{name}.bias"]
@@ -65,7 +66,7 @@ def residual_block(weights: Mapping[str, np.ndarray], name: str, features: np.nd
     inner = linear(weights, f"{name}.second", _gelu(linear(weights, f"{name}.first", inner)))
     if active:
         size = np.abs(inner).reshape(len(inner), groups, -1)
-        level = size.mean(axis=-1)
+        level = size.sum(axis=-1) / np.float32(size.shape[-1])
         attention = _gelu(linear(weights, f"{name}.shrink.attention.0",
                                  np.concatenate([level, condition], axis=1)))
         attention = linear(weights, f"{name}.shrink.attention.2", attention)
@@ -97,7 +98,7 @@ def error_function(values: np.ndarray) -> np.ndarray:
     -------
     found : `~numpy.ndarray`
     """
-    values = np.clip(values, -_LIMIT, _LIMIT)
+    values = np.minimum(np.maximum(values, -_LIMIT), _LIMIT)
     square = values * values
     above, below = _polynomial(square, _ABOVE), _polynomial(square, _BELOW)
     above *= values

@@ -87,24 +87,23 @@ class LeastSquares:
         -------
         projected : `Projected`
         """
-        weight = ivar / (1.0 + ivar * np.float32(PIXEL_FLOOR**2))
-        deviation = normalised - self.mean
-        right = (weight * deviation) @ self._across
+        weight = ivar * np.float32(PIXEL_FLOOR**2)
+        weight += 1.0
+        np.divide(ivar, weight, out=weight)
         normal = self._normal(weight)
-        coefficients, errors = np.empty_like(right), np.empty_like(right)
-        log_volume = np.empty(len(right))
-        for begin in range(0, len(right), _BLOCK):
-            rows = slice(begin, begin + _BLOCK)
-            root, log_volume[rows] = _root(normal[rows])
-            errors[rows] = np.sqrt(np.einsum("nij,nij->nj", root, root))
-            found = _solved(root, right[rows])
-            # Sums of thousands of products in single precision have lost digits, which the
-            # residuals tell.
-            residual = deviation[rows] - found @ self.scaled
-            found += _solved(root, (weight[rows] * residual) @ self._across - found)
-            coefficients[rows] = found
-        deviation -= coefficients @ self.scaled
-        return Projected(coefficients, errors, deviation, weight, log_volume, normal, right)
+        residual = normalised - self.mean
+        blocks = [slice(begin, begin + _BLOCK) for begin in range(0, len(weight), _BLOCK)]
+        roots, log_volume = zip(*(_root(normal[block]) for block in blocks), strict=True)
+        right = (weight * residual) @ self._across
+        coefficients = _solved(roots, right)
+        residual -= coefficients @ self.scaled
+        # Sums of thousands of products in single precision have lost digits, which the residuals
+        # tell.
+        more = _solved(roots, (weight * residual) @ self._across - coefficients)
+        residual -= more @ self.scaled
+        errors = np.concatenate([np.sqrt(np.einsum("nij,nij->nj", root, root)) for root in roots])
+        return Projected(coefficients + more, errors.astype(np.float32), residual, weight,
+                         np.concatenate(log_volume), normal, right)
 
     def _normal(self, weight):
         if len(weight) > _FEW:
@@ -142,7 +141,11 @@ def _root(packed):
             np.log(triangle[:, diagonal, diagonal]).sum(axis=1))
 
 
-def _solved(root, right):
-    """Solutions of the normal equations, (N, k) in single precision."""
-    found = root.swapaxes(1, 2) @ (root @ right[..., None].astype(float))
-    return found[..., 0].astype(np.float32)
+def _solved(roots, right):
+    """Solutions of the normal equations of all blocks, (N, k) in single precision."""
+    found, begin = np.empty_like(right), 0
+    for root in roots:
+        rows = slice(begin, begin + len(root))
+        begin = rows.stop
+        found[rows] = (root.swapaxes(1, 2) @ (root @ right[rows, :, None].astype(float)))[..., 0]
+    return found
