@@ -21,7 +21,7 @@ from sedflux.predict.prediction import SEDPrediction
 from sedflux.spectra.library_error import library_error_of
 from sedflux.spectra.reddening import LAW, R_V
 from sedflux.spectra.sed import SEDArrays, from_sed
-from sedflux.spectra.spectrum import header_cards
+from sedflux.spectra.spectrum import header_cards, header_value
 from sedflux.units import whole_number
 
 __all__ = ["condition", "condition_stars", "conditioned_spectrum", "star_arrays"]
@@ -156,7 +156,7 @@ def _model_of(sed):
     """Name of the model of an SED, or of each of many, and the errors that its SEDs share."""
     if isinstance(sed, SEDPrediction):
         return sed.model, sed.library_error
-    model = str(header_cards(sed).get("SEDMODEL", ("", ""))[0])
+    model = str(header_value(sed, "SEDMODEL") or "")
     shared = library_error_of(sed)
     return model, {} if shared is None else {model: shared}
 
