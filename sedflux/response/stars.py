@@ -11,6 +11,7 @@ import numpy as np
 from astropy import units as u
 from scipy import sparse
 
+from sedflux.covariance import positive_part
 from sedflux.exceptions import InputError, SedfluxWarning
 from sedflux.response.counts import MIN_PIXELS, count_arrays, unusable_reason
 from sedflux.response.outliers import EXCLUDED, UNUSABLE, Rejection
@@ -285,10 +286,14 @@ def _errors_at_nodes(found, rows, smooth, level, *, factor, diagonal, parts):
     """Fill in the relative errors of some stars' SEDs at the nodes, (N, g)."""
     square = smooth.power(2)
     for row, here in zip(rows, level, strict=True):
-        # The fit has no place for directions that are taken away.  What is rounded up is not kept:
-        # the covariances of many stars are large.
-        flux, covariance = found[row].sed.flux, found[row].sed.relative_covariance.rounded_up()
-        factor[row, : covariance.rank] = (smooth @ (covariance.factor * flux).T).T / here
+        flux, covariance = found[row].sed.flux, found[row].sed.relative_covariance
+        each = np.vstack([covariance.factor, covariance.removed])
+        each = (smooth @ (each * flux).T).T / here
+        if len(covariance.removed):
+            # The fit has no place for directions that are taken away.
+            sign = np.repeat([1.0, -1.0], [covariance.rank, len(covariance.removed)])
+            each = positive_part(each, np.diag(sign))
+        factor[row, : len(each)] = each
         diagonal[row] = (square @ (covariance.diagonal * flux**2)) / here**2
         for name, direction in found[row].sed.parts.items():
             if name not in parts:
