@@ -16,11 +16,12 @@ from sedflux.predict.checks import RESOLVING_POWER
 from sedflux.predict.chooser import Chooser
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.spectra.grids import input_grid
+from sedflux.training.augment import noisy_inputs
+from sedflux.training.odds import log_ratios, measuring_half
 from sedflux.training.stars import miles_inputs, stis_arrays
+from sedflux.training.white_dwarfs import held_out
 from sedflux.validation.foreign import kind_of
-from sedflux.validation.synthetic import noisy_inputs
 from sedflux.validation.white_dwarf_stars import GroundSpectra, predict_ground
-from sedflux.validation.white_dwarfs import held_out
 
 __all__ = ["kinds_table", "model_kinds", "odds_table", "star_kinds"]
 
@@ -90,7 +91,12 @@ def _held_out(stars, white_dwarfs):
     """Kinds, and spectra of their held-out models."""
     for kind, library in ((_STAR, split_models(stars)[1]),
                           (_WHITE_DWARF, held_out(white_dwarfs)[1])):
-        yield kind, library_inputs(library, RESOLVING_POWER, input_grid())
+        yield kind, library_inputs(_scoring_half(library), RESOLVING_POWER, input_grid())
+
+
+def _scoring_half(test):
+    """Models that did not measure the odds."""
+    return test.take(~measuring_half(test))
 
 
 def star_kinds(chooser: Chooser, stis: SpectralLibrary, miles: SpectralLibrary,
@@ -184,21 +190,19 @@ def odds_table(chooser: Chooser, stars: SpectralLibrary, white_dwarfs: SpectralL
         By class of the probability that an object is a white dwarf: number of spectra, mean
         probability, and share that are white dwarfs.
     """
-    _, test = split_models(stars)
+    test = _scoring_half(split_models(stars)[1])
     chances = label_chances(test.labels, "survey")
     spectra = {_STAR: library_inputs(test, RESOLVING_POWER, input_grid()),
-               _WHITE_DWARF: library_inputs(held_out(white_dwarfs)[1], RESOLVING_POWER,
-                                            input_grid())}
+               _WHITE_DWARF: library_inputs(_scoring_half(held_out(white_dwarfs)[1]),
+                                            RESOLVING_POWER, input_grid())}
     rows = []
     for snr in _ODDS_SNRS:
         rng = np.random.default_rng([seed, int(10 * snr)])
         chances_found, truths = [], []
         for kind, flux in spectra.items():
             some = rng.choice(len(flux), draws, p=chances if kind == _STAR else None)
-            found = chooser.predict(input_grid(), *noisy_inputs(flux[some], snr, rng))
-            sign = np.where(is_white_dwarf(found, chooser), 1.0, -1.0)
-            odds = sign * found.diagnostics["log_odds"]
-            chances_found.append(1.0 / (1.0 + 10.0 ** -np.clip(odds, -30.0, 30.0)))
+            odds = log_ratios(chooser, flux[some], snr, rng)
+            chances_found.append(1.0 / (1.0 + np.exp(-np.clip(odds, -70.0, 70.0))))
             truths.append(np.full(draws, kind == _WHITE_DWARF))
         chance, truth = np.concatenate(chances_found), np.concatenate(truths)
         place = np.clip(np.searchsorted(_EDGES, chance, side="right") - 1, 0, len(_EDGES) - 2)
