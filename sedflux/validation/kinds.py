@@ -21,12 +21,15 @@ from sedflux.training.odds import log_ratios, measuring_half
 from sedflux.training.stars import miles_inputs, stis_arrays
 from sedflux.training.white_dwarfs import held_out
 from sedflux.validation.foreign import kind_of
+from sedflux.validation.peculiar import peculiar_spectra
 from sedflux.validation.white_dwarf_stars import GroundSpectra, predict_ground
 
-__all__ = ["kinds_table", "model_kinds", "odds_table", "star_kinds"]
+__all__ = ["kinds_table", "model_kinds", "odds_table", "peculiar_kinds", "star_kinds"]
 
 #: S/N per pixel of spectra of models, and to which spectra of stars are degraded.
 _MODEL_SNRS, _STAR_SNR = (5.0, 10.0, 20.0, 80.0), 20.0
+#: The same of magnetic white dwarfs and those beside M dwarfs.
+_PECULIAR_SNR = 40.0
 #: S/N per pixel at which odds are uncertain, and edges of the classes of probability.
 _ODDS_SNRS, _EDGES = (1.5, 2.0, 3.0, 5.0), (0.0, 0.01, 0.1, 0.5, 0.9, 0.99, 1.0)
 #: Spectra of each kind per S/N.
@@ -85,6 +88,25 @@ def model_kinds(chooser: Chooser, stars: SpectralLibrary, white_dwarfs: Spectral
             found = chooser.predict(input_grid(), noisy, ivar)
             yield (f"{kind}, models", snr, is_white_dwarf(found, chooser),
                    np.asarray(found.flag_bits))
+
+
+def peculiar_kinds(chooser: Chooser, white_dwarfs: SpectralLibrary, miles: SpectralLibrary, *,
+                   seed: int = 6) -> Iterator[tuple[str, float, np.ndarray, np.ndarray]]:
+    """
+    Samples of white dwarfs that are no models, for `kinds_table`.
+
+    Parameters
+    ----------
+    chooser : `~sedflux.predict.chooser.Chooser`
+    white_dwarfs, miles : `~sedflux.libraries.SpectralLibrary`
+        Whole libraries.
+    seed : int, optional
+    """
+    rng = np.random.default_rng(seed)
+    for kind, flux in peculiar_spectra(held_out(white_dwarfs)[1], miles):
+        found = chooser.predict(input_grid(), *noisy_inputs(flux, _PECULIAR_SNR, rng))
+        yield (f"{kind}, models", _PECULIAR_SNR, is_white_dwarf(found, chooser),
+               np.asarray(found.flag_bits))
 
 
 def _held_out(stars, white_dwarfs):
