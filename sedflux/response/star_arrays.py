@@ -23,7 +23,11 @@ from sedflux.response.solve import STARS_AT_A_TIME
 from sedflux.slitless.line_spread import LineSpread
 from sedflux.spectra.resolution import FWHM_PER_SIGMA
 
-__all__ = ["StarArrays"]
+__all__ = ["MODEL_PARTS", "StarArrays"]
+
+#: Parts of the errors of SEDs that all stars of a model share, so that more stars do not reduce
+#: them: see `sedflux.training.white_dwarf_errors`.
+MODEL_PARTS = ("models", "convection")
 
 
 @dataclass
@@ -65,7 +69,8 @@ class StarArrays:
     diagonal : `~numpy.ndarray`, shape (N, g)
         Relative variance of each SED that is independent from node to node.
     parts : dict of str to `~numpy.ndarray`, shape (N, g)
-        Directions of the SED errors whose origin is known: ``reddening``, ``anchor``.
+        Directions of the SED errors whose origin is known: ``reddening``, ``anchor``; and
+        `MODEL_PARTS`, which ``factor`` does not have.
     ebv : `~numpy.ndarray`, shape (N,), optional
         E(B-V) of the SEDs in mag, NaN where it is not known.
     line_spread : `~sedflux.LineSpread` or None
