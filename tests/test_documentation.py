@@ -1,6 +1,7 @@
 """What the reference generates from the package, and what the package says of itself."""
 
 import ast
+import configparser
 import importlib.util
 import re
 import sys
@@ -71,6 +72,15 @@ def test_the_readme_is_whole():
     assert len(titles) == len(set(titles)) >= 6
     assert text.count("sedflux predict --demo") == 1
     assert text.rstrip().endswith("``licenses/``.")
+
+
+def test_stories_run_in_the_build_alone():
+    """Collecting doctests imports a file, which runs a story: no process of pytest does."""
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "setup.cfg")
+    left_out = settings["tool:pytest"]["norecursedirs"].split()
+    scripts = {path.parent.relative_to(ROOT).as_posix() for path in DOCS.rglob("*.py")}
+    assert scripts - {"docs", *left_out} == set()
 
 
 def test_the_root_has_the_licence():
