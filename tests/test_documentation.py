@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import importlib
 import importlib.util
 import re
 import sys
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.skipif(not DOCS.exists(), reason="the documentation is 
 
 @pytest.fixture(scope="module")
 def generated():
-    pytest.importorskip("sphinx")
+    pytest.importorskip("sphinx_gallery")
     place = DOCS / "_ext" / "generated.py"
     description = importlib.util.spec_from_file_location("generated", place)
     module = importlib.util.module_from_spec(description)
@@ -59,6 +60,24 @@ def test_flags_and_instruments_are_all_there(generated):
 def test_every_packaged_model_has_a_page(generated, name):
     assert f".. model-header:: {name}" in (DOCS / "models" / f"{name}.rst").read_text()
     assert any("SHA-256" in line for line in generated.model_lines(name))
+
+
+def _pages_of_the_reference():
+    """Objects that have a page in the reference, by their public names."""
+    module = ""
+    for line in (DOCS / "reference" / "api.rst").read_text().splitlines():
+        if line.startswith(".. currentmodule:: "):
+            module = line.split()[-1]
+        elif re.fullmatch(r"   \w+", line):
+            yield f"{module}.{line.strip()}"
+
+
+@pytest.mark.parametrize("name", list(_pages_of_the_reference()) if DOCS.exists() else [])
+def test_every_page_of_the_reference_has_an_example(name):
+    module, _, short = name.rpartition(".")
+    documented = getattr(importlib.import_module(module), short).__doc__
+    elsewhere = DOCS / "reference" / "examples" / f"{name}.rst"
+    assert ">>>" in (elsewhere.read_text() if elsewhere.exists() else documented)
 
 
 def test_plain_text_stays_plain(generated):

@@ -60,6 +60,20 @@ class ConditionedSEDs:
         Extinction law, see `sedflux.spectra.reddening.extinction_curve`.
     removed : `~numpy.ndarray`, shape (s, n) or (N, s, n)
         Directions that magnitudes remove from the covariance, as in `~sedflux.LowRankCovariance`.
+
+    Examples
+    --------
+    >>> from synphot import SpectralElement
+    >>> from synphot.models import Box1D
+    >>> from sedflux import Predictor, condition
+    >>> from sedflux.demo import demo_spectrum
+    >>> bands = {"blue": SpectralElement(Box1D, x_0=4500, width=900),
+    ...          "red": SpectralElement(Box1D, x_0=6500, width=900)}
+    >>> prediction = Predictor().predict_spectrum(demo_spectrum())
+    >>> seds = condition(prediction, {"blue": (6.6, 0.02), "red": (6.0, 0.02)}, bands,
+    ...                  reddening=(0.02, 0.02))
+    >>> seds.flux.shape, bool(0 < seds.p_value < 1)
+    ((575,), True)
     """
 
     wavelength: np.ndarray
