@@ -243,7 +243,7 @@ def overlap_consistency(first: Sequence[Spectrum], second: Sequence[Spectrum],
     >>> table = overlap_consistency(field.counts["GV"], field.counts["GI"], responses["GV"],
     ...                             responses["GI"])
     >>> len(table), sorted(table.meta)
-    (8, ['allowed', 'error', 'mean', 'scatter'])
+    (8, ['allowed', 'error', 'mean', 'range', 'scatter'])
     """
     ranges = first_response.wavelength_range, second_response.wavelength_range
     if len(first) != len(second):
