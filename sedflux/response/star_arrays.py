@@ -127,6 +127,8 @@ class StarArrays:
         """
         chosen = np.arange(len(self))[np.asarray(rows)]
         place, keep = self._chosen_pixels(chosen)
+        shift, spread = (None if one is None else one[chosen]
+                         for one in (self.own_shift, self.own_spread))
         return StarArrays(
             [self.name[row] for row in chosen], {}, self.row[chosen], self.area, self.fine,
             self.blur,
@@ -136,7 +138,7 @@ class StarArrays:
             {name: value[chosen] for name, value in self.parts.items()},
             None if self.ebv is None else self.ebv[chosen], self.line_spread,
             {name: value[chosen] for name, value in self.place.items()}, self.library_error,
-            *(None if one is None else one[chosen] for one in (self.own_shift, self.own_spread)),
+            shift, spread,
             None if self.second_errors is None else self.second_errors.take(chosen),
             self.background)
 
