@@ -285,8 +285,8 @@ def refuse_if_foreign(bits: np.ndarray, diagnostics: Mapping[str, np.ndarray],
     """
     if not (bits & flag("foreign").mask).all():
         return
-    ratio = foreign_ratio(diagnostics, limits, (bits & flag("no_metals").mask) > 0)
+    ratio = foreign_ratio(diagnostics, limits, diagnostics["mh"])
     raise InputError(
-        f"flux is {ratio.min():.1f} times as far from all stars of the training as is allowed: "
+        f"flux is {ratio.min():.2f} times as far from all stars of the training as is allowed: "
         "there is no SED for M stars, quasars, most galaxies, and stars whose velocity or data are "
         "wrong; look at the spectrum, check radial_velocity, or leave it out")

@@ -32,9 +32,10 @@ METAL_POOR = -2.05
 #: itself, and the most steps: hot stars and subdwarfs look ever poorer in metals.
 _LEAST_METALS, _METALS_STEP, _MOST_STEPS = -2.4, 0.1, 2.0
 #: Distance (one at the limit of ordinary stars) beyond which a spectrum is that of no star of the
-#: training, and the same for spectra with hardly any metal lines: their other features are then
-#: those of no star.  Ordinary stars reach 0.95 and 0.2.
-_FOREIGN, _FOREIGN_WITHOUT_METALS = 1.4, 0.5
+#: training, by [M/H]: where there are hardly any metal lines, other features are those of no star.
+#: Ordinary stars reach 0.35 and 0.95, with the defects of surveys 0.63 and 1.1, with a dip of 25 %
+#: between two arms 0.75 and 1.35.
+_FOREIGN = ((METAL_POOR, -1.5), (0.65, 1.4))
 #: Surface gravity that no main-sequence star exceeds, against effective temperature in K.
 COMPACT = ((5000.0, 6300.0), (4.95, 4.7))
 #: Density of a survey's stars, 1 / (K dex dex), below which lines and prior disagree.
@@ -233,7 +234,7 @@ def domain_flags(values: Mapping[str, np.ndarray], limits: Mapping[str, Any],
         found["compact"] = usable & (logg > np.interp(teff, *COMPACT))
         found["no_metals"] = usable & (labels[:, STARS.names.index("MH")] < METAL_POOR)
         found["foreign"] = usable & values["finite"] & (
-            foreign_ratio(values, limits, found["no_metals"]) > 1.0)
+            foreign_ratio(values, limits, labels[:, STARS.names.index("MH")]) > 1.0)
     if "second_weight" in values:
         found["two_solutions"] = usable & (values["second_weight"] > 0)
     if "logg" in limits:
@@ -256,7 +257,7 @@ def _strangeness(values, limits):
 
 
 def foreign_ratio(values: Mapping[str, np.ndarray], limits: Mapping[str, Any],
-                  no_metals: np.ndarray) -> np.ndarray:
+                  mh: np.ndarray) -> np.ndarray:
     """
     How far spectra are from all training stars, relative to the distance at which they are refused.
 
@@ -266,15 +267,15 @@ def foreign_ratio(values: Mapping[str, np.ndarray], limits: Mapping[str, Any],
         With ``unusual`` and ``strange``, such as diagnostics of a prediction.
     limits : dict
         The model's domain.
-    no_metals : `~numpy.ndarray` of bool, shape (N,)
-        Spectra with hardly any metal lines.
+    mh : `~numpy.ndarray`, shape (N,)
+        [M/H] that the lines seem to have.
 
     Returns
     -------
     ratio : `~numpy.ndarray`, shape (N,)
         Above one for spectra that are refused.
     """
-    return _strangeness(values, limits) / np.where(no_metals, _FOREIGN_WITHOUT_METALS, _FOREIGN)
+    return _strangeness(values, limits) / np.interp(mh, *_FOREIGN)
 
 
 def _distance(values, limits):

@@ -58,7 +58,7 @@ def test_rarity_says_nothing_of_spectra_that_cannot_be_used():
 def test_what_is_far_from_all_stars_is_foreign_and_its_errors_are_huge():
     """Just within and beyond the limit; the limit is lower where there are no metal lines."""
     values = said((5000.0, 2.0, 0.0), (5000.0, 2.0, 0.0), (5000.0, 2.0, -2.3), (5000.0, 2.0, -2.3))
-    values["strange"] = LIMITS["strange"] * np.array([1.35, 1.45, 0.45, 0.55]) ** 2
+    values["strange"] = LIMITS["strange"] * np.array([1.35, 1.45, 0.6, 0.7]) ** 2
     bits = domain_flags(values, LIMITS)
     assert ["foreign" in flag_names(value) for value in bits] == [False, True, False, True]
     severity = severity_of(bits, values, LIMITS)
