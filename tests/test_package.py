@@ -31,7 +31,7 @@ from sedflux.demo import demo_path, demo_spectrum
 star = str(demo_path("16cygb_miles"))
 predict_sed(demo_spectrum())
 main(["predict", star, "-o", sys.argv[1] + "/sed.fits"])
-main(["catalog", star, sys.argv[1] + "/catalog", "--workers", "1"])
+main(["catalog", star.replace("16cygb", "16*"), sys.argv[1] + "/catalog", "--workers", "1"])
 print("torch" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True,

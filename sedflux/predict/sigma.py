@@ -19,6 +19,8 @@ __all__ = ["PRIOR_ROWS", "Widening", "interpolation_weights"]
 PRIOR_ROWS = 4
 #: Spectra whose factors are made at a time, in the processor's cache.
 _BLOCK = 16
+#: Severity beyond one at which they are as long as the prior, and the most that they open.
+_OPENING_SEVERITY, _MOST_OPENING = 3.0, 3.0
 
 
 class Widening:
@@ -156,7 +158,7 @@ class Widening:
             factor[:, beyond + row] = _columns(place, self._common_nodes, nodes)
         beyond += len(self._common)
         if factor.shape[1] > beyond:
-            opening = np.clip((growth - 1.0) / 3.0, 0.0, 1.0)
+            opening = np.minimum((growth - 1.0) / _OPENING_SEVERITY, _MOST_OPENING)
             np.multiply(opening[:, None, None], self._prior, out=factor[:, beyond:])
 
     def _own_scales(self, labels):
