@@ -49,9 +49,10 @@ IMPLAUSIBLE_SNR = 1000.0
 #: Severity of stars near or beyond a limit of temperature, of ones that are compact, metal-free or
 #: luminous or have a limit of gravity, and of spectra that cannot be used.
 _EDGE_SEVERITY, _NO_METALS_SEVERITY, _UNUSABLE_SEVERITY = 1.5, 3.0, 25.0
-#: Distance beyond which stars near the cool limit have molecular bands that the training lacks, and
-#: the severity for each unit of it.
-_COOL_DISTANCE, _COOL_GROWTH = 0.5, 6.0
+#: Stars that are flagged and within this range (K) above the cool limit may have molecular bands
+#: that the training lacks; the distance beyond which they have them, and the severity for each
+#: unit of it.
+_COOL_RANGE, _COOL_DISTANCE, _COOL_GROWTH = 700.0, 0.5, 6.0
 
 
 @dataclass(frozen=True)
@@ -321,10 +322,11 @@ def severity_of(bits: np.ndarray, values: Mapping[str, np.ndarray], limits: Mapp
     severity = np.where(foreign, np.maximum(severity, _NO_METALS_SEVERITY), severity)
     if label_set is not STARS:
         return severity
+    labels = label_set.unscale(values["label_mean"])
+    teff, mh = (labels[:, STARS.names.index(name)] for name in ("TEFF", "MH"))
     bands = _EDGE_SEVERITY + _COOL_GROWTH * np.maximum(distance - _COOL_DISTANCE, 0.0)
-    severity = np.where(any_of("cool_limit", "unlike_training"), np.maximum(severity, bands),
-                        severity)
-    mh = label_set.unscale(values["label_mean"])[:, STARS.names.index("MH")]
+    cool = any_of("cool_limit", "unlike_training") & (teff < limits["teff"][0] + _COOL_RANGE)
+    severity = np.where(cool, np.maximum(severity, bands), severity)
     steps = np.clip((_LEAST_METALS - mh) / _METALS_STEP, 0.0, _MOST_STEPS)
     severity = np.where(any_of("no_metals"),
                         np.maximum(severity, _NO_METALS_SEVERITY * (1.0 + steps)), severity)
