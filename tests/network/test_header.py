@@ -148,7 +148,7 @@ def test_wrong_configurations_are_named(path, entry, value):
     ("samples", 99_999, "sed_templates"), ("sed_components", 4, "sed_templates"),
     ("width", 99_996, "entry.bias"), ("labels", 7, "mean_head.weight"),
     ("knots", 99_999, "variance_head.weight"), ("rank", 3, "factor_head.weight"),
-    ("blocks", 2, "trunk.1.first.bias"), ("references", 5, "references"),
+    ("blocks", 2, "trunk.1.first.weight"), ("references", 5, "references"),
     ("groups", 8, "trunk.0.shrink"), ("channels", [4], "convolutions.0.first.bias")])
 def test_sizes_that_the_weights_do_not_have_are_refused_before_they_take_memory(
         path, entry, value, tensor, monkeypatch):
