@@ -38,7 +38,7 @@ _BUDGET_STYLES = {
     "total": (COLORS[6], "-"), "reddening zero point": (COLORS[4], ":"),
     "reddening law": (COLORS[4], "-."), "magnitude zero point": (COLORS[3], ":"),
     "wavelength scale": (COLORS[0], "--"), "line spread": (COLORS[0], ":"),
-    "background": (COLORS[5], "--")}
+    "background": (COLORS[5], "--"), "models": (COLORS[2], "-."), "convection": ("0.6", "--")}
 #: Percentiles of the normalised input between which its panel extends: deep lines are few
 #: pixels, and what rises above the continuum is noise.
 _SHOWN_PERCENTILES = (0.2, 99.0)
