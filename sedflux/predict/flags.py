@@ -132,6 +132,11 @@ FLAGS = (
          "With model='auto', the model of white dwarfs explains the lines better than that of "
          "stars, but not well, or only at the edge of its temperatures and gravities.  The SED is "
          "that of the model of stars: do not use it before the object is identified."),
+    Flag("peculiar", 18, "lines unlike those of a white dwarf alone and without a field: magnetic, "
+         "a binary, or bad data?",
+         "The model of white dwarfs can represent the lines, but only as it represents ripples and "
+         "defects of spectra.  Lines that a magnetic field splits and light of an M dwarf look so, "
+         "and so do bad data: look at the spectrum."),
 )
 _BY_NAME = {one.name: one for one in FLAGS}
 
@@ -191,7 +196,8 @@ def domain_flags(values: Mapping[str, np.ndarray], limits: Mapping[str, Any],
     limits : dict
         The model's domain: ``excess``, ``unusual``, ``strange``, ``teff`` (two limits in
         K), the ``prior`` of its labels, and for models that know it the least ``gravity``: lists of
-        temperatures (K) and of log g.  Models of white dwarfs have two limits of ``logg``.
+        temperatures (K) and of log g.  Models of white dwarfs have two limits of ``logg``, and
+        ``peculiar``: the first three for spectra without defects.
     label_set : `~sedflux.libraries.labels.LabelSet`, optional
         Labels of the model.
 
@@ -222,6 +228,9 @@ def domain_flags(values: Mapping[str, np.ndarray], limits: Mapping[str, Any],
     if "logg" in limits:
         low, high = limits["logg"]
         found["gravity_limit"] = usable & ((logg < low) | (logg > high))
+    if "peculiar" in limits:
+        found["peculiar"] = ~found["unlike_training"] & (
+            _distance(values, limits["peculiar"]) > 1.0)
     if "gravity" in limits:
         found["supergiant"] = usable & (logg < np.interp(teff, *limits["gravity"]))
     if limits.get("prior") == "survey":
