@@ -23,6 +23,7 @@ from sedflux.predict.checks import (
     check_coverage,
     check_resolving_power,
     check_velocity,
+    refuse_if_foreign,
     refuse_if_none,
     unusable_reasons,
     velocity_of,
@@ -163,7 +164,8 @@ class Predictor:
         Raises
         ------
         sedflux.exceptions.InputError
-            If shapes disagree, values are not finite, or too little is covered.
+            If shapes disagree, values are not finite, too little is covered, or no spectrum is
+            that of a star as the model knows them.
 
         Notes
         -----
@@ -215,6 +217,8 @@ class Predictor:
                  radial_velocity: Any) -> SEDPrediction:
         """Predict spectra that are checked."""
         prediction, _ = self.evaluate(spectra, resolving_power, radial_velocity)
+        refuse_if_foreign(np.asarray(prediction.flag_bits), prediction.diagnostics,
+                          self.metadata["domain"])
         return prediction[0] if spectra.single else prediction
 
     def evaluate(self, spectra: CheckedSpectra | SpectrumArrays, resolving_power: Any,
@@ -367,7 +371,7 @@ class Predictor:
         flux = np.exp(values["mean"], out=values.pop("mean"))
         flux /= (self._optical_mean @ flux.T).T
         diagonal, factor = self._widening.covariance(
-            values, severity_of(bits, values, limits), pieces, each, product)
+            values, severity_of(bits, values, limits, self.label_set), pieces, each, product)
         values |= self._shown_labels(values["label_mean"])
         names = _DIAGNOSTICS + (() if self.network.grid is None else SOLUTION_NAMES)
         return SEDPrediction(

@@ -17,6 +17,8 @@ __all__ = ["PRIOR_ROWS", "Widening", "interpolation_weights"]
 
 #: Directions of the prior that open when a star is unlike the training.
 PRIOR_ROWS = 4
+#: Severity beyond one at which they are as long as the prior, and the most that they open.
+_OPENING_SEVERITY, _MOST_OPENING = 3.0, 3.0
 
 
 class Widening:
@@ -155,7 +157,7 @@ class Widening:
             factor[:, beyond + row] = _columns(place, self._common_nodes, nodes)
         beyond += len(self._common)
         if factor.shape[1] > beyond:
-            opening = np.clip((growth - 1.0) / 3.0, 0.0, 1.0)
+            opening = np.minimum((growth - 1.0) / _OPENING_SEVERITY, _MOST_OPENING)
             np.multiply(opening[:, None, None], self._prior, out=factor[:, beyond:])
 
     def _own_scales(self, labels):

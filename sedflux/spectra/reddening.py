@@ -17,8 +17,9 @@ from sedflux.units import finite_array, plain_number
 
 __all__ = ["LAW", "LAWS", "R_V", "continuum_shapes", "extinction_curve", "redden"]
 
-#: Default extinction law and R_V, and all laws that are known by name.
+#: Default extinction law and R_V.
 LAW, R_V = "G23", 3.1
+#: Extinction laws that are known by name, of dust_extinction.
 LAWS = ("G23", "F99", "F19", "F04", "CCM89", "O94", "M14")
 
 
