@@ -95,7 +95,7 @@ def test_missing_entries_are_named(path, entry):
     ("domain", []), ("domain.excess", 0.0), ("domain.excess", "0.02"), ("domain.unusual", [5.0]),
     ("domain.unusual", True), ("domain.strange", NAN), ("domain.strange", -6.0),
     ("domain.teff", [4700.0]), ("domain.teff", [10000.0, 4700.0]), ("domain.teff", [INF, INF]),
-    ("odds", 0.5), ("odds.slope", 0.0), ("odds.offset", NAN), ("odds.offset", None),
+    ("odds", 0.5), ("odds.slope", 0.0), ("odds.offset", NAN),
     ("domain.gravity", [[4500.0, 9000.0], [1.0]]), ("domain.gravity", [4500.0, 1.0]),
     ("domain.gravity", [[9000.0, 4500.0], [1.0, 3.3]]),
     ("domain.prior", "other"), ("domain.prior", 1),
