@@ -144,8 +144,8 @@ def _samples(predictor: Predictor, stis: SpectralLibrary, miles: SpectralLibrary
     wavelength, flux, ivar, mask, power = stis_arrays(stis, rows)
     found = _predict(predictor, wavelength, flux, ivar, mask, power, snr, rng)
     yield _Sample(np.char.add(kinds[rows], " (STIS)"), found,
-                  np.array([stis_sed(stis, row) for row in rows]))
-    labels = np.stack([np.ma.filled(np.ma.asarray(miles.table[name], float), np.nan)
+                  np.array([stis_sed(stis, int(row)) for row in rows]))
+    labels: np.ndarray = np.stack([np.ma.filled(np.ma.asarray(miles.table[name], float), np.nan)
                        for name in ("TEFF", "LOGG", "FEH")], axis=1)
     kinds = np.array([kind_of_labels(*three) or "" for three in labels])
     rows = np.flatnonzero(kinds != "")
