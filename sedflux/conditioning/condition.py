@@ -18,15 +18,16 @@ from sedflux.conditioning.result import ConditionedSEDs
 from sedflux.conditioning.update import Stars
 from sedflux.exceptions import InputError
 from sedflux.predict.prediction import SEDPrediction
+from sedflux.spectra.library_error import library_error_of
 from sedflux.spectra.reddening import LAW, R_V
 from sedflux.spectra.sed import SEDArrays, from_sed
-from sedflux.spectra.spectrum import header_cards
+from sedflux.spectra.spectrum import header_cards, header_value
 from sedflux.units import whole_number
 
 __all__ = ["condition", "condition_stars", "conditioned_spectrum", "star_arrays"]
 
-#: Stars that are worked on at a time: their arrays fit into the caches of a core.
-_CHUNK = 16
+#: Stars that are worked on at a time: few enough for the caches, enough for two threads.
+_CHUNK = 64
 #: Arrays of a posterior that make its covariance.
 _COVARIANCE = ("factor", "removed")
 
@@ -145,7 +146,19 @@ def condition_stars(sed: Any, magnitudes: Magnitudes, bands: BandRows, dust: Dus
     zero = np.zeros(len(bands)) if zero is None else zero
     stars = star_arrays(sed, magnitudes, zero)
     found = _in_chunks(stars, bands, dust, zero, intrinsic, workers, precision)
-    return _result(_facts(sed)[0], stars, bands, found, zero, getattr(sed, "flag_bits", 0))
+    model, library_error = _model_of(sed)
+    return replace(
+        _result(_facts(sed)[0], stars, bands, found, zero, getattr(sed, "flag_bits", 0)),
+        model=model, library_error=library_error)
+
+
+def _model_of(sed):
+    """Name of the model of an SED, or of each of many, and the errors that its SEDs share."""
+    if isinstance(sed, SEDPrediction):
+        return sed.model, sed.library_error
+    model = str(header_value(sed, "SEDMODEL") or "")
+    shared = library_error_of(sed)
+    return model, {} if shared is None else {model: shared}
 
 
 def _facts(sed) -> tuple[np.ndarray, bool, int]:

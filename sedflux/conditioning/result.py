@@ -12,6 +12,7 @@ from astropy.table import QTable
 
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
+from sedflux.spectra.library_error import LIBRARY_CARD, library_error_text
 from sedflux.spectra.reddening import LAW, R_V
 from sedflux.spectra.sed import RelativeErrors
 from sedflux.spectra.spectrum import sed_to_spectrum
@@ -60,6 +61,25 @@ class ConditionedSEDs:
         Extinction law, see `sedflux.spectra.reddening.extinction_curve`.
     removed : `~numpy.ndarray`, shape (s, n) or (N, s, n)
         Directions that magnitudes remove from the covariance, as in `~sedflux.LowRankCovariance`.
+    model : str, or `~numpy.ndarray` of str, shape (N,)
+        Name of the model that predicted the SEDs; empty where it is not known.
+    library_error : dict of str to tuple of pairs
+        Wavelength (Angstrom) and relative error that all SEDs of a model share, by the name of the
+        model; models that do not say it have none.
+
+    Examples
+    --------
+    >>> from synphot import SpectralElement
+    >>> from synphot.models import Box1D
+    >>> from sedflux import Predictor, condition
+    >>> from sedflux.demo import demo_spectrum
+    >>> bands = {"blue": SpectralElement(Box1D, x_0=4500, width=900),
+    ...          "red": SpectralElement(Box1D, x_0=6500, width=900)}
+    >>> prediction = Predictor().predict_spectrum(demo_spectrum())
+    >>> seds = condition(prediction, {"blue": (6.6, 0.02), "red": (6.0, 0.02)}, bands,
+    ...                  reddening=(0.02, 0.02))
+    >>> seds.flux.shape, bool(0 < seds.p_value < 1)
+    ((575,), True)
     """
 
     wavelength: np.ndarray
@@ -80,6 +100,8 @@ class ConditionedSEDs:
     law: str = LAW
     r_v: float = R_V
     removed: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    model: str | np.ndarray = ""
+    library_error: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
 
     @property
     def single(self) -> bool:
@@ -99,12 +121,13 @@ class ConditionedSEDs:
             raise InputError("this is one star and has no rows")
         if not -len(self) <= row < len(self):
             raise InputError(f"row is {row!r}; there are {len(self)} stars")
-        whole = ("wavelength", "bands", "parts", "intrinsic", "law", "r_v")
+        whole = ("wavelength", "bands", "parts", "intrinsic", "law", "r_v", "model",
+                 "library_error")
         changed = {one.name: getattr(self, one.name)[row] for one in fields(self)
                    if one.name not in whole}
         for name in ("factor", "removed"):
             changed[name] = changed[name][np.any(changed[name], axis=1)]
-        return replace(self, **changed,
+        return replace(self, **changed, model=str(np.broadcast_to(self.model, len(self))[row]),
                        parts={name: value[row] for name, value in self.parts.items()})
 
     @property
@@ -170,7 +193,7 @@ class ConditionedSEDs:
 
     def _cards(self) -> dict[str, tuple[Any, str]]:
         """Cards for FITS headers."""
-        cards: dict[str, tuple[Any, str]] = {
+        cards: dict[str, Any] = {
             "SEDNORM": ("photometry", "the flux is absolute, by magnitudes"),
             "SEDBANDS": (", ".join(self.bands)[:60], "bands of the magnitudes"),
             "SEDDUST": (float(self.reddening), "[mag] E(B-V) by lines and magnitudes"),
@@ -184,4 +207,8 @@ class ConditionedSEDs:
                       "SEDRVEXT": (float(self.r_v), "R_V of the law")}
         if np.isfinite(self.p_value):
             cards["SEDPVAL"] = (float(self.p_value), "its p-value")
+        if self.model:
+            cards["SEDMODEL"] = (str(self.model), "sedflux model")
+        if shared := self.library_error.get(str(self.model)):
+            cards[LIBRARY_CARD] = library_error_text(shared)
         return cards

@@ -13,6 +13,7 @@ and metal-poor stars, too, can be built from them.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -32,9 +33,9 @@ __all__ = ["Chooser", "Screen"]
 #: Odds of a white dwarf to a star before the spectrum is seen, in round numbers: to 18 mag, a
 #: square degree has a third of a white dwarf and thousands of stars.
 PRIOR_ODDS = 1e-4
-#: Logarithm of odds by that of the ratio of evidences: stars are no normal coefficients.  On models
-#: that were held out, a logistic fit gives 0.47 at S/N 1.5 to 12, 0.7 at 2 and 0.45 at 8.
-_ODDS_SLOPE = 0.5
+#: Logarithm of odds by that of the ratio of evidences, slope and offset, of a model whose header
+#: does not say them: stars are no normal coefficients, so that the ratio says too much.
+_ODDS = {"slope": 0.5, "offset": 0.0}
 #: Odds, as their decimal logarithm, below which a choice is uncertain.
 UNCERTAIN = 2.0
 #: Largest decimal logarithm of odds that is told.
@@ -132,6 +133,9 @@ class Chooser(Predictor):
         Two models; the packaged ones by default.
     prior_odds : float, optional
         Of a white dwarf to a star, before the spectrum is seen.
+    odds : mapping, optional
+        Logarithm of the odds by that of the ratio of evidences: its ``slope`` and ``offset``.  By
+        default those of the header of ``white_dwarf``, from `sedflux.training.odds`.
 
     Attributes
     ----------
@@ -157,7 +161,7 @@ class Chooser(Predictor):
     """
 
     def __init__(self, star: Any = DEFAULT_MODEL, white_dwarf: Any = WHITE_DWARF_MODEL, *,
-                 prior_odds: float = PRIOR_ODDS) -> None:
+                 prior_odds: float = PRIOR_ODDS, odds: Mapping[str, float] | None = None) -> None:
         if not 0.0 < prior_odds < np.inf:
             raise InputError(f"prior_odds is {prior_odds}; give a positive number, such as "
                              f"{PRIOR_ODDS:g}")
@@ -172,6 +176,7 @@ class Chooser(Predictor):
         self.name = AUTO
         self.sha256 = hashlib.sha256((first.sha256 + second.sha256).encode()).hexdigest()
         self._screen, self._prior = Screen(second), float(np.log(prior_odds))
+        self._odds = second.metadata.get("odds", _ODDS) if odds is None else odds
 
     @property
     def predictors(self) -> tuple[Predictor, ...]:
@@ -222,7 +227,8 @@ class Chooser(Predictor):
 
     def _log_odds(self, difference):
         """Decimal logarithm of the odds of a white dwarf from the difference of evidences."""
-        log_odds = (_ODDS_SLOPE * difference + self._prior) / np.log(10.0)
+        calibrated = self._odds["slope"] * difference + self._odds["offset"]
+        log_odds = (calibrated + self._prior) / np.log(10.0)
         return np.clip(log_odds, -_MOST_ODDS, _MOST_ODDS)
 
 

@@ -69,6 +69,13 @@ class Flag:
         What people are told; ``{cool}`` and ``{hot}`` stand for the model's limits in K.
     explanation : str
         What it means and what to do.
+
+    Examples
+    --------
+    >>> from sedflux.predict.flags import flag
+    >>> one = flag("low_snr")
+    >>> one.bit, one.mask, one.sentence
+    (3, 8, 'low S/N')
     """
 
     name: str

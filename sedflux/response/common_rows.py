@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
 from sedflux.response.problem import LinearProblem
+from sedflux.response.second_errors import with_second_order
 from sedflux.response.solve import column_equations
-from sedflux.response.star_arrays import StarArrays
+from sedflux.response.star_arrays import MODEL_PARTS, StarArrays
 from sedflux.spectra.reddening import R_V, extinction_curve
 
-__all__ = ["ROWS", "pattern_equations", "sed_columns", "shared_rows"]
+__all__ = ["ROWS", "model_rows", "pattern_equations", "sed_columns", "shared_rows"]
 
 #: Change of ln(flux) for a magnitude.
 _LN_PER_MAG = 0.4 * np.log(10.0)
 #: Step of R_V for the derivative of the extinction law.
 _R_V_STEP = 0.1
+#: Wavelengths (Angstrom) between which the law is tabulated, and the number of samples, which are
+#: closer than a resolution element of SEDs by far.
+_LAW_RANGE, _LAW_SAMPLES = (1000.0, 200000.0), 4000
+#: Wavelengths (Angstrom) between which extinction falls all the way: from the bump to silicates.
+_FALLING = (2300.0, 50000.0)
 #: Row of ``response.systematics`` that holds each error.
 ROWS = {"reddening_zero_point": "reddening zero point", "reddening_scale": "reddening law",
         "r_v": "reddening law", "magnitude_zero_point": "magnitude zero point",
@@ -26,13 +34,15 @@ ROWS = {"reddening_zero_point": "reddening zero point", "reddening_scale": "redd
         "line_spread_x": "line spread", "line_spread_y": "line spread"}
 
 
-def sed_columns(stars: StarArrays) -> dict[str, np.ndarray]:
+def sed_columns(stars: StarArrays, *, second: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """
     Relative change of the counts for a unit of each error of dust and magnitudes.
 
     Parameters
     ----------
     stars : `~sedflux.response.star_arrays.StarArrays`
+    second : `~numpy.ndarray`, shape (N, g), optional
+        Light of the second order over that of the first; none by default.
 
     Returns
     -------
@@ -46,20 +56,51 @@ def sed_columns(stars: StarArrays) -> dict[str, np.ndarray]:
     if np.any(stars.parts.get("anchor", 0.0)):
         # Fainter magnitudes make SEDs faint, and counts larger than those of the SEDs.
         found["magnitude_zero_point"] = np.full(size, _LN_PER_MAG)
-    curve = extinction_curve(stars.nodes)
-    direction = _reddening_direction(stars, curve)
-    if direction is None:
-        return found
-    found["reddening_zero_point"] = np.broadcast_to(direction, size)
-    if stars.ebv is not None and np.isfinite(stars.ebv).any():
-        ebv = np.where(np.isfinite(stars.ebv), stars.ebv, np.nanmean(stars.ebv))
-        found["reddening_scale"] = np.multiply.outer(ebv, direction)
-        found["r_v"] = np.multiply.outer(ebv, _r_v_direction(stars.nodes, curve, direction))
+    curve = _law_at(stars.nodes)[0]
+    offset = _reddening_offset(stars, curve)
+    if offset is not None:
+        dust = _dust_columns(stars, stars.nodes, offset)
+        if second is not None and stars.second_errors is not None:
+            other = _dust_columns(stars, stars.second_errors.ratio * stars.nodes, offset)
+            dust = {name: with_second_order(column, other[name], second)
+                    for name, column in dust.items()}
+        found |= dust
+    if second is not None and "magnitude_zero_point" in found:
+        found["magnitude_zero_point"] = found["magnitude_zero_point"] * (1.0 + second)
     return found
 
 
-def _reddening_direction(stars, curve):
-    """Change of ln(flux) for a unit of E(B-V) at the nodes, None if no SED says it."""
+def _dust_columns(stars, wavelength, offset):
+    """Relative change of fluxes (N, n) for a unit of each error of dust."""
+    curve, change = _law_at(wavelength)
+    direction = curve - offset
+    found = {"reddening_zero_point": np.broadcast_to(direction, (len(stars), wavelength.size))}
+    if stars.ebv is not None and np.isfinite(stars.ebv).any():
+        ebv = np.where(np.isfinite(stars.ebv), stars.ebv, np.nanmean(stars.ebv))
+        found["reddening_scale"] = np.multiply.outer(ebv, direction)
+        found["r_v"] = np.multiply.outer(ebv, change - _r_v_offset(offset))
+    return found
+
+
+@cache
+def _law_table():
+    """Wavelengths (n,), the extinction curve, and its change for a unit of R_V."""
+    grid = np.geomspace(*_LAW_RANGE, _LAW_SAMPLES)
+    more, less = (extinction_curve(grid, r_v=R_V + step) for step in (_R_V_STEP, -_R_V_STEP))
+    return grid, extinction_curve(grid), (more - less) / (2.0 * _R_V_STEP)
+
+
+def _law_at(wavelength):
+    """The extinction curve and its change for a unit of R_V."""
+    grid, *curves = _law_table()
+    return tuple(np.interp(wavelength, grid, curve) for curve in curves)
+
+
+def _reddening_offset(stars, curve):
+    """Change of ln(flux) for a unit of E(B-V) in the band of the magnitudes; None if no SED has it.
+
+    An SED that is scaled to a magnitude does not change there.
+    """
     part = stars.parts.get("reddening")
     if part is None:
         return None
@@ -68,23 +109,16 @@ def _reddening_direction(stars, curve):
     known = np.abs(sigma) > 0
     if not known.any():
         return None
-    # An SED that is scaled to a magnitude does not change in the band of the magnitude.
-    offset = np.mean(curve - np.mean(part[known] / sigma[known, None], axis=0))
-    return curve - offset
+    return float(np.mean(curve - np.mean(part[known] / sigma[known, None], axis=0)))
 
 
-def _r_v_direction(nodes, curve, direction):
-    """Change of ln(flux) for a unit of R_V and of E(B-V), zero where the magnitudes are."""
-    offset = float(np.mean(curve - direction))
-    more, less = (extinction_curve(nodes, r_v=R_V + step) for step in (_R_V_STEP, -_R_V_STEP))
-    change = (more - less) / (2.0 * _R_V_STEP)
+def _r_v_offset(offset):
+    """Change of ln(flux) for a unit of R_V and of E(B-V) in the band of the magnitudes."""
     if offset == 0.0:
-        return change
-    grid = np.linspace(2000.0, 20000.0, 2000)
-    whole = extinction_curve(grid)
-    place = np.array([np.interp(offset, whole, grid)])
-    more, less = (extinction_curve(place, r_v=R_V + step) for step in (_R_V_STEP, -_R_V_STEP))
-    return change - (more - less) / (2.0 * _R_V_STEP)
+        return 0.0
+    grid, whole, change = _law_table()
+    falling = (grid > _FALLING[0]) & (grid < _FALLING[1])
+    return np.interp(offset, whole[falling], change[falling])
 
 
 def pattern_equations(problem: LinearProblem, names: tuple[str, ...]) \
@@ -141,9 +175,46 @@ def shared_rows(problem: LinearProblem, spline: np.ndarray) -> dict[str, LowRank
     if not given:
         return {}
     cross = pattern_equations(problem, tuple(given))[0] * np.array(list(given.values()))
-    change = spline @ np.linalg.solve(problem.inverse, cross)[: spline.shape[1]]
     found: dict[str, list[np.ndarray]] = {}
-    for name, row in zip(given, change.T, strict=True):
+    for name, row in zip(given, _changes(problem, spline, cross), strict=True):
         found.setdefault(ROWS[name], []).append(row)
     zeros = np.zeros(len(spline))
     return {name: LowRankCovariance(zeros, np.stack(rows)) for name, rows in found.items()}
+
+
+def _changes(problem, spline, cross):
+    """Changes of ln(response) by columns, (c, g), from their products with the design."""
+    return (spline @ np.linalg.solve(problem.inverse, cross)[: spline.shape[1]]).T
+
+
+def model_rows(problem: LinearProblem, spline: np.ndarray) -> dict[str, LowRankCovariance]:
+    """
+    Errors of ln(response) from those that SEDs of a model share, as white dwarfs do.
+
+    Such an error moves the SEDs of all these stars together, each as far as its own part says.
+
+    Parameters
+    ----------
+    problem : `~sedflux.response.problem.LinearProblem`
+        Of all stars.
+    spline : `~numpy.ndarray`, shape (g, k)
+        ln(response) for a unit of each of the first k coefficients.
+
+    Returns
+    -------
+    rows : dict of str to `~sedflux.LowRankCovariance`
+        One row for each of `~sedflux.response.star_arrays.MODEL_PARTS` that a star in use has.
+    """
+    used = problem.used
+    parts = {name: problem.parts[name] for name in MODEL_PARTS
+             if name in problem.parts and problem.parts[name][used].any()}
+    if not parts:
+        return {}
+    moved = used[np.any([values[used].any(axis=1) for values in parts.values()], axis=0)]
+    some = problem.take(moved)
+    cross = column_equations(
+        some.design, some.factor, some.weight, some.diagonal, some.residual, some.inflation,
+        np.stack([some.parts[name] for name in parts], axis=2))[0]
+    zeros = np.zeros(len(spline))
+    return {name: LowRankCovariance(zeros, row[None]) for name, row
+            in zip(parts, _changes(problem, spline, cross), strict=True)}

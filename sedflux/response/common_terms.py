@@ -104,8 +104,8 @@ def changed_stars(stars: StarArrays, names: tuple[str, ...], values: np.ndarray)
         fine, middle = stars.fine, 0.5 * (stars.nodes[0] + stars.nodes[-1])
         moved = (1.0 + stretch) * _parabolas(fine, fine + shift + stretch * (fine - middle))
         found.blur = sparse.csr_matrix(moved if found.blur is None else moved @ found.blur)
-    found.second = (1.0 + named.get("second_order", 0.0)) * stars.second + named.get(
-        "background", 0.0)
+    found.second = (1.0 + named.get("second_order", 0.0)) * stars.second
+    found.background = named.get("background", 0.0)
     found.own_shift = _over_field(stars, named, "shift")
     found.own_spread = _over_field(stars, named, "line_spread")
     if found.own_shift is not None:

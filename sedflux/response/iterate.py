@@ -32,17 +32,15 @@ from sedflux.response.patterns import (
 )
 from sedflux.response.problem import LinearProblem
 from sedflux.response.result import response_curve
+from sedflux.response.second_errors import mixed_errors
 from sedflux.response.solve import Mapper, normal_equations, solve, star_statistics
 from sedflux.response.star_arrays import StarArrays
+from sedflux.response.start import starting_coefficients
 
 __all__ = ["ResponseFit", "fit_stars"]
 
 #: Largest change of ln T in one step.
 _MAX_STEP = 1.0
-#: Smallest throughput at the start, relative to the largest.
-_MIN_START = 1e-3
-#: Weight of the second differences of the starting spline.
-_START_SMOOTHING = 1e-2
 #: Converged: changes of ln T below this, in sigma or absolute, and never above the last.
 _CONVERGED_SIGMA, _CONVERGED, _NOT_CONVERGED = 0.03, 1e-7, 0.1
 #: Smallest variance of a pixel, relative to that in its spectrum.
@@ -162,6 +160,7 @@ class ResponseFit:
         self.roughness_weight = np.ones(model.k - 2)
         self._noise = stars.noise_models()
         self._factor, self._diagonal = self._errors()
+        self._parts = stars.parts
 
     def run(self, start: ResponseFit | None = None) -> ResponseCurve:
         """
@@ -202,7 +201,7 @@ class ResponseFit:
         smoothness : float
         """
         if start is None:
-            self.coefficients = self._start()
+            self.coefficients = starting_coefficients(self.stars, self.model)
             min_steps, first_robust, robust_steps = 3, 1, 7
         else:
             self.coefficients, self.roughness_weight = start.coefficients, start.roughness_weight
@@ -237,44 +236,33 @@ class ResponseFit:
         sigma = np.sqrt(np.maximum(variance, 0.0))
         return bool((moved < np.maximum(_CONVERGED_SIGMA * sigma, _CONVERGED)).all())
 
-    def _start(self):
-        """Spline through the median over stars of the ratio of counts and photons."""
-        stars, model = self.stars, self.model
-        ones = np.ones(stars.fine.size)
-        expected = np.concatenate([rate for *_, rate in stars.rates(lambda rows: ones)])
-        weight = expected**2 / stars.variance
-        summed, ratio = stars.to_nodes(weight, weight * stars.rate / np.maximum(expected, 1e-300))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            ratio = np.where(summed > 0, ratio / summed, np.nan)
-        known = np.isfinite(ratio).any(axis=0)
-        middle = np.full(stars.nodes.size, np.nan)
-        middle[known] = np.nanmedian(ratio[:, known], axis=0)
-        top = np.nanmax(middle)
-        if not top > 0:
-            raise InputError("counts are not positive at any wavelength; check their background")
-        middle = np.interp(stars.nodes, stars.nodes[known], middle[known])
-        second = model.second_differences()
-        total = model.spline.T @ model.spline + _START_SMOOTHING * second.T @ second
-        coefficients = np.zeros(model.design.size)
-        coefficients[: model.k] = np.linalg.solve(
-            total, model.spline.T @ np.log(np.clip(middle, _MIN_START * top, None)))
-        return coefficients
-
     def _linearise(self):
-        """Expected counts and their variances; the factor is updated for the current response."""
+        """Expected counts of the first order and variances; updates errors for the response."""
         stars, (a, b) = self.stars, self._noise
-        expected = np.empty_like(stars.rate)
+        first = np.empty_like(stars.rate)
         shifted = self.options.shift_error > 0
         for rows, pixels, density, rate in stars.rates(
                 lambda rows: self.model.throughput(self.coefficients, rows)):
-            expected[pixels] = rate
+            first[pixels] = rate
             if shifted:
                 self._factor[rows, -1] = self._shift_errors(density)
         # Variances from noisy counts favour pixels with low counts, which would bias the
         # response; variances from the expected counts do not.
+        whole = first + stars.second + stars.background
         variance = np.where(np.isfinite(a[stars.star]),
-                            a[stars.star] + b[stars.star] * expected, stars.variance)
-        return expected, np.maximum(variance, _MIN_VARIANCE * stars.variance)
+                            a[stars.star] + b[stars.star] * whole, stars.variance)
+        variance = np.maximum(variance, _MIN_VARIANCE * stars.variance)
+        if stars.second_errors is not None:
+            self._mix_errors(first, variance)
+        return first, variance
+
+    def _mix_errors(self, first, variance):
+        """Errors of the SEDs in the light of both orders."""
+        factor, self._diagonal, self._parts = mixed_errors(self.stars, first, variance)
+        if self.options.covariance == "diagonal":
+            self._diagonal = self._diagonal + np.square(factor, dtype=float).sum(axis=1)
+        else:
+            self._factor[:, :factor.shape[1]] = factor
 
     def _errors(self):
         """Factor and diagonal; rows of errors that depend on the response are zero here."""
@@ -301,9 +289,9 @@ class ResponseFit:
 
     def _at_nodes(self, state):
         """Weights and residuals at the nodes."""
-        expected, variance = state
-        weight = self.robust.pixel * expected**2 / variance
-        data = self.robust.pixel * expected * (self.stars.rate - expected) / variance
+        first, variance = state
+        weight = self.robust.pixel * first**2 / variance
+        data = self.robust.pixel * first * (self.stars.first_rate - first) / variance
         weight, data = self.stars.to_nodes(weight, data)
         return weight, np.divide(data, weight, out=np.zeros_like(data), where=weight > 0)
 
@@ -317,10 +305,10 @@ class ResponseFit:
 
     def _pulls(self, state, explained):
         """Deviations of the pixels from the SED errors (N, g) at the nodes, in sigma."""
-        expected, variance = state
-        expected = np.maximum(expected, 1e-300)
-        left = self.stars.rate / expected - 1.0 - self.stars.at_pixels(explained)
-        return left / np.sqrt(variance / expected**2 + self.stars.at_pixels(self._diagonal))
+        first, variance = state
+        first = np.maximum(first, 1e-300)
+        left = self.stars.first_rate / first - 1.0 - self.stars.at_pixels(explained)
+        return left / np.sqrt(variance / first**2 + self.stars.at_pixels(self._diagonal))
 
     def _adapt_roughness(self):
         """Reduce the smoothness prior where the spline is curved: at the edges of a band."""
@@ -369,7 +357,8 @@ class ResponseFit:
         columns = instrument_columns(
             stars, lambda part: model.throughput(self.coefficients, part), weight=weight,
             pixel=stars.pixel_width, line_spread=stars.line_spread)
-        return FitPatterns(rows, columns | sed_columns(stars), **places_of_stars(stars),
+        dust = sed_columns(stars, second=columns.get("second_order"))
+        return FitPatterns(rows, columns | dust, **places_of_stars(stars),
                            deviation=max(self.robust.noise_scale, self.robust.sed_scale))
 
     def result(self, inverse: np.ndarray, smoothness: float) -> ResponseCurve:
@@ -389,7 +378,7 @@ class ResponseFit:
         weight, residual = self._at_nodes(state)
         found = self._statistics(weight, residual)
         problem = LinearProblem(
-            np.array(self.stars.name), self.stars.parts, self.options, self.model.design,
+            np.array(self.stars.name), self._parts, self.options, self.model.design,
             self._factor, weight, self._diagonal, residual, self.robust.inflation, inverse,
             self._patterns(state))
         return response_curve(

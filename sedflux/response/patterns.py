@@ -114,15 +114,15 @@ def instrument_columns(stars: StarArrays, throughput: Callable[[slice], np.ndarr
     here, after, before = (interpolation_matrix(fine, np.clip(nodes + move, fine[0], fine[-1]))
                            for move in (0.0, step, -step))
     slope, curvature = (np.zeros((len(stars), nodes.size)) for _ in range(2))
-    expected = np.empty_like(stars.rate)
+    first = np.empty_like(stars.rate)
     for rows, pixels, density, rate in stars.rates(throughput):
-        expected[pixels] = rate
+        first[pixels] = rate
         level, more, less = ((matrix @ density.T).T for matrix in (here, after, before))
         level = np.maximum(level, 1e-300)
         slope[rows] = (more - less) / (2.0 * step * level)
         curvature[rows] = (more - 2.0 * level + less) / (step**2 * level)
-    expected = np.maximum(expected, 1e-300)
-    sums, inverse = stars.to_nodes(weight * expected**2, weight * expected)
+    first = np.maximum(first, 1e-300)
+    sums, inverse = stars.to_nodes(weight * first**2, weight * first)
     middle = 0.5 * (nodes[0] + nodes[-1])
     found = {"shift": pixel * slope, "stretch": slope * (nodes - middle) + 1.0}
     if line_spread is not None:
@@ -130,7 +130,7 @@ def instrument_columns(stars: StarArrays, throughput: Callable[[slice], np.ndarr
         found["line_spread"] = curvature * (fwhm / FWHM_PER_SIGMA) ** 2
     found["background"] = np.divide(inverse, sums, out=np.zeros_like(sums), where=sums > 0)
     if stars.second.any():
-        light = stars.to_nodes(weight * expected * stars.second)[0]
+        light = stars.to_nodes(weight * first * stars.second)[0]
         found["second_order"] = np.divide(light, sums, out=np.zeros_like(sums), where=sums > 0)
     for axis in "xy":
         place = stars.across(axis)

@@ -174,11 +174,12 @@ def _block_equations(block: tuple) -> tuple[np.ndarray, np.ndarray]:
     core = np.eye(scaled.shape[1]) + weighted @ scaled.transpose(0, 2, 1)
     triangle = np.linalg.cholesky(core)
     blocks = design.blocks(rows)
-    columns = np.concatenate(
-        [term[:, None, None] * (weighted @ basis) for term, basis in blocks], axis=2)
+    # The first block is the spline, the same for all stars.
+    columns = [weighted @ blocks[0][1], *(term[:, None, None] * (weighted @ basis)
+                                          for term, basis in blocks[1:])]
     data = inverse_variance * residual[rows]
     data_column = (weighted @ residual[rows][:, :, None])
-    white = np.linalg.solve(triangle, np.concatenate([columns, data_column], axis=2))
+    white = np.linalg.solve(triangle, np.concatenate([*columns, data_column], axis=2))
     white = white.reshape(-1, design.size + 1)
     gram = white.T @ white
     normal -= gram[:-1, :-1]

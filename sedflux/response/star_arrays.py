@@ -18,11 +18,16 @@ import numpy.typing as npt
 from scipy import sparse
 
 from sedflux.response.outliers import Rejection
+from sedflux.response.second_errors import SecondErrors
 from sedflux.response.solve import STARS_AT_A_TIME
 from sedflux.slitless.line_spread import LineSpread
 from sedflux.spectra.resolution import FWHM_PER_SIGMA
 
-__all__ = ["StarArrays"]
+__all__ = ["MODEL_PARTS", "StarArrays"]
+
+#: Parts of the errors of SEDs that all stars of a model share, so that more stars do not reduce
+#: them: see `sedflux.training.white_dwarf_errors`.
+MODEL_PARTS = ("models", "convection")
 
 
 @dataclass
@@ -64,7 +69,8 @@ class StarArrays:
     diagonal : `~numpy.ndarray`, shape (N, g)
         Relative variance of each SED that is independent from node to node.
     parts : dict of str to `~numpy.ndarray`, shape (N, g)
-        Directions of the SED errors whose origin is known: ``reddening``, ``anchor``.
+        Directions of the SED errors whose origin is known: ``reddening``, ``anchor``; and
+        `MODEL_PARTS`, which ``factor`` does not have.
     ebv : `~numpy.ndarray`, shape (N,), optional
         E(B-V) of the SEDs in mag, NaN where it is not known.
     line_spread : `~sedflux.LineSpread` or None
@@ -76,6 +82,10 @@ class StarArrays:
         By which fraction the line-spread function of each star is wider than ``blur``.
     place : dict of str to `~numpy.ndarray`, shape (N,)
         ``x``, ``y``, ``epoch`` and ``detector`` of the stars, as far as they are known.
+    second_errors : `~sedflux.response.second_errors.SecondErrors` or None
+        Relative errors of the light of the second order; None without one.
+    background : float
+        Background that is left in the count rates of all pixels.
     """
 
     name: list[str]
@@ -101,6 +111,8 @@ class StarArrays:
     library_error: tuple[tuple[float, float], ...] = ()
     own_shift: np.ndarray | None = None
     own_spread: np.ndarray | None = None
+    second_errors: SecondErrors | None = None
+    background: float = 0.0
 
     def __len__(self) -> int:
         return len(self.name)
@@ -115,6 +127,8 @@ class StarArrays:
         """
         chosen = np.arange(len(self))[np.asarray(rows)]
         place, keep = self._chosen_pixels(chosen)
+        shift, spread = (None if one is None else one[chosen]
+                         for one in (self.own_shift, self.own_spread))
         return StarArrays(
             [self.name[row] for row in chosen], {}, self.row[chosen], self.area, self.fine,
             self.blur,
@@ -124,7 +138,14 @@ class StarArrays:
             {name: value[chosen] for name, value in self.parts.items()},
             None if self.ebv is None else self.ebv[chosen], self.line_spread,
             {name: value[chosen] for name, value in self.place.items()}, self.library_error,
-            *(None if one is None else one[chosen] for one in (self.own_shift, self.own_spread)))
+            shift, spread,
+            None if self.second_errors is None else self.second_errors.take(chosen),
+            self.background)
+
+    @property
+    def first_rate(self) -> np.ndarray:
+        """Measured count rates of the first order, without other light, shape (p,)."""
+        return self.rate - self.second - self.background
 
     def across(self, axis: str) -> np.ndarray | None:
         """
@@ -188,7 +209,7 @@ class StarArrays:
     def rates(self, throughput: Callable[[slice], np.ndarray]
               ) -> Iterator[tuple[slice, slice, np.ndarray, np.ndarray]]:
         """
-        Expected counts for a response, block by block.
+        Expected counts of the first order for a response, block by block.
 
         Parameters
         ----------
@@ -202,7 +223,7 @@ class StarArrays:
         density : `~numpy.ndarray`, shape (K, m)
             Count rate per Angstrom on the fine grid, through the line-spread function.
         rate : `~numpy.ndarray`, shape (k,)
-            Count rates of the pixels, with the second order.
+            Count rates of the pixels, without the second order.
         """
         begin = self.collect.indptr
         for rows, pixels in self.blocks():
@@ -215,8 +236,7 @@ class StarArrays:
             entries = np.diff(begin[pixels.start:pixels.stop + 1])
             star = np.repeat(self.star[pixels] - rows.start, entries)
             terms = self.collect.data[first:last] * density[star, self.collect.indices[first:last]]
-            rate = np.add.reduceat(terms, begin[pixels] - first)
-            yield rows, pixels, density, rate + self.second[pixels]
+            yield rows, pixels, density, np.add.reduceat(terms, begin[pixels] - first)
 
     def _of_each_star(self, density, rows):
         """Densities (K, m) as each star's own wavelengths and line-spread function make them."""

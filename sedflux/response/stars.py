@@ -11,11 +11,13 @@ import numpy as np
 from astropy import units as u
 from scipy import sparse
 
+from sedflux.covariance import LowRankCovariance, positive_part
 from sedflux.exceptions import InputError, SedfluxWarning
 from sedflux.response.counts import MIN_PIXELS, count_arrays, unusable_reason
 from sedflux.response.outliers import EXCLUDED, UNUSABLE, Rejection
+from sedflux.response.second_errors import SecondErrors
 from sedflux.response.solve import STARS_AT_A_TIME
-from sedflux.response.star_arrays import StarArrays
+from sedflux.response.star_arrays import MODEL_PARTS, StarArrays
 from sedflux.response.systematics import largest_library_error
 from sedflux.slitless.forward import (
     blur_operator,
@@ -28,7 +30,7 @@ from sedflux.spectra.grids import integral_matrix, interpolation_matrix, pixel_e
 from sedflux.spectra.library_error import library_error_of
 from sedflux.spectra.resolution import FWHM_PER_SIGMA, lsf_matrix
 from sedflux.spectra.sed import SEDArrays, flux_of, from_sed
-from sedflux.spectra.spectrum import header_cards
+from sedflux.spectra.spectrum import header_value
 
 if TYPE_CHECKING:
     from specutils import Spectrum
@@ -103,14 +105,24 @@ def _read_star(counts, sed, row, name, options):
         power = options["sed_resolving_power"] or arrays.resolving_power
     return _Star(name, row, pixels, good, pixels[good], edges[:-1][good], edges[1:][good],
                  rate[good], variance[good], arrays, power, _known_ebv(sed),
-                 library_error_of(sed), _unknown_errors(sed, arrays))
+                 _library_error(sed, arrays), _unknown_errors(sed, arrays))
+
+
+def _library_error(sed, arrays):
+    """What an SED says of the error that it shares; nothing more if its parts are these errors."""
+    found = library_error_of(sed)
+    return () if found is None and _shared_parts(arrays) else found
+
+
+def _shared_parts(arrays):
+    """Errors that an SED shares with the others of its model."""
+    return [arrays.parts[name] for name in MODEL_PARTS if np.any(arrays.parts.get(name, 0.0))]
 
 
 def _known_ebv(sed):
     """E(B-V) with which an SED is reddened, NaN if its header does not say."""
-    card = header_cards(sed).get("SEDEBV", np.nan)
     try:
-        return float(card[0] if isinstance(card, tuple) else card)
+        return float(header_value(sed, "SEDEBV"))
     except (TypeError, ValueError):
         return float("nan")
 
@@ -188,7 +200,8 @@ def _assemble(found, rejected, area, line_spread, second_order):
     pixel = float(np.median(np.concatenate([star.high - star.low for star in found])))
     fine, blur, step = _grids(found, low, high, pixel, line_spread)
     nodes = np.linspace(low, high, max(int(np.ceil((high - low) / step)), _MIN_INTERVALS) + 1)
-    photons, factor, diagonal, parts = _sed_arrays(found, fine, nodes, line_spread)
+    photons, factor, diagonal, parts, second_errors = _sed_arrays(found, fine, nodes, line_spread,
+                                                                  second_order)
     flat = {name: np.concatenate([getattr(star, name) for star in found])
             for name in ("pixels", "rate", "variance")}
     star = np.repeat(np.arange(len(found)), [one.pixels.size for one in found])
@@ -201,7 +214,8 @@ def _assemble(found, rejected, area, line_spread, second_order):
                       flat["pixels"], flat["rate"], flat["variance"], second,
                       _pixel_integrals(found, fine), nodes, factor, diagonal, parts,
                       np.array([one.ebv for one in found]), line_spread,
-                      library_error=largest_library_error(one.library_error for one in found))
+                      library_error=largest_library_error(one.library_error for one in found),
+                      second_errors=second_errors)
 
 
 def _pixel_integrals(found, fine):
@@ -229,25 +243,30 @@ def _grids(found, low, high, pixel, line_spread):
     return fine, blur_operator(fine, line_spread), max(pixel, 0.5 * narrow)
 
 
-def _sed_arrays(found, fine, nodes, line_spread):
+def _sed_arrays(found, fine, nodes, line_spread, second_order):
     """Photon fluxes on the fine grid, and relative errors of the SEDs at the nodes."""
     groups = {}
     for index, star in enumerate(found):
         key = (star.sed.wavelength.tobytes(), star.resolving_power)
         groups.setdefault(key, []).append(index)
     rank = max(star.sed.relative_covariance.rank + len(star.sed.relative_covariance.removed)
-               for star in found)
+               + len(MODEL_PARTS) for star in found)
     size = len(found)
-    photons, diagonal = np.zeros((size, fine.size)), np.zeros((size, nodes.size))
-    factor = np.zeros((size, rank, nodes.size), dtype=np.float32)
+    # The second order of the nodes comes from other wavelengths, whose errors are correlated.
+    ratios = [1.0] if second_order is None else [1.0, second_order.ratio]
+    places = np.concatenate([ratio * nodes for ratio in ratios])
+    steps = np.concatenate([ratio * np.gradient(nodes) for ratio in ratios])
+    widths = None if line_spread is None else np.concatenate(
+        [ratio * line_spread.fwhm_at(nodes) for ratio in ratios])
+    photons, diagonal = np.zeros((size, fine.size)), np.zeros((size, places.size))
+    factor = np.zeros((size, rank, places.size), dtype=np.float32)
     parts = {}
     for (_, power), rows in groups.items():
         wavelength = found[rows[0]].sed.wavelength
         operator = sed_operator(wavelength, fine, sed_resolving_power=power)
-        smooth = _node_operator(wavelength, nodes, line_spread)
+        smooth = _node_operator(wavelength, places, widths)
         # Nodes that are closer than the samples of the SED share its independent errors.
-        repeated = np.maximum(np.interp(nodes, wavelength, np.gradient(wavelength))
-                              / np.gradient(nodes), 1.0)
+        repeated = np.maximum(np.interp(places, wavelength, np.gradient(wavelength)) / steps, 1.0)
         for begin in range(0, len(rows), STARS_AT_A_TIME):
             block = rows[begin:begin + STARS_AT_A_TIME]
             flux = np.stack([found[row].sed.flux for row in block])
@@ -256,31 +275,49 @@ def _sed_arrays(found, fine, nodes, line_spread):
             _errors_at_nodes(found, block, smooth, level, factor=factor, diagonal=diagonal,
                              parts=parts)
         diagonal[rows] *= repeated
-    return photons, *_compressed(factor, diagonal), parts
+    factor, diagonal = _compressed(factor, diagonal)
+    if second_order is None:
+        return photons, factor, diagonal, parts, None
+    here, there = np.split(np.arange(places.size), 2)
+    return (photons, factor[..., here], diagonal[:, here],
+            {name: value[:, here] for name, value in parts.items()},
+            SecondErrors(second_order.ratio, factor[..., there], diagonal[:, there],
+                         {name: value[:, there] for name, value in parts.items()}))
 
 
-def _node_operator(wavelength, nodes, line_spread):
-    """Means of an SED's samples around the nodes, weighted by the line-spread function."""
-    inside = np.clip(nodes, wavelength[0], wavelength[-1])
-    if line_spread is None:
+def _node_operator(wavelength, places, widths):
+    """Means of an SED's samples around some places, over the line-spread function's FWHM."""
+    inside = np.clip(places, wavelength[0], wavelength[-1])
+    if widths is None:
         return interpolation_matrix(wavelength, inside)
-    return lsf_matrix(wavelength, line_spread.fwhm_at(inside) / FWHM_PER_SIGMA,
-                      new_wavelength=inside)
+    return lsf_matrix(wavelength, widths / FWHM_PER_SIGMA, new_wavelength=inside)
 
 
 def _errors_at_nodes(found, rows, smooth, level, *, factor, diagonal, parts):
     """Fill in the relative errors of some stars' SEDs at the nodes, (N, g)."""
     square = smooth.power(2)
     for row, here in zip(rows, level, strict=True):
-        # The fit has no place for directions that are taken away.  What is rounded up is not kept:
-        # the covariances of many stars are large.
-        flux, covariance = found[row].sed.flux, found[row].sed.relative_covariance.rounded_up()
-        factor[row, : covariance.rank] = (smooth @ (covariance.factor * flux).T).T / here
+        flux, covariance = found[row].sed.flux, _own_errors(found[row].sed)
+        each = np.vstack([covariance.factor, covariance.removed])
+        each = (smooth @ (each * flux).T).T / here
+        if len(covariance.removed):
+            # The fit has no place for directions that are taken away.
+            sign = np.repeat([1.0, -1.0], [covariance.rank, len(covariance.removed)])
+            each = positive_part(each, np.diag(sign))
+        factor[row, : len(each)] = each
         diagonal[row] = (square @ (covariance.diagonal * flux**2)) / here**2
         for name, direction in found[row].sed.parts.items():
             if name not in parts:
                 parts[name] = np.zeros_like(diagonal)
             parts[name][row] = (smooth @ (np.asarray(direction) * flux)) / here
+
+
+def _own_errors(sed):
+    """Covariance of an SED without the errors that it shares with the others of its model."""
+    whole, shared = sed.relative_covariance, _shared_parts(sed)
+    if not shared:
+        return whole
+    return LowRankCovariance(whole.diagonal, whole.factor, np.vstack([whole.removed, *shared]))
 
 
 def _compressed(factor, diagonal):

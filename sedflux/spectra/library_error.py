@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sedflux.exceptions import InputError
-from sedflux.spectra.spectrum import header_cards
+from sedflux.spectra.spectrum import header_value
 
 __all__ = ["LIBRARY_CARD", "library_error_of", "library_error_text"]
 
@@ -56,8 +56,7 @@ def library_error_of(sed: Any) -> tuple[tuple[float, float], ...] | None:
     sedflux.exceptions.InputError
         If the card holds anything else.
     """
-    card = header_cards(sed).get(LIBRARY_CARD)
-    text = card[0] if isinstance(card, tuple) else card
+    text = header_value(sed, LIBRARY_CARD)
     if text is None:
         return None
     try:

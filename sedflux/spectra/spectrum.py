@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from specutils import Spectrum
 
 __all__ = ["air_to_vacuum", "copy_with_sigma", "flux_variance", "from_spectrum", "header_cards",
-           "sed_to_spectrum", "vacuum_angstrom"]
+           "header_value", "sed_to_spectrum", "vacuum_angstrom"]
 
 
 def air_to_vacuum(wavelength: npt.ArrayLike) -> np.ndarray:
@@ -296,6 +296,25 @@ def header_cards(spectrum: Spectrum) -> dict[str, tuple[Any, str]]:
     """
     header = (spectrum.meta or {}).get("header")
     return {card.keyword: (card.value, card.comment) for card in getattr(header, "cards", [])}
+
+
+def header_value(spectrum: Spectrum, keyword: str) -> Any:
+    """
+    Value of one card of ``meta["header"]``, without reading the others.
+
+    Parameters
+    ----------
+    spectrum : `~specutils.Spectrum`
+    keyword : str
+
+    Returns
+    -------
+    value : object
+        None without a FITS header or such a card.
+    """
+    header = (spectrum.meta or {}).get("header")
+    value = header.get(keyword) if isinstance(header, fits.Header) else None
+    return value[0] if isinstance(value, tuple) else value
 
 
 def copy_with_sigma(spectrum: Spectrum, sigma: np.ndarray, meta: Mapping[str, Any]) -> Any:

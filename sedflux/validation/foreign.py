@@ -145,8 +145,9 @@ def _samples(predictor: Predictor, stis: SpectralLibrary, miles: SpectralLibrary
     found = _predict(predictor, wavelength, flux, ivar, mask, power, snr, rng)
     yield _Sample(np.char.add(kinds[rows], " (STIS)"), found,
                   np.array([stis_sed(stis, int(row)) for row in rows]))
-    labels: np.ndarray = np.stack([np.ma.filled(np.ma.asarray(miles.table[name], float), np.nan)
-                       for name in ("TEFF", "LOGG", "FEH")], axis=1)
+    labels: np.ndarray = np.stack(
+        [np.ma.filled(np.ma.asarray(miles.table[name], float), np.nan)
+         for name in ("TEFF", "LOGG", "FEH")], axis=1)
     kinds = np.array([kind_of_labels(*three) or "" for three in labels])
     rows = np.flatnonzero(kinds != "")
     wavelength, flux, ivar = miles_inputs(miles, rows)

@@ -16,16 +16,20 @@ from sedflux.predict.checks import RESOLVING_POWER
 from sedflux.predict.chooser import Chooser
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.spectra.grids import input_grid
+from sedflux.training.augment import noisy_inputs
+from sedflux.training.odds import log_ratios, measuring_half
 from sedflux.training.stars import miles_inputs, stis_arrays
+from sedflux.training.white_dwarfs import held_out
 from sedflux.validation.foreign import kind_of
-from sedflux.validation.synthetic import noisy_inputs
+from sedflux.validation.peculiar import peculiar_spectra
 from sedflux.validation.white_dwarf_stars import GroundSpectra, predict_ground
-from sedflux.validation.white_dwarfs import held_out
 
-__all__ = ["kinds_table", "model_kinds", "odds_table", "star_kinds"]
+__all__ = ["kinds_table", "model_kinds", "odds_table", "peculiar_kinds", "star_kinds"]
 
 #: S/N per pixel of spectra of models, and to which spectra of stars are degraded.
 _MODEL_SNRS, _STAR_SNR = (5.0, 10.0, 20.0, 80.0), 20.0
+#: The same of magnetic white dwarfs and those beside M dwarfs.
+_PECULIAR_SNR = 40.0
 #: S/N per pixel at which odds are uncertain, and edges of the classes of probability.
 _ODDS_SNRS, _EDGES = (1.5, 2.0, 3.0, 5.0), (0.0, 0.01, 0.1, 0.5, 0.9, 0.99, 1.0)
 #: Spectra of each kind per S/N.
@@ -86,11 +90,35 @@ def model_kinds(chooser: Chooser, stars: SpectralLibrary, white_dwarfs: Spectral
                    np.asarray(found.flag_bits))
 
 
+def peculiar_kinds(chooser: Chooser, white_dwarfs: SpectralLibrary, miles: SpectralLibrary, *,
+                   seed: int = 6) -> Iterator[tuple[str, float, np.ndarray, np.ndarray]]:
+    """
+    Samples of white dwarfs that are no models, for `kinds_table`.
+
+    Parameters
+    ----------
+    chooser : `~sedflux.predict.chooser.Chooser`
+    white_dwarfs, miles : `~sedflux.libraries.SpectralLibrary`
+        Whole libraries.
+    seed : int, optional
+    """
+    rng = np.random.default_rng(seed)
+    for kind, flux in peculiar_spectra(held_out(white_dwarfs)[1], miles):
+        found = chooser.predict(input_grid(), *noisy_inputs(flux, _PECULIAR_SNR, rng))
+        yield (f"{kind}, models", _PECULIAR_SNR, is_white_dwarf(found, chooser),
+               np.asarray(found.flag_bits))
+
+
 def _held_out(stars, white_dwarfs):
     """Kinds, and spectra of their held-out models."""
     for kind, library in ((_STAR, split_models(stars)[1]),
                           (_WHITE_DWARF, held_out(white_dwarfs)[1])):
-        yield kind, library_inputs(library, RESOLVING_POWER, input_grid())
+        yield kind, library_inputs(_scoring_half(library), RESOLVING_POWER, input_grid())
+
+
+def _scoring_half(test):
+    """Models that did not measure the odds."""
+    return test.take(~measuring_half(test))
 
 
 def star_kinds(chooser: Chooser, stis: SpectralLibrary, miles: SpectralLibrary,
@@ -184,21 +212,19 @@ def odds_table(chooser: Chooser, stars: SpectralLibrary, white_dwarfs: SpectralL
         By class of the probability that an object is a white dwarf: number of spectra, mean
         probability, and share that are white dwarfs.
     """
-    _, test = split_models(stars)
+    test = _scoring_half(split_models(stars)[1])
     chances = label_chances(test.labels, "survey")
     spectra = {_STAR: library_inputs(test, RESOLVING_POWER, input_grid()),
-               _WHITE_DWARF: library_inputs(held_out(white_dwarfs)[1], RESOLVING_POWER,
-                                            input_grid())}
+               _WHITE_DWARF: library_inputs(_scoring_half(held_out(white_dwarfs)[1]),
+                                            RESOLVING_POWER, input_grid())}
     rows = []
     for snr in _ODDS_SNRS:
         rng = np.random.default_rng([seed, int(10 * snr)])
         chances_found, truths = [], []
         for kind, flux in spectra.items():
             some = rng.choice(len(flux), draws, p=chances if kind == _STAR else None)
-            found = chooser.predict(input_grid(), *noisy_inputs(flux[some], snr, rng))
-            sign = np.where(is_white_dwarf(found, chooser), 1.0, -1.0)
-            odds = sign * found.diagnostics["log_odds"]
-            chances_found.append(1.0 / (1.0 + 10.0 ** -np.clip(odds, -30.0, 30.0)))
+            odds = log_ratios(chooser, flux[some], snr, rng)
+            chances_found.append(1.0 / (1.0 + np.exp(-np.clip(odds, -70.0, 70.0))))
             truths.append(np.full(draws, kind == _WHITE_DWARF))
         chance, truth = np.concatenate(chances_found), np.concatenate(truths)
         place = np.clip(np.searchsorted(_EDGES, chance, side="right") - 1, 0, len(_EDGES) - 2)

@@ -27,7 +27,13 @@ from sedflux.validation.differences import difference_table
 from sedflux.validation.effects import effects_table
 from sedflux.validation.foreign import foreign_table
 from sedflux.validation.johnson import johnson_table, predict_johnson, predict_stars
-from sedflux.validation.kinds import kinds_table, model_kinds, odds_table, star_kinds
+from sedflux.validation.kinds import (
+    kinds_table,
+    model_kinds,
+    odds_table,
+    peculiar_kinds,
+    star_kinds,
+)
 from sedflux.validation.model_count import model_count_table
 from sedflux.validation.star_count import star_count_table
 from sedflux.validation.stars import (
@@ -254,9 +260,10 @@ def kinds(stis: PathLike, miles: PathLike, spectra: PathLike, library: PathLike,
     """
     chooser, even = Chooser(*models), Chooser(*models, prior_odds=1.0)
     synthetic_stars, grid = read_library(library), read_library(white_dwarfs)
+    real = read_library(miles)
     samples = chain(model_kinds(chooser, synthetic_stars, grid),
-                    star_kinds(chooser, read_library(stis), read_library(miles),
-                               GroundSpectra(spectra)))
+                    peculiar_kinds(chooser, grid, real),
+                    star_kinds(chooser, read_library(stis), real, GroundSpectra(spectra)))
     return write_tables(folder, {"kinds": kinds_table(samples),
                                  "odds": odds_table(even, synthetic_stars, grid)})
 

@@ -26,6 +26,7 @@ METADATA = {
                 "length": [[0.01, 0.02], [0.03, 0.0]], "wavelength": [3000.0, 5000.0],
                 "scale": [0.9, 1.1]},
     "kernels": [[0.1, 0.2], [0.3, 0.4]],
+    "odds": {"slope": 0.8, "offset": 1.5},
 }
 NAN, INF = float("nan"), float("inf")
 
@@ -94,6 +95,7 @@ def test_missing_entries_are_named(path, entry):
     ("domain", []), ("domain.excess", 0.0), ("domain.excess", "0.02"), ("domain.unusual", [5.0]),
     ("domain.unusual", True), ("domain.strange", NAN), ("domain.strange", -6.0),
     ("domain.teff", [4700.0]), ("domain.teff", [10000.0, 4700.0]), ("domain.teff", [INF, INF]),
+    ("odds", 0.5), ("odds.slope", 0.0), ("odds.offset", NAN), ("odds.offset", None),
     ("domain.gravity", [[4500.0, 9000.0], [1.0]]), ("domain.gravity", [4500.0, 1.0]),
     ("domain.gravity", [[9000.0, 4500.0], [1.0, 3.3]]),
     ("domain.prior", "other"), ("domain.prior", 1),

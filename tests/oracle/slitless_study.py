@@ -1,9 +1,9 @@
 """
 What a response fit makes of inputs that are wrong for all stars.
 
-``python -m tests.oracle.slitless_study`` prints a table.  Every case is simulated by `slitless_sky`
-and fitted with the defaults.  A case is covered where the pull by the total error is 1.3 or less,
-and seen where the fit warns.
+``python -m tests.oracle.slitless_study`` prints a table, and writes it with ``--output``.  Every
+case is simulated by `slitless_sky` and fitted with the defaults.  A case is covered where the pull
+by the total error is 1.3 or less, and seen where the fit warns.
 """
 
 import argparse
@@ -28,6 +28,7 @@ CASES = {
     "right": Wrong(),
     "E(B-V) + 0.03": Wrong(ebv_offset=0.03),
     "E(B-V) x 1.2": Wrong(ebv_scale=0.2),
+    "E(B-V) x 2": Wrong(ebv_scale=1.0),
     "E(B-V) tails": Wrong(dust_tail=0.2),
     "magnitudes + 0.02": Wrong(magnitude_offset=0.02),
     "dispersion 1 %": Wrong(stretch=0.01),
@@ -161,7 +162,13 @@ def main():
     parser.add_argument("--bands", nargs="+", default=list(BANDS), choices=list(BANDS))
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
     parser.add_argument("--errors", default="defaults", choices=list(ERRORS))
-    study(**vars(parser.parse_args()), report=_show).pprint_all()
+    parser.add_argument("--output", help="table (ECSV) to write")
+    options = vars(parser.parse_args())
+    output = options.pop("output")
+    table = study(**options, report=_show)
+    table.pprint_all()
+    if output:
+        table.write(output, format="ascii.ecsv", overwrite=True)
 
 
 def _show(row):

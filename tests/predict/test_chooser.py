@@ -224,6 +224,25 @@ def test_prior_odds_count(chooser, both):
     assert_allclose(odds[1] - odds[0], 4.0, atol=1e-6)
 
 
+def test_the_header_of_the_white_dwarfs_calibrates_the_odds(chooser, both):
+    """Odds are straight lines of the ratio of evidences, with the slope of the header."""
+    star, dwarf = chooser.predictors
+    flux, ivar = both[0][12:], both[1][12:] / 300.0
+    found = {}
+    for slope, offset in ((1.0, 0.0), (0.5, 0.0), (0.5, 2.0), (None, None)):
+        odds = None if slope is None else {"slope": slope, "offset": offset}
+        part = Chooser(star, dwarf, prior_odds=1.0, odds=odds).predict(
+            input_grid(), flux, ivar, resolving_power=1600.0)
+        sign = np.where(np.broadcast_to(part.model, 6) == WHITE_DWARF_MODEL, 1.0, -1.0)
+        found[slope, offset] = sign * part.diagnostics["log_odds"] * np.log(10.0)
+    ratio = found[1.0, 0.0]
+    assert_allclose(found[0.5, 0.0], 0.5 * ratio, rtol=1e-6)
+    assert_allclose(found[0.5, 2.0], 0.5 * ratio + 2.0, rtol=1e-6)
+    own = dwarf.metadata["odds"]
+    assert 0.0 < own["slope"] <= 1.0
+    assert_allclose(found[None, None], own["slope"] * ratio + own["offset"], rtol=1e-6)
+
+
 def test_a_chooser_is_a_predictor(chooser):
     assert isinstance(chooser, Predictor)
     assert loaded_predictor("auto") is chooser

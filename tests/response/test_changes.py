@@ -65,8 +65,12 @@ def test_wrong_splines_in_time_are_refused(options, message):
         FieldTerms(**options)
 
 
-def with_second_order(rng, size, strength):
-    """Counts of blue and red stars, whose second order is stronger than it is said to be."""
+def with_second_order(rng, size, strength, slopes=0.0):
+    """
+    Counts of blue and red stars, whose second order is stronger than it is said to be.
+
+    The slopes of the SEDs have errors, which differ where the second order comes from.
+    """
     pixels = np.arange(6500.0, 9500.0, 15.0)
     order = SecondOrder(np.linspace(3200.0, 4800.0, 20), 0.02 * np.hanning(20))
     strong = replace(order, throughput=strength * order.throughput)
@@ -75,10 +79,12 @@ def with_second_order(rng, size, strength):
     for slope in np.linspace(-2.0, 1.0, size):
         flux = FLUX * (GRID / 5000.0) ** slope
         error = 0.02 * rng.standard_normal()
+        if slopes:
+            error = error + slopes * rng.standard_normal() * np.log(GRID / 5000.0)
         rate = model.counts(np.full(model.fine.size, 0.3), flux * np.exp(error))
         sigma = 0.01 * np.sqrt(rate * rate.mean())
         counts.append(as_counts(rate + sigma * rng.standard_normal(rate.size), sigma, pixels))
-        seds.append(make_sed(flux))
+        seds.append(make_sed(flux, directions=((0.02, max(slopes, 1e-9)), ("level", "slope"))))
     return counts, seds, order
 
 

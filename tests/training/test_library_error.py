@@ -14,6 +14,7 @@ from sedflux import (
     InputError,
     Predictor,
     anchor,
+    condition,
     fit_response,
     get_instrument,
     simulate_field,
@@ -130,6 +131,24 @@ def test_seds_say_the_error_of_their_model(prediction, tmp_path):
         assert library_error_of(one) == known
     silent = replace(prediction, library_error={}).to_spectrum()
     assert library_error_of(silent) is None
+
+
+def test_conditioned_seds_say_the_error_of_their_model(prediction, tmp_path):
+    known = ((2500.0, 0.05), (4000.0, 0.01235), (9000.0, 0.02))
+    bands = {"V": SpectralElement(Box1D, amplitude=1.0, x_0=5500.0, width=600.0)}
+    many = replace(prediction, flags=(prediction.flags,), diagnostics={},
+                   model=np.array([prediction.model]),
+                   **{name: getattr(prediction, name)[None]
+                      for name in ("flux", "diagonal", "factor")})
+    single, several, spectrum = (
+        condition(one, {"V": (14.0, 0.02)}, bands, reddening=(0.1, 0.02))
+        for one in (prediction, many, prediction.to_spectrum()))
+    spectra = [single.to_spectrum(), several[0].to_spectrum(), spectrum,
+               spectrum.meta["sedflux"]["photometry"].to_spectrum()]
+    write_sed(spectra[0], tmp_path / "sed.fits")
+    for one in (*spectra, read_sed(tmp_path / "sed.fits")):
+        assert library_error_of(one) == known
+        assert one.meta["header"]["SEDMODEL"] == prediction.model
 
 
 def test_a_damaged_card_is_refused(prediction):

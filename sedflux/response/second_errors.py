@@ -1,0 +1,100 @@
+"""
+Errors of the light of the second order.
+
+A pixel at the wavelength l gets light of the second order from about l / 2, where the SED has other
+errors than at l: dust and lines of the blue change counts in the red.  Counts are compared with
+those of the first order, so that the light of the second order, r times that of the first, gives
+them r times its own relative error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from sedflux.response.star_arrays import StarArrays
+
+__all__ = ["SecondErrors", "mixed_errors", "with_second_order"]
+
+
+@dataclass(frozen=True)
+class SecondErrors:
+    """
+    Relative errors of N SEDs where the second order of the nodes comes from.
+
+    Attributes
+    ----------
+    ratio : float
+        Wavelength of the second order over that of the first.
+    factor : `~numpy.ndarray`, shape (N, r, g)
+        In the directions of the errors at the nodes themselves.
+    diagonal : `~numpy.ndarray`, shape (N, g)
+    parts : dict of str to `~numpy.ndarray`, shape (N, g)
+        Directions of the SED errors whose origin is known: ``reddening``, ``anchor``.
+    """
+
+    ratio: float
+    factor: np.ndarray
+    diagonal: np.ndarray
+    parts: Mapping[str, np.ndarray]
+
+    def take(self, chosen: np.ndarray) -> SecondErrors:
+        """
+        Those of some of the stars.
+
+        Parameters
+        ----------
+        chosen : `~numpy.ndarray` of int
+        """
+        return SecondErrors(self.ratio, self.factor[chosen], self.diagonal[chosen],
+                            {name: value[chosen] for name, value in self.parts.items()})
+
+
+def with_second_order(values: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """
+    Relative errors of counts with the light of both orders.
+
+    Parameters
+    ----------
+    values, second : `~numpy.ndarray`, shape (N, g) or (N, r, g)
+        Relative errors of the first and of the second order.
+    share : `~numpy.ndarray`, shape (N, g)
+        Light of the second order over that of the first.
+
+    Returns
+    -------
+    values : `~numpy.ndarray`, shape of ``values``
+    """
+    return values + (share if values.ndim == 2 else share[:, None, :]) * second
+
+
+def mixed_errors(stars: StarArrays, first: np.ndarray, variance: np.ndarray) \
+        -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """
+    Relative errors of counts with the light of both orders, for a response.
+
+    Parameters
+    ----------
+    stars : `~sedflux.response.star_arrays.StarArrays`
+        With errors of the second order.
+    first, variance : `~numpy.ndarray`, shape (p,)
+        Expected counts of the first order in the pixels, and variances of the counts.
+
+    Returns
+    -------
+    factor : `~numpy.ndarray`, shape (N, r, g)
+    diagonal : `~numpy.ndarray`, shape (N, g)
+    parts : dict of str to `~numpy.ndarray`, shape (N, g)
+    """
+    second = stars.second_errors
+    assert second is not None
+    weight, light = stars.to_nodes(first**2 / variance, first * stars.second / variance)
+    share = np.divide(light, weight, out=np.zeros_like(light), where=weight > 0)
+    return (with_second_order(stars.factor, second.factor, share),
+            stars.diagonal + share**2 * second.diagonal,
+            {name: with_second_order(value, second.parts[name], share)
+             for name, value in stars.parts.items()})
