@@ -39,8 +39,8 @@ PRIOR_ODDS = 1e-4
 _ODDS = {"slope": 0.5, "offset": 0.0}
 #: Odds, as their decimal logarithm, below which a choice is uncertain.
 UNCERTAIN = 2.0
-#: The same above which a star is neither, if the model of white dwarfs may not have it: the odds are
-#: calibrated on the two kinds alone, at R = 2000.
+#: The same above which a star is neither, if the model of white dwarfs may not have it: the odds
+#: are calibrated on the two kinds alone, at R = 2000.
 _NEITHER = 4.0
 #: Largest decimal logarithm of odds that is told.
 _MOST_ODDS = 99.0
