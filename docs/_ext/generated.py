@@ -278,8 +278,9 @@ def shorten_signature(app, what, name, obj, options, signature, returned):
 
 
 def let_figures_scroll(app, doctree):
-    """Put figures of stories into boxes of their own, which scroll on a telephone."""
-    for figure in list(doctree.findall(imgsgnode)):
+    """Put wide figures, of stories and of accuracy, into boxes that scroll on a telephone."""
+    measured = [one for one in doctree.findall(nodes.image) if "accuracy/" in one["uri"]]
+    for figure in [*doctree.findall(imgsgnode), *measured]:
         box = nodes.container(classes=["figure-scroll"])
         figure.replace_self(box)
         box += figure

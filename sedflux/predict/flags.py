@@ -49,9 +49,10 @@ IMPLAUSIBLE_SNR = 1000.0
 #: Severity of stars near or beyond a limit of temperature, of ones that are compact, metal-free or
 #: luminous or have a limit of gravity, and of spectra that cannot be used.
 _EDGE_SEVERITY, _NO_METALS_SEVERITY, _UNUSABLE_SEVERITY = 1.5, 3.0, 25.0
-#: Distance beyond which stars near the cool limit have molecular bands that the training lacks, and
-#: the severity for each unit of it.
-_COOL_DISTANCE, _COOL_GROWTH = 0.5, 6.0
+#: Stars that are flagged and within this range (K) above the cool limit may have molecular bands
+#: that the training lacks; the distance beyond which they have them, and the severity for each
+#: unit of it.
+_COOL_RANGE, _COOL_DISTANCE, _COOL_GROWTH = 700.0, 0.5, 6.0
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,11 @@ FLAGS = (
          "or bad data?",
          "The spectrum is so far from all training stars that its SED means nothing.  Alone it is "
          "refused; among others it has this flag and a huge error."),
+    Flag("peculiar", 19, "lines unlike those of a white dwarf alone and without a field: magnetic, "
+         "a binary, or bad data?",
+         "The model of white dwarfs can represent the lines, but only as it represents ripples and "
+         "defects of spectra.  Lines that a magnetic field splits and light of an M dwarf look so, "
+         "and so do bad data: look at the spectrum."),
 )
 _BY_NAME = {one.name: one for one in FLAGS}
 
@@ -214,7 +220,8 @@ def domain_flags(values: Mapping[str, np.ndarray], limits: Mapping[str, Any],
     limits : dict
         The model's domain: ``excess``, ``unusual``, ``strange``, ``teff`` (two limits in
         K), the ``prior`` of its labels, and for models that know it the least ``gravity``: lists of
-        temperatures (K) and of log g.  Models of white dwarfs have two limits of ``logg``.
+        temperatures (K) and of log g.  Models of white dwarfs have two limits of ``logg``, and
+        ``peculiar``: the first three for spectra without defects.
     label_set : `~sedflux.libraries.labels.LabelSet`, optional
         Labels of the model.
 
@@ -247,6 +254,9 @@ def domain_flags(values: Mapping[str, np.ndarray], limits: Mapping[str, Any],
     if "logg" in limits:
         low, high = limits["logg"]
         found["gravity_limit"] = usable & ((logg < low) | (logg > high))
+    if "peculiar" in limits:
+        found["peculiar"] = ~found["unlike_training"] & (
+            _distance(values, limits["peculiar"]) > 1.0)
     if "gravity" in limits:
         found["supergiant"] = usable & (logg < np.interp(teff, *limits["gravity"]))
     if limits.get("prior") == "survey":
@@ -321,10 +331,11 @@ def severity_of(bits: np.ndarray, values: Mapping[str, np.ndarray], limits: Mapp
     severity = np.where(foreign, np.maximum(severity, _NO_METALS_SEVERITY), severity)
     if label_set is not STARS:
         return severity
+    labels = label_set.unscale(values["label_mean"])
+    teff, mh = (labels[:, STARS.names.index(name)] for name in ("TEFF", "MH"))
     bands = _EDGE_SEVERITY + _COOL_GROWTH * np.maximum(distance - _COOL_DISTANCE, 0.0)
-    severity = np.where(any_of("cool_limit", "unlike_training"), np.maximum(severity, bands),
-                        severity)
-    mh = label_set.unscale(values["label_mean"])[:, STARS.names.index("MH")]
+    cool = any_of("cool_limit", "unlike_training") & (teff < limits["teff"][0] + _COOL_RANGE)
+    severity = np.where(cool, np.maximum(severity, bands), severity)
     steps = np.clip((_LEAST_METALS - mh) / _METALS_STEP, 0.0, _MOST_STEPS)
     severity = np.where(any_of("no_metals"),
                         np.maximum(severity, _NO_METALS_SEVERITY * (1.0 + steps)), severity)

@@ -15,9 +15,8 @@ from sedflux.covariance import LowRankCovariance, positive_part
 from sedflux.exceptions import InputError, SedfluxWarning
 from sedflux.response.counts import MIN_PIXELS, count_arrays, unusable_reason
 from sedflux.response.outliers import EXCLUDED, UNUSABLE, Rejection
-from sedflux.response.second_errors import SecondErrors
 from sedflux.response.solve import STARS_AT_A_TIME
-from sedflux.response.star_arrays import MODEL_PARTS, StarArrays
+from sedflux.response.star_arrays import MODEL_PARTS, SecondErrors, StarArrays
 from sedflux.response.systematics import largest_library_error
 from sedflux.slitless.forward import (
     blur_operator,
