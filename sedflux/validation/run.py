@@ -261,13 +261,14 @@ def kinds(stis: PathLike, miles: PathLike, spectra: PathLike, library: PathLike,
     """
     chooser = Chooser(*models)
     synthetic_stars, grid = read_library(library), read_library(white_dwarfs)
+    first, second = chooser.predictors
     real = read_library(miles)
     samples = chain(model_kinds(chooser, synthetic_stars, grid),
                     peculiar_kinds(chooser, grid, real),
                     star_kinds(chooser, read_library(stis), real, GroundSpectra(spectra)))
     return write_tables(folder, {"kinds": kinds_table(samples),
                                  "odds": odds_table(draw_ratios(
-                                     *chooser.predictors, synthetic_stars, grid))})
+                                     first, second, synthetic_stars, grid))})
 
 
 def effects(miles: PathLike, folder: Path, *, models: Sequence[str] = (), snr: float = 50.0
