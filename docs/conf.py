@@ -32,7 +32,7 @@ html_css_files = ["sedflux.css"]
 templates_path = ["_templates"]
 
 extensions += ["sphinx_gallery.gen_gallery", "generated"]
-exclude_patterns += ["gallery/**", "_build", "accuracy/*.rst"]
+exclude_patterns += ["gallery/**", "_build", "accuracy/*.rst", "reference/examples/*.rst"]
 numpydoc_xref_param_type = False
 autodoc_typehints = "none"
 suppress_warnings = ["config.cache"]
@@ -58,6 +58,7 @@ sphinx_gallery_conf = {
     "filename_pattern": "/story_",
     "download_all_examples": False,
     "show_signature": False,
+    "remove_config_comments": True,
     "abort_on_example_error": True,
     # What a story prints is its result; the value of its last line is not.
     "capture_repr": (),

@@ -36,6 +36,13 @@ def demo_path(name: str) -> str:
     ------
     sedflux.exceptions.InputError
         If the name is unknown.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from sedflux.demo import demo_path
+    >>> Path(demo_path("bd17_stis")).exists()
+    True
     """
     if name not in _NAMES:
         raise InputError(f"demo star {name!r} is unknown; choose one of {', '.join(_NAMES)}")
@@ -60,6 +67,12 @@ def demo_spectrum(name: str = "16cygb_miles") -> Any:
     Returns
     -------
     spectrum : `~specutils.Spectrum`
+
+    Examples
+    --------
+    >>> from sedflux.demo import demo_spectrum
+    >>> demo_spectrum("16cygb_stis").meta["radial_velocity"].unit.to_string()
+    'km / s'
     """
     from sedflux.io.calspec import read_calspec
     from sedflux.io.miles import read_miles
@@ -82,6 +95,13 @@ def demo_arrays(name: str = "16cygb_miles") -> tuple[np.ndarray, np.ndarray]:
         In vacuum, in Angstrom.
     flux : `~numpy.ndarray`, shape (n,)
         F_lambda up to a factor.
+
+    Examples
+    --------
+    >>> from sedflux.demo import demo_arrays
+    >>> wavelength, flux = demo_arrays()
+    >>> wavelength.shape == flux.shape, bool(wavelength[0] >= 3900)
+    (True, True)
     """
     from sedflux.spectra.spectrum import from_spectrum
 

@@ -12,11 +12,34 @@ __all__ = [
 
 
 class SedfluxError(Exception):
-    """Base of every error that sedflux raises on purpose."""
+    """
+    Base of every error that sedflux raises on purpose.
+
+    Examples
+    --------
+    >>> from sedflux import SedfluxError, get_instrument
+    >>> try:
+    ...     get_instrument("hubble")
+    ... except SedfluxError as error:
+    ...     print(type(error).__name__)
+    InputError
+    """
 
 
 class InputError(SedfluxError, ValueError):
-    """An argument that cannot be used: its name, its value, what is allowed."""
+    """
+    An argument that cannot be used: its name, its value, what is allowed.
+
+    Examples
+    --------
+    >>> from sedflux import InputError, predict_sed
+    >>> from sedflux.demo import demo_spectrum
+    >>> try:
+    ...     predict_sed(demo_spectrum(), resolving_power=-5)
+    ... except InputError as error:
+    ...     print("resolving_power" in str(error))
+    True
+    """
 
 
 class MissingExtraError(SedfluxError, ImportError):
@@ -24,15 +47,45 @@ class MissingExtraError(SedfluxError, ImportError):
 
 
 class ModelError(SedfluxError, ValueError):
-    """A model that is unknown or does not fit what is asked of it."""
+    """
+    A model that is unknown or does not fit what is asked of it.
+
+    Examples
+    --------
+    >>> from sedflux import ModelError, Predictor
+    >>> try:
+    ...     Predictor("uara.none")
+    ... except ModelError as error:
+    ...     print("uara.stars2" in str(error))
+    True
+    """
 
 
 class WeightsError(SedfluxError, OSError):
-    """Weights that are missing, damaged, or cannot be fetched."""
+    """
+    Weights that are missing, damaged, or cannot be fetched.
+
+    Examples
+    --------
+    >>> from sedflux import Predictor, WeightsError
+    >>> try:
+    ...     Predictor("missing.safetensors")
+    ... except WeightsError as error:
+    ...     print("missing.safetensors" in str(error))
+    True
+    """
 
 
 class WriteError(SedfluxError, OSError):
-    """A file that cannot be written."""
+    """
+    A file that cannot be written.
+
+    Examples
+    --------
+    >>> from sedflux import WriteError
+    >>> issubclass(WriteError, OSError)
+    True
+    """
 
 
 class SedfluxWarning(UserWarning):

@@ -38,7 +38,7 @@ _BUDGET_STYLES = {
     "total": (COLORS[6], "-"), "reddening zero point": (COLORS[4], ":"),
     "reddening law": (COLORS[4], "-."), "magnitude zero point": (COLORS[3], ":"),
     "wavelength scale": (COLORS[0], "--"), "line spread": (COLORS[0], ":"),
-    "background": (COLORS[5], "--")}
+    "background": (COLORS[5], "--"), "models": (COLORS[2], "-."), "convection": ("0.6", "--")}
 #: Percentiles of the normalised input between which its panel extends: deep lines are few
 #: pixels, and what rises above the continuum is noise.
 _SHOWN_PERCENTILES = (0.2, 99.0)
@@ -94,6 +94,15 @@ def draw_normalised(axis: Axes, wavelength: np.ndarray, flux: np.ndarray) -> Axe
     Returns
     -------
     axis : `matplotlib.axes.Axes`
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> import numpy as np
+    >>> from sedflux.plotting import draw_normalised
+    >>> axis = draw_normalised(Figure().subplots(), np.linspace(4000, 7000, 100), np.ones(100))
+    >>> axis.get_xlabel()
+    'wavelength (vacuum Å)'
     """
     axis.plot(wavelength, flux, color=INK, lw=0.6)
     axis.set(ylabel="input / continuum", xlabel=WAVELENGTH_LABEL, xlim=(4000, 7000))
@@ -119,6 +128,16 @@ def draw_sed(axis: Axes, sed: Any, *, measured: np.ndarray | None = None) -> Axe
     Returns
     -------
     axis : `matplotlib.axes.Axes`
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from sedflux import predict_sed
+    >>> from sedflux.demo import demo_spectrum
+    >>> from sedflux.plotting import draw_sed
+    >>> axis = draw_sed(Figure().subplots(), predict_sed(demo_spectrum()))
+    >>> axis.get_xlabel()
+    'wavelength (vacuum Å)'
     """
     wavelength, flux, sigma, label = _sed_arrays(sed)
     for width, alpha in ((2, 0.35), (1, 0.7)):
@@ -157,6 +176,18 @@ def draw_pulls(axis: Axes, sed: Any, measured: np.ndarray, measured_sigma: np.nd
     Returns
     -------
     axis : `matplotlib.axes.Axes`
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from sedflux import predict_sed
+    >>> from sedflux.demo import demo_spectrum
+    >>> from sedflux.plotting import draw_pulls
+    >>> sed = predict_sed(demo_spectrum())
+    >>> measured = 1.01 * sed.flux.value
+    >>> axis = draw_pulls(Figure().subplots(), sed, measured, 0.01 * measured)
+    >>> axis.get_xlabel()
+    'wavelength (vacuum Å)'
     """
     wavelength, flux, sigma, _ = _sed_arrays(sed)
     pulls = (flux - measured) / np.hypot(sigma, measured_sigma)
@@ -218,6 +249,16 @@ def draw_response(axis: Axes, response: Any, *, truth: np.ndarray | None = None)
     Returns
     -------
     axis : `matplotlib.axes.Axes`
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from sedflux import ResponseCurve, get_instrument
+    >>> from sedflux.plotting import draw_response
+    >>> band = get_instrument("lookalike").bands["GV"]
+    >>> curve = ResponseCurve.from_throughput(band.throughput, area=band.area)
+    >>> draw_response(Figure().subplots(), curve).get_ylabel()
+    'throughput'
     """
     good = np.where(response.good, 1.0, np.nan)
     value = response.throughput * good
@@ -252,6 +293,16 @@ def draw_response_error(axis: Axes, response: Any, truth: np.ndarray, *, color: 
     Returns
     -------
     axis : `matplotlib.axes.Axes`
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from sedflux import ResponseCurve, get_instrument
+    >>> from sedflux.plotting import draw_response_error
+    >>> band = get_instrument("lookalike").bands["GV"]
+    >>> curve = ResponseCurve.from_throughput(band.throughput, area=band.area)
+    >>> draw_response_error(Figure().subplots(), curve, 1.01 * curve.throughput).get_ylabel()
+    'fitted / true - 1 (%)'
     """
     good = response.good & (truth > 0)
     error = 100 * np.log(response.throughput[good] / truth[good])
@@ -277,6 +328,20 @@ def draw_budget(axis: Axes, budget: Table) -> Axes:
     Returns
     -------
     axis : `matplotlib.axes.Axes`
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> import numpy as np
+    >>> from astropy.table import Table
+    >>> from sedflux.plotting import draw_budget
+    >>> wavelength = np.linspace(4000, 6200, 50)
+    >>> budget = Table({"wavelength": wavelength, "photons": np.full(50, 0.002),
+    ...                 "sed": np.full(50, 0.004), "total": np.full(50, 0.0045),
+    ...                 "good": np.ones(50, dtype=bool)})
+    >>> axis = draw_budget(Figure(layout="constrained").subplots(), budget)
+    >>> axis.get_xlabel()
+    'wavelength (vacuum Å)'
     """
     rows = np.asarray(budget["good"], dtype=bool)
     names = [name for name in budget.colnames if name not in ("wavelength", "good")]

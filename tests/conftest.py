@@ -23,6 +23,13 @@ SLOW_FILES = ("test_response_studies.py", "test_catalog.py", "test_simulator.py"
               "test_quality.py", "test_training.py")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    """Compare figures with their baselines wherever pytest-mpl is installed."""
+    if hasattr(config.option, "mpl"):
+        config.option.mpl = True
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
     """One process for files that are named; as many as pytest-xdist likes for more."""

@@ -1,6 +1,8 @@
 """What the reference generates from the package, and what the package says of itself."""
 
 import ast
+import configparser
+import importlib
 import importlib.util
 import re
 import sys
@@ -23,7 +25,7 @@ pytestmark = pytest.mark.skipif(not DOCS.exists(), reason="the documentation is 
 
 @pytest.fixture(scope="module")
 def generated():
-    pytest.importorskip("sphinx")
+    pytest.importorskip("sphinx_gallery")
     place = DOCS / "_ext" / "generated.py"
     description = importlib.util.spec_from_file_location("generated", place)
     module = importlib.util.module_from_spec(description)
@@ -60,6 +62,24 @@ def test_every_packaged_model_has_a_page(generated, name):
     assert any("SHA-256" in line for line in generated.model_lines(name))
 
 
+def _pages_of_the_reference():
+    """Objects that have a page in the reference, by their public names."""
+    module = ""
+    for line in (DOCS / "reference" / "api.rst").read_text().splitlines():
+        if line.startswith(".. currentmodule:: "):
+            module = line.split()[-1]
+        elif re.fullmatch(r"   \w+", line):
+            yield f"{module}.{line.strip()}"
+
+
+@pytest.mark.parametrize("name", list(_pages_of_the_reference()) if DOCS.exists() else [])
+def test_every_page_of_the_reference_has_an_example(name):
+    module, _, short = name.rpartition(".")
+    documented = getattr(importlib.import_module(module), short).__doc__
+    elsewhere = DOCS / "reference" / "examples" / f"{name}.rst"
+    assert ">>>" in (elsewhere.read_text() if elsewhere.exists() else documented)
+
+
 def test_plain_text_stays_plain(generated):
     assert generated.escaped("a_b *c* `d` |e|") == r"a\_b \*c\* \`d\` \|e\|"
 
@@ -71,6 +91,15 @@ def test_the_readme_is_whole():
     assert len(titles) == len(set(titles)) >= 6
     assert text.count("sedflux predict --demo") == 1
     assert text.rstrip().endswith("``licenses/``.")
+
+
+def test_stories_run_in_the_build_alone():
+    """Collecting doctests imports a file, which runs a story: no process of pytest does."""
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "setup.cfg")
+    left_out = settings["tool:pytest"]["norecursedirs"].split()
+    scripts = {path.parent.relative_to(ROOT).as_posix() for path in DOCS.rglob("*.py")}
+    assert scripts - {"docs", *left_out} == set()
 
 
 def test_the_root_has_the_licence():

@@ -11,10 +11,12 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+from docutils import nodes
 from docutils.parsers.rst import directives
 from safetensors import safe_open
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import make_refnode
+from sphinx_gallery.directives import imgsgnode
 
 from sedflux.cli.main import build_parser
 from sedflux.predict.flags import FLAGS
@@ -269,13 +271,33 @@ def _exists(name):
 
 
 def shorten_signature(app, what, name, obj, options, signature, returned):
-    """Defaults that a dataclass makes anew for every object, as three dots."""
-    return (signature or "").replace("<factory>", "...") or signature, returned
+    """Defaults that a dataclass makes anew for every object, or that are long, as three dots."""
+    short = (signature or "").replace("<factory>", "...")
+    short = re.sub(r"CommonErrors\((?:[^()]|\(\))*\)", "CommonErrors(...)", short)
+    return short or signature, returned
+
+
+def let_figures_scroll(app, doctree):
+    """Put wide figures, of stories and of accuracy, into boxes that scroll on a telephone."""
+    measured = [one for one in doctree.findall(nodes.image) if "accuracy/" in one["uri"]]
+    for figure in [*doctree.findall(imgsgnode), *measured]:
+        box = nodes.container(classes=["figure-scroll"])
+        figure.replace_self(box)
+        box += figure
+
+
+def add_example(app, what, name, obj, options, lines):
+    """The example of an object that has it in a file: modules may not grow without end."""
+    path = Path(app.srcdir) / "reference" / "examples" / f"{name}.rst"
+    if path.exists():
+        lines += ["", ".. rubric:: Examples", "", *path.read_text().splitlines(), ""]
 
 
 def setup(app):
     """Make the directives known to sphinx."""
     app.connect("autodoc-process-signature", shorten_signature)
+    app.connect("autodoc-process-docstring", add_example, priority=900)
+    app.connect("doctree-read", let_figures_scroll)
     app.connect("missing-reference", resolve_short_name)
     app.add_directive("command-options", CommandOptions)
     app.add_directive("flag-table", FlagTable)

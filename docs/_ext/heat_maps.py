@@ -11,7 +11,9 @@ from astropy.table import Table
 #: Folder of the tables.
 _TABLES = Path(__file__).parents[1] / "accuracy"
 #: Inches of a square, and of what stands about the squares of a panel.
-_SQUARE, _MARGINS = (0.85, 0.42), (1.3, 0.95)
+_SQUARE, _MARGINS = (0.85, 0.42), (1.5, 1.15)
+#: What columns of the tables are called beside the squares.
+_LABELS = {"teff": "temperature (K)", "band": "band (Å)"}
 
 
 def heat_map(name, *, value, rows, columns, panels=None, where=None, percent=False, title="",
@@ -60,7 +62,9 @@ def heat_map(name, *, value, rows, columns, panels=None, where=None, percent=Fal
                         fontsize="small")
         axis.set_yticks(range(len(down)), [_name(table, rows, one) for one in down],
                         fontsize="small")
+        axis.set_xlabel(_LABELS.get(columns, ""), fontsize="small")
         axis.set_title(label or title, fontsize="medium")
+    axes[0, 0].set_ylabel(_LABELS.get(rows, ""), fontsize="small")
     if len(groups) > 1:
         figure.suptitle(title, fontsize="medium")
 

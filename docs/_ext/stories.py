@@ -4,7 +4,7 @@ from __future__ import annotations
 
 #: From the first step to the last; stories that are not named here follow.
 _ORDER = ("first_sed", "coverage", "strangers", "lamost_to_csst", "lines_and_photometry",
-          "response_curve", "covariance_ignored", "planning", "small_catalogue")
+          "response_curve", "covariance_ignored", "planning", "white_dwarfs", "small_catalogue")
 
 
 class StoryOrder:

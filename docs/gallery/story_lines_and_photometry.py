@@ -101,7 +101,8 @@ for name, (value, error) in magnitudes.items():
     band = synthetic_photometry(both, {name: bands[name]})
     ratio = 10 ** (-0.4 * (value - band.value[0].value))
     axis.errorbar(bands[name].pivot().value, ratio, yerr=ratio * error, fmt="o", color="k",
-                  mfc="k" if name in griz else "w")
+                  mfc="k" if name in griz else "w",
+                  label={"g": "magnitudes", "u": "u, left out"}.get(name))
 axis.set(xlabel="wavelength (vacuum Å)", ylabel="flux / flux of lines and griz", ylim=(0.7, 1.5))
-axis.legend(frameon=False)
+axis.legend(frameon=False, loc="upper right")
 plt.show()

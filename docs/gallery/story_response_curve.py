@@ -26,9 +26,10 @@ field = simulate_field(bands, size=80, seed=8)
 figure, axes = plt.subplots(1, 3, figsize=(10, 3), layout="constrained")
 for axis, name in zip(axes, bands, strict=True):
     for spectrum in field.counts[name][:12]:
-        axis.semilogy(spectrum.spectral_axis.value, spectrum.flux.value, lw=0.6)
+        axis.semilogy(spectrum.spectral_axis.value, spectrum.flux.value, lw=0.6,
+                      color="#0072b2", alpha=0.5)
     axis.set(title=name, xlabel="wavelength (Å)", ylim=(1, None))
-axes[0].set_ylabel("counts a second and pixel")
+axes[0].set_ylabel("electrons a second and pixel")
 
 # %%
 # Each star on its own pixels, with photon noise, the covariance of its SED, a grey factor and

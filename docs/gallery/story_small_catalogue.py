@@ -92,11 +92,17 @@ table = catalog.table
 odd = catalog.select(p_value=(None, 1e-3))
 print("odd:", ", ".join(odd.table["identifier"]))
 figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
-axes[0].errorbar(ebv, table["posterior_reddening"], yerr=table["posterior_reddening_error"],
-                 fmt="o", ms=3, lw=0.8)
-axes[0].plot([0, 0.4], [0, 0.4], color="0.6")
-axes[0].set(xlabel="true E(B-V)", ylabel="E(B-V) by lines and g, r, i")
 difference = np.asarray(table["mag_u"]) - exact[:, 0]
-axes[1].errorbar(magnitude, difference, yerr=table["mag_u_error"], fmt="o", ms=3, lw=0.8)
+suspect = np.asarray(table["p_value"]) < 1e-3
+for some, color, marker, label in ((~suspect, "#0072b2", "o", "p > 0.001"),
+                                   (suspect, "#d55e00", "s", "p < 0.001: it varied")):
+    axes[0].errorbar(ebv[some], table["posterior_reddening"][some], color=color, ms=4, lw=0.8,
+                     yerr=table["posterior_reddening_error"][some], fmt=marker)
+    axes[1].errorbar(magnitude[some], difference[some], yerr=table["mag_u_error"][some],
+                     fmt=marker, color=color, ms=4, lw=0.8, label=label)
+axes[0].plot([0, 0.4], [0, 0.4], color="0.6")
+axes[0].set(xlabel="true E(B-V) (mag)", ylabel="E(B-V) by lines and g, r, i (mag)")
 axes[1].axhline(0, color="0.6")
-axes[1].set(xlabel="r", ylabel="u predicted minus true")
+axes[1].set(xlabel="r (mag)", ylabel="u, predicted minus true (mag)")
+axes[1].legend(frameon=False, loc="lower right")
+plt.show()

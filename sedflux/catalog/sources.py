@@ -66,6 +66,14 @@ def read_source(source: str | os.PathLike[str] | Sequence[Any] | Table, *,
     ------
     sedflux.exceptions.InputError
         If the source does not exist, is empty, lacks a column, or identifiers repeat.
+
+    Examples
+    --------
+    >>> from sedflux.catalog.sources import read_source
+    >>> from sedflux.demo import demo_path
+    >>> rows = read_source([demo_path("16cygb_miles"), demo_path("bd17_stis")])
+    >>> rows["identifier"].tolist()
+    ['16cygb_miles', 'bd17_stis']
     """
     if isinstance(source, Table):
         rows = _from_table(source, photometry)

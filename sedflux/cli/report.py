@@ -165,7 +165,8 @@ def report(record: Mapping[str, Any], caveat: str | None) -> Iterator[str]:
     yield f"star      {record['object']}  {record['class']}".rstrip()
     yield f"model     {record['model']}  (SHA-256 {record['sha256'][:12]})"
     if "log_odds" in record:
-        yield f"odds      10^{record['log_odds']:.1f} against the model of the other kind of star"
+        yield (f"odds      10^{record['log_odds']:.0f} to 1 that the star is of this model's kind, "
+               "not of the other")
     yield (f"input     S/N {record['snr']:.0f} per pixel, R = {record['resolving_power']:.0f}, "
            f"radial velocity {record['radial_velocity']:+.1f} km/s removed")
     yield (f"labels    Teff about {record['teff']:.0f} K, log g {record['logg']:.1f}"

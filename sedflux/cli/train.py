@@ -1,4 +1,4 @@
-"""The commands ``sedflux train pretrain``, ``finetune`` and ``calibrate``."""
+"""The commands ``sedflux train pretrain``, ``finetune``, ``calibrate`` and ``odds``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sedflux.cli.options import (
 )
 from sedflux.exceptions import InputError
 
-__all__ = ["FOLDS", "add_parser", "run_calibrate", "run_finetune", "run_pretrain"]
+__all__ = ["FOLDS", "add_parser", "run_calibrate", "run_finetune", "run_odds", "run_pretrain"]
 
 #: Options of a training run that go to the function under the same names.
 _COMMON = ("name", "steps", "seed", "workers", "learning_rate", "prior")
@@ -25,12 +25,13 @@ FOLDS = 4
 
 
 def add_parser(commands: Any) -> None:
-    """Add ``sedflux train`` with its three stages."""
+    """Add ``sedflux train`` with its stages."""
     stages = commands.add_parser("train", help="train a network") \
         .add_subparsers(dest="stage", metavar="STAGE", required=True)
     _add_pretrain(stages)
     _add_finetune(stages)
     _add_calibrate(stages)
+    _add_odds(stages)
 
 
 def _add_pretrain(stages):
@@ -87,6 +88,25 @@ def _add_calibrate(stages):
                         help="models trained without fold 0, 1, 2, 3 of the stars")
     third.add_argument_group("output").add_argument(
         "-o", "--output", required=True, metavar="FOLDER", help="for the models")
+
+
+def _add_odds(stages):
+    fourth = add_command(
+        stages, "odds", run_odds,
+        "calibrate the odds of white dwarfs against stars, and what makes one peculiar",
+        example="sedflux train odds synthetic.fits wd_koester.fits.gz "
+        "--model run/uara.da1.safetensors -o calibrated")
+    source = fourth.add_argument_group("input")
+    source.add_argument("stars", help="FITS library of synthetic stars")
+    source.add_argument("white_dwarfs", help="FITS library of models of white dwarfs")
+    source.add_argument("--model", help="of white dwarfs (default: "
+                        "{training.odds:calibrate_odds.model})")
+    source.add_argument("--star", metavar="MODEL",
+                        help="of stars (default: {training.odds:calibrate_odds.star})")
+    source.add_argument("--draws", type=whole_number(1), metavar="N", help="spectra of each kind "
+                        "per S/N (default: {training.odds:calibrate_odds.draws})")
+    fourth.add_argument_group("output").add_argument(
+        "-o", "--output", required=True, metavar="FOLDER", help="for the model")
 
 
 def _add_star_files(group):
@@ -161,3 +181,14 @@ def run_calibrate(arguments: argparse.Namespace) -> None:
         arguments.miles, arguments.stis, arguments.photometry,
         _folder_beside(arguments, [arguments.model, *arguments.folds]), model=arguments.model,
         folds=arguments.folds, johnson=arguments.johnson))
+
+
+def run_odds(arguments: argparse.Namespace) -> None:
+    """Write a model of white dwarfs with calibrated odds."""
+    from sedflux.training.odds import calibrate_odds
+
+    models = [one for one in (arguments.model, arguments.star) if one is not None]
+    path = calibrate_odds(arguments.stars, arguments.white_dwarfs,
+                          _folder_beside(arguments, models),
+                          **given(arguments, ("model", "star", "draws")))
+    say([f"wrote {path}"])

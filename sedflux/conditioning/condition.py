@@ -26,8 +26,8 @@ from sedflux.units import whole_number
 
 __all__ = ["condition", "condition_stars", "conditioned_spectrum", "star_arrays"]
 
-#: Stars that are worked on at a time: their arrays fit into the caches of a core.
-_CHUNK = 16
+#: Stars that are worked on at a time: few enough for the caches, enough for two threads.
+_CHUNK = 64
 #: Arrays of a posterior that make its covariance.
 _COVARIANCE = ("factor", "removed")
 

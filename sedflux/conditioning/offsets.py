@@ -63,6 +63,24 @@ def photometric_offsets(seds: SEDPrediction, photometry: Any, bandpasses: Any, *
     ------
     sedflux.exceptions.InputError
         If there are fewer than two bands or stars, or a value cannot be used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.table import Table
+    >>> from synphot import SpectralElement
+    >>> from synphot.models import Box1D
+    >>> from sedflux import Predictor, photometric_offsets
+    >>> from sedflux.demo import demo_arrays
+    >>> wavelength, flux = demo_arrays()
+    >>> seds = Predictor().predict(wavelength, np.stack([flux, flux]))
+    >>> bands = {"blue": SpectralElement(Box1D, x_0=4500, width=900),
+    ...          "red": SpectralElement(Box1D, x_0=6500, width=900)}
+    >>> magnitudes = Table({"blue": [6.6, 7.6], "blue_error": [0.02, 0.02],
+    ...                     "red": [6.0, 7.0], "red_error": [0.02, 0.02]})
+    >>> offsets = photometric_offsets(seds, magnitudes, bands, reddening=0.0)
+    >>> offsets["band"].tolist(), offsets["stars"].tolist()
+    (['blue', 'red'], [2, 2])
     """
     if not isinstance(seds, SEDPrediction) or seds.single:
         raise InputError(f"seds is a {type(seds).__name__}; predictions of several stars are "

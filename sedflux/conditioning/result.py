@@ -66,6 +66,20 @@ class ConditionedSEDs:
     library_error : dict of str to tuple of pairs
         Wavelength (Angstrom) and relative error that all SEDs of a model share, by the name of the
         model; models that do not say it have none.
+
+    Examples
+    --------
+    >>> from synphot import SpectralElement
+    >>> from synphot.models import Box1D
+    >>> from sedflux import Predictor, condition
+    >>> from sedflux.demo import demo_spectrum
+    >>> bands = {"blue": SpectralElement(Box1D, x_0=4500, width=900),
+    ...          "red": SpectralElement(Box1D, x_0=6500, width=900)}
+    >>> prediction = Predictor().predict_spectrum(demo_spectrum())
+    >>> seds = condition(prediction, {"blue": (6.6, 0.02), "red": (6.0, 0.02)}, bands,
+    ...                  reddening=(0.02, 0.02))
+    >>> seds.flux.shape, bool(0 < seds.p_value < 1)
+    ((575,), True)
     """
 
     wavelength: np.ndarray
@@ -179,7 +193,7 @@ class ConditionedSEDs:
 
     def _cards(self) -> dict[str, tuple[Any, str]]:
         """Cards for FITS headers."""
-        cards: dict[str, tuple[Any, str]] = {
+        cards: dict[str, Any] = {
             "SEDNORM": ("photometry", "the flux is absolute, by magnitudes"),
             "SEDBANDS": (", ".join(self.bands)[:60], "bands of the magnitudes"),
             "SEDDUST": (float(self.reddening), "[mag] E(B-V) by lines and magnitudes"),

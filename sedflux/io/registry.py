@@ -113,6 +113,13 @@ def read_spectrum(path: str | os.PathLike[str]) -> Spectrum:
     ------
     sedflux.exceptions.InputError
         If the file is missing, damaged, or in an unknown format.
+
+    Examples
+    --------
+    >>> from sedflux.demo import demo_path
+    >>> from sedflux.io.registry import read_spectrum
+    >>> read_spectrum(demo_path("16cygb_stis")).flux.unit.to_string()
+    'erg / (Angstrom s cm2)'
     """
     from specutils import Spectrum
 

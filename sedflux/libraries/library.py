@@ -48,6 +48,16 @@ class SpectralLibrary:
         lack; None if there is none.
     sha256 : str
         Hash of the file, for provenance.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.table import Table
+    >>> from sedflux.libraries.library import SpectralLibrary
+    >>> library = SpectralLibrary(wavelength=np.linspace(4000, 7000, 50), flux=np.ones((2, 50)),
+    ...                           table=Table({"TEFF": [5000.0, 6000.0]}), resolving_power=2000.0)
+    >>> library.flux.shape
+    (2, 50)
     """
 
     wavelength: np.ndarray
@@ -104,6 +114,20 @@ def read_library(path: str | os.PathLike[str], *, resolving_power: float | None 
     ------
     sedflux.exceptions.InputError
         If the file is missing, damaged or no library.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.table import Table
+    >>> import tempfile
+    >>> from sedflux.libraries.library import SpectralLibrary, read_library, write_library
+    >>> labels = Table({"TEFF": [9000.0, 20000.0], "LOGG": [8.0, 7.9]})      # white dwarfs
+    >>> library = SpectralLibrary(wavelength=np.linspace(4000, 7000, 50), flux=np.ones((2, 50)),
+    ...                           table=labels, resolving_power=2000.0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_library(f"{folder}/library.fits", library)
+    ...     print(read_library(f"{folder}/library.fits").table["TEFF"].tolist())
+    [9000.0, 20000.0]
     """
     path = Path(path).expanduser()
     if not path.is_file():
@@ -222,6 +246,20 @@ def write_library(path: str | os.PathLike[str], library: SpectralLibrary, *,
     ------
     sedflux.exceptions.InputError, sedflux.exceptions.WriteError
         If the file exists and must not be replaced, or cannot be written.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.table import Table
+    >>> import tempfile
+    >>> from sedflux.libraries.library import SpectralLibrary, read_library, write_library
+    >>> labels = Table({"TEFF": [9000.0, 20000.0], "LOGG": [8.0, 7.9]})      # white dwarfs
+    >>> library = SpectralLibrary(wavelength=np.linspace(4000, 7000, 50), flux=np.ones((2, 50)),
+    ...                           table=labels, resolving_power=2000.0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_library(f"{folder}/library.fits", library)
+    ...     print(read_library(f"{folder}/library.fits").table["TEFF"].tolist())
+    [9000.0, 20000.0]
     """
     hdus = fits.HDUList([
         fits.PrimaryHDU(), fits.BinTableHDU(library.table, name="MODELS"),

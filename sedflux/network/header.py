@@ -91,6 +91,10 @@ def _check_domain(value: Any, name: str, config: Config) -> None:
         _ascending(edge[0], f"{name}.gravity")
     if "logg" in table:
         _ascending(table["logg"], f"{name}.logg", 2)
+    if "peculiar" in table:
+        for key, limit in _entries(table["peculiar"], f"{name}.peculiar", (
+                "excess", "unusual", "strange")).items():
+            _positive(limit, f"{name}.peculiar.{key}", ())
     if table.get("prior", "flat") not in _PRIORS:
         raise _Wrong(f"{name}.prior is {table['prior']!r}; one of {', '.join(_PRIORS)} is needed")
 
@@ -131,6 +135,12 @@ def _check_common(value: Any, name: str, config: Config) -> None:
         _numbers(scores, f"{name}.scores.{part}", (nodes.size, config.sed_components))
 
 
+def _check_odds(value: Any, name: str, config: Config) -> None:
+    table = _entries(value, name, ("slope", "offset"))
+    _positive(table["slope"], f"{name}.slope", ())
+    _numbers(table["offset"], f"{name}.offset", ())
+
+
 def _check_labels(value: Any, name: str, config: Config) -> None:
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         raise _Wrong(f"{name} is {value!r}; a list of names is needed")
@@ -153,6 +163,7 @@ _CHECKS: dict[str, Callable[[Any, str, Config], None]] = {
     "library_error": _check_library_error,
     "labels": _check_labels,
     "common": _check_common,
+    "odds": _check_odds,
     "least_resolving_power": _check_positive,
     "least_coverage": _check_positive,
 }

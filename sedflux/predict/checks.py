@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
 
 from sedflux.exceptions import InputError
+from sedflux.predict.flags import flag, foreign_ratio
 from sedflux.spectra.arrays import real_array
 from sedflux.spectra.gaps import usual_step
 from sedflux.spectra.grids import OPTICAL_RANGE
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
     from specutils import Spectrum
 
 __all__ = ["MAX_REDDENING", "MIN_RESOLVING_POWER", "RESOLVING_POWER", "check_coverage",
-           "check_reddening", "check_resolving_power", "check_velocity", "refuse_if_none",
-           "unusable_reasons", "velocity_of"]
+           "check_reddening", "check_resolving_power", "check_velocity", "refuse_if_foreign",
+           "refuse_if_none", "unusable_reasons", "velocity_of"]
 
 #: Spectra of a higher resolving power are degraded to this one.
 RESOLVING_POWER = 2000.0
@@ -265,3 +267,26 @@ def refuse_if_none(reasons: np.ndarray) -> None:
                     "there is no star to predict, or the sky is over-subtracted",
             "constant": "flux is constant over 4000-7000 Angstrom: there are no lines to read",
         }[str(reasons[0])])
+
+
+def refuse_if_foreign(bits: np.ndarray, diagnostics: Mapping[str, np.ndarray],
+                      limits: Mapping[str, Any]) -> None:
+    """
+    Refuse spectra of which none is that of a star as the model knows them.
+
+    Parameters
+    ----------
+    bits : `~numpy.ndarray` of int, shape (N,)
+        Flags.
+    diagnostics : dict of str to `~numpy.ndarray`, shape (N,)
+        Of the prediction.
+    limits : dict
+        The domain of the model of stars.
+    """
+    if not (bits & flag("foreign").mask).all():
+        return
+    ratio = foreign_ratio(diagnostics, limits, diagnostics["mh"])
+    raise InputError(
+        f"flux is {ratio.min():.2f} times as far from all stars of the training as is allowed: "
+        "there is no SED for M stars, quasars, most galaxies, and stars whose velocity or data are "
+        "wrong; look at the spectrum, check radial_velocity, or leave it out")

@@ -13,12 +13,14 @@ and metal-poor stars, too, can be built from them.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sedflux.exceptions import InputError
+from sedflux.network.constants import PIXEL_FLOOR
 from sedflux.predict.flags import flag, sentences
 from sedflux.predict.models import AUTO, DEFAULT_MODEL, WHITE_DWARF_MODEL
 from sedflux.predict.prediction import SEDPrediction
@@ -32,9 +34,9 @@ __all__ = ["Chooser", "Screen"]
 #: Odds of a white dwarf to a star before the spectrum is seen, in round numbers: to 18 mag, a
 #: square degree has a third of a white dwarf and thousands of stars.
 PRIOR_ODDS = 1e-4
-#: Logarithm of odds by that of the ratio of evidences: stars are no normal coefficients.  On models
-#: that were held out, a logistic fit gives 0.47 at S/N 1.5 to 12, 0.7 at 2 and 0.45 at 8.
-_ODDS_SLOPE = 0.5
+#: Logarithm of odds by that of the ratio of evidences, slope and offset, of a model whose header
+#: does not say them: stars are no normal coefficients, so that the ratio says too much.
+_ODDS = {"slope": 0.5, "offset": 0.0}
 #: Odds, as their decimal logarithm, below which a choice is uncertain.
 UNCERTAIN = 2.0
 #: Largest decimal logarithm of odds that is told.
@@ -61,11 +63,9 @@ class Screen:
     """
 
     def __init__(self, predictor: Predictor) -> None:
-        projection = predictor.network.projection
-        spread = projection.spread.cpu().numpy()
-        order = np.argsort(-spread)
-        templates = (projection.templates.cpu().numpy() * spread[:, None])[order]
-        mean = projection.mean.cpu().numpy()
+        projection = predictor.arrays.projection
+        order = np.argsort(-predictor.arrays.weights["projection.spread"])
+        templates, mean = projection.scaled[order], projection.mean
         self._few, self._more = (_Leading(templates[:size], mean) for size in _SCREEN_TEMPLATES)
 
     def __call__(self, normalised: np.ndarray, ivar: np.ndarray, evidence: np.ndarray
@@ -94,8 +94,6 @@ class _Leading:
     """The evidence of some templates."""
 
     def __init__(self, templates, mean):
-        from sedflux.network.projection import PIXEL_FLOOR
-
         self._floor, self._mean = np.float32(PIXEL_FLOOR**2), mean
         self._templates = np.ascontiguousarray(templates.T)
         self._rows, self._columns = np.tril_indices(len(templates))
@@ -132,6 +130,9 @@ class Chooser(Predictor):
         Two models; the packaged ones by default.
     prior_odds : float, optional
         Of a white dwarf to a star, before the spectrum is seen.
+    odds : mapping, optional
+        Logarithm of the odds by that of the ratio of evidences: its ``slope`` and ``offset``.  By
+        default those of the header of ``white_dwarf``, from `sedflux.training.odds`.
 
     Attributes
     ----------
@@ -157,21 +158,27 @@ class Chooser(Predictor):
     """
 
     def __init__(self, star: Any = DEFAULT_MODEL, white_dwarf: Any = WHITE_DWARF_MODEL, *,
-                 prior_odds: float = PRIOR_ODDS) -> None:
+                 prior_odds: float = PRIOR_ODDS, odds: Mapping[str, float] | None = None) -> None:
         if not 0.0 < prior_odds < np.inf:
             raise InputError(f"prior_odds is {prior_odds}; give a positive number, such as "
                              f"{PRIOR_ODDS:g}")
         self._both = first, second = tuple(
             model if isinstance(model, Predictor) else Predictor(model)
             for model in (star, white_dwarf))
-        self.network, self.metadata, self.wavelength = (
-            first.network, first.metadata, first.wavelength)
+        self.arrays, self.metadata, self.wavelength = (
+            first.arrays, first.metadata, first.wavelength)
         if not np.array_equal(first.wavelength, second.wavelength):
             raise InputError(f"models {first.name} and {second.name} have SEDs on different "
                              "wavelengths; choose two with the same")
         self.name = AUTO
         self.sha256 = hashlib.sha256((first.sha256 + second.sha256).encode()).hexdigest()
         self._screen, self._prior = Screen(second), float(np.log(prior_odds))
+        self._odds = second.metadata.get("odds", _ODDS) if odds is None else odds
+
+    @property
+    def network(self) -> Any:
+        """The network of the model of stars as a module of torch."""
+        return self._both[0].network
 
     @property
     def predictors(self) -> tuple[Predictor, ...]:
@@ -222,7 +229,8 @@ class Chooser(Predictor):
 
     def _log_odds(self, difference):
         """Decimal logarithm of the odds of a white dwarf from the difference of evidences."""
-        log_odds = (_ODDS_SLOPE * difference + self._prior) / np.log(10.0)
+        calibrated = self._odds["slope"] * difference + self._odds["offset"]
+        log_odds = (calibrated + self._prior) / np.log(10.0)
         return np.clip(log_odds, -_MOST_ODDS, _MOST_ODDS)
 
 

@@ -5,7 +5,7 @@ Every flag has a name, a bit, a sentence for people and an explanation.  The pro
 the network uses tells how well training spectra can represent a spectrum: the *excess* is the
 rms of its residuals beyond the noise, *unusual* the distance of its coefficients from the mean
 of the training, *strange* their distance from the nearest training star.  The limits come with
-the model.
+the model.  What is far beyond them is no star of the training at all, and is refused.
 """
 
 from __future__ import annotations
@@ -20,13 +20,22 @@ from sedflux.exceptions import InputError
 from sedflux.libraries.labels import STARS, LabelSet
 from sedflux.libraries.prior import survey_density
 
-__all__ = ["FLAGS", "Flag", "domain_flags", "flag", "flag_names", "severity_of"]
+__all__ = ["FLAGS", "Flag", "domain_flags", "flag", "flag_names", "foreign_ratio",
+           "severity_of"]
 
 #: Below this S/N per pixel the prior constrains the answer more than the lines.
 LOW_SNR = 8.0
 #: A star that seems poorer in metals than this has hardly any lines but hydrogen's: it may
 #: also be hot, a white dwarf or a subdwarf.
 METAL_POOR = -2.05
+#: Below this [M/H] no star with metal lines is seen; steps below it in which the severity grows by
+#: itself, and the most steps: hot stars and subdwarfs look ever poorer in metals.
+_LEAST_METALS, _METALS_STEP, _MOST_STEPS = -2.4, 0.1, 2.0
+#: Distance (one at the limit of ordinary stars) beyond which a spectrum is that of no star of the
+#: training, by [M/H]: where there are hardly any metal lines, other features are those of no star.
+#: Ordinary stars reach 0.35 and 0.95, with the defects of surveys 0.63 and 1.1, with a dip of 25 %
+#: between two arms 0.75 and 1.35.
+_FOREIGN = ((METAL_POOR, -1.5), (0.65, 1.4))
 #: Surface gravity that no main-sequence star exceeds, against effective temperature in K.
 COMPACT = ((5000.0, 6300.0), (4.95, 4.7))
 #: Density of a survey's stars, 1 / (K dex dex), below which lines and prior disagree.
@@ -40,6 +49,10 @@ IMPLAUSIBLE_SNR = 1000.0
 #: Severity of stars near or beyond a limit of temperature, of ones that are compact, metal-free or
 #: luminous or have a limit of gravity, and of spectra that cannot be used.
 _EDGE_SEVERITY, _NO_METALS_SEVERITY, _UNUSABLE_SEVERITY = 1.5, 3.0, 25.0
+#: Stars that are flagged and within this range (K) above the cool limit may have molecular bands
+#: that the training lacks; the distance beyond which they have them, and the severity for each
+#: unit of it.
+_COOL_RANGE, _COOL_DISTANCE, _COOL_GROWTH = 700.0, 0.5, 6.0
 
 
 @dataclass(frozen=True)
@@ -57,6 +70,13 @@ class Flag:
         What people are told; ``{cool}`` and ``{hot}`` stand for the model's limits in K.
     explanation : str
         What it means and what to do.
+
+    Examples
+    --------
+    >>> from sedflux.predict.flags import flag
+    >>> one = flag("low_snr")
+    >>> one.bit, one.mask, one.sentence
+    (3, 8, 'low S/N')
     """
 
     name: str
@@ -132,6 +152,15 @@ FLAGS = (
          "With model='auto', the model of white dwarfs explains the lines better than that of "
          "stars, but not well, or only at the edge of its temperatures and gravities.  The SED is "
          "that of the model of stars: do not use it before the object is identified."),
+    Flag("foreign", 18, "no star that the model knows: an M star, quasar, galaxy, wrong velocity "
+         "or bad data?",
+         "The spectrum is so far from all training stars that its SED means nothing.  Alone it is "
+         "refused; among others it has this flag and a huge error."),
+    Flag("peculiar", 19, "lines unlike those of a white dwarf alone and without a field: magnetic, "
+         "a binary, or bad data?",
+         "The model of white dwarfs can represent the lines, but only as it represents ripples and "
+         "defects of spectra.  Lines that a magnetic field splits and light of an M dwarf look so, "
+         "and so do bad data: look at the spectrum."),
 )
 _BY_NAME = {one.name: one for one in FLAGS}
 
@@ -191,7 +220,8 @@ def domain_flags(values: Mapping[str, np.ndarray], limits: Mapping[str, Any],
     limits : dict
         The model's domain: ``excess``, ``unusual``, ``strange``, ``teff`` (two limits in
         K), the ``prior`` of its labels, and for models that know it the least ``gravity``: lists of
-        temperatures (K) and of log g.  Models of white dwarfs have two limits of ``logg``.
+        temperatures (K) and of log g.  Models of white dwarfs have two limits of ``logg``, and
+        ``peculiar``: the first three for spectra without defects.
     label_set : `~sedflux.libraries.labels.LabelSet`, optional
         Labels of the model.
 
@@ -217,11 +247,16 @@ def domain_flags(values: Mapping[str, np.ndarray], limits: Mapping[str, Any],
     if label_set is STARS:
         found["compact"] = usable & (logg > np.interp(teff, *COMPACT))
         found["no_metals"] = usable & (labels[:, STARS.names.index("MH")] < METAL_POOR)
+        found["foreign"] = usable & values["finite"] & (
+            foreign_ratio(values, limits, labels[:, STARS.names.index("MH")]) > 1.0)
     if "second_weight" in values:
         found["two_solutions"] = usable & (values["second_weight"] > 0)
     if "logg" in limits:
         low, high = limits["logg"]
         found["gravity_limit"] = usable & ((logg < low) | (logg > high))
+    if "peculiar" in limits:
+        found["peculiar"] = ~found["unlike_training"] & (
+            _distance(values, limits["peculiar"]) > 1.0)
     if "gravity" in limits:
         found["supergiant"] = usable & (logg < np.interp(teff, *limits["gravity"]))
     if limits.get("prior") == "survey":
@@ -232,19 +267,45 @@ def domain_flags(values: Mapping[str, np.ndarray], limits: Mapping[str, Any],
     return bits
 
 
-def _distance(values: Mapping[str, np.ndarray], limits: Mapping[str, Any]) -> np.ndarray:
+def _strangeness(values, limits):
+    """Distance of the coefficients alone: 1 at the limit; shape (N,)."""
+    unusual = np.sqrt(values["unusual"] / limits["unusual"])
+    return np.maximum(unusual, np.sqrt(values["strange"] / limits.get("strange", np.inf)))
+
+
+def foreign_ratio(values: Mapping[str, np.ndarray], limits: Mapping[str, Any],
+                  mh: np.ndarray) -> np.ndarray:
+    """
+    How far spectra are from all training stars, relative to the distance at which they are refused.
+
+    Parameters
+    ----------
+    values : dict of str to `~numpy.ndarray`, shape (N,)
+        With ``unusual`` and ``strange``, such as diagnostics of a prediction.
+    limits : dict
+        The model's domain.
+    mh : `~numpy.ndarray`, shape (N,)
+        [M/H] that the lines seem to have.
+
+    Returns
+    -------
+    ratio : `~numpy.ndarray`, shape (N,)
+        Above one for spectra that are refused.
+    """
+    return _strangeness(values, limits) / np.interp(mh, *_FOREIGN)
+
+
+def _distance(values, limits):
     """How far beyond its limits a spectrum is: 1 at the limit, growing; shape (N,)."""
     noise = 1.0 / np.maximum(values["snr"], 1.0)
     # At low S/N an excess is itself uncertain: 2430 pixels give it to a few percent of the noise.
     excess = values["excess"] / np.hypot(limits["excess"], 0.3 * noise)
-    unusual = np.sqrt(values["unusual"] / limits["unusual"])
-    strange = np.sqrt(values["strange"] / limits.get("strange", np.inf))
-    distance = np.maximum.reduce([excess, unusual, strange])
+    distance = np.maximum(excess, _strangeness(values, limits))
     return np.where(values["usable"] & values["finite"], distance, _UNUSABLE_SEVERITY)
 
 
-def severity_of(bits: np.ndarray, values: Mapping[str, np.ndarray],
-                limits: Mapping[str, Any]) -> np.ndarray:
+def severity_of(bits: np.ndarray, values: Mapping[str, np.ndarray], limits: Mapping[str, Any],
+                label_set: LabelSet = STARS) -> np.ndarray:
     """
     How much errors must grow: one inside the domain, more beyond it.
 
@@ -252,7 +313,7 @@ def severity_of(bits: np.ndarray, values: Mapping[str, np.ndarray],
     ----------
     bits : `~numpy.ndarray` of int, shape (N,)
         From `domain_flags`.
-    values, limits
+    values, limits, label_set
         See `domain_flags`.
 
     Returns
@@ -262,8 +323,20 @@ def severity_of(bits: np.ndarray, values: Mapping[str, np.ndarray],
     def any_of(*names: str) -> np.ndarray:
         return (bits & sum(flag(name).mask for name in names)) != 0
 
-    severity = _distance(values, limits)
-    severity = np.where(any_of("cool_limit", "hot_limit"), np.maximum(severity, _EDGE_SEVERITY),
-                        severity)
+    distance = _distance(values, limits)
+    # The larger of the severity so far and another one, for spectra with any of some flags.
+    severity = np.where(any_of("cool_limit", "hot_limit"), np.maximum(distance, _EDGE_SEVERITY),
+                        distance)
     foreign = any_of("compact", "no_metals", "supergiant", "gravity_limit")
-    return np.where(foreign, np.maximum(severity, _NO_METALS_SEVERITY), severity)
+    severity = np.where(foreign, np.maximum(severity, _NO_METALS_SEVERITY), severity)
+    if label_set is not STARS:
+        return severity
+    labels = label_set.unscale(values["label_mean"])
+    teff, mh = (labels[:, STARS.names.index(name)] for name in ("TEFF", "MH"))
+    bands = _EDGE_SEVERITY + _COOL_GROWTH * np.maximum(distance - _COOL_DISTANCE, 0.0)
+    cool = any_of("cool_limit", "unlike_training") & (teff < limits["teff"][0] + _COOL_RANGE)
+    severity = np.where(cool, np.maximum(severity, bands), severity)
+    steps = np.clip((_LEAST_METALS - mh) / _METALS_STEP, 0.0, _MOST_STEPS)
+    severity = np.where(any_of("no_metals"),
+                        np.maximum(severity, _NO_METALS_SEVERITY * (1.0 + steps)), severity)
+    return np.where(any_of("foreign"), _UNUSABLE_SEVERITY, severity)

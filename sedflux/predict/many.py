@@ -78,8 +78,9 @@ def predict_groups(stars: Sequence[Star], predictor: Predictor
         found = _together(together, predictor)
         alone = list(range(len(members)))
         if found is not None:
-            # The error of an unusable spectrum comes from its prediction alone.
-            unusable = (np.asarray(found.flag_bits) & flag("unusable").mask) > 0
+            # The error of a spectrum that is refused comes from its prediction alone.
+            refused = flag("unusable").mask | flag("foreign").mask
+            unusable = (np.asarray(found.flag_bits) & refused) > 0
             alone, good = np.flatnonzero(unusable).tolist(), np.flatnonzero(~unusable)
             if good.size:
                 yield [numbers[row] for row in good], found.take(good)

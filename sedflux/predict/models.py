@@ -59,6 +59,13 @@ class ModelEntry:
     ------
     ValueError
         If an attribute is no such thing.
+
+    Examples
+    --------
+    >>> from sedflux import list_models
+    >>> entry = list_models()[0]
+    >>> entry.packaged, len(entry.sha256)
+    (True, 64)
     """
 
     name: str
@@ -134,7 +141,15 @@ def registry(path: str | os.PathLike[str] | None = None
 
 
 def list_models() -> list[ModelEntry]:
-    """Registered models, packaged ones first; a list of `ModelEntry`."""
+    """
+    Registered models, packaged ones first; a list of `ModelEntry`.
+
+    Examples
+    --------
+    >>> from sedflux import list_models
+    >>> [entry.name for entry in list_models()]
+    ['uara.da1', 'uara.stars2', 'uara.synthetic3']
+    """
     return sorted(registry()[0].values(), key=lambda entry: (not entry.packaged, entry.name))
 
 

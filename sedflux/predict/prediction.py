@@ -336,7 +336,9 @@ class SEDPrediction:
         flux = (matrix @ np.atleast_2d(self.flux).T).T
         # Relative errors are averaged with the flux as weight.
         errors = tuple(
-            RelativeErrors(centre, one.covariance.propagate(matrix).scaled(1.0 / row))
+            RelativeErrors(centre, one.covariance.propagate(matrix).scaled(1.0 / row),
+                           {name: matrix @ (part * one.flux) / row
+                            for name, part in one.parts.items()})
             for one, row in zip(self._rows(), flux, strict=True))
         return flux[0] if self.single else flux, errors, wavelengths
 

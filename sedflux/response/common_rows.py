@@ -11,10 +11,10 @@ from sedflux.exceptions import InputError
 from sedflux.response.problem import LinearProblem
 from sedflux.response.second_errors import with_second_order
 from sedflux.response.solve import column_equations
-from sedflux.response.star_arrays import StarArrays
+from sedflux.response.star_arrays import MODEL_PARTS, StarArrays
 from sedflux.spectra.reddening import R_V, extinction_curve
 
-__all__ = ["ROWS", "pattern_equations", "sed_columns", "shared_rows"]
+__all__ = ["ROWS", "model_rows", "pattern_equations", "sed_columns", "shared_rows"]
 
 #: Change of ln(flux) for a magnitude.
 _LN_PER_MAG = 0.4 * np.log(10.0)
@@ -175,9 +175,46 @@ def shared_rows(problem: LinearProblem, spline: np.ndarray) -> dict[str, LowRank
     if not given:
         return {}
     cross = pattern_equations(problem, tuple(given))[0] * np.array(list(given.values()))
-    change = spline @ np.linalg.solve(problem.inverse, cross)[: spline.shape[1]]
     found: dict[str, list[np.ndarray]] = {}
-    for name, row in zip(given, change.T, strict=True):
+    for name, row in zip(given, _changes(problem, spline, cross), strict=True):
         found.setdefault(ROWS[name], []).append(row)
     zeros = np.zeros(len(spline))
     return {name: LowRankCovariance(zeros, np.stack(rows)) for name, rows in found.items()}
+
+
+def _changes(problem, spline, cross):
+    """Changes of ln(response) by columns, (c, g), from their products with the design."""
+    return (spline @ np.linalg.solve(problem.inverse, cross)[: spline.shape[1]]).T
+
+
+def model_rows(problem: LinearProblem, spline: np.ndarray) -> dict[str, LowRankCovariance]:
+    """
+    Errors of ln(response) from those that SEDs of a model share, as white dwarfs do.
+
+    Such an error moves the SEDs of all these stars together, each as far as its own part says.
+
+    Parameters
+    ----------
+    problem : `~sedflux.response.problem.LinearProblem`
+        Of all stars.
+    spline : `~numpy.ndarray`, shape (g, k)
+        ln(response) for a unit of each of the first k coefficients.
+
+    Returns
+    -------
+    rows : dict of str to `~sedflux.LowRankCovariance`
+        One row for each of `~sedflux.response.star_arrays.MODEL_PARTS` that a star in use has.
+    """
+    used = problem.used
+    parts = {name: problem.parts[name] for name in MODEL_PARTS
+             if name in problem.parts and problem.parts[name][used].any()}
+    if not parts:
+        return {}
+    moved = used[np.any([values[used].any(axis=1) for values in parts.values()], axis=0)]
+    some = problem.take(moved)
+    cross = column_equations(
+        some.design, some.factor, some.weight, some.diagonal, some.residual, some.inflation,
+        np.stack([some.parts[name] for name in parts], axis=2))[0]
+    zeros = np.zeros(len(spline))
+    return {name: LowRankCovariance(zeros, row[None]) for name, row
+            in zip(parts, _changes(problem, spline, cross), strict=True)}

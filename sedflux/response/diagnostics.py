@@ -173,6 +173,18 @@ def fit_tests(response: Any) -> Table:
     ------
     sedflux.exceptions.InputError
         If the response was not fitted just now.
+
+    Examples
+    --------
+    >>> from sedflux import fit_response, get_instrument, simulate_field
+    >>> band = get_instrument("lookalike").bands["GV"]
+    >>> field = simulate_field({"GV": band}, size=8, seed=1, outliers=0.0)
+    >>> response = fit_response(field.counts["GV"], field.seds, band=band, grey_error=0.01,
+    ...                         wavelength_error=0.5)
+    >>> from sedflux.response.diagnostics import fit_tests
+    >>> tests = fit_tests(response)
+    >>> "dispersion" in tests["test"], bool(tests["suspect"].any())
+    (True, False)
     """
     problem, patterns = _needed_problem(response)
     found = {"chi2": (response.chi2 / (1.0 + _CHI2_TOLERANCE), response.degrees_of_freedom)}

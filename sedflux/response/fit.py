@@ -244,6 +244,17 @@ def fit_responses(counts: Mapping[str, Sequence[Spectrum | None]], seds: Sequenc
     ------
     sedflux.exceptions.InputError
         As `fit_response` does.
+
+    Examples
+    --------
+    >>> from sedflux import fit_responses, get_instrument, simulate_field
+    >>> bands = get_instrument("lookalike").bands
+    >>> bands = {name: bands[name] for name in ("GV", "GI")}
+    >>> field = simulate_field(bands, size=8, seed=1, outliers=0.0)
+    >>> responses = fit_responses(field.counts, field.seds, bands, grey_error=0.01,
+    ...                           wavelength_error={"GV": 0.5, "GI": 1.0})
+    >>> list(responses)
+    ['GV', 'GI']
     """
     _check_bands(counts, seds, bands)
     _check_band_options(options, counts)

@@ -62,6 +62,17 @@ def error_budget(response: ResponseCurve) -> Table:
         ``sed`` (errors of predicted SEDs), ``reddening``, ``anchor``, ``extraction`` (grey
         and wavelength errors), ``smoothness`` (the prior), their sum ``statistical``, each of
         ``response.systematics``, which all stars share, and ``total``.
+
+    Examples
+    --------
+    >>> from sedflux import error_budget, fit_response, get_instrument, simulate_field
+    >>> band = get_instrument("lookalike").bands["GV"]
+    >>> field = simulate_field({"GV": band}, size=8, seed=1, outliers=0.0)
+    >>> response = fit_response(field.counts["GV"], field.seds, band=band, grey_error=0.01,
+    ...                         wavelength_error=0.5)
+    >>> budget = error_budget(response)
+    >>> budget.colnames[:4], bool((budget["total"] >= budget["statistical"]).all())
+    (['wavelength', 'photons', 'sed', 'reddening'], True)
     """
     problem = _problem(response)
     size = problem.design.size
@@ -116,6 +127,17 @@ def leave_one_out(response: ResponseCurve) -> Table:
         response without the star, in sigma; ``sed_chi2``, the chi-square of the star against
         the response of all others, over ``sed_number`` directions; and the ``largest``
         deviation along one of them, in sigma.
+
+    Examples
+    --------
+    >>> from sedflux import fit_response, get_instrument, simulate_field
+    >>> band = get_instrument("lookalike").bands["GV"]
+    >>> field = simulate_field({"GV": band}, size=8, seed=1, outliers=0.0)
+    >>> response = fit_response(field.counts["GV"], field.seds, band=band, grey_error=0.01,
+    ...                         wavelength_error=0.5)
+    >>> from sedflux.response.quality import leave_one_out
+    >>> leave_one_out(response).colnames
+    ['name', 'influence', 'sed_chi2', 'sed_number', 'largest']
     """
     problem = _problem(response)
     basis, sigma = response.basis(response.wavelength), response.covariance.sigma
@@ -150,6 +172,18 @@ def split_half(response: ResponseCurve, *, seed: int = 0) -> Table:
     table : `~astropy.table.Table`
         ``wavelength``, ``difference`` of ln(response) between the halves, its expected
         ``sigma``, and ``good``.
+
+    Examples
+    --------
+    >>> from sedflux import fit_response, get_instrument, simulate_field
+    >>> band = get_instrument("lookalike").bands["GV"]
+    >>> field = simulate_field({"GV": band}, size=8, seed=1, outliers=0.0)
+    >>> response = fit_response(field.counts["GV"], field.seds, band=band, grey_error=0.01,
+    ...                         wavelength_error=0.5)
+    >>> from sedflux.response.quality import split_half
+    >>> halves = split_half(response, seed=1)
+    >>> bool((halves["sigma"][halves["good"]] > 0).all())
+    True
     """
     problem, seed = _problem(response), whole_number(seed, "seed")
     used = problem.used
@@ -196,6 +230,20 @@ def overlap_consistency(first: Sequence[Spectrum], second: Sequence[Spectrum],
     ------
     sedflux.exceptions.InputError
         If the bands do not overlap, or no star has pixels there.
+
+    Examples
+    --------
+    >>> from sedflux import ResponseCurve, get_instrument, simulate_field
+    >>> from sedflux.response.quality import overlap_consistency
+    >>> bands = get_instrument("lookalike").bands
+    >>> bands = {name: bands[name] for name in ("GV", "GI")}
+    >>> field = simulate_field(bands, size=8, seed=1, outliers=0.0)
+    >>> responses = {name: ResponseCurve.from_throughput(band.throughput, area=band.area)
+    ...              for name, band in bands.items()}
+    >>> table = overlap_consistency(field.counts["GV"], field.counts["GI"], responses["GV"],
+    ...                             responses["GI"])
+    >>> len(table), sorted(table.meta)
+    (8, ['allowed', 'error', 'mean', 'range', 'scatter'])
     """
     ranges = first_response.wavelength_range, second_response.wavelength_range
     if len(first) != len(second):

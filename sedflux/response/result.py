@@ -10,7 +10,7 @@ from astropy.table import Table
 
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import SedfluxWarning
-from sedflux.response.common_rows import shared_rows
+from sedflux.response.common_rows import model_rows, shared_rows
 from sedflux.response.curve import ResponseCurve
 from sedflux.response.model import ResponseModel
 from sedflux.response.outliers import Rejection, RobustWeights
@@ -68,7 +68,7 @@ def response_curve(problem: LinearProblem, model: ResponseModel, stars: StarArra
         area=stars.area * u.cm**2, good=good,
         systematics=common_errors(nodes, truth_scale=options.truth_scale,
                                   library_error=options.library_error)
-        | shared_rows(problem, model.spline),
+        | shared_rows(problem, model.spline) | model_rows(problem, model.spline),
         chi2=float((chi2 + found.sed_chi2)[used].sum()), degrees_of_freedom=max(degrees, 1),
         effective_stars=effective,
         stars=star_table(stars, robust, found, chi2=chi2, pixels=pixels,

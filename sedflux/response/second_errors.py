@@ -9,8 +9,6 @@ them r times its own relative error.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,40 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     from sedflux.response.star_arrays import StarArrays
 
-__all__ = ["SecondErrors", "mixed_errors", "with_second_order"]
-
-
-@dataclass(frozen=True)
-class SecondErrors:
-    """
-    Relative errors of N SEDs where the second order of the nodes comes from.
-
-    Attributes
-    ----------
-    ratio : float
-        Wavelength of the second order over that of the first.
-    factor : `~numpy.ndarray`, shape (N, r, g)
-        In the directions of the errors at the nodes themselves.
-    diagonal : `~numpy.ndarray`, shape (N, g)
-    parts : dict of str to `~numpy.ndarray`, shape (N, g)
-        Directions of the SED errors whose origin is known: ``reddening``, ``anchor``.
-    """
-
-    ratio: float
-    factor: np.ndarray
-    diagonal: np.ndarray
-    parts: Mapping[str, np.ndarray]
-
-    def take(self, chosen: np.ndarray) -> SecondErrors:
-        """
-        Those of some of the stars.
-
-        Parameters
-        ----------
-        chosen : `~numpy.ndarray` of int
-        """
-        return SecondErrors(self.ratio, self.factor[chosen], self.diagonal[chosen],
-                            {name: value[chosen] for name, value in self.parts.items()})
+__all__ = ["mixed_errors", "with_second_order"]
 
 
 def with_second_order(values: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndarray:

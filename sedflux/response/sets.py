@@ -44,6 +44,19 @@ def write_responses(responses: Mapping[str, ResponseCurve], path: str | os.PathL
     ------
     sedflux.exceptions.InputError
         If there is no response, or the file exists.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from astropy import units as u
+    >>> from sedflux import ResponseCurve, get_instrument
+    >>> from sedflux.response.sets import read_responses, write_responses
+    >>> band = get_instrument("lookalike").bands["GV"]
+    >>> curve = ResponseCurve.from_throughput(band.throughput, area=band.area)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_responses({"GV 07 +1": curve}, f"{folder}/responses.fits")
+    ...     print(list(read_responses(f"{folder}/responses.fits")))
+    ['GV 07 +1']
     """
     if not isinstance(responses, Mapping) or not responses or not all(
             isinstance(name, str) and name.isascii() and name.strip() and
@@ -79,6 +92,19 @@ def read_responses(path: str | os.PathLike[str]) -> dict[str, ResponseCurve]:
     ------
     sedflux.exceptions.InputError
         If the file does not exist, is damaged, or is another one.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from astropy import units as u
+    >>> from sedflux import ResponseCurve, get_instrument
+    >>> from sedflux.response.sets import read_responses, write_responses
+    >>> band = get_instrument("lookalike").bands["GV"]
+    >>> curve = ResponseCurve.from_throughput(band.throughput, area=band.area)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_responses({"GV 07 +1": curve}, f"{folder}/responses.fits")
+    ...     print(list(read_responses(f"{folder}/responses.fits")))
+    ['GV 07 +1']
     """
     place = Path(path)
     if not place.is_file():

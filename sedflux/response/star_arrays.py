@@ -18,12 +18,48 @@ import numpy.typing as npt
 from scipy import sparse
 
 from sedflux.response.outliers import Rejection
-from sedflux.response.second_errors import SecondErrors
 from sedflux.response.solve import STARS_AT_A_TIME
 from sedflux.slitless.line_spread import LineSpread
 from sedflux.spectra.resolution import FWHM_PER_SIGMA
 
-__all__ = ["StarArrays"]
+__all__ = ["MODEL_PARTS", "SecondErrors", "StarArrays"]
+
+#: Parts of the errors of SEDs that all stars of a model share, so that more stars do not reduce
+#: them: see `sedflux.training.white_dwarf_errors`.
+MODEL_PARTS = ("models", "convection")
+
+
+@dataclass(frozen=True)
+class SecondErrors:
+    """
+    Relative errors of N SEDs where the second order of the nodes comes from.
+
+    Attributes
+    ----------
+    ratio : float
+        Wavelength of the second order over that of the first.
+    factor : `~numpy.ndarray`, shape (N, r, g)
+        In the directions of the errors at the nodes themselves.
+    diagonal : `~numpy.ndarray`, shape (N, g)
+    parts : dict of str to `~numpy.ndarray`, shape (N, g)
+        Directions of the SED errors whose origin is known: ``reddening``, ``anchor``.
+    """
+
+    ratio: float
+    factor: np.ndarray
+    diagonal: np.ndarray
+    parts: Mapping[str, np.ndarray]
+
+    def take(self, chosen: np.ndarray) -> SecondErrors:
+        """
+        Those of some of the stars.
+
+        Parameters
+        ----------
+        chosen : `~numpy.ndarray` of int
+        """
+        return SecondErrors(self.ratio, self.factor[chosen], self.diagonal[chosen],
+                            {name: value[chosen] for name, value in self.parts.items()})
 
 
 @dataclass
@@ -65,7 +101,8 @@ class StarArrays:
     diagonal : `~numpy.ndarray`, shape (N, g)
         Relative variance of each SED that is independent from node to node.
     parts : dict of str to `~numpy.ndarray`, shape (N, g)
-        Directions of the SED errors whose origin is known: ``reddening``, ``anchor``.
+        Directions of the SED errors whose origin is known: ``reddening``, ``anchor``; and
+        `MODEL_PARTS`, which ``factor`` does not have.
     ebv : `~numpy.ndarray`, shape (N,), optional
         E(B-V) of the SEDs in mag, NaN where it is not known.
     line_spread : `~sedflux.LineSpread` or None
@@ -77,7 +114,7 @@ class StarArrays:
         By which fraction the line-spread function of each star is wider than ``blur``.
     place : dict of str to `~numpy.ndarray`, shape (N,)
         ``x``, ``y``, ``epoch`` and ``detector`` of the stars, as far as they are known.
-    second_errors : `~sedflux.response.second_errors.SecondErrors` or None
+    second_errors : `~sedflux.response.star_arrays.SecondErrors` or None
         Relative errors of the light of the second order; None without one.
     background : float
         Background that is left in the count rates of all pixels.
@@ -122,6 +159,8 @@ class StarArrays:
         """
         chosen = np.arange(len(self))[np.asarray(rows)]
         place, keep = self._chosen_pixels(chosen)
+        shift, spread = (None if one is None else one[chosen]
+                         for one in (self.own_shift, self.own_spread))
         return StarArrays(
             [self.name[row] for row in chosen], {}, self.row[chosen], self.area, self.fine,
             self.blur,
@@ -131,7 +170,7 @@ class StarArrays:
             {name: value[chosen] for name, value in self.parts.items()},
             None if self.ebv is None else self.ebv[chosen], self.line_spread,
             {name: value[chosen] for name, value in self.place.items()}, self.library_error,
-            *(None if one is None else one[chosen] for one in (self.own_shift, self.own_spread)),
+            shift, spread,
             None if self.second_errors is None else self.second_errors.take(chosen),
             self.background)
 

@@ -11,13 +11,12 @@ import numpy as np
 from astropy import units as u
 from scipy import sparse
 
-from sedflux.covariance import positive_part
+from sedflux.covariance import LowRankCovariance, positive_part
 from sedflux.exceptions import InputError, SedfluxWarning
 from sedflux.response.counts import MIN_PIXELS, count_arrays, unusable_reason
 from sedflux.response.outliers import EXCLUDED, UNUSABLE, Rejection
-from sedflux.response.second_errors import SecondErrors
 from sedflux.response.solve import STARS_AT_A_TIME
-from sedflux.response.star_arrays import StarArrays
+from sedflux.response.star_arrays import MODEL_PARTS, SecondErrors, StarArrays
 from sedflux.response.systematics import largest_library_error
 from sedflux.slitless.forward import (
     blur_operator,
@@ -105,7 +104,18 @@ def _read_star(counts, sed, row, name, options):
         power = options["sed_resolving_power"] or arrays.resolving_power
     return _Star(name, row, pixels, good, pixels[good], edges[:-1][good], edges[1:][good],
                  rate[good], variance[good], arrays, power, _known_ebv(sed),
-                 library_error_of(sed), _unknown_errors(sed, arrays))
+                 _library_error(sed, arrays), _unknown_errors(sed, arrays))
+
+
+def _library_error(sed, arrays):
+    """What an SED says of the error that it shares; nothing more if its parts are these errors."""
+    found = library_error_of(sed)
+    return () if found is None and _shared_parts(arrays) else found
+
+
+def _shared_parts(arrays):
+    """Errors that an SED shares with the others of its model."""
+    return [arrays.parts[name] for name in MODEL_PARTS if np.any(arrays.parts.get(name, 0.0))]
 
 
 def _known_ebv(sed):
@@ -239,7 +249,7 @@ def _sed_arrays(found, fine, nodes, line_spread, second_order):
         key = (star.sed.wavelength.tobytes(), star.resolving_power)
         groups.setdefault(key, []).append(index)
     rank = max(star.sed.relative_covariance.rank + len(star.sed.relative_covariance.removed)
-               for star in found)
+               + len(MODEL_PARTS) for star in found)
     size = len(found)
     # The second order of the nodes comes from other wavelengths, whose errors are correlated.
     ratios = [1.0] if second_order is None else [1.0, second_order.ratio]
@@ -286,7 +296,7 @@ def _errors_at_nodes(found, rows, smooth, level, *, factor, diagonal, parts):
     """Fill in the relative errors of some stars' SEDs at the nodes, (N, g)."""
     square = smooth.power(2)
     for row, here in zip(rows, level, strict=True):
-        flux, covariance = found[row].sed.flux, found[row].sed.relative_covariance
+        flux, covariance = found[row].sed.flux, _own_errors(found[row].sed)
         each = np.vstack([covariance.factor, covariance.removed])
         each = (smooth @ (each * flux).T).T / here
         if len(covariance.removed):
@@ -299,6 +309,14 @@ def _errors_at_nodes(found, rows, smooth, level, *, factor, diagonal, parts):
             if name not in parts:
                 parts[name] = np.zeros_like(diagonal)
             parts[name][row] = (smooth @ (np.asarray(direction) * flux)) / here
+
+
+def _own_errors(sed):
+    """Covariance of an SED without the errors that it shares with the others of its model."""
+    whole, shared = sed.relative_covariance, _shared_parts(sed)
+    if not shared:
+        return whole
+    return LowRankCovariance(whole.diagonal, whole.factor, np.vstack([whole.removed, *shared]))
 
 
 def _compressed(factor, diagonal):

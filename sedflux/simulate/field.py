@@ -73,6 +73,13 @@ class SimulatedField:
         Of the true SEDs, in Angstrom.
     flux : `~numpy.ndarray`, shape (N, n)
         True SEDs in erg/s/cm2/Angstrom.
+
+    Examples
+    --------
+    >>> from sedflux import get_instrument, simulate_field
+    >>> field = simulate_field({"GV": get_instrument("lookalike").bands["GV"]}, size=3, seed=1)
+    >>> len(field.seds), len(field.truth), field.flux.shape == (3, field.wavelength.size)
+    (3, 3, True)
     """
 
     bands: dict[str, SlitlessBand]

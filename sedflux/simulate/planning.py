@@ -74,6 +74,17 @@ class CalibrationPlan:
         average star and one average white dwarf, number of average stars with the information of
         one white dwarf, and errors of one exposure with its stars, with its white dwarfs, and with
         both.  ``meta["expected"]`` is the mean number of white dwarfs in an exposure.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from sedflux.simulate.planning import CalibrationPlan
+    >>> plan = CalibrationPlan(
+    ...     precision=0.005, wavelength=[4025.0, 4075.0], stars_needed=[40, 32],
+    ...     stars_needed_best=[25, 20], one_exposure=[0.0035, 0.0032], exposures_needed=[1, 1],
+    ...     classes=Table(), floor=[0.02, 0.02])
+    >>> plan.to_table()["best_stars"].tolist()
+    [25, 20]
     """
 
     precision: float

@@ -58,6 +58,13 @@ class FieldSettings:
         Range of effective temperature in K.
     prior : {'survey', 'flat'}
         Distribution of the labels: that of a magnitude-limited survey, or uniform.
+
+    Examples
+    --------
+    >>> from sedflux.simulate.settings import FieldSettings
+    >>> settings = FieldSettings(magnitudes=(12, 13), outliers=0.0)
+    >>> settings.magnitudes, settings.ebv_error
+    ((12.0, 13.0), 0.01)
     """
 
     magnitudes: tuple[float, float] = (13.5, 16.5)

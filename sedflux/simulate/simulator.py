@@ -74,6 +74,17 @@ class Simulator:
         truth table.
     white_dwarfs : `~sedflux.simulate.white_dwarfs.WhiteDwarfs` or int, optional
         Hydrogen white dwarfs beside the ordinary stars, or how many; none if not given.
+
+    Examples
+    --------
+    >>> from sedflux import get_instrument
+    >>> from sedflux.simulate.settings import FieldSettings
+    >>> from sedflux.simulate.simulator import Simulator
+    >>> band = get_instrument("lookalike").bands["GV"]
+    >>> simulator = Simulator({"GV": band}, FieldSettings(outliers=0.0))
+    >>> fields = [simulator.draw(3, seed=seed) for seed in range(2)]
+    >>> [len(field.seds) for field in fields]
+    [3, 3]
     """
 
     def __init__(self, bands: Mapping[str, SlitlessBand], settings: FieldSettings | None = None, *,

@@ -74,6 +74,13 @@ class WhiteDwarfs:
     ------
     sedflux.exceptions.InputError
         If an attribute is out of range, or neither or both of number and area are given.
+
+    Examples
+    --------
+    >>> from sedflux.simulate.white_dwarfs import WhiteDwarfs
+    >>> dwarfs = WhiteDwarfs(number=5, magnitudes=(14, 18))
+    >>> dwarfs.number, dwarfs.magnitudes
+    (5, (14.0, 18.0))
     """
 
     number: int | None = None

@@ -51,6 +51,13 @@ class SecondOrder:
         Throughput of the second order; zero outside the wavelengths.
     ratio : float
         Wavelength of the second order over that of the first order on the same pixel.
+
+    Examples
+    --------
+    >>> from sedflux.slitless.forward import SecondOrder
+    >>> second = SecondOrder([2600.0, 3000.0, 3400.0], [0.0, 0.02, 0.0])
+    >>> second.ratio
+    0.5
     """
 
     wavelength: np.ndarray
@@ -86,6 +93,17 @@ class CountModel:
         From F_lambda on the SED's wavelengths to photon flux on the fine grid.
     second : `~scipy.sparse.csr_matrix`, shape (p, n), optional
         From F_lambda to the count rates of the second order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sedflux import LineSpread
+    >>> from sedflux.slitless.forward import count_model
+    >>> model = count_model(np.arange(5000.0, 6000.0, 20.0), np.arange(4500.0, 6500.0, 5.0),
+    ...                     area=3.1e4, line_spread=LineSpread.from_resolving_power(200.0))
+    >>> flux = np.full(400, 1e-15)
+    >>> model.counts(np.full(model.fine.size, 0.3), flux).shape
+    (50,)
     """
 
     fine: np.ndarray

@@ -61,6 +61,16 @@ class SlitlessBand:
         Number of detector rows that are extracted.
     detector_size : tuple of float
         Pixels of a detector in x and y.
+
+    Examples
+    --------
+    >>> from astropy import units as u
+    >>> from sedflux import LineSpread, SlitlessBand
+    >>> band = SlitlessBand(name="P1", area=3.1 * u.m**2, wavelength_range=(8000, 10400),
+    ...                     line_spread=LineSpread.from_resolving_power(200.0),
+    ...                     dispersion=(7800.0, 24.5), pixels=110)
+    >>> band.wavelength_range
+    (8000.0, 10400.0)
     """
 
     name: str
@@ -195,6 +205,13 @@ class SlitlessInstrument:
         Pixels of a detector in x and y.
     sources : dict of str to str
         Origin of the numbers, by kind of number.
+
+    Examples
+    --------
+    >>> from sedflux import get_instrument
+    >>> instrument = get_instrument("csst")
+    >>> list(instrument.bands), instrument.bands["GV"].wavelength_range
+    (['GU', 'GV', 'GI'], (4000.0, 6200.0))
     """
 
     name: str

@@ -71,6 +71,19 @@ def read_instrument(path: str | os.PathLike[str]) -> SlitlessInstrument:
     ------
     sedflux.exceptions.InputError
         If the file cannot be read, or an entry is missing, unknown or wrong.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from sedflux.slitless.instrument_files import read_instrument
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "prism.yaml")
+    ...     _ = path.write_text("{area_cm2: 45238.9, bands: {P1: {range: [8000, 10400], fwhm: 48, "
+    ...                         "dispersion: [7800, 24.5], pixels: 110}}}")
+    ...     instrument = read_instrument(path)
+    >>> instrument.bands["P1"].pixels
+    110
     """
     place = Path(path)
     known = _content(place)

@@ -50,6 +50,13 @@ class Throughput:
         Detected electrons per photon on the collecting area.
     error : `~numpy.ndarray`, shape (k,), optional
         Standard error of ``value``.
+
+    Examples
+    --------
+    >>> from sedflux.slitless.throughput import Throughput
+    >>> throughput = Throughput([4000.0, 5000.0, 6000.0], [0.0, 0.3, 0.0])
+    >>> throughput([4500.0, 7000.0])
+    array([0.15, 0.  ])
     """
 
     wavelength: np.ndarray
@@ -170,6 +177,18 @@ def read_throughput(path: str | os.PathLike[str], *, area: u.Quantity | None = N
     sedflux.exceptions.InputError
         If the file is missing or damaged, has other columns, or holds values that no
         throughput can have.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from sedflux import read_throughput
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "band.txt")
+    ...     _ = path.write_text("4000 0.0\\n5000 0.3\\n6000 0.0\\n")
+    ...     throughput = read_throughput(path)
+    >>> float(throughput(4500.0))
+    0.15
     """
     if not isinstance(path, (str, os.PathLike)):
         raise InputError(f"path is {path!r}; the name of a file is needed")

@@ -6,6 +6,8 @@ The network predicts the intrinsic SED.  Reddening multiplies it by
 the covariance, because it moves the whole SED together.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from astropy import units as u
 
@@ -15,8 +17,9 @@ from sedflux.units import finite_array, plain_number
 
 __all__ = ["LAW", "LAWS", "R_V", "continuum_shapes", "extinction_curve", "redden"]
 
-#: Default extinction law and R_V, and all laws that are known by name.
+#: Default extinction law and R_V.
 LAW, R_V = "G23", 3.1
+#: Extinction laws that are known by name, of dust_extinction.
 LAWS = ("G23", "F99", "F19", "F04", "CCM89", "O94", "M14")
 
 
@@ -48,21 +51,28 @@ def extinction_curve(wavelength: np.ndarray, *, law: str = LAW, r_v: float = R_V
     >>> [round(float(value), 2) for value in extinction_curve([3000.0, 5500.0])]
     [-5.34, -2.85]
     """
-    from dust_extinction import parameter_averages
-
     if not isinstance(law, str) or law not in LAWS:
         raise InputError(f"law {law!r} is not known; choose one of {', '.join(LAWS)}")
     wavelength, r_v = finite_array(wavelength, "wavelength", u.AA), plain_number(r_v, "r_v")
+    curve = _curve(wavelength.astype(float).tobytes(), law, float(r_v))
+    return curve.reshape(wavelength.shape).copy()
+
+
+@lru_cache(maxsize=64)
+def _curve(wavelength: bytes, law: str, r_v: float) -> np.ndarray:
+    """`extinction_curve` of the bytes of the wavelengths: many stars share few grids."""
+    from dust_extinction import parameter_averages
+
+    grid = np.frombuffer(wavelength)
     try:
         model = getattr(parameter_averages, law)(Rv=r_v)
     except ValueError as error:
         raise InputError(f"r_v = {r_v!r} is outside the range of law {law}: {error}") from error
     low, high = (1e4 / edge for edge in model.x_range[::-1])
-    if wavelength.size and (wavelength.min() < low or wavelength.max() > high):
-        raise InputError(f"wavelength reaches from {wavelength.min():g} to {wavelength.max():g} "
+    if grid.size and (grid.min() < low or grid.max() > high):
+        raise InputError(f"wavelength reaches from {grid.min():g} to {grid.max():g} "
                          f"Angstrom; law {law} covers {low:.0f} to {high:.0f}")
-    ratio = model(wavelength * u.AA)
-    return -0.4 * np.log(10.0) * r_v * np.asarray(ratio)
+    return -0.4 * np.log(10.0) * r_v * np.asarray(model(grid * u.AA))
 
 
 def continuum_shapes(wavelength: np.ndarray) -> list[np.ndarray]:

@@ -122,6 +122,15 @@ def recovery_matrix(wavelength: np.ndarray, resolving_power: float, position: np
     Returns
     -------
     matrix : `~scipy.sparse.csr_matrix`, shape (m, n)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sedflux.spectra.resolution import recovery_matrix
+    >>> wavelength = np.exp(np.arange(np.log(4000), np.log(7000), 1 / 800))
+    >>> matrix = recovery_matrix(wavelength, 200.0, np.arange(4500.0, 6500.0, 10.0))
+    >>> matrix.shape, bool(np.allclose(matrix @ np.ones(wavelength.size), 1.0, atol=1e-3))
+    ((200, 448), True)
     """
     knots, coefficients = _recovery(np.asarray(wavelength, dtype=float).tobytes(),
                                     float(resolving_power), iterations, points)

@@ -206,6 +206,15 @@ def parts_of(sed: Spectrum) -> dict[str, np.ndarray]:
     Returns
     -------
     parts : dict of str to `~numpy.ndarray`, shape (n,)
+
+    Examples
+    --------
+    >>> from sedflux import predict_sed
+    >>> from sedflux.demo import demo_spectrum
+    >>> from sedflux.spectra.sed import parts_of
+    >>> sed = predict_sed(demo_spectrum(), reddening=(0.1, 0.02))
+    >>> sorted(parts_of(sed))
+    ['reddening']
     """
     errors = notes_of(sed)[0].get("errors")
     if not isinstance(errors, RelativeErrors):

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft, special
 
-from sedflux.spectra.grids import INPUT_PIXELS, INPUT_START, INPUT_STEP
+from sedflux.spectra.grids import INPUT_PIXELS, INPUT_START, INPUT_STEP, input_grid
+from sedflux.spectra.reddening import extinction_curve
 from sedflux.spectra.resolution import FWHM_PER_SIGMA
 from sedflux.units import LIGHT_KM_S
 
-__all__ = ["Observing", "draw_observing", "fine_grid", "observe", "random_curves", "random_noise"]
+__all__ = ["Observing", "draw_observing", "fine_grid", "noisy_inputs", "observe", "random_curves",
+           "random_noise"]
 
 #: Resolving power of spectra on the fine grid: nothing sharper can be simulated.
 FINE_RESOLVING_POWER = 2500.0
@@ -177,3 +179,23 @@ def random_noise(size: int, rng: np.random.Generator, *, low: float = 5.0, high:
         count = rng.integers(1, most)
         good[row, slice(None, count) if rng.random() < 0.5 else slice(-count, None)] = False
     return sigma, good
+
+
+def noisy_inputs(flux: np.ndarray, snr: float, rng: np.random.Generator
+                 ) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Add white noise of constant S/N per pixel, and multiply by a random smooth curve.
+
+    Parameters
+    ----------
+    flux : `~numpy.ndarray`, shape (N, 2430)
+    snr : float
+    rng : `numpy.random.Generator`
+
+    Returns
+    -------
+    flux, ivar : `~numpy.ndarray`, shape (N, 2430)
+    """
+    noisy = flux * (1.0 + rng.standard_normal(flux.shape) / snr)
+    curve = random_curves(len(flux), rng, extinction_curve(input_grid()), ripples=False)
+    return noisy * curve, (snr / (flux * curve)) ** 2

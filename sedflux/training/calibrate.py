@@ -28,6 +28,7 @@ from sedflux.training.johnson import johnson_weights, read_johnson
 from sedflux.training.johnson_scores import johnson_residuals
 from sedflux.training.left_out import TRUTH_ERROR, fit_reddening, predict_left_out, stis_error
 from sedflux.training.library_error import library_error_entry
+from sedflux.training.miles_errors import common_error
 from sedflux.training.stars import FOLDS, read_passbands, read_stars
 from sedflux.writing import make_folder
 
@@ -59,8 +60,6 @@ _NOISY_SNR = 20.0
 _TEFF_RANGE = (4200.0, 10250.0)
 #: Bands in which a colour measures the scale too, after the fluxes.
 _COLOR_BANDS = {"3000-3550": "U-B", "3600-4000": "U-B", "4000-4500": "B-V"}
-#: Error that MILES fluxes have in common, against STIS and colours, by wavelength (Angstrom).
-_MILES_COMMON = ([3900.0, 4700.0], [0.04, 0.01])
 
 
 def measure_scatter(log_sed: np.ndarray, teff: np.ndarray) -> dict[str, list]:
@@ -134,7 +133,7 @@ def _errors(left_out):
     """
     found = []
     wavelength = left_out.predictions[0].wavelength
-    miles_error = np.hypot(TRUTH_ERROR["MILES"], np.interp(wavelength, *_MILES_COMMON))
+    miles_error = np.hypot(TRUTH_ERROR["MILES"], common_error(wavelength))
     for index, part in enumerate(left_out.predictions):
         rows = []
         miles, stis = left_out.stars.miles_sed[index], left_out.stars.stis_sed[index]

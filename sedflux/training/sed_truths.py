@@ -22,6 +22,7 @@ from sedflux.spectra.grids import SED_RANGE, sed_grid
 from sedflux.spectra.reddening import extinction_curve
 from sedflux.training.correction import SPLINES, sed_splines
 from sedflux.training.johnson import color_responses, zero_points
+from sedflux.training.miles_errors import COMMON_PRIOR, STAR_ERRORS, slopes
 from sedflux.units import MAG_PER_LN
 
 if TYPE_CHECKING:
@@ -52,20 +53,18 @@ class Truth:
 
 
 #: Errors that a source has in common at all wavelengths, as spline coefficients: blue, middle, red.
-_SOURCE_ERRORS = {"MILES": (0.03, 0.008, 0.015), "CALSPEC": (0.01, 0.005, 0.01),
+_SOURCE_ERRORS = {"MILES": STAR_ERRORS, "CALSPEC": (0.01, 0.005, 0.01),
                   "NGSL": (0.02, 0.01, 0.02)}
 #: Rms of a star's SED about its splines, which do not resolve lines, by wavelength (Angstrom).
 _SPLINE_RMS = ([2500.0, 3000.0, 3300.0, 4000.0, 4500.0], [0.12, 0.08, 0.04, 0.02, 0.01])
 #: Penalty on the features in `fine_correction`.
 _FINE_PENALTY = 4.0
-#: Prior sizes of the correction, and of the common error of MILES: blue, middle, red.
-_PRIOR, _MILES_COMMON = (0.12, 0.02, 0.03), (0.03, 0.01, 0.02)
+#: Prior size of the correction: blue, middle, red.
+_PRIOR = (0.12, 0.02, 0.03)
 #: Unknowns of the common error: a constant, and slopes with temperature and gravity.
 MILES_ROWS = 3
 #: Chi-square per datum above which colours of a star get less weight.
 _OUTLIER = 4.0
-#: Error of a MILES spectrum's slope below 4500 A, at 3600 A.
-_MILES_SLOPE = 0.04
 #: Prior E(B-V) and its error: MILES (dereddened), unknown, and known.
 EBV: dict[str, Any] = {"MILES": (0.0, 0.03), "CALSPEC": (0.015, 0.02), "NGSL": (0.02, 0.03),
                        "known": 0.025}
@@ -150,7 +149,7 @@ def measure(stars: RealStars, log_sed: np.ndarray, label_changes: np.ndarray,
     truths : list of `Truth`
     """
     splines, curve = sed_splines(), extinction_curve(sed_grid())
-    slope = _MILES_SLOPE * np.log(np.clip(4500.0 / sed_grid(), 1.0, None)) / np.log(1.25)
+    slope = slopes()
     found = []
     for star in range(len(stars)):
         known = np.isfinite(stars.ebv[star])
@@ -274,7 +273,7 @@ def solve_sed(rows: np.ndarray, grams: np.ndarray, data: np.ndarray, amplitude: 
     normal, right = _accumulate(rows, grams, data)
     size = rows.shape[1]
     prior = np.tile(prior_size(amplitude), (size, 1))
-    prior[-MILES_ROWS:] = _knot_values(*_MILES_COMMON)
+    prior[-MILES_ROWS:] = _knot_values(*COMMON_PRIOR)
     flat = normal.reshape(size * SPLINES, -1) + np.diag(prior.ravel() ** -2.0)
     root = np.linalg.cholesky(flat)
     solved = cho_solve((root, True), right.ravel())

@@ -37,8 +37,9 @@ if TYPE_CHECKING:
     from sedflux.libraries.library import SpectralLibrary
     from sedflux.training.types import Passbands, PathLike
 
-__all__ = ["FOLDS", "GRAVITY_EDGE", "RealStars", "fold_of", "inner_fold", "miles_inputs",
-           "read_passbands", "read_stars", "stis_arrays", "stis_sed"]
+__all__ = ["FOLDS", "GRAVITY_EDGE", "RealStars", "beyond_gravity_edge", "fold_of",
+           "inner_fold", "miles_inputs", "miles_seds", "read_passbands", "read_stars",
+           "stis_arrays", "stis_sed"]
 
 #: Folds of stars; each is left out of one training.
 FOLDS = 4
@@ -201,8 +202,8 @@ def _names(column):
     return [str(value).strip() for value in column]
 
 
-def _miles_seds(miles, rows):
-    """ln(SED) of MILES stars on the SED grid; NaN beyond their range."""
+def miles_seds(miles: SpectralLibrary, rows: Any) -> np.ndarray:
+    """ln(SED) of MILES stars on the SED grid, shape (N, 575); NaN beyond their range."""
     grid = sed_grid()
     inside = (grid > _MILES_RANGE[0]) & (grid < _MILES_RANGE[1])
     sigma = broadening_sigma(grid[inside], grid[inside] / MILES_FWHM, SED_RESOLVING_POWER)
@@ -217,12 +218,17 @@ def _miles_seds(miles, rows):
     return np.log(whole / mean.T)
 
 
+def beyond_gravity_edge(teff: np.ndarray, logg: np.ndarray) -> np.ndarray:
+    """Which stars have a surface gravity below the edge of the synthetic library."""
+    return logg <= np.interp(teff, *GRAVITY_EDGE)
+
+
 def _usable(labels):
     """Which stars have labels within the synthetic library."""
     teff, logg, mh = labels.T
     with np.errstate(invalid="ignore"):
         return ((teff > 3950.0) & (teff < 14500.0) & (mh > -2.5) & (mh < 0.5) & (logg < 5.0)
-                & (logg > np.interp(teff, *GRAVITY_EDGE)))
+                & ~beyond_gravity_edge(teff, logg))
 
 
 def _six_labels(three):
@@ -344,7 +350,7 @@ def read_stars(miles: PathLike, stis: PathLike, photometry: PathLike,
         label_errors=np.vstack([np.tile(LABEL_ERRORS, (len(rows), 1)), errors]),
         normalised=np.vstack([first[0], second[0]]), ivar=np.vstack([first[1], second[1]]),
         resolving_power=np.r_[np.full(len(rows), MILES_POWER), np.full(count, STIS_POWER)],
-        miles_sed=np.vstack([_miles_seds(spectra, rows), empty[:1].repeat(count, axis=0)]),
+        miles_sed=np.vstack([miles_seds(spectra, rows), empty[:1].repeat(count, axis=0)]),
         stis_sed=np.vstack([measured, [np.log(stis_sed(seds, row)) for row in more]]),
         magnitudes=np.vstack([magnitudes, np.full((count, len(bands)), np.nan)]),
         ebv=np.r_[ebv, np.full(count, np.nan)],

@@ -24,12 +24,16 @@ if TYPE_CHECKING:
 
 __all__ = ["CONVECTION", "common_errors"]
 
-#: Corrections from one to three dimensions, at temperatures (K): of TEFF (K) and LOGG (dex).  Round
-#: numbers after Tremblay et al. (2013, A&A 559, A104), for ML2/alpha = 0.8: one-dimensional fits of
-#: Balmer lines give too high gravities and temperatures where convection is strong.
-CONVECTION = ((6000.0, 8000.0, 10000.0, 11500.0, 13000.0, 14000.0),
-              (0.0, -50.0, -200.0, -300.0, -200.0, 0.0),
-              (-0.05, -0.15, -0.25, -0.25, -0.1, 0.0))
+#: Corrections from one to three dimensions, at temperatures (K): of TEFF (K) and LOGG (dex).  They
+#: are the analytical functions of Tremblay et al. (2013, A&A 559, A104) for ML2/alpha = 0.8, at
+#: LOGG = 8, whose coefficients were read from four public programs that agree.  One-dimensional
+#: fits of Balmer lines give too high gravities and temperatures where convection is strong.
+CONVECTION = ((6000.0, 6500.0, 7000.0, 7500.0, 8000.0, 8500.0, 9000.0, 9500.0, 10000.0, 10500.0,
+               11000.0, 11500.0, 12000.0, 12500.0, 13000.0, 13500.0),
+              (1.0, 1.0, 1.0, 4.0, 7.0, -13.0, -66.0, -129.0, -186.0, -240.0, -292.0, -322.0,
+               -282.0, -159.0, -43.0, 0.0),
+              (-0.010, -0.028, -0.064, -0.119, -0.185, -0.242, -0.272, -0.273, -0.256, -0.222,
+               -0.169, -0.104, -0.047, -0.014, -0.001, 0.0))
 #: Surface gravity at which the errors are measured, that of most white dwarfs, and spectra that
 #: measure them: resolving power, and S/N per pixel.
 _LOGG, _POWER, _SNR = 8.0, 1500.0, 100.0

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from sedflux.libraries.labels import WHITE_DWARFS
+from sedflux.libraries.library import split_models
 from sedflux.network.label_grid import VELOCITY_SPREAD, LabelGrid
 from sedflux.predict.checks import RESOLVING_POWER
 from sedflux.spectra.continuum import remove_continuum
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from sedflux.training.types import Network
 
 __all__ = ["LEAST_COVERAGE", "LEAST_POWER", "LOGG_CLAIM", "LOGG_RANGE", "TEFF_CLAIM",
-           "WhiteDwarfGenerator"]
+           "WhiteDwarfGenerator", "held_out"]
 
 #: Temperatures (K) between which predictions are not flagged, surface gravities of the training,
 #: and the least resolving power.
@@ -52,6 +53,15 @@ _SLOPE_STEP = 100.0
 #: Standard deviation of LOGG about its mean in half of the examples: most white dwarfs have about
 #: the same mass.
 _LOGG_PEAK, _LOGG_SPREAD = 8.0, 0.35
+
+
+def held_out(library: SpectralLibrary) -> tuple[SpectralLibrary, SpectralLibrary]:
+    """Training models, and the held-out models within the range that is claimed."""
+    training, test = split_models(library)
+    teff, logg = test.labels.T
+    inside = ((teff > TEFF_CLAIM[0]) & (teff < TEFF_CLAIM[1])
+              & (logg > LOGG_CLAIM[0]) & (logg < LOGG_CLAIM[1]))
+    return training, test.take(inside)
 
 
 class WhiteDwarfGenerator(Observer):

@@ -2,7 +2,7 @@
 What magnitudes add to lines, for stars that are drawn from their predictions.
 
 The truth is known there: errors must fall as the Fisher information of lines and magnitudes says,
-pulls must be one, and wrong magnitudes and wrong stars must be found.
+pulls must be one, and wrong magnitudes, wrong stars and variable stars must be found.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ _SETS = {"r": ("r",), "G, BP, RP": ("G", "BP", "RP"), "g, r, i, z": ("g", "r", "
 _STARS, _DRAWS = 100, 10
 #: Error of a magnitude, and of a wrong one (mag); E(B-V) and its error.
 _ERROR, _WRONG, _DUST = 0.02, 0.3, (0.05, 0.03)
+#: Amplitude (mag) of a variable star, whose bands are measured at different times.
+_AMPLITUDE = 0.3
 #: Wavelength (Angstrom) below which errors are compared.
 _BLUE = 3500.0
 #: p-value below which a star is suspicious, and difference in temperature (K) of a wrong star.
@@ -68,7 +70,8 @@ def conditioned_drawn_table(predictions: Sequence[SEDPrediction], *, seed: int =
         One row for each set of magnitudes: ``sigma``, the median error of ln(flux) below 3500
         Angstrom; ``information``, the same by the Fisher information; ``factor``, by which it is
         smaller than with r alone; rms of the ``pulls`` of the SED there, of the magnitudes and of
-        E(B-V); and the shares of wrong magnitudes and of wrong stars with p < 0.001.
+        E(B-V); and the shares of wrong magnitudes, of wrong stars and of ``variables`` with
+        p < 0.001.  A variable changes as a sine, and each band has a phase of its own.
     """
     rng = np.random.default_rng(seed)
     predictions = predictions[::-(-len(predictions) // _STARS)]
@@ -89,7 +92,7 @@ def conditioned_drawn_table(predictions: Sequence[SEDPrediction], *, seed: int =
                "pulls": _rms(pulls), "pulls_of_bands": _rms(found.pulls),
                "pulls_of_dust": float(np.sqrt(away.mean()
                                               / np.mean(found.reddening_error**2)))}
-        rows.append(row | _found(drawn, given, elements))
+        rows.append(row | _found(drawn, given, elements) | _variables(drawn, given, elements, seed))
     for row in rows:
         row["factor"] = rows[0]["sigma"] / row["sigma"]
     return Table(rows)
@@ -139,6 +142,16 @@ def _found(drawn, given, elements):
                          elements).p_value
     return {"wrong_magnitudes": float(np.mean(shares)),
             "wrong_stars": float(np.mean(p_value[other] < _SUSPICIOUS)) if other.any() else np.nan}
+
+
+def _variables(drawn, given, elements, seed):
+    """Share of variable stars that are seen: the bands of each are at phases of their own."""
+    if len(given) < 2:
+        return {"variables": np.nan}
+    phases = np.random.default_rng(seed).uniform(0.0, 2.0 * np.pi, (len(drawn.ebv), len(given)))
+    changed = {band: value + _AMPLITUDE * np.sin(phase)
+               for (band, value), phase in zip(given.items(), phases.T, strict=True)}
+    return {"variables": float(np.mean(_condition(drawn, changed, elements).p_value < _SUSPICIOUS))}
 
 
 def _information(drawn, bands, elements):

@@ -6,30 +6,32 @@ from collections.abc import Iterator
 
 import numpy as np
 from astropy.table import Table
+from scipy.special import expit
 
 from sedflux.exceptions import InputError
 from sedflux.io.miles import MILES_FWHM
 from sedflux.libraries.inputs import library_inputs
 from sedflux.libraries.library import SpectralLibrary, split_models
-from sedflux.libraries.prior import label_chances
 from sedflux.predict.checks import RESOLVING_POWER
 from sedflux.predict.chooser import Chooser
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.spectra.grids import input_grid
+from sedflux.training.augment import noisy_inputs
+from sedflux.training.odds import logistic_fit
 from sedflux.training.stars import miles_inputs, stis_arrays
+from sedflux.training.white_dwarfs import held_out
 from sedflux.validation.foreign import kind_of
-from sedflux.validation.synthetic import noisy_inputs
+from sedflux.validation.peculiar import peculiar_spectra
 from sedflux.validation.white_dwarf_stars import GroundSpectra, predict_ground
-from sedflux.validation.white_dwarfs import held_out
 
-__all__ = ["kinds_table", "model_kinds", "odds_table", "star_kinds"]
+__all__ = ["kinds_table", "model_kinds", "odds_table", "peculiar_kinds", "star_kinds"]
 
 #: S/N per pixel of spectra of models, and to which spectra of stars are degraded.
 _MODEL_SNRS, _STAR_SNR = (5.0, 10.0, 20.0, 80.0), 20.0
-#: S/N per pixel at which odds are uncertain, and edges of the classes of probability.
-_ODDS_SNRS, _EDGES = (1.5, 2.0, 3.0, 5.0), (0.0, 0.01, 0.1, 0.5, 0.9, 0.99, 1.0)
-#: Spectra of each kind per S/N.
-_DRAWS = 1000
+#: The same of magnetic white dwarfs and those beside M dwarfs.
+_PECULIAR_SNR = 40.0
+#: Edges of the classes of probability.
+_EDGES = (0.0, 0.01, 0.1, 0.5, 0.9, 0.99, 1.0)
 #: Temperatures (K) of ordinary MILES stars and of hotter ones.
 _ORDINARY, _HOT = (3900.0, 11000.0), 15000.0
 #: What the model of stars, and that of white dwarfs, is right for.
@@ -84,6 +86,25 @@ def model_kinds(chooser: Chooser, stars: SpectralLibrary, white_dwarfs: Spectral
             found = chooser.predict(input_grid(), noisy, ivar)
             yield (f"{kind}, models", snr, is_white_dwarf(found, chooser),
                    np.asarray(found.flag_bits))
+
+
+def peculiar_kinds(chooser: Chooser, white_dwarfs: SpectralLibrary, miles: SpectralLibrary, *,
+                   seed: int = 6) -> Iterator[tuple[str, float, np.ndarray, np.ndarray]]:
+    """
+    Samples of white dwarfs that are no models, for `kinds_table`.
+
+    Parameters
+    ----------
+    chooser : `~sedflux.predict.chooser.Chooser`
+    white_dwarfs, miles : `~sedflux.libraries.SpectralLibrary`
+        Whole libraries.
+    seed : int, optional
+    """
+    rng = np.random.default_rng(seed)
+    for kind, flux in peculiar_spectra(held_out(white_dwarfs)[1], miles):
+        found = chooser.predict(input_grid(), *noisy_inputs(flux, _PECULIAR_SNR, rng))
+        yield (f"{kind}, models", _PECULIAR_SNR, is_white_dwarf(found, chooser),
+               np.asarray(found.flag_bits))
 
 
 def _held_out(stars, white_dwarfs):
@@ -163,48 +184,36 @@ def _degraded(flux, ivar, snr, rng):
     return noisy, np.where(good, 1.0 / variance, 0.0)
 
 
-def odds_table(chooser: Chooser, stars: SpectralLibrary, white_dwarfs: SpectralLibrary, *,
-               draws: int = _DRAWS, seed: int = 5) -> Table:
+def odds_table(ratios: Table) -> Table:
     """
     Odds against what is found, where as many spectra are of white dwarfs as of stars.
 
+    The ratios of each half of the models are calibrated by those of the other half.
+
     Parameters
     ----------
-    chooser : `~sedflux.predict.chooser.Chooser`
-        Whose odds before the spectrum are one.
-    stars, white_dwarfs : `~sedflux.libraries.SpectralLibrary`
-        Whole libraries; this function splits them.
-    draws : int, optional
-        Spectra of each kind per S/N.
-    seed : int, optional
+    ratios : `~astropy.table.Table`
+        From `sedflux.training.odds.draw_ratios`.
 
     Returns
     -------
     table : `~astropy.table.Table`
-        By class of the probability that an object is a white dwarf: number of spectra, mean
-        probability, and share that are white dwarfs.
+        By S/N and class of the probability that an object is a white dwarf: number of spectra,
+        mean probability, and share that are white dwarfs.
     """
-    _, test = split_models(stars)
-    chances = label_chances(test.labels, "survey")
-    spectra = {_STAR: library_inputs(test, RESOLVING_POWER, input_grid()),
-               _WHITE_DWARF: library_inputs(held_out(white_dwarfs)[1], RESOLVING_POWER,
-                                            input_grid())}
+    ratio, truth, half = (np.asarray(ratios[name]) for name in ("ratio", "white_dwarf", "half"))
+    chance = np.empty(ratio.size)
+    for own in (0, 1):
+        odds = logistic_fit(ratio[half != own], truth[half != own])
+        calibrated = odds["slope"] * ratio[half == own] + odds["offset"]
+        chance[half == own] = expit(calibrated)
+    place = np.clip(np.searchsorted(_EDGES, chance, side="right") - 1, 0, len(_EDGES) - 2)
     rows = []
-    for snr in _ODDS_SNRS:
-        rng = np.random.default_rng([seed, int(10 * snr)])
-        chances_found, truths = [], []
-        for kind, flux in spectra.items():
-            some = rng.choice(len(flux), draws, p=chances if kind == _STAR else None)
-            found = chooser.predict(input_grid(), *noisy_inputs(flux[some], snr, rng))
-            sign = np.where(is_white_dwarf(found, chooser), 1.0, -1.0)
-            odds = sign * found.diagnostics["log_odds"]
-            chances_found.append(1.0 / (1.0 + 10.0 ** -np.clip(odds, -30.0, 30.0)))
-            truths.append(np.full(draws, kind == _WHITE_DWARF))
-        chance, truth = np.concatenate(chances_found), np.concatenate(truths)
-        place = np.clip(np.searchsorted(_EDGES, chance, side="right") - 1, 0, len(_EDGES) - 2)
+    for snr in np.unique(ratios["snr"]):
         for one in np.unique(place):
-            inside = place == one
-            rows.append({"snr": snr, "low": _EDGES[one], "high": _EDGES[one + 1],
-                         "spectra": int(inside.sum()), "chance": float(chance[inside].mean()),
-                         "found": float(truth[inside].mean())})
+            inside = (place == one) & (ratios["snr"] == snr)
+            if inside.any():
+                rows.append({"snr": snr, "low": _EDGES[one], "high": _EDGES[one + 1],
+                             "spectra": int(inside.sum()), "chance": float(chance[inside].mean()),
+                             "found": float(truth[inside].mean())})
     return Table(rows)

@@ -22,8 +22,7 @@ from sedflux.spectra.bands import BANDS, band_rows
 from sedflux.spectra.continuum import remove_continuum
 from sedflux.spectra.grids import input_grid, sed_grid
 from sedflux.spectra.normalise import input_basis
-from sedflux.spectra.reddening import extinction_curve
-from sedflux.training.augment import Observing, observe, random_curves
+from sedflux.training.augment import Observing, noisy_inputs, observe
 from sedflux.training.examples import ExampleGenerator
 from sedflux.validation.cells import TEFF_RANGE, table_bands
 from sedflux.validation.metrics import score
@@ -54,26 +53,6 @@ def split_targets(library: SpectralLibrary, *, teff: tuple[float, float] = TEFF_
     training, test = split_models(library)
     place = test.labels[:, 0]
     return training, test.take((place > teff[0]) & (place < teff[1]))
-
-
-def noisy_inputs(flux: np.ndarray, snr: float, rng: np.random.Generator
-                 ) -> tuple[np.ndarray, np.ndarray]:
-    """
-    Add white noise of constant S/N per pixel, and multiply by a random smooth curve.
-
-    Parameters
-    ----------
-    flux : `~numpy.ndarray`, shape (N, 2430)
-    snr : float
-    rng : `numpy.random.Generator`
-
-    Returns
-    -------
-    flux, ivar : `~numpy.ndarray`, shape (N, 2430)
-    """
-    noisy = flux * (1.0 + rng.standard_normal(flux.shape) / snr)
-    curve = random_curves(len(flux), rng, extinction_curve(input_grid()), ripples=False)
-    return noisy * curve, (snr / (flux * curve)) ** 2
 
 
 def noisy_copies(flux: np.ndarray, snr: float, rng: np.random.Generator, number: int

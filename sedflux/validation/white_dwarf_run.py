@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 from astropy.table import Table, vstack
 
 from sedflux.libraries.library import read_library
 from sedflux.predict.predictor import Predictor
+from sedflux.spectra.reddening import R_V
 from sedflux.training.stars import read_passbands
 from sedflux.validation.tables import write_tables
 from sedflux.validation.white_dwarf_stars import (
@@ -27,6 +29,9 @@ __all__ = ["WHITE_DWARF_MODEL", "white_dwarfs"]
 
 #: Model that is measured if none is named.
 WHITE_DWARF_MODEL = "uara.da1"
+#: Error of A_V in mag where the table has none: a round number, and the share of A_V that the
+#: scatter of R_V among sight lines (0.18, Schlafly et al. 2016) makes of it.
+_AV_ERROR, _AV_SHARE = 0.01, 0.18 / R_V
 
 PathLike = str | os.PathLike[str]
 
@@ -47,7 +52,7 @@ def white_dwarfs(library: PathLike, stis: PathLike, spectra: PathLike, passbands
     stis : path-like
         STIS SEDs.
     spectra : path-like
-        Ground-based spectra with HST magnitudes.
+        Ground-based spectra with HST magnitudes, A_V, and its error ``E_AV`` if it is known.
     passbands : path-like
         FITS file with a table of WAVELENGTH and THROUGHPUT for every band, the first in the third
         HDU.
@@ -81,6 +86,9 @@ def _colors(ground, predictions, passbands):
     for row, part in predictions.items():
         one = table[row]
         measured = {band: (float(one[band]), float(one[f"E_{band}"])) for band in passbands}
-        if float(one["AV"]) >= 0.0:
-            rows += color_rows(part, float(one["AV"]), measured, passbands)
+        av = float(one["AV"])
+        if av >= 0.0:
+            error = float(one["E_AV"]) if "E_AV" in table.colnames else np.hypot(
+                _AV_ERROR, _AV_SHARE * av)
+            rows += color_rows(part, av, measured, passbands, av_error=error)
     return color_scores(Table(rows))

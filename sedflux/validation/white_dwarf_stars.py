@@ -220,7 +220,8 @@ def _continued(grid):
 
 
 def color_rows(part: SEDPrediction, av: float, measured: Mapping[str, tuple[float, float]],
-               passbands: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> list[dict]:
+               passbands: Mapping[str, tuple[np.ndarray, np.ndarray]], *, av_error: float = 0.0
+               ) -> list[dict]:
     """
     Predicted minus measured colours of a star with known dust.
 
@@ -236,14 +237,18 @@ def color_rows(part: SEDPrediction, av: float, measured: Mapping[str, tuple[floa
         Magnitude and its error by band.
     passbands : dict
         From `sedflux.training.stars.read_passbands`.
+    av_error : float, optional
+        Of the extinction, in mag.
 
     Returns
     -------
     rows : list of dict
     """
     wavelength, operator = _continued(part.wavelength)
-    log_flux = operator @ np.log(part.flux) + av / R_V * extinction_curve(wavelength)
-    factor, steps = part.factor @ operator.T, np.gradient(wavelength)
+    dust = extinction_curve(wavelength) / R_V
+    log_flux = operator @ np.log(part.flux) + av * dust
+    factor = np.vstack([part.factor @ operator.T, av_error * dust])
+    steps = np.gradient(wavelength)
     shares, magnitudes = {}, {}
     for band, (place, throughput) in passbands.items():
         weight = steps * np.interp(wavelength, place, throughput, left=0.0, right=0.0)

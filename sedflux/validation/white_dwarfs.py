@@ -9,7 +9,7 @@ import numpy as np
 from astropy.table import Table
 
 from sedflux.libraries.inputs import library_inputs, library_seds
-from sedflux.libraries.library import SpectralLibrary, split_models
+from sedflux.libraries.library import SpectralLibrary
 from sedflux.predict.checks import RESOLVING_POWER
 from sedflux.predict.predictor import Predictor
 from sedflux.spectra.bands import BANDS, band_rows
@@ -18,7 +18,7 @@ from sedflux.spectra.grids import input_grid, sed_grid
 from sedflux.spectra.normalise import input_basis
 from sedflux.training.augment import Observing, observe
 from sedflux.training.white_dwarf_spectra import WhiteDwarfSpectra
-from sedflux.training.white_dwarfs import LOGG_CLAIM, TEFF_CLAIM
+from sedflux.training.white_dwarfs import held_out
 from sedflux.validation.metrics import score
 from sedflux.validation.synthetic import noisy_copies
 
@@ -30,15 +30,6 @@ MODEL_TEFF_EDGES = (7000.0, 10000.0, 15000.0, 25000.0, 77000.0)
 _SNRS = (20.0, 40.0, 80.0)
 #: Steps of ln(TEFF) and LOGG for derivatives.
 _STEPS = np.array([0.004, 0.02])
-
-
-def held_out(library: SpectralLibrary) -> tuple[SpectralLibrary, SpectralLibrary]:
-    """Training models, and the held-out models within the range that is claimed."""
-    training, test = split_models(library)
-    teff, logg = test.labels.T
-    inside = ((teff > TEFF_CLAIM[0]) & (teff < TEFF_CLAIM[1])
-              & (logg > LOGG_CLAIM[0]) & (logg < LOGG_CLAIM[1]))
-    return training, test.take(inside)
 
 
 def fisher_bound(spectra: WhiteDwarfSpectra, labels: np.ndarray, snr: float) -> np.ndarray:

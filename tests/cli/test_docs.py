@@ -11,7 +11,11 @@ from sedflux.cli.main import build_parser
 from sedflux.cli.options import refuse_unused
 
 ROOT = Path(__file__).parents[2]
-PAGES = [*ROOT.glob("README.rst"), *sorted((ROOT / "docs").rglob("*.rst"))]
+#: What a build writes, which holds no command that its sources do not.
+WRITTEN = {"api", "gallery_built", "_build"}
+PAGES = [*ROOT.glob("README.rst"),
+         *(page for page in sorted((ROOT / "docs").rglob("*.rst"))
+         if not WRITTEN & {*page.relative_to(ROOT).parts})]
 
 
 def commands(text):

@@ -1,9 +1,9 @@
 """
 What a response fit makes of inputs that are wrong for all stars.
 
-``python -m tests.oracle.slitless_study`` prints a table, and writes it with ``--output``.  Every case is simulated by `slitless_sky`
-and fitted with the defaults.  A case is covered where the pull by the total error is 1.3 or less,
-and seen where the fit warns.
+``python -m tests.oracle.slitless_study`` prints a table, and writes it with ``--output``.  Every
+case is simulated by `slitless_sky` and fitted with the defaults.  A case is covered where the pull
+by the total error is 1.3 or less, and seen where the fit warns.
 """
 
 import argparse

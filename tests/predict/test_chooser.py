@@ -26,9 +26,9 @@ def chooser():
 
 def references(predictor, number, rng, *, inside=lambda found: np.ones(len(found), bool)):
     """Reference spectra of one resolving power whose predictions are inside some limits."""
-    power = predictor.network.reference_powers()
+    power = predictor.arrays.reference_powers()
     rows = np.flatnonzero((power > 1200.0) & (power < 2200.0))
-    flux, _ = predictor.network.reference_spectra(rows)
+    flux, _ = predictor.arrays.reference_spectra(rows)
     found = predictor.predict(input_grid(), flux, (200.0 / flux) ** 2, resolving_power=1600.0)
     good = np.flatnonzero(inside(found) & (found.flag_bits == 0))
     return flux[rng.permutation(good)[:number]]
@@ -182,7 +182,7 @@ def test_evidence_is_that_of_a_gaussian_process(chooser, both):
 
 def test_the_screen_has_the_evidence_of_its_templates(chooser, both, monkeypatch):
     dwarf = chooser.predictors[1]
-    size = dwarf.network.config.components
+    size = dwarf.arrays.config.components
     monkeypatch.setattr("sedflux.predict.chooser._SCREEN_TEMPLATES", (size, size))
     found, fit = dwarf.evaluate(check_spectra(input_grid(), *both), 1600.0, 0.0,
                                 screen=Screen(dwarf))
@@ -222,6 +222,25 @@ def test_prior_odds_count(chooser, both):
     odds = [np.array([sign[name] for name in np.broadcast_to(part.model, 6)])
             * part.diagnostics["log_odds"] for part in (low, high)]
     assert_allclose(odds[1] - odds[0], 4.0, atol=1e-6)
+
+
+def test_the_header_of_the_white_dwarfs_calibrates_the_odds(chooser, both):
+    """Odds are straight lines of the ratio of evidences, with the slope of the header."""
+    star, dwarf = chooser.predictors
+    flux, ivar = both[0][12:], both[1][12:] / 300.0
+    found = {}
+    for slope, offset in ((1.0, 0.0), (0.5, 0.0), (0.5, 2.0), (None, None)):
+        odds = None if slope is None else {"slope": slope, "offset": offset}
+        part = Chooser(star, dwarf, prior_odds=1.0, odds=odds).predict(
+            input_grid(), flux, ivar, resolving_power=1600.0)
+        sign = np.where(np.broadcast_to(part.model, 6) == WHITE_DWARF_MODEL, 1.0, -1.0)
+        found[slope, offset] = sign * part.diagnostics["log_odds"] * np.log(10.0)
+    ratio = found[1.0, 0.0]
+    assert_allclose(found[0.5, 0.0], 0.5 * ratio, rtol=1e-6)
+    assert_allclose(found[0.5, 2.0], 0.5 * ratio + 2.0, rtol=1e-6)
+    own = dwarf.metadata["odds"]
+    assert 0.0 < own["slope"] <= 1.0
+    assert_allclose(found[None, None], own["slope"] * ratio + own["offset"], rtol=1e-6)
 
 
 def test_a_chooser_is_a_predictor(chooser):

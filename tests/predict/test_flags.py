@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from sedflux.libraries.labels import scale_labels
-from sedflux.predict.flags import FLAGS, domain_flags, flag_names
+from sedflux.predict.flags import FLAGS, domain_flags, flag, flag_names, severity_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "flags.rst"
 
@@ -53,3 +53,36 @@ def test_rarity_says_nothing_of_spectra_that_cannot_be_used():
     bits, = domain_flags(values, LIMITS | {"prior": "survey"})
     assert "rare" not in flag_names(bits)
     assert "unusable" in flag_names(bits)
+
+
+def test_spectra_beyond_those_without_defects_are_peculiar_alone():
+    """The wider limits of the training decide whether a spectrum is like it at all."""
+    values = said(*[(6000.0, 4.4, 0.0)] * 4)
+    values["strange"] = np.array([0.5, 2.0, 9.0, 0.5])
+    values["excess"] = np.array([0.0, 0.0, 0.0, 0.03])
+    limits = LIMITS | {"peculiar": {"excess": 0.01, "unusual": 3.0, "strange": 1.0}}
+    names = [flag_names(bits) for bits in domain_flags(values, limits)]
+    assert names == [(), ("peculiar",), ("unlike_training",), ("peculiar",)]
+    assert not domain_flags(values, LIMITS)[[0, 1, 3]].any()
+
+
+def test_what_is_far_from_all_stars_is_foreign_and_its_errors_are_huge():
+    """Just within and beyond the limit; the limit is lower where there are no metal lines."""
+    values = said((5000.0, 2.0, 0.0), (5000.0, 2.0, 0.0), (5000.0, 2.0, -2.3), (5000.0, 2.0, -2.3))
+    values["strange"] = LIMITS["strange"] * np.array([1.35, 1.45, 0.6, 0.7]) ** 2
+    bits = domain_flags(values, LIMITS)
+    assert ["foreign" in flag_names(value) for value in bits] == [False, True, False, True]
+    severity = severity_of(bits, values, LIMITS)
+    assert (severity[[1, 3]] > 2.0 * severity[[0, 2]]).all()
+    values["usable"][:] = False
+    assert not (domain_flags(values, LIMITS) & flag("foreign").mask).any()
+
+
+def test_errors_grow_with_what_the_model_lacks():
+    """Molecular bands beyond the cool limit; hardly any metal lines, and none at all."""
+    values = said((4400.0, 2.0, 0.0), (4400.0, 2.0, 0.0), (5500.0, 4.0, -2.2), (5500.0, 4.0, -2.5))
+    values["strange"] = LIMITS["strange"] * np.array([0.4, 0.9, 0.2, 0.2]) ** 2
+    cool, banded, poor, none = severity_of(domain_flags(values, LIMITS), values, LIMITS)
+    assert banded > 2.0 * cool
+    assert none > 1.5 * poor
+    assert poor == 3.0

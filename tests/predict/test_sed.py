@@ -169,6 +169,25 @@ def test_foreign_objects_are_flagged_and_sigma_grows(predictor, star):
     assert not any("unlike" in text for text in result.flags[0])
 
 
+def test_quasars_are_refused_alone_and_flagged_among_stars(predictor, star):
+    """Broad lines as of C IV and C III] at a redshift of 2.6; a star beside it is not touched."""
+    wavelength, flux = star
+    quasar = (wavelength / 5000) ** -1.5 * (
+        1 + sum(height * np.exp(-0.5 * ((wavelength - centre) / width) ** 2)
+                for centre, height, width in ((4376, 1.0, 70.0), (5577, 0.6, 51), (6871, 0.3, 80))))
+    spectrum = Spectrum(spectral_axis=wavelength * u.AA, flux=quasar * u.ct,
+                        uncertainty=StdDevUncertainty(quasar / 50))
+    for model in (predictor, "auto"):
+        with pytest.raises(InputError, match=r"far from all stars.*quasars"):
+            predict_sed(spectrum, model=model)
+    both = predictor.predict(wavelength, np.stack([flux, quasar]),
+                             2500 / np.stack([flux, quasar]) ** 2)
+    assert [bool(bits & flag("foreign").mask) for bits in both.flag_bits] == [False, True]
+    assert (both[1].sigma > both[1].flux).mean() > 0.7
+    alone = predictor.predict(wavelength, flux, 2500 / flux**2)
+    assert_allclose(both[0].sigma, alone.sigma, rtol=1e-6)
+
+
 def test_a_hot_star_without_metal_lines_is_flagged(predictor, star):
     wavelength, _ = star
     lines = (4102.9, 4341.7, 4862.7, 6564.6)

@@ -15,6 +15,16 @@ def test_curve_is_the_law():
     assert_allclose(np.exp(0.4 * extinction_curve(WAVELENGTH)), expected)
 
 
+def test_a_changed_curve_does_not_change_the_next_one():
+    wavelength = np.array([3000.0, 5500.0])
+    first = extinction_curve(wavelength)
+    kept = first.copy()
+    first *= 2.0
+    np.testing.assert_array_equal(extinction_curve(wavelength), kept)
+    assert extinction_curve(5500.0).shape == ()
+    np.testing.assert_array_equal(extinction_curve(wavelength[::-1]), kept[::-1])
+
+
 def test_error_of_the_excess_moves_all_together():
     covariance = LowRankCovariance(np.zeros(50), np.zeros((0, 50)))
     log_flux, result = redden(WAVELENGTH, np.zeros(50), covariance, 0.2, reddening_error=0.05)

@@ -15,6 +15,7 @@ from sedflux.predict.flags import flag
 from sedflux.predict.predictor import Predictor
 from sedflux.spectra.grids import input_grid, optical_mean, sed_grid
 from sedflux.training.run import train_on_library
+from sedflux.training.white_dwarf_errors import CONVECTION
 from sedflux.training.white_dwarf_spectra import WhiteDwarfSpectra
 from sedflux.training.white_dwarfs import (
     LOGG_RANGE,
@@ -113,6 +114,20 @@ def test_examples_are_reproducible_and_of_white_dwarfs(files):
 def test_libraries_of_stars_make_no_white_dwarfs(toy_library):
     with pytest.raises(InputError, match="models of stars"):
         WhiteDwarfGenerator(toy_library)
+
+
+def test_corrections_for_convection_are_those_of_the_published_functions():
+    """Tremblay et al. (2013), ML2/alpha = 0.8, at log g = 8."""
+    teff = np.linspace(6000.0, 14500.0, 200)
+    x = (teff - 10000.0) / 1000.0
+    change = 1000.0 * (1.0947335e-3 + (-0.18716231 - 0.10729871 * x) * np.exp(
+        -((0.019350009 - 0.22863187 * x) ** 2) * (x - 0.64821613) ** 2))
+    bend = np.exp(-((0.049277883 + 0.0036232756 * x) ** 2) * (x + 0.86543477) ** 2)
+    gravity = 7.5209868e-4 + 0.65854716 * np.exp(-0.42849862 * (x + 0.088982873) ** 2) \
+        - 0.92086619 * np.exp(-0.31253746 * (x + 10.348176 - 10.199718 * bend) ** 2)
+    nodes, by_teff, by_gravity = CONVECTION
+    assert_allclose(np.interp(teff, nodes, by_teff), change, atol=15.0)
+    assert_allclose(np.interp(teff, nodes, by_gravity), gravity, atol=0.006)
 
 
 def test_options_of_the_other_kind_are_refused(files, star_files, tmp_path):

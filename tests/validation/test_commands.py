@@ -70,7 +70,10 @@ def test_table_of_foreign_objects(toy_models, star_files, tmp_path):
     assert main(["validate", "--foreign", str(star_files["stis"]), str(star_files["miles"]),
                  "--model", str(toy_models[0]), "--output", str(tmp_path)]) == 0
     table = Table.read(tmp_path / "foreign.ecsv")
-    assert {"white dwarf (STIS)", "hot subdwarf (STIS)"} < set(table["kind"])
+    assert {"white dwarf (STIS)", "hot subdwarf (STIS)", "M star (STIS)", "quasar (made)",
+            "ordinary, 5500-10250 K (MILES)"} < set(table["kind"])
+    assert (table["refused"] <= table["flagged"]).all()
+    assert len(table) == 2 * len(set(table["kind"]))
 
 
 def test_table_and_figures_of_models(toy_models, star_files, tmp_path):

@@ -47,3 +47,7 @@ def test_wrong_magnitudes_and_stars_are_found(table):
     assert np.isnan(table["wrong_magnitudes"][0])
     assert (table["wrong_magnitudes"][2:] > 0.95).all()
     assert (table["wrong_stars"][2:] > 0.95).all()
+    # A grey change is a change of distance: the more bands there are, the more variables show.
+    assert np.isnan(table["variables"][0])
+    assert (np.diff(table["variables"][1:]) > 0).all()
+    assert table["variables"][-1] > 0.95

@@ -87,6 +87,12 @@ def test_colors_are_those_of_the_sed_behind_its_dust():
     assert_allclose(rows[0]["difference"], expected, atol=0.01)
     # The error that all wavelengths share leaves colours as they are.
     assert rows[1]["sigma"] < 0.003
+    # An error of A_V moves a colour by what a change of A_V does to it.
+    known, dusty, redder = (
+        color_rows(part, av, {name: (0.0, 0.003) for name in bands}, bands, av_error=error)[0]
+        for av, error in ((0.31, 0.0), (0.31, 0.02), (0.33, 0.0)))
+    assert_allclose(np.sqrt(dusty["sigma"] ** 2 - known["sigma"] ** 2),
+                    redder["difference"] - known["difference"], rtol=0.02)
     scores = color_scores(Table(rows))
     assert list(scores["color"]) == ["F275W-F475W", "F336W-F475W", "F475W-F775W"]
 
