@@ -21,6 +21,25 @@ def test_import_loads_neither_torch_nor_specutils():
     assert done.stdout.strip() == "[]"
 
 
+def test_predictions_need_no_torch(tmp_path):
+    """By a call, by ``sedflux predict`` and by ``sedflux catalog``."""
+    code = """
+import sys
+from sedflux import predict_sed
+from sedflux.cli.main import main
+from sedflux.demo import demo_path, demo_spectrum
+star = str(demo_path("16cygb_miles"))
+predict_sed(demo_spectrum())
+main(["predict", star, "-o", sys.argv[1] + "/sed.fits"])
+main(["catalog", star.replace("16cygb", "16*"), sys.argv[1] + "/catalog", "--workers", "1"])
+print("torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True,
+                          check=True)
+    assert done.stdout.splitlines()[-1] == "False"
+    assert (tmp_path / "catalog" / "catalog.json").exists()
+
+
 @pytest.mark.parametrize("name", sedflux.__all__)
 def test_public_names_exist(name):
     assert getattr(sedflux, name) is not None
@@ -67,7 +86,10 @@ FLOOR = {room: floor for floor, rooms in enumerate(LAYERS) for room in rooms}
 
 #: Where each heavy package may be imported, relative to the package.
 HOMES = {
-    "torch": ("network/", "training/", "predict/predictor.py", "validation/speed.py"),
+    "torch": ("network/architecture.py", "network/checkpoint.py", "network/derived.py",
+              "network/device.py", "network/label_grid.py", "network/layers.py",
+              "network/output.py", "network/projection.py", "network/tensors.py",
+              "network/threads.py", "training/"),
     "specutils": ("spectra/spectrum.py", "spectra/sed.py", "io/", "predict/", "response/",
                   "simulate/", "validation/response_parts.py", "validation/peers.py"),
     "synphot": ("photometry.py", "slitless/throughput.py", "validation/stars.py"),

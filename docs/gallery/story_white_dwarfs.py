@@ -34,18 +34,18 @@ print(field.truth["name", "teff", "magnitude", "snr"][kind == "white dwarf"])
 
 # %%
 # A response from each kind, and from both.  Errors that all stars share, and that more stars do not
-# reduce, stand in ``systematics``: among them the measured error of the models of F stars.  Those
-# of white dwarfs define the flux scale itself, whose error of 1 % all have.
+# reduce, stand in ``systematics``: among them the measured error of the models of F stars
+# (``library``), and what models of white dwarfs differ by (``models``).  All have the error of the
+# flux scale, 1 %, which white dwarfs define.
 
 groups = {"80 F stars": kind == "star", "5 white dwarfs": kind == "white dwarf",
           "both": kind != ""}
 curves = {}
 for name, some in groups.items():
     rows = np.flatnonzero(some)
-    shared = {"library_error": ()} if name == "5 white dwarfs" else {}
     curves[name] = fit_response([field.counts["GU"][row] for row in rows],
                                 [field.seds[row] for row in rows], band=band, grey_error=0.01,
-                                wavelength_error=0.5, **shared)
+                                wavelength_error=0.5)
     dust = sum(curves[name].systematics[part].variance
                for part in ("reddening zero point", "reddening law"))
     print(f"{name}: {100 * np.sqrt(np.interp(2700, curves[name].wavelength, dust)):.1f} % by dust")

@@ -46,7 +46,7 @@ def shared_errors(facts: Mapping[str, Any]) -> dict[str, tuple[tuple[float, floa
 def largest_rank(predictor: Predictor) -> int:
     """Largest number of rows of a prediction's factor."""
     return PRIOR_ROWS + max(
-        one.network.config.rank + len(one.metadata.get("scatter", {}).get("directions", ()))
+        one.arrays.config.rank + len(one.metadata.get("scatter", {}).get("directions", ()))
         for one in predictor.predictors)
 
 

@@ -29,7 +29,7 @@ def add_parser(commands: Any) -> None:
                         help="numbers of spectra per call (default: "
                         "{validation.speed:benchmark.batches})")
     parser.add_argument("--threads", type=whole_number(1), nargs="+", metavar="N",
-                        help="numbers of threads (default: that of torch)")
+                        help="numbers of threads (default: that of NumPy)")
     parser.add_argument("--seconds", type=positive_number, metavar="S",
                         help="least time of each measurement (default: "
                         "{validation.speed:benchmark.seconds})")

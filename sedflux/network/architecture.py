@@ -23,22 +23,19 @@ import torch
 from torch import nn
 
 from sedflux.exceptions import ModelError
+from sedflux.network.constants import POWER_SPREAD, TYPICAL_POWER, VARIANCE_FLOOR
 from sedflux.network.derived import Derived
 from sedflux.network.label_grid import LabelGrid
 from sedflux.network.layers import ConvolutionBlock, DenseBlock
 from sedflux.network.output import Output, Summary
 from sedflux.network.projection import Projection
+from sedflux.network.shapes import PATCH
+from sedflux.network.stored import ARCHITECTURE
 
 __all__ = ["ARCHITECTURES", "UncertaintyAwareResidualAttention", "build"]
 
-#: Variance of ln(SED) that no prediction goes below: (0.03 %)^2.
-VARIANCE_FLOOR = 1e-7
-#: Pixels between the positions at which the convolutions begin.
-PATCH = 24
 #: Spread of lines, which sets where the convolutions damp noise.
 LINE_SPREAD = 0.1
-#: Difference in ln(resolving power) that counts as much as one spread of a coefficient.
-POWER_SPREAD = 0.25
 
 
 class UncertaintyAwareResidualAttention(nn.Module):
@@ -111,7 +108,7 @@ class UncertaintyAwareResidualAttention(nn.Module):
 
     def coordinates(self, coefficients, resolving_power):
         """Coordinates of spectra among the references, (N, components + 1): components, ln(R)."""
-        power = torch.log(resolving_power / 1500.0) / POWER_SPREAD
+        power = torch.log(resolving_power / TYPICAL_POWER) / POWER_SPREAD
         return torch.cat([coefficients, power[:, None]], dim=1)
 
     def set_references(self, points):
@@ -140,7 +137,7 @@ class UncertaintyAwareResidualAttention(nn.Module):
         if self.grid is None:
             raise ModelError("this model holds no grid of labels; solutions need one")
         normal, right = self.projection.equations(normalised, ivar)
-        return self.grid.solutions(normal, right, power)
+        return self.grid.posterior().solutions(normal.cpu().numpy(), right.cpu().numpy(), power)
 
     def reference_spectra(self, rows=slice(None)):
         """
@@ -165,7 +162,7 @@ class UncertaintyAwareResidualAttention(nn.Module):
 
     def reference_powers(self):
         """Resolving powers of the references, (n,); the inverse of `coordinates`."""
-        return 1500.0 * np.exp(POWER_SPREAD * self.references[:, -1].numpy().astype(float))
+        return TYPICAL_POWER * np.exp(POWER_SPREAD * self.references[:, -1].numpy().astype(float))
 
     def strangeness(self, projected, resolving_power):
         """
@@ -242,7 +239,7 @@ class UncertaintyAwareResidualAttention(nn.Module):
         coefficients, errors, _, weight, _ = projected
         seen = (ivar > 0).float().mean(dim=1)
         noise = torch.log(weight.mean(dim=1).clamp(min=1e-3)) / 4.0 - 1.5
-        condition = torch.stack([noise, torch.log(resolving_power / 1500.0), seen], dim=1)
+        condition = torch.stack([noise, torch.log(resolving_power / TYPICAL_POWER), seen], dim=1)
         damped = weight.new_empty(len(weight), 0)
         if self.convolutions:
             gain = weight / (weight + LINE_SPREAD**-2)
@@ -372,7 +369,7 @@ class UncertaintyAwareResidualAttention(nn.Module):
         }
 
 #: Architectures by name.
-ARCHITECTURES = {"uara": UncertaintyAwareResidualAttention}
+ARCHITECTURES = {ARCHITECTURE: UncertaintyAwareResidualAttention}
 
 
 def build(config):

@@ -91,6 +91,10 @@ def _check_domain(value: Any, name: str, config: Config) -> None:
         _ascending(edge[0], f"{name}.gravity")
     if "logg" in table:
         _ascending(table["logg"], f"{name}.logg", 2)
+    if "peculiar" in table:
+        for key, limit in _entries(table["peculiar"], f"{name}.peculiar", (
+                "excess", "unusual", "strange")).items():
+            _positive(limit, f"{name}.peculiar.{key}", ())
     if table.get("prior", "flat") not in _PRIORS:
         raise _Wrong(f"{name}.prior is {table['prior']!r}; one of {', '.join(_PRIORS)} is needed")
 

@@ -3,10 +3,10 @@
 import torch
 from torch import nn
 
+from sedflux.network.constants import PIXEL_FLOOR
+
 __all__ = []
 
-#: Relative noise that the projection adds to every pixel: errors of any template.
-PIXEL_FLOOR = 0.003
 #: Spectra whose normal matrices are solved at a time, in the processor's cache.
 _BLOCK = 32
 #: Most spectra whose normal matrices are made one by one; the products of all pairs of templates,
@@ -32,26 +32,16 @@ class Projection(nn.Module):
         """Products of every pair of templates, (n, k (k + 1) / 2), made when first asked."""
         if self._products is None or self._products.device != self.templates.device:
             scaled = self.templates * self.spread[:, None]
-            rows, columns = torch.triu_indices(len(scaled), len(scaled))
+            rows, columns = torch.tril_indices(len(scaled), len(scaled))
             self._products = (scaled[rows] * scaled[columns]).T.contiguous()
         return self._products
 
-    def _solved(self, weight, scaled, right):
-        """Coefficients and their errors, (N, k), and log volumes, (N,), of weighted pixels."""
+    def _normal(self, weight, scaled):
+        """Lower triangles of the normal matrices of weighted pixels, without their prior."""
         if len(weight) > _FEW:
-            return map(torch.cat, zip(*map(
-                _solve, (weight @ self.products()).split(_BLOCK), right.split(_BLOCK)),
-                strict=True))
-        coefficients, errors = torch.zeros_like(right), torch.ones_like(right)
-        log_volume = right.new_zeros(len(right), dtype=torch.float64)
-        rows, columns = torch.triu_indices(len(scaled), len(scaled))
-        for one in range(len(weight)):
-            # Rows that fill up a batch have no weight.
-            if weight[one].any():
-                packed = ((scaled * weight[one]) @ scaled.T)[rows, columns]
-                coefficients[one], errors[one], log_volume[one] = _solve(
-                    packed[None], right[one, None])
-        return coefficients, errors, log_volume
+            return weight @ self.products()
+        rows, columns = torch.tril_indices(len(scaled), len(scaled))
+        return torch.stack([((scaled * one) @ scaled.T)[rows, columns] for one in weight])
 
     def equations(self, normalised, ivar):
         """
@@ -60,7 +50,7 @@ class Projection(nn.Module):
         Returns
         -------
         normal : (N, k (k + 1) / 2)
-            Upper triangles.
+            Lower triangles.
         right : (N, k)
         """
         weight = ivar / (1.0 + ivar * PIXEL_FLOOR**2)
@@ -83,24 +73,34 @@ class Projection(nn.Module):
         scaled = self.templates * self.spread[:, None]
         weight = ivar / (1.0 + ivar * PIXEL_FLOOR**2)
         deviation = normalised - self.mean
-        coefficients, errors, log_volume = self._solved(weight, scaled,
-                                                        (weight * deviation) @ scaled.T)
+        parts = [_root(block) for block in self._normal(weight, scaled).split(_BLOCK)]
+        roots, errors, log_volume = map(torch.cat, zip(*parts, strict=True))
+        coefficients = _solved(roots, (weight * deviation) @ scaled.T)
+        # Sums of thousands of products in single precision have lost digits, which the
+        # residuals tell.
+        residual = deviation - coefficients @ scaled
+        coefficients = coefficients + _solved(
+            roots, (weight * residual) @ scaled.T - coefficients)
         residual = deviation - coefficients @ scaled
         return coefficients, errors, residual, weight, log_volume
 
 
-def _solve(packed, right):
-    """Coefficients and their errors, (N, k), of a few spectra, and log volumes, (N,)."""
-    size = right.shape[1]
-    columns, rows = torch.triu_indices(size, size)
+def _root(packed):
+    """Roots of the inverse normal matrices, (N, k, k), errors (N, k) and log volumes (N,)."""
+    size = int((2 * packed.shape[1]) ** 0.5)
+    rows, columns = torch.tril_indices(size, size)
     # Cholesky's decomposition reads the lower triangle alone.
-    normal = right.new_zeros(len(right), size, size, dtype=torch.float64)
+    normal = packed.new_zeros(len(packed), size, size, dtype=torch.float64)
     normal[:, rows, columns] = packed.double()
     normal.diagonal(dim1=-2, dim2=-1).add_(1.0)
     triangle = torch.linalg.cholesky(normal)
     # The inverse of the normal matrix is root^T root.
-    identity = torch.eye(size, dtype=torch.float64, device=right.device)
+    identity = torch.eye(size, dtype=torch.float64, device=packed.device)
     root = torch.linalg.solve_triangular(triangle, identity, upper=False)
-    coefficients = root.mT @ (root @ right.double()[..., None])
-    return (coefficients[..., 0].float(), torch.linalg.vector_norm(root, dim=1).float(),
+    return (root, torch.linalg.vector_norm(root, dim=1).float(),
             triangle.diagonal(dim1=-2, dim2=-1).log().sum(dim=1))
+
+
+def _solved(root, right):
+    """Solutions of the normal equations, (N, k) in single precision."""
+    return (root.mT @ (root @ right.double()[..., None]))[..., 0].float()

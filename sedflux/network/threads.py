@@ -1,8 +1,9 @@
-"""Work on many spectra in pieces, with as many threads as torch may use."""
+"""Work on many spectra in pieces, with as many threads as NumPy may use."""
 
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,14 +13,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
+from sedflux.network.blas import one_blas_thread, set_thread_count, thread_count
 
-__all__ = ["parallel_map", "product", "use_one_thread_after_fork", "use_threads"]
+__all__ = ["parallel_map", "thread_count", "use_one_thread_after_fork", "use_threads"]
 
 
 @contextmanager
-def parallel_map(pieces: int) -> Iterator[Callable[..., Any]]:
+def parallel_map(pieces: int, *, torch: Any = None) -> Iterator[Callable[..., Any]]:
     """
     `map` whose calls run side by side, each on one core.
 
@@ -27,6 +27,8 @@ def parallel_map(pieces: int) -> Iterator[Callable[..., Any]]:
     ----------
     pieces : int
         Calls to expect.  A single one runs by itself.
+    torch : module, optional
+        If the calls use it.
 
     Yields
     ------
@@ -35,12 +37,10 @@ def parallel_map(pieces: int) -> Iterator[Callable[..., Any]]:
     Notes
     -----
     Small operations gain little from several cores: two threads that each work on a piece are
-    faster than one piece at a time on two cores.  So each operation of torch uses one thread
-    meanwhile.
+    faster than one piece at a time on two cores.  So each operation uses one thread meanwhile.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    threads = thread_count()
+    with one_blas_thread(), _one_thread_of(torch):
         if min(threads, pieces) < 2:
             yield map
         else:
@@ -50,8 +50,20 @@ def parallel_map(pieces: int) -> Iterator[Callable[..., Any]]:
                     initializer=lambda: started.append(threading.get_native_id())) as pool:
                 yield pool.map
             _wait_for_end(started)
+
+
+@contextmanager
+def _one_thread_of(torch):
+    """Let torch, if it is given, use one thread within a ``with`` block."""
+    if torch is None:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
 
 
 def _wait_for_end(threads):
@@ -67,24 +79,6 @@ def _wait_for_end(threads):
         time.sleep(1e-4)
 
 
-def product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """
-    Matrix product that keeps to one thread within `parallel_map`.
-
-    The library behind numpy's starts threads of its own, which then wait for one another.
-
-    Parameters
-    ----------
-    left : `~numpy.ndarray`, shape (m, k)
-    right : `~numpy.ndarray`, shape (k, n)
-
-    Returns
-    -------
-    product : `~numpy.ndarray`, shape (m, n)
-    """
-    return (torch.from_numpy(left) @ torch.from_numpy(right)).numpy()
-
-
 def use_threads(count: int) -> None:
     """
     Set the number of threads of predictions, such as 1 where every core has a process.
@@ -93,7 +87,9 @@ def use_threads(count: int) -> None:
     ----------
     count : int
     """
-    torch.set_num_threads(count)
+    set_thread_count(count)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(count)
 
 
 @lru_cache(maxsize=1)
@@ -104,6 +100,8 @@ def use_one_thread_after_fork() -> None:
     The number is set before the fork.  In the new process torch would wait for the threads that it
     dismisses, and now and then for ever.
     """
+    import torch
+
     if not hasattr(os, "register_at_fork"):
         return
     counts: list[int] = []

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sedflux.exceptions import InputError
+from sedflux.network.constants import PIXEL_FLOOR
 from sedflux.predict.flags import flag, sentences
 from sedflux.predict.models import AUTO, DEFAULT_MODEL, WHITE_DWARF_MODEL
 from sedflux.predict.prediction import SEDPrediction
@@ -62,11 +63,9 @@ class Screen:
     """
 
     def __init__(self, predictor: Predictor) -> None:
-        projection = predictor.network.projection
-        spread = projection.spread.cpu().numpy()
-        order = np.argsort(-spread)
-        templates = (projection.templates.cpu().numpy() * spread[:, None])[order]
-        mean = projection.mean.cpu().numpy()
+        projection = predictor.arrays.projection
+        order = np.argsort(-predictor.arrays.weights["projection.spread"])
+        templates, mean = projection.scaled[order], projection.mean
         self._few, self._more = (_Leading(templates[:size], mean) for size in _SCREEN_TEMPLATES)
 
     def __call__(self, normalised: np.ndarray, ivar: np.ndarray, evidence: np.ndarray
@@ -95,8 +94,6 @@ class _Leading:
     """The evidence of some templates."""
 
     def __init__(self, templates, mean):
-        from sedflux.network.projection import PIXEL_FLOOR
-
         self._floor, self._mean = np.float32(PIXEL_FLOOR**2), mean
         self._templates = np.ascontiguousarray(templates.T)
         self._rows, self._columns = np.tril_indices(len(templates))
@@ -168,8 +165,8 @@ class Chooser(Predictor):
         self._both = first, second = tuple(
             model if isinstance(model, Predictor) else Predictor(model)
             for model in (star, white_dwarf))
-        self.network, self.metadata, self.wavelength = (
-            first.network, first.metadata, first.wavelength)
+        self.arrays, self.metadata, self.wavelength = (
+            first.arrays, first.metadata, first.wavelength)
         if not np.array_equal(first.wavelength, second.wavelength):
             raise InputError(f"models {first.name} and {second.name} have SEDs on different "
                              "wavelengths; choose two with the same")
@@ -177,6 +174,11 @@ class Chooser(Predictor):
         self.sha256 = hashlib.sha256((first.sha256 + second.sha256).encode()).hexdigest()
         self._screen, self._prior = Screen(second), float(np.log(prior_odds))
         self._odds = second.metadata.get("odds", _ODDS) if odds is None else odds
+
+    @property
+    def network(self) -> Any:
+        """The network of the model of stars as a module of torch."""
+        return self._both[0].network
 
     @property
     def predictors(self) -> tuple[Predictor, ...]:

@@ -156,6 +156,11 @@ FLAGS = (
          "or bad data?",
          "The spectrum is so far from all training stars that its SED means nothing.  Alone it is "
          "refused; among others it has this flag and a huge error."),
+    Flag("peculiar", 19, "lines unlike those of a white dwarf alone and without a field: magnetic, "
+         "a binary, or bad data?",
+         "The model of white dwarfs can represent the lines, but only as it represents ripples and "
+         "defects of spectra.  Lines that a magnetic field splits and light of an M dwarf look so, "
+         "and so do bad data: look at the spectrum."),
 )
 _BY_NAME = {one.name: one for one in FLAGS}
 
@@ -215,7 +220,8 @@ def domain_flags(values: Mapping[str, np.ndarray], limits: Mapping[str, Any],
     limits : dict
         The model's domain: ``excess``, ``unusual``, ``strange``, ``teff`` (two limits in
         K), the ``prior`` of its labels, and for models that know it the least ``gravity``: lists of
-        temperatures (K) and of log g.  Models of white dwarfs have two limits of ``logg``.
+        temperatures (K) and of log g.  Models of white dwarfs have two limits of ``logg``, and
+        ``peculiar``: the first three for spectra without defects.
     label_set : `~sedflux.libraries.labels.LabelSet`, optional
         Labels of the model.
 
@@ -248,6 +254,9 @@ def domain_flags(values: Mapping[str, np.ndarray], limits: Mapping[str, Any],
     if "logg" in limits:
         low, high = limits["logg"]
         found["gravity_limit"] = usable & ((logg < low) | (logg > high))
+    if "peculiar" in limits:
+        found["peculiar"] = ~found["unlike_training"] & (
+            _distance(values, limits["peculiar"]) > 1.0)
     if "gravity" in limits:
         found["supergiant"] = usable & (logg < np.interp(teff, *limits["gravity"]))
     if limits.get("prior") == "survey":

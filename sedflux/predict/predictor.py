@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from astropy import units as u
 
+from sedflux.network.arrays import ArrayNetwork
+from sedflux.network.threads import parallel_map
 from sedflux.predict.checks import (
     MIN_COVERAGE,
     MIN_RESOLVING_POWER,
@@ -43,6 +46,9 @@ from sedflux.units import LIGHT_KM_S
 if TYPE_CHECKING:
     from specutils import Spectrum
 
+    from sedflux.network.architecture import UncertaintyAwareResidualAttention
+    from sedflux.network.tensors import TensorNetwork
+
 __all__ = ["Predictor"]
 
 #: Inverse variance of a flux of order one that single precision holds after all scaling.
@@ -53,8 +59,6 @@ MAX_SNR = 300.0
 _READ_RANGE = (3900.0, 7150.0)
 #: Largest number of spectra per piece, small enough for the processor's cache.
 _PIECE_SIZE = 256
-#: Numbers of rows of the network's input; fewer spectra are padded to the next of these.
-_BATCH_SIZES = (4, 8, 16, 64, 128, _PIECE_SIZE)
 #: One rebinning operator serves velocities within this step (km/s), a thirtieth of a pixel.
 _VELOCITY_STEP = 2.0
 #: Numbers behind the flags that users see.
@@ -97,19 +101,18 @@ class Predictor:
     def __init__(self, model: str | os.PathLike[str] | None = None, *, device: Any = "cpu"
                  ) -> None:
         from sedflux.io.download import file_hash
-        from sedflux.network.checkpoint import load_network
-        from sedflux.network.device import torch_device
         from sedflux.network.header import require_entries, require_sizes
-        from sedflux.network.threads import use_one_thread_after_fork
+        from sedflux.network.stored import read_weights
         from sedflux.predict.models import DEFAULT_MODEL, find_model, model_labels
 
-        self._device = torch_device(device)
         path = find_model(model)
-        self.network, self.metadata = load_network(path)
+        config, self.metadata, weights = read_weights(path)
         require_entries(self.metadata, ("calibration", "domain"), path)
         self.label_set = model_labels(self.metadata, path)
-        require_sizes(self.network.config, path, pixels=INPUT_PIXELS, samples=sed_grid().size,
+        require_sizes(config, path, pixels=INPUT_PIXELS, samples=sed_grid().size,
                       labels=len(self.label_set.names))
+        self.arrays = ArrayNetwork(config, weights)
+        self._core = self._core_on(device)
         self.name = self.metadata.get("name", DEFAULT_MODEL if model is None else str(model))
         self.sha256 = file_hash(path)
         shared = self.metadata.get("library_error", {"wavelength": (), "error": ()})
@@ -118,14 +121,33 @@ class Predictor:
         self.wavelength = sed_grid()
         self._basis = input_basis()
         self._optical_mean = optical_mean(self.wavelength)
-        templates: Any = self.network.sed_templates
-        self._widening = Widening(self.metadata, self.wavelength,
-                                  self.network.unit_templates().numpy(), templates.numpy())
-        self.network.to(self._device)
-        use_one_thread_after_fork()
+        self._widening = Widening(self.metadata, self.wavelength, self.arrays.unit_templates,
+                                  weights["sed_templates"])
 
     def __repr__(self) -> str:
         return f"<Predictor {self.name}>"
+
+    def _core_on(self, device: Any) -> ArrayNetwork | TensorNetwork:
+        """The network that predicts: arrays, or torch on a GPU and with convolutions."""
+        if str(device) == "cpu" and not self.arrays.config.channels:
+            return self.arrays
+        from sedflux.network.device import torch_device
+        from sedflux.network.tensors import TensorNetwork
+
+        place = torch_device(device)
+        if place.type == "cpu" and not self.arrays.config.channels:
+            return self.arrays
+        return TensorNetwork(self._as_torch(), self.arrays, place)
+
+    def _as_torch(self):
+        from sedflux.network.checkpoint import network_of
+
+        return network_of(self.arrays.config, self.arrays.weights)
+
+    @cached_property
+    def network(self) -> UncertaintyAwareResidualAttention:
+        """The network as a module of torch, made when it is first asked for."""
+        return self._as_torch()
 
     @property
     def predictors(self) -> tuple[Predictor, ...]:
@@ -246,8 +268,6 @@ class Predictor:
         fit : dict of str to `~numpy.ndarray`, shape (N,)
             ``evidence``, see `sedflux.network.output.Output`, and the result of ``screen``.
         """
-        from sedflux.network.threads import parallel_map
-
         velocity = check_velocity(radial_velocity, len(spectra))
         sharp, power = check_resolving_power(
             resolving_power, spectra.wavelength,
@@ -268,7 +288,7 @@ class Predictor:
             return self._piece(_near(spectra.take(rows)), kernel, steps[rows], power, screen)
 
         values: dict[str, np.ndarray] = {}
-        with parallel_map(len(pieces)) as each:
+        with parallel_map(len(pieces), torch=self._core.torch) as each:
             for piece, part in zip(pieces, each(work, pieces), strict=True):
                 for name, value in part.items():
                     if name not in values:
@@ -281,8 +301,6 @@ class Predictor:
 
     def _piece(self, near, kernel, velocity, power, screen):
         """Output of the network for some of the spectra, and why some of them are unusable."""
-        from sedflux.network.threads import product
-
         # Pixels become the slow axis: every operator then works on many spectra at a time.
         # Lines are small differences of large numbers, and stay in double precision.
         flux = np.asfortranarray(near.flux)
@@ -292,8 +310,7 @@ class Predictor:
         flux, ivar = self._to_grid(near.wavelength, flux, ivar, velocity)
         reasons = unusable_reasons(flux, ivar)
         usable = reasons == ""
-        normalised, ivar, spikes = normalise_spectra(flux, ivar * usable[:, None], self._basis,
-                                                     product=product)
+        normalised, ivar, spikes = normalise_spectra(flux, ivar * usable[:, None], self._basis)
         good = ivar > 0
         count = np.maximum(good.sum(axis=1), 1)
         claimed = np.sqrt(ivar.sum(axis=1) / count)
@@ -323,28 +340,12 @@ class Predictor:
 
     def _network_values(self, normalised, ivar, power):
         """What the network returns for a few normalised spectra."""
-        import torch
-
-        # The same number of rows in every product makes a star's result independent
-        # of the other stars.
-        count = len(normalised)
-        size = next(size for size in _BATCH_SIZES if count <= size)
-        padded = [np.zeros((size, self._grid.size), dtype=np.float32, order="F") for _ in range(2)]
-        padded[0][:count], padded[1][:count] = normalised, ivar
-        with torch.inference_mode():
-            output = self.network(*(torch.from_numpy(part).to(self._device) for part in padded),
-                                  torch.full((size,), power, device=self._device))
-            output = output.take(slice(count))
-            diagonal, directions = self.network.compact_directions(output)
-            more = {} if self.network.grid is None else describe_solutions(
-                self.network.solutions(*(torch.from_numpy(part[:count]).to(self._device)
-                                         for part in padded), power),
-                self.network.sed_templates.cpu().numpy().astype(float),
-                self.network.sed_mean.cpu().numpy(), self._optical_mean)
-        names = ("mean", "label_mean", "misfit", "unusual", "excess", "strange", "evidence")
-        values = {name: getattr(output, name).cpu().numpy().astype(float) for name in names}
-        return values | more | {"diagonal": diagonal.cpu().numpy(),
-                                "directions": directions.cpu().numpy()}
+        found, solutions = self._core.values(normalised, ivar, power)
+        if solutions is not None:
+            weights = self.arrays.weights
+            found |= describe_solutions(solutions, weights["sed_templates"].astype(float),
+                                        weights["sed_mean"], self._optical_mean)
+        return found
 
     def _guarded(self, values):
         """The last guard: what is not finite becomes the mean of the training, and is marked."""
@@ -356,14 +357,13 @@ class Predictor:
             for name in _OUTPUTS:
                 values[name] = np.array(values[name])
                 values[name][~finite] = 0.0
-            values["mean"][~finite] = self.network.sed_mean.cpu().numpy()
-            values["diagonal"][~finite] = np.exp(self.network.log_variance_start.cpu().numpy())
+            values["mean"][~finite] = self.arrays.weights["sed_mean"]
+            values["diagonal"][~finite] = np.exp(
+                self.arrays.weights["log_variance_start"])
         return values
 
     def _assemble(self, values, velocity, noise_estimated, pieces, each):
         """One prediction from the output of the network, with flags and widened errors."""
-        from sedflux.network.threads import product
-
         limits = self.metadata["domain"]
         bits = domain_flags(values, limits, self.label_set)
         if noise_estimated:
@@ -371,9 +371,9 @@ class Predictor:
         flux = np.exp(values["mean"], out=values.pop("mean"))
         flux /= (self._optical_mean @ flux.T).T
         diagonal, factor = self._widening.covariance(
-            values, severity_of(bits, values, limits, self.label_set), pieces, each, product)
+            values, severity_of(bits, values, limits, self.label_set), pieces, each)
         values |= self._shown_labels(values["label_mean"])
-        names = _DIAGNOSTICS + (() if self.network.grid is None else SOLUTION_NAMES)
+        names = _DIAGNOSTICS + (() if self.arrays.posterior is None else SOLUTION_NAMES)
         return SEDPrediction(
             self.wavelength, flux, diagonal, factor, sentences(bits, limits), self.name,
             self.sha256, {name: values[name] for name in names},

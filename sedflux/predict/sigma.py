@@ -17,6 +17,8 @@ __all__ = ["PRIOR_ROWS", "Widening", "interpolation_weights"]
 
 #: Directions of the prior that open when a star is unlike the training.
 PRIOR_ROWS = 4
+#: Spectra whose factors are made at a time, in the processor's cache.
+_BLOCK = 16
 #: Severity beyond one at which they are as long as the prior, and the most that they open.
 _OPENING_SEVERITY, _MOST_OPENING = 3.0, 3.0
 
@@ -74,9 +76,8 @@ class Widening:
                         for name, scores in common["scores"].items()}
 
     def covariance(self, values: Mapping[str, np.ndarray], severity: np.ndarray,
-                   pieces: Iterable[slice], each: Callable[..., Any] = map,
-                   product: Callable[..., np.ndarray] = np.matmul) \
-            -> tuple[np.ndarray, np.ndarray]:
+                   pieces: Iterable[slice], each: Callable[..., Any] = map
+                   ) -> tuple[np.ndarray, np.ndarray]:
         """
         Covariance of ln(flux).
 
@@ -91,8 +92,6 @@ class Widening:
             Rows to work on at a time.
         each : callable, optional
             `map`, or a like function that works side by side.
-        product : callable, optional
-            Multiplies matrices.
 
         Returns
         -------
@@ -110,7 +109,7 @@ class Widening:
         def fill(rows):
             self._fill({name: values[name][rows] for name in
                         ("snr", "label_mean", "diagonal", "directions")},
-                       severity[rows], diagonal[rows], factor[rows], product)
+                       severity[rows], diagonal[rows], factor[rows])
 
         list(each(fill, pieces))
         return diagonal, factor
@@ -133,21 +132,23 @@ class Widening:
         first = rank + len(self._directions)
         return {name: factor[:, first + row] for row, name in enumerate(self._common)}
 
-    def _fill(self, values, severity, diagonal, factor, product):
+    def _fill(self, values, severity, diagonal, factor):
         """Write the covariance of a few spectra, each number once."""
-        rank, size = values["directions"].shape[1:]
+        rank = values["directions"].shape[1]
         growth = np.maximum(severity, 1.0).astype(np.float32)
         bands = _columns(np.log(np.maximum(values["snr"], 1.0)), self._levels, self._table)
-        scale = product(bands, self._bands) * growth[:, None]
+        scale = bands @ self._bands * growth[:, None]
         labels = self._label_set.unscale(values["label_mean"])
         place = np.log(labels[:, 0])
         if self._scale_tables:
-            own_scale = product(self._own_scales(labels), self._scale_weights)
+            own_scale = self._own_scales(labels) @ self._scale_weights
             scale *= own_scale
         np.multiply(values["diagonal"], scale**2, out=diagonal)
         own = factor[:, :rank]
-        rows = product(values["directions"].reshape(-1, size), self._units)
-        np.multiply(rows.reshape(own.shape), scale[:, None], out=own)
+        for begin in range(0, len(own), _BLOCK):
+            some = slice(begin, begin + _BLOCK)
+            np.matmul(values["directions"][some], self._units, out=own[some])
+            own[some] *= scale[some, None]
         length = _columns(place, self._nodes, self._length) * growth[:, None]
         beyond = rank + len(self._directions)
         np.multiply(length[:, :, None], self._directions, out=factor[:, rank:beyond])
@@ -164,7 +165,7 @@ class Widening:
         """Scales of stars at the wavelengths of the table, (N, b), from labels (N, 6)."""
         nodes = np.log(labels[:, 0])
         if len(self._scale_tables) == 1:
-            return np.ascontiguousarray(_columns(nodes, self._nodes, self._scale_tables[0]))
+            return _columns(nodes, self._nodes, self._scale_tables[0])
         shares = interpolation_weights(labels[:, LABELS.index("MH")], self._metallicities)
         return sum(share[:, None].astype(np.float32) * _columns(nodes, self._nodes, table)
                    for share, table in zip(shares, self._scale_tables, strict=True))
@@ -172,8 +173,15 @@ class Widening:
 
 def _columns(place, nodes, table):
     """Columns of a table interpolated at places, (N, k)."""
-    found = [np.interp(place, nodes, column) for column in table.T]
-    return np.array(found, dtype=np.float32).reshape(-1, len(place)).T
+    if len(nodes) == 1:
+        return np.repeat(table.astype(np.float32), len(place), axis=0)
+    # The place among the nodes, in whole steps and a share of the next.
+    steps = np.interp(place, nodes, np.arange(len(nodes)))
+    below = np.minimum(steps.astype(int), len(nodes) - 2)
+    share = (steps - below)[:, None]
+    found = (1.0 - share) * table[below]
+    found += share * table[below + 1]
+    return found.astype(np.float32)
 
 
 def interpolation_weights(place: np.ndarray, centres: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from sedflux.network.label_grid import Solutions
+    from sedflux.network.label_posterior import Solutions
 
 __all__ = ["SOLUTION_NAMES", "describe_solutions"]
 
@@ -24,7 +24,7 @@ def describe_solutions(found: Solutions, templates: np.ndarray, mean: np.ndarray
 
     Parameters
     ----------
-    found : `~sedflux.network.label_grid.Solutions`
+    found : `~sedflux.network.label_posterior.Solutions`
         Of N spectra.
     templates : `~numpy.ndarray`, shape (c, n)
         Components of ln(SED).

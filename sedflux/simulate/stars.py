@@ -137,7 +137,7 @@ class ModelStars:
     """
 
     def __init__(self, predictor: Predictor, *, teff: tuple[float, float], prior: str) -> None:
-        network = predictor.network
+        network = predictor.arrays
         power = network.reference_powers()
         if not power.size:
             raise InputError(f"model {predictor.name!r} holds no reference stars; give a library")

@@ -96,7 +96,9 @@ def _normal_matrices(packed, size):
     first, second = _pairs(size)
     normal = np.empty((len(packed), size, size))
     normal[:, first, second] = normal[:, second, first] = packed
-    return normal + 1e-9 * np.eye(size)
+    diagonal = np.arange(size)
+    normal[:, diagonal, diagonal] += 1e-9
+    return normal
 
 
 def _start(total, count, basis, product):
@@ -118,27 +120,33 @@ def _start(total, count, basis, product):
     return start
 
 
-def _improve(coefficients, flux, variance, count, basis, *, iterations, tolerance, product):
+def _improve(coefficients, flux, variance, count, basis, products, *, iterations, tolerance,
+             product):
     """
     Take Newton steps until those of each spectrum are small.
 
     The gradient counts every pixel.  Its derivative needs no such care, and is summed over
-    blocks of pixels.  The fit of a spectrum ends with its own last step, so that its result
-    does not depend on the spectra fitted with it.
+    blocks of pixels: ``products`` are those of the basis in the middle of each.  The fit of a
+    spectrum ends with its own last step, so that its result does not depend on the spectra fitted
+    with it.
     """
     pixels, size = basis.shape
-    sums, middle = _block_sums(pixels, _BLOCKS)
-    products = _products(basis[middle])
+    sums, _ = _block_sums(pixels, _BLOCKS)
     rows, result = np.arange(len(flux)), coefficients.copy()
     for _ in range(iterations):
         inverse = _inverse_continuum(result[rows], basis, product)
         with np.errstate(over="ignore"):
             share = 1.0 / (1.0 + variance * (inverse * (1.0 / _SOFT_NOISE)) ** 2)
         weight = count * share
-        residual = weight * np.clip(flux * inverse - 1.0, -2.0, 2.0)
+        deviation = flux * inverse
+        deviation -= 1.0
+        np.maximum(deviation, -2.0, out=deviation)
+        np.minimum(deviation, 2.0, out=deviation)
+        residual = weight * deviation
         least = _LEAST_CURVATURE * (sums @ weight.T)
         curvature = sums @ (weight + (2.0 * share - 1.0) * residual).T
-        normal = _normal_matrices(product(np.maximum(curvature, least).T, products), size)
+        curvature = np.maximum(curvature, least).astype(products.dtype, copy=False)
+        normal = _normal_matrices(product(curvature.T, products), size)
         step = np.linalg.solve(normal, product(residual, basis)[..., None])[..., 0]
         # Noise at the end of a spectrum can throw a full step far beyond the minimum.
         length = np.sqrt((step**2).sum(axis=1, keepdims=True) / pixels)
@@ -155,7 +163,8 @@ def _improve(coefficients, flux, variance, count, basis, *, iterations, toleranc
 def _inverse_continuum(coefficients, basis, product):
     """One over the continuum, (N, n)."""
     log_inverse = product(-basis, coefficients.T.astype(basis.dtype)).T
-    np.clip(log_inverse, -_MAX_LOG_CONTINUUM, _MAX_LOG_CONTINUUM, out=log_inverse)
+    np.maximum(log_inverse, -_MAX_LOG_CONTINUUM, out=log_inverse)
+    np.minimum(log_inverse, _MAX_LOG_CONTINUUM, out=log_inverse)
     return np.exp(log_inverse, out=log_inverse)
 
 
@@ -196,16 +205,18 @@ def fit_continuum(flux: np.ndarray, ivar: np.ndarray, basis: np.ndarray, *, iter
     sums, middle = _block_sums(len(basis), _BLOCKS)
     totals, counts, variances = ((sums @ part.T).T for part in (flux * count, count, variance))
     many, coarse = np.maximum(counts, 1.0), basis[middle]
+    products = _products(coarse)
     start = _start(totals, counts, coarse, product)
-    start = _improve(start, totals / many, variances / many, counts, coarse, product=product,
-                     iterations=iterations, tolerance=max(tolerance, _COARSE_TOLERANCE))
-    found = _improve(start, flux, variance, count, basis, product=product, iterations=iterations,
-                     tolerance=tolerance)
+    start = _improve(start, totals / many, variances / many, counts, coarse, products,
+                     product=product, iterations=iterations,
+                     tolerance=max(tolerance, _COARSE_TOLERANCE))
+    found = _improve(start, flux, variance, count, basis, products, product=product,
+                     iterations=iterations, tolerance=tolerance)
     if exact.dtype == dtype:
         return found
     # The last step is in the precision of the flux.
-    return _improve(found, exact, variance, count, exact_basis, product=product, iterations=1,
-                    tolerance=tolerance)
+    return _improve(found, exact, variance, count, exact_basis, products, product=product,
+                    iterations=1, tolerance=tolerance)
 
 
 def remove_continuum(flux: np.ndarray, ivar: np.ndarray, basis: np.ndarray, *,

@@ -166,10 +166,11 @@ class Rebinning:
         overlap = _overlaps(np.asarray(wavelength, float), np.asarray(new_wavelength, float))
         self._least = 0.5 * np.diff(pixel_edges(new_wavelength))[:, None]
         width = np.diff(pixel_edges(wavelength))
-        self._overlap = overlap
-        self._share = sparse.csr_matrix(
+        self._overlap, self._covered = overlap, np.asarray(overlap.sum(axis=1))
+        share = sparse.csr_matrix(
             (overlap.data / width[overlap.indices], overlap.indices, overlap.indptr),
             shape=overlap.shape)
+        self._shares = {np.dtype(kind): share.astype(kind) for kind in (np.float32, np.float64)}
 
     def __call__(self, flux: np.ndarray, ivar: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """
@@ -189,14 +190,14 @@ class Rebinning:
         """
         good = ivar > 0
         if good.all():
-            covered = np.asarray(self._overlap.sum(axis=1))
+            covered = self._covered
         else:
             covered = self._overlap @ good.T.astype(float)
             flux = flux * good
         total = self._overlap @ flux.T
         usable = covered > self._least
         new_flux = np.divide(total, covered, out=np.zeros_like(total), where=usable)
-        new_ivar = self._share.astype(ivar.dtype, copy=False) @ ivar.T
+        new_ivar = self._shares[ivar.dtype] @ ivar.T
         return new_flux.T, (usable * new_ivar).T
 
 

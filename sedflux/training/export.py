@@ -30,7 +30,8 @@ _REFERENCE_SNR = 60.0
 
 
 def measure_domain(network: Network, generator: Observer, *,
-                   claim: tuple[float, float] | None = None, examples: int = 6144, seed: int = 5
+                   claim: tuple[float, float] | None = None, examples: int = 6144, seed: int = 5,
+                   share: float = _DOMAIN_SHARE, least_excess: float = _LEAST_EXCESS
                    ) -> dict[str, Any]:
     """
     Limits of the domain, from simulated stars.
@@ -44,6 +45,10 @@ def measure_domain(network: Network, generator: Observer, *,
         library without its margins.
     examples : int, optional
     seed : int, optional
+    share : float, optional
+        Of the examples that are within the limits.
+    least_excess : float, optional
+        Least limit of the excess.
 
     Returns
     -------
@@ -61,12 +66,12 @@ def measure_domain(network: Network, generator: Observer, *,
             found["excess"].append(output.excess.numpy()[bright])
             found["unusual"].append(output.unusual.numpy())
             found["strange"].append(output.strange.numpy())
-    limit = {name: float(np.quantile(np.concatenate(values), _DOMAIN_SHARE))
+    limit = {name: float(np.quantile(np.concatenate(values), share))
              for name, values in found.items()}
     teff = generator.library.labels[:, 0]
     limits = (teff.min() + _MARGINS[0], teff.max() - _MARGINS[1]) if claim is None else claim
     # Examples that include the scatter of real stars measure this limit themselves.
-    least = _LEAST_EXCESS if generator.scatter is None else 0.0
+    least = least_excess if generator.scatter is None else 0.0
     return {"excess": max(limit["excess"], least), "unusual": limit["unusual"],
             "strange": limit["strange"],
             "teff": [float(np.round(limit)) for limit in limits],

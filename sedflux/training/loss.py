@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from sedflux.network.architecture import VARIANCE_FLOOR
+from sedflux.network.constants import VARIANCE_FLOOR
 
 if TYPE_CHECKING:
     from sedflux.network.output import Output

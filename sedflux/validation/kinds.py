@@ -6,18 +6,18 @@ from collections.abc import Iterator
 
 import numpy as np
 from astropy.table import Table
+from scipy.special import expit
 
 from sedflux.exceptions import InputError
 from sedflux.io.miles import MILES_FWHM
 from sedflux.libraries.inputs import library_inputs
 from sedflux.libraries.library import SpectralLibrary, split_models
-from sedflux.libraries.prior import label_chances
 from sedflux.predict.checks import RESOLVING_POWER
 from sedflux.predict.chooser import Chooser
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.spectra.grids import input_grid
 from sedflux.training.augment import noisy_inputs
-from sedflux.training.odds import log_ratios, measuring_half
+from sedflux.training.odds import logistic_fit
 from sedflux.training.stars import miles_inputs, stis_arrays
 from sedflux.training.white_dwarfs import held_out
 from sedflux.validation.foreign import kind_of
@@ -30,10 +30,8 @@ __all__ = ["kinds_table", "model_kinds", "odds_table", "peculiar_kinds", "star_k
 _MODEL_SNRS, _STAR_SNR = (5.0, 10.0, 20.0, 80.0), 20.0
 #: The same of magnetic white dwarfs and those beside M dwarfs.
 _PECULIAR_SNR = 40.0
-#: S/N per pixel at which odds are uncertain, and edges of the classes of probability.
-_ODDS_SNRS, _EDGES = (1.5, 2.0, 3.0, 5.0), (0.0, 0.01, 0.1, 0.5, 0.9, 0.99, 1.0)
-#: Spectra of each kind per S/N.
-_DRAWS = 1000
+#: Edges of the classes of probability.
+_EDGES = (0.0, 0.01, 0.1, 0.5, 0.9, 0.99, 1.0)
 #: Temperatures (K) of ordinary MILES stars and of hotter ones.
 _ORDINARY, _HOT = (3900.0, 11000.0), 15000.0
 #: What the model of stars, and that of white dwarfs, is right for.
@@ -113,12 +111,7 @@ def _held_out(stars, white_dwarfs):
     """Kinds, and spectra of their held-out models."""
     for kind, library in ((_STAR, split_models(stars)[1]),
                           (_WHITE_DWARF, held_out(white_dwarfs)[1])):
-        yield kind, library_inputs(_scoring_half(library), RESOLVING_POWER, input_grid())
-
-
-def _scoring_half(test):
-    """Models that did not measure the odds."""
-    return test.take(~measuring_half(test))
+        yield kind, library_inputs(library, RESOLVING_POWER, input_grid())
 
 
 def star_kinds(chooser: Chooser, stis: SpectralLibrary, miles: SpectralLibrary,
@@ -191,46 +184,36 @@ def _degraded(flux, ivar, snr, rng):
     return noisy, np.where(good, 1.0 / variance, 0.0)
 
 
-def odds_table(chooser: Chooser, stars: SpectralLibrary, white_dwarfs: SpectralLibrary, *,
-               draws: int = _DRAWS, seed: int = 5) -> Table:
+def odds_table(ratios: Table) -> Table:
     """
     Odds against what is found, where as many spectra are of white dwarfs as of stars.
 
+    The ratios of each half of the models are calibrated by those of the other half.
+
     Parameters
     ----------
-    chooser : `~sedflux.predict.chooser.Chooser`
-        Whose odds before the spectrum are one.
-    stars, white_dwarfs : `~sedflux.libraries.SpectralLibrary`
-        Whole libraries; this function splits them.
-    draws : int, optional
-        Spectra of each kind per S/N.
-    seed : int, optional
+    ratios : `~astropy.table.Table`
+        From `sedflux.training.odds.draw_ratios`.
 
     Returns
     -------
     table : `~astropy.table.Table`
-        By class of the probability that an object is a white dwarf: number of spectra, mean
-        probability, and share that are white dwarfs.
+        By S/N and class of the probability that an object is a white dwarf: number of spectra,
+        mean probability, and share that are white dwarfs.
     """
-    test = _scoring_half(split_models(stars)[1])
-    chances = label_chances(test.labels, "survey")
-    spectra = {_STAR: library_inputs(test, RESOLVING_POWER, input_grid()),
-               _WHITE_DWARF: library_inputs(_scoring_half(held_out(white_dwarfs)[1]),
-                                            RESOLVING_POWER, input_grid())}
+    ratio, truth, half = (np.asarray(ratios[name]) for name in ("ratio", "white_dwarf", "half"))
+    chance = np.empty(ratio.size)
+    for own in (0, 1):
+        odds = logistic_fit(ratio[half != own], truth[half != own])
+        calibrated = odds["slope"] * ratio[half == own] + odds["offset"]
+        chance[half == own] = expit(calibrated)
+    place = np.clip(np.searchsorted(_EDGES, chance, side="right") - 1, 0, len(_EDGES) - 2)
     rows = []
-    for snr in _ODDS_SNRS:
-        rng = np.random.default_rng([seed, int(10 * snr)])
-        chances_found, truths = [], []
-        for kind, flux in spectra.items():
-            some = rng.choice(len(flux), draws, p=chances if kind == _STAR else None)
-            odds = log_ratios(chooser, flux[some], snr, rng)
-            chances_found.append(1.0 / (1.0 + np.exp(-np.clip(odds, -70.0, 70.0))))
-            truths.append(np.full(draws, kind == _WHITE_DWARF))
-        chance, truth = np.concatenate(chances_found), np.concatenate(truths)
-        place = np.clip(np.searchsorted(_EDGES, chance, side="right") - 1, 0, len(_EDGES) - 2)
+    for snr in np.unique(ratios["snr"]):
         for one in np.unique(place):
-            inside = place == one
-            rows.append({"snr": snr, "low": _EDGES[one], "high": _EDGES[one + 1],
-                         "spectra": int(inside.sum()), "chance": float(chance[inside].mean()),
-                         "found": float(truth[inside].mean())})
+            inside = (place == one) & (ratios["snr"] == snr)
+            if inside.any():
+                rows.append({"snr": snr, "low": _EDGES[one], "high": _EDGES[one + 1],
+                             "spectra": int(inside.sum()), "chance": float(chance[inside].mean()),
+                             "found": float(truth[inside].mean())})
     return Table(rows)

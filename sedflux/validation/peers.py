@@ -66,7 +66,7 @@ def search_templates(predictor: Predictor, normalised: np.ndarray, ivar: np.ndar
     best : `~numpy.ndarray` of int, shape (N,)
         Rows of the references.
     """
-    templates = predictor.network.reference_spectra()[0].astype(np.float32) - 1.0
+    templates = predictor.arrays.reference_spectra()[0].astype(np.float32) - 1.0
     weight, normalised = ivar.astype(np.float32), normalised.astype(np.float32)
     chi2 = weight @ (templates**2).T - 2.0 * (weight * normalised) @ templates.T
     return chi2.argmin(axis=1)

@@ -17,6 +17,7 @@ from sedflux.predict.predictor import Predictor
 from sedflux.training.johnson import johnson_weights, read_johnson
 from sedflux.training.left_out import predict_left_out
 from sedflux.training.library_error import library_error_table
+from sedflux.training.odds import draw_ratios
 from sedflux.training.stars import read_passbands, read_stars
 from sedflux.validation import figures
 from sedflux.validation.conditioned import conditioned_stis_table, conditioned_table
@@ -258,14 +259,15 @@ def kinds(stis: PathLike, miles: PathLike, spectra: PathLike, library: PathLike,
     -------
     tables : dict of `~pathlib.Path` to `~astropy.table.Table`
     """
-    chooser, even = Chooser(*models), Chooser(*models, prior_odds=1.0)
+    chooser = Chooser(*models)
     synthetic_stars, grid = read_library(library), read_library(white_dwarfs)
     real = read_library(miles)
     samples = chain(model_kinds(chooser, synthetic_stars, grid),
                     peculiar_kinds(chooser, grid, real),
                     star_kinds(chooser, read_library(stis), real, GroundSpectra(spectra)))
     return write_tables(folder, {"kinds": kinds_table(samples),
-                                 "odds": odds_table(even, synthetic_stars, grid)})
+                                 "odds": odds_table(draw_ratios(
+                                     *chooser.predictors, synthetic_stars, grid))})
 
 
 def effects(miles: PathLike, folder: Path, *, models: Sequence[str] = (), snr: float = 50.0

@@ -53,7 +53,7 @@ def benchmark(model: str | None = None, batches: Sequence[int] = (1, 64, 4096), 
     batches : sequence of int, optional
         Numbers of spectra per call.
     threads : sequence of int, optional
-        Numbers of threads; torch's own by default.
+        Numbers of threads; by default as many as NumPy uses, see ``OMP_NUM_THREADS``.
     velocities : sequence of {'one', 'each'}, optional
         One velocity for all stars, or one for each.
     seconds : float, optional
@@ -67,8 +67,7 @@ def benchmark(model: str | None = None, batches: Sequence[int] = (1, 64, 4096), 
         seconds to load the model and predict one spectrum, and ``memory``: the largest memory
         of the process in GB.
     """
-    import torch
-
+    from sedflux.network.threads import thread_count
     from sedflux.predict.loading import loaded_predictor
 
     begin = time.perf_counter()
@@ -76,11 +75,11 @@ def benchmark(model: str | None = None, batches: Sequence[int] = (1, 64, 4096), 
     predictor.predict(*_spectra(1)[:3])
     start = time.perf_counter() - begin
     rows = []
-    for count, size, kind in product(threads or [torch.get_num_threads()], batches, velocities):
+    for count, size, kind in product(threads or [thread_count()], batches, velocities):
         *spectra, velocity = _spectra(size)
         work = partial(predictor.predict, *spectra,
                        radial_velocity=velocity if kind == "each" else 0.0)
-        with _torch_threads(count):
+        with _threads(count):
             rate = size / _time(work, seconds)
         rows.append({"way": "sedflux", "batch": size, "threads": count, "velocities": kind,
                      "rate": rate})
@@ -103,8 +102,7 @@ def measure_peers(model: str | None = None, *, seconds: float = 3.0) -> Table:
     table : `~astropy.table.Table`
         With the columns of `benchmark`.
     """
-    import torch
-
+    from sedflux.network.threads import thread_count
     from sedflux.predict.predictor import Predictor
     from sedflux.spectra.grids import input_grid
     from sedflux.validation.peers import search_templates, specutils_chain
@@ -117,7 +115,7 @@ def measure_peers(model: str | None = None, *, seconds: float = 3.0) -> Table:
         "specutils chain": (len(few), lambda: specutils_chain(wavelength, few)),
         "chi2 search": (_PEER_BATCH, lambda: search_templates(
             predictor, normalised, np.full_like(normalised, _SNR**2)))}
-    return Table([{"way": way, "batch": size, "threads": torch.get_num_threads(),
+    return Table([{"way": way, "batch": size, "threads": thread_count(),
                    "velocities": "one", "rate": size / _time(work, seconds)}
                   for way, (size, work) in ways.items()])
 
@@ -131,10 +129,8 @@ def measure_limits(seconds: float = 1.0) -> dict[str, float]:
     limits : dict of str to float
         ``GFLOP/s`` in single precision on all threads, and ``GB/s`` of a copy on one.
     """
-    import torch
-
     size, copied = 2048, 32 * 2**20
-    left, right = torch.rand(size, size), torch.rand(size, size)
+    left, right = np.random.default_rng(0).random((2, size, size), dtype=np.float32)
     source, target = np.ones(copied), np.empty(copied)
     return {"GFLOP/s": 2e-9 * size**3 / _time(lambda: left @ right, seconds),
             "GB/s": 16e-9 * copied / _time(lambda: np.copyto(target, source), seconds)}
@@ -155,12 +151,10 @@ def measure_cold_start(seconds: float = 3.0) -> dict[str, float]:
 
 def describe_machine() -> dict[str, Any]:
     """Machine and versions of a measurement."""
-    import torch
-
     return {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(),
             "load": os.getloadavg()[0], "system": platform.platform(),
             "python": platform.python_version(), "numpy": np.__version__,
-            "torch": str(torch.__version__), "sedflux": __version__}
+            "sedflux": __version__}
 
 
 def _spectra(size):
@@ -192,13 +186,13 @@ def peak_memory() -> float:
 
 
 @contextmanager
-def _torch_threads(count):
-    """Set the number of threads of torch within a ``with`` block."""
-    import torch
+def _threads(count):
+    """Set the number of threads within a ``with`` block."""
+    from sedflux.network.threads import thread_count, use_threads
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
+    before = thread_count()
+    use_threads(count)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        use_threads(before)

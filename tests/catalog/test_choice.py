@@ -17,8 +17,8 @@ pytest.importorskip("zarr")
 def spectra(model, number):
     """Reference spectra of a model without flags, at S/N 40."""
     predictor, rng = loaded_predictor(model), np.random.default_rng(6)
-    power = predictor.network.reference_powers()
-    flux, _ = predictor.network.reference_spectra((power > 1500.0) & (power < 2200.0))
+    power = predictor.arrays.reference_powers()
+    flux, _ = predictor.arrays.reference_spectra((power > 1500.0) & (power < 2200.0))
     found = predictor.predict(input_grid(), flux, (200.0 / flux) ** 2)
     low, high = (5000.0, 7000.0) if model == DEFAULT_MODEL else (15000.0, 40000.0)
     teff = found.diagnostics["teff"]

@@ -5,7 +5,8 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
-from sedflux.network.label_grid import LabelGrid, _cut
+from sedflux.network.label_grid import LabelGrid
+from sedflux.network.label_posterior import _cut
 from sedflux.network.projection import Projection
 
 PIXELS = 300
@@ -48,10 +49,14 @@ def spectrum(projection, coefficients, snr=50.0):
     return torch.from_numpy(flux[None]).float(), torch.from_numpy(ivar).float()
 
 
+def equations_of(projection, normalised, ivar):
+    return [part.numpy() for part in projection.equations(normalised, ivar)]
+
+
 def test_density_is_minus_half_of_chi_square(projection, grid):
     normalised, ivar = spectrum(projection, [-0.3, 0.1, 0.0, 0.0, 0.2])
     normal, right = projection.equations(normalised, ivar)
-    density = grid.log_density(normal, right, 2000.0)[0]
+    density = grid.posterior().log_density(normal.numpy(), right.numpy(), 2000.0)[0]
     templates = (projection.templates * projection.spread[:, None]).double()
     weight = (ivar / (1.0 + ivar * 0.003**2)).double()
     points = grid.points[120:].double()
@@ -69,8 +74,8 @@ def test_density_is_minus_half_of_chi_square(projection, grid):
 def test_two_temperatures_of_one_strength_are_two_solutions(projection, grid):
     strength = float(strengths(np.log(10500.0)))
     warm = float(np.exp(2.0 * np.log(13000.0) - np.log(10500.0)))
-    equations = projection.equations(*spectrum(projection, [strength, 0.0, 0.0, 0.0, 0.0]))
-    found = grid.solutions(*equations, 2000.0)
+    equations = equations_of(projection, *spectrum(projection, [strength, 0.0, 0.0, 0.0, 0.0]))
+    found = grid.posterior().solutions(*equations, 2000.0)
     assert_allclose(found.weight[0].sum(), 1.0)
     assert found.weight[0, 1] > 0.2
     assert_allclose(sorted(np.exp(found.labels[0, :, 0])), [10500.0, warm], rtol=0.01)
@@ -80,8 +85,8 @@ def test_two_temperatures_of_one_strength_are_two_solutions(projection, grid):
 
 
 def test_the_strongest_lines_have_one_solution(projection, grid):
-    equations = projection.equations(*spectrum(projection, [0.0, 0.0, 0.0, 0.0, 0.0]))
-    found = grid.solutions(*equations, 2000.0)
+    equations = equations_of(projection, *spectrum(projection, [0.0, 0.0, 0.0, 0.0, 0.0]))
+    found = grid.posterior().solutions(*equations, 2000.0)
     assert_allclose(found.weight, [[1.0, 0.0]])
     assert np.isnan(found.labels[0, 1]).all()
     assert np.isnan(found.scores[0, 1]).all()
@@ -89,8 +94,8 @@ def test_the_strongest_lines_have_one_solution(projection, grid):
 
 def test_resolving_powers_between_those_of_the_grid_are_interpolated(projection, grid):
     strength = 0.9 * float(strengths(np.log(10500.0)))
-    equations = projection.equations(*spectrum(projection, [strength, 0.0, 0.0, 0.0, 0.0]))
-    found = grid.solutions(*equations, 1000.0)
+    equations = equations_of(projection, *spectrum(projection, [strength, 0.0, 0.0, 0.0, 0.0]))
+    found = grid.posterior().solutions(*equations, 1000.0)
     assert_allclose(np.exp(found.labels[0, :, 0]).min(), 10500.0, rtol=0.01)
 
 

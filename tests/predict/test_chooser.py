@@ -26,9 +26,9 @@ def chooser():
 
 def references(predictor, number, rng, *, inside=lambda found: np.ones(len(found), bool)):
     """Reference spectra of one resolving power whose predictions are inside some limits."""
-    power = predictor.network.reference_powers()
+    power = predictor.arrays.reference_powers()
     rows = np.flatnonzero((power > 1200.0) & (power < 2200.0))
-    flux, _ = predictor.network.reference_spectra(rows)
+    flux, _ = predictor.arrays.reference_spectra(rows)
     found = predictor.predict(input_grid(), flux, (200.0 / flux) ** 2, resolving_power=1600.0)
     good = np.flatnonzero(inside(found) & (found.flag_bits == 0))
     return flux[rng.permutation(good)[:number]]
@@ -182,7 +182,7 @@ def test_evidence_is_that_of_a_gaussian_process(chooser, both):
 
 def test_the_screen_has_the_evidence_of_its_templates(chooser, both, monkeypatch):
     dwarf = chooser.predictors[1]
-    size = dwarf.network.config.components
+    size = dwarf.arrays.config.components
     monkeypatch.setattr("sedflux.predict.chooser._SCREEN_TEMPLATES", (size, size))
     found, fit = dwarf.evaluate(check_spectra(input_grid(), *both), 1600.0, 0.0,
                                 screen=Screen(dwarf))

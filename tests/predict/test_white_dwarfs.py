@@ -27,8 +27,8 @@ def model():
 @pytest.fixture(scope="module")
 def star(model):
     """Flux over continuum of a reference white dwarf, with noise, and its resolving power."""
-    powers = model.network.reference_powers()
-    normalised, power = model.network.reference_spectra(np.argsort(powers)[-400:])
+    powers = model.arrays.reference_powers()
+    normalised, power = model.arrays.reference_spectra(np.argsort(powers)[-400:])
     depth = normalised.min(axis=1)
     row = int(np.argmin(np.abs(depth - np.quantile(depth, 0.3))))
     noise = np.random.default_rng(2).standard_normal(normalised.shape[1])

@@ -7,8 +7,8 @@ from numpy.testing import assert_allclose
 
 from sedflux.libraries.library import SpectralLibrary
 from sedflux.spectra.grids import input_grid
-from sedflux.training.odds import logistic_fit, measuring_half
-from sedflux.validation.kinds import kinds_table
+from sedflux.training.odds import logistic_fit
+from sedflux.validation.kinds import kinds_table, odds_table
 from sedflux.validation.peculiar import beside_m_dwarfs, split_by_field
 
 WAVELENGTH = np.arange(3500.0, 8000.0, 0.5)
@@ -64,8 +64,16 @@ def test_a_logistic_fit_finds_slope_and_offset():
     assert logistic_fit(ratio, ratio > 0)["slope"] == 1.0
 
 
-def test_half_of_the_models_measure_the_odds(narrow):
-    numbers = np.arange(3, 203, 10)
-    library = SpectralLibrary(WAVELENGTH, np.repeat(narrow.flux, numbers.size, axis=0),
-                              Table({"INDEX": numbers}), 20000.0)
-    assert_allclose(measuring_half(library), np.arange(20) % 2 == 0)
+def test_odds_are_those_of_the_other_half():
+    """Spectra whose odds are known have them, unless the other half says something else."""
+    rng = np.random.default_rng(4)
+    ratio, half = rng.uniform(-8.0, 8.0, 40000), np.arange(40000) % 2
+    truth = rng.random(ratio.size) < 1.0 / (1.0 + np.exp(-(0.6 * ratio - 0.5)))
+    table = Table({"snr": np.full(ratio.size, 3.0), "ratio": ratio, "white_dwarf": truth,
+                   "half": half})
+    right = odds_table(table)
+    assert right["spectra"].sum() == ratio.size
+    assert_allclose(right["found"], right["chance"], atol=0.02)
+    # Where one half is shifted, its chances come from the other, and are wrong.
+    table["ratio"][half == 1] += 4.0
+    assert np.abs(odds_table(table)["found"] - odds_table(table)["chance"]).max() > 0.1

@@ -3,15 +3,18 @@
 import numpy as np
 import pytest
 from astropy.table import Table
+from numpy.testing import assert_allclose
 
 from sedflux import Predictor, get_instrument
 from sedflux.cli.main import main
 from sedflux.libraries.library import read_library
 from sedflux.simulate.settings import FieldSettings
 from sedflux.simulate.simulator import Simulator
+from sedflux.simulate.white_dwarfs import WhiteDwarfs
 from sedflux.training.stars import read_stars
 from sedflux.validation.response_closure import closure, resolution_study
 from sedflux.validation.response_fields import field_study, scaling
+from sedflux.validation.response_kinds import response_kinds
 from sedflux.validation.response_run import bands_of
 from sedflux.validation.response_stars import real_star_study
 
@@ -35,6 +38,22 @@ def test_pulls_are_right_with_the_full_covariance_alone(caplog):
     assert diagonal["scatter"] > 1.3 * full["scatter"]
     assert len(detail) > 40
     assert "20 fields" in caplog.text
+
+
+def test_two_kinds_of_stars_add_their_information():
+    """In each interval the inverse variances of stars and of white dwarfs add up."""
+    dwarfs = WhiteDwarfs(number=4, magnitudes=(13.0, 15.0))
+    simulator = Simulator({"GU": BANDS["GU"]}, FieldSettings(outliers=0.0), white_dwarfs=dwarfs)
+    summary, detail = response_kinds(simulator, size=8, realisations=2)
+    assert list(summary["group"]) == ["stars", "white dwarfs", "both"]
+    assert list(summary["fields"]) == [2, 2, 2]
+    places = [{row["wavelength"]: row["sigma"] for row in detail if row["group"] == group}
+              for group in summary["group"]]
+    common = sorted(set.intersection(*(set(one) for one in places)))
+    assert len(common) > 15
+    star, dwarf, both = (np.array([one[place] for place in common]) for one in places)
+    assert (both < np.minimum(star, dwarf)).all()
+    assert_allclose(np.median(both**-2.0 / (star**-2.0 + dwarf**-2.0)), 1.0, atol=0.15)
 
 
 def test_recovered_seds_give_better_counts(toy_library):

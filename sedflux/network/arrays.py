@@ -1,0 +1,224 @@
+"""
+The network as plain arrays: predictions without torch.
+
+It holds the weights of `~sedflux.network.architecture.UncertaintyAwareResidualAttention` and
+computes the same, for networks without convolutions.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sedflux.network.config import Config
+from sedflux.network.constants import POWER_SPREAD, TYPICAL_POWER, VARIANCE_FLOOR
+from sedflux.network.dense import linear, normalised_features, residual_block
+from sedflux.network.label_posterior import LabelPosterior, Solutions
+from sedflux.network.least_squares import LeastSquares
+
+__all__ = ["ArrayNetwork", "NetworkValues"]
+
+
+class NetworkValues(NamedTuple):
+    """
+    What a network finds in N spectra.
+
+    Attributes
+    ----------
+    output : dict of str to `~numpy.ndarray`
+        By name, of `sedflux.network.output.Output`: ``mean`` (N, samples), ``label_mean`` (N,
+        labels), ``misfit``, ``unusual``, ``excess``, ``strange`` and ``evidence`` (N,), in double
+        precision; and the covariance: ``diagonal`` (N, samples) and ``directions`` (N, rank,
+        sed_components), in single precision.
+    solutions : `~sedflux.network.label_posterior.Solutions` or None
+        Of a model that holds a grid of labels.
+    """
+
+    output: dict[str, np.ndarray]
+    solutions: Solutions | None
+
+
+class ArrayNetwork:
+    """
+    A network of plain arrays.
+
+    Parameters
+    ----------
+    config : `~sedflux.network.config.Config`
+    weights : dict of str to `~numpy.ndarray`
+        From `~sedflux.network.stored.read_weights`.
+
+    Attributes
+    ----------
+    config : `~sedflux.network.config.Config`
+    weights : dict of str to `~numpy.ndarray`
+    projection : `~sedflux.network.least_squares.LeastSquares`
+    unit_templates : `~numpy.ndarray`, shape (sed_components, samples)
+        Principal components of ln(SED), each of unit length.
+    posterior : `~sedflux.network.label_posterior.LabelPosterior` or None
+        If the model holds a grid of labels.
+    """
+
+    #: Torch, if the network works with it.
+    torch: Any = None
+
+    def __init__(self, config: Config, weights: dict[str, np.ndarray]) -> None:
+        self.config, self.weights = config, weights
+        self.projection = LeastSquares(*(weights[f"projection.{name}"]
+                                         for name in ("mean", "templates", "spread")))
+        templates = weights["sed_templates"]
+        self._lengths = np.sqrt((templates**2).sum(axis=1))
+        self.unit_templates = templates / self._lengths[:, None]
+        self.posterior = LabelPosterior(*(weights[f"grid.{name}"] for name in (
+            "power", "teff", "logg", "points", "slopes", "scores"))) if config.grid else None
+        self._knots = _interpolation(config.knots, config.samples)
+        # Coordinates of reference stars, and their squares, (components + 1, n).
+        self._references = np.ascontiguousarray(weights["references"].T, dtype=float)
+        self._squares = self._references**2
+        self._spacing = weights["spacing"].astype(float) ** 2
+        first, second = np.triu_indices(len(templates))
+        # Products off the diagonal count twice.
+        self._pairs = (self.unit_templates[first] * self.unit_templates[second]
+                       * np.where(first == second, 1.0, 2.0).astype(np.float32)[:, None])
+        self._upper = first, second
+
+    def reference_powers(self) -> np.ndarray:
+        """Resolving powers of the references, (n,)."""
+        return TYPICAL_POWER * np.exp(
+            POWER_SPREAD * self.weights["references"][:, -1].astype(float))
+
+    def reference_spectra(self, rows: Any = slice(None)) -> tuple[np.ndarray, np.ndarray]:
+        """
+        Spectra of the references and their resolving powers.
+
+        Parameters
+        ----------
+        rows : array_like of int or slice, optional
+            All references by default.
+
+        Returns
+        -------
+        normalised : `~numpy.ndarray`, shape (n, pixels)
+            Flux over continuum on the input grid, in double precision.
+        resolving_power : `~numpy.ndarray`, shape (n,)
+            lambda / FWHM.
+        """
+        points = self.weights["references"][rows, :-1].astype(float)
+        normalised = 1.0 + self.projection.mean + points @ self.projection.scaled
+        return normalised, self.reference_powers()[rows]
+
+    def values(self, normalised: np.ndarray, ivar: np.ndarray, power: float) -> NetworkValues:
+        """
+        What the network finds in normalised spectra of one resolving power.
+
+        Parameters
+        ----------
+        normalised, ivar : `~numpy.ndarray`, shape (N, pixels)
+            From `sedflux.spectra.continuum.remove_continuum`.
+        power : float
+            lambda / FWHM.
+
+        Returns
+        -------
+        values : `NetworkValues`
+        """
+        normalised, ivar = (np.asfortranarray(part, dtype=np.float32)
+                            for part in (normalised, ivar))
+        projected = self.projection(normalised, ivar)
+        good = (ivar > 0).astype(np.float32)
+        features, bounded = self._features(projected, good, power)
+        output = {"strange": self._strangeness(projected, power), **_fit(projected, good)}
+        output |= self._means(features, bounded)
+        output = {name: value.astype(float) for name, value in output.items()}
+        solutions = None if self.posterior is None else self.posterior.solutions(
+            projected.normal, projected.right, power)
+        return NetworkValues(output | self._covariance(features), solutions)
+
+    def _features(self, projected, good, power):
+        """Features of the trunk, (N, width), and the bounded coefficients."""
+        weights, groups, active = self.weights, self.config.groups, self.config.shrink
+        weight = projected.weight
+        noise = np.log(np.maximum(weight.mean(axis=1, dtype=float), 1e-3)) / 4.0 - 1.5
+        place = np.full(len(weight), np.log(power / TYPICAL_POWER), np.float32)
+        condition = np.stack([noise.astype(np.float32), place, good.mean(axis=1)], axis=1)
+        # Coefficients far outside the training would give any output.
+        bounded = 6.0 * np.tanh(projected.coefficients / 6.0)
+        hidden = linear(weights, "entry", np.concatenate(
+            [bounded, np.log(projected.errors), condition], axis=1))
+        for block in range(self.config.blocks):
+            hidden = residual_block(weights, f"trunk.{block}", hidden, condition, groups=groups,
+                                    active=active)
+        return normalised_features(weights, "exit", hidden), bounded
+
+    def _means(self, features, bounded):
+        weights, scores = self.weights, self.config.sed_components
+        means = linear(weights, "mean_head", features) + linear(weights, "shortcut", bounded)
+        return {"mean": weights["sed_mean"] + means[:, :scores] @ weights["sed_templates"],
+                "label_mean": means[:, scores:]}
+
+    def _covariance(self, features):
+        """
+        The covariance as a diagonal and a factor of the configured rank.
+
+        The directions that are dropped are the smallest; their variance joins the diagonal.
+        """
+        config, weights = self.config, self.weights
+        size, rank = config.sed_components, config.rank
+        variances = linear(weights, "variance_head", features)
+        spread = np.exp(0.5 * np.clip(variances[:, config.knots + config.labels:], -16.0, 4.0))
+        gain = np.exp(linear(weights, "gain_head", features))
+        rows = np.concatenate([gain[..., None] * weights["shared"],
+                               linear(weights, "factor_head", features).reshape(-1, rank, size)],
+                              axis=1)
+        rows *= (spread * self._lengths)[:, None]
+        values, vectors = np.linalg.eigh((rows.swapaxes(1, 2) @ rows).astype(float))
+        directions = (vectors * np.sqrt(np.maximum(values, 0.0))[:, None]).swapaxes(1, 2)
+        small, large = directions[:, : size - rank], directions[:, size - rank:]
+        first, second = self._upper
+        dropped = (small.swapaxes(1, 2) @ small)[:, first, second].astype(np.float32) @ self._pairs
+        log_variance = weights["log_variance_start"] + variances[:, : config.knots] @ self._knots
+        diagonal = np.exp(np.clip(log_variance, -16.0, 4.0))
+        diagonal += np.float32(VARIANCE_FLOOR) + np.maximum(dropped, 0.0)
+        return {"diagonal": diagonal, "directions": large.astype(np.float32)}
+
+    def _strangeness(self, projected, power):
+        """Distance of spectra from the nearest reference star, (N,)."""
+        coefficients, errors = projected.coefficients, projected.errors
+        count, size = coefficients.shape
+        if not self.config.references:
+            return np.zeros(count)
+        # The square is multiplied out, which cancels: double precision.
+        points = np.full((count, size + 1), np.log(power / TYPICAL_POWER) / POWER_SPREAD)
+        points[:, :-1] = coefficients
+        weight = np.tile(self._spacing, (count, 1))
+        weight[:, :-1] += errors.astype(float) ** 2
+        weight = 1.0 / weight
+        weighted = weight * points
+        far = weight @ self._squares - (2.0 * weighted) @ self._references
+        nearest = (weighted * points).sum(axis=1) + far.min(axis=1)
+        return np.maximum(nearest, 0.0) / points.shape[1]
+
+
+def _interpolation(knots, samples):
+    """Linear interpolation from equally spaced knots to samples, (knots, samples)."""
+    place = np.linspace(0.0, knots - 1.0, samples)
+    return np.stack([np.interp(place, np.arange(knots), unit)
+                     for unit in np.eye(knots)]).astype(np.float32)
+
+
+def _fit(projected, good):
+    """How well the projection fits: part of the output."""
+    coefficients, errors, residual, weight, log_volume, *_ = projected
+    count = np.maximum(good.sum(axis=1), 1.0)
+    square = residual * residual
+    chi2 = np.einsum("ij,ij->i", square, weight, dtype=float)
+    # Bad pixels have no weight, and no noise that could be subtracted.
+    square -= 1.0 / (weight + (1.0 - good))
+    excess = np.einsum("ij,ij->i", square, good, dtype=float) / count
+    # Templates with normal coefficients are a Gaussian process, whose likelihood this is, but
+    # for the noise of the pixels, which is the same for all templates.
+    prior = (coefficients.astype(float) ** 2).sum(axis=1)
+    return {"evidence": -0.5 * (chi2 + prior) - log_volume, "misfit": chi2 / count,
+            "unusual": (coefficients**2 + errors**2).mean(axis=1),
+            "excess": np.sqrt(np.maximum(excess, 0.0))}
