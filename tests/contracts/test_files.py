@@ -42,7 +42,7 @@ print(json.dumps(found))
 """
 #: Columns of numbers that have no unit.
 WITHOUT_UNIT = {
-    "mask", "NAME", "SENTENCE", "snr", "resolving_power", "misfit", "excess", "unusual", "strange",
+    "mask", "NAME", "SENTENCE", "snr", "resolving_power", "rejected", "misfit", "excess", "unusual", "strange",
     "logg", "mh", "THROUGHPUT", "ERROR", "TOTAL_ERROR", "GOOD", "STARS", "SENSITIVITY", "name",
     "used", "kind", "reason", "weight", "pixels", "chi2", "sed_chi2", "sed_number", "largest",
     "offset", "JSON"}
