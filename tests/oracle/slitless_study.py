@@ -55,11 +55,12 @@ def fit_sky(sky, **options):
                       if issubclass(one.category, SedfluxWarning)]
 
 
-def interval_pulls(name, response):
-    """Errors of ln(response) in intervals of 50 Angstrom, and their total sigmas."""
+def interval_pulls(name, response, *, systematics=True):
+    """Errors of ln(response) in intervals of 50 Angstrom, and their total or statistical sigmas."""
     good = response.good
     error = np.log(response.throughput / true_throughput(name, response.wavelength))[good]
-    factor = response.total_covariance.factor[:, good]
+    covariance = response.total_covariance if systematics else response.covariance
+    factor = covariance.factor[:, good]
     place = (response.wavelength[good] // _INTERVAL).astype(int)
     rows = [place == one for one in np.unique(place)]
     return (np.array([error[row].mean() for row in rows]),
@@ -92,11 +93,13 @@ def one_field(name, wrong, seed, size, errors):
     sky = make_sky(name, seed=seed, size=size, wrong=wrong)
     response, said = fit_sky(sky, **ERRORS[errors])
     error, sigma = interval_pulls(name, response)
+    statistical = interval_pulls(name, response, systematics=False)[1]
     out = np.array([not used for used in response.stars["used"]])
     stars = np.array([int(str(one)[4:]) for one in response.stars["name"]])
     tests = response.diagnostics()
     return {"error": np.sqrt(np.mean(error**2)), "largest": np.abs(error).max(),
-            "pull": np.sqrt(np.mean((error / sigma) ** 2)), "warned": bool(said),
+            "pull": np.sqrt(np.mean((error / sigma) ** 2)),
+            "statistical": np.sqrt(np.mean((error / statistical) ** 2)), "warned": bool(said),
             "chi2": response.chi2 / response.degrees_of_freedom,
             "false": int((out & ~sky.outlier[stars]).sum()),
             "missed": int((~out & sky.outlier[stars]).sum()),
@@ -125,7 +128,8 @@ def study(*, fields, size=80, bands=tuple(BANDS), cases=tuple(CASES), errors="de
     Returns
     -------
     table : `~astropy.table.Table`
-        ``rms`` and ``largest`` error of ln(response) in percent, ``pull`` by the total error,
+        ``rms`` and ``largest`` error of ln(response) in percent, ``pull`` by the total error and
+        by the ``statistical`` error alone,
         ``chi2`` over degrees of freedom, share of fields ``warned``, good stars rejected
         (``false``) and outliers ``missed`` a field, and the ``causes`` that are named.
     """
@@ -136,14 +140,15 @@ def study(*, fields, size=80, bands=tuple(BANDS), cases=tuple(CASES), errors="de
             found = [one_field(name, CASES[case], seed + number, size, errors)
                      for number in range(fields)]
             rms = {key: np.sqrt(np.mean([one[key] ** 2 for one in found]))
-                   for key in ("error", "pull")}
+                   for key in ("error", "pull", "statistical")}
             mean = {key: np.mean([one[key] for one in found])
                     for key in ("chi2", "warned", "false", "missed")}
             causes = Counter(cause for one in found for cause in one["causes"])
             rows.append({
                 "case": case, "band": name, "fields": fields, "rms": 100.0 * rms["error"],
                 "largest": 100.0 * max(one["largest"] for one in found), "pull": rms["pull"],
-                **mean, "causes": ", ".join(f"{one} {n}" for one, n in causes.most_common(4)),
+                "statistical": rms["statistical"], **mean,
+                "causes": ", ".join(f"{one} {n}" for one, n in causes.most_common(4)),
                 "seconds": (time.perf_counter() - begin) / fields})
             report(rows[-1])
     table = Table(rows)

@@ -1,7 +1,7 @@
 """
 A loop through slitlessutils: simulate an image, extract, fit, write a sensitivity, extract again.
 
-``python -m tests.tools.slitless_loop FOLDER GRISM`` prints what the loop finds as JSON.  GRISM is
+``python tests/tools/slitless_loop.py FOLDER GRISM`` prints what the loop finds as JSON.  GRISM is
 the folder ``IR`` of the repository npirzkal/GRISM_WFC3, with trace, dispersion and sensitivity of
 the WFC3 grism G102.  It is a program of its own: slitlessutils reads its reference files from the
 home folder when it is imported.
@@ -145,7 +145,7 @@ def _extracted(su, name):
     data = su.wfss.WFSSCollection.from_list(["field_flt.fits"])
     sources = su.sources.SourceCollection("seg.fits", "sci.fits", local_back=False)
     su.modules.Single("+1", mskorders=None, root=name, ncpu=1, writecsv=False)(
-        data, sources, profile="forward")
+        data, sources)
     return f"{name}_x1d.fits"
 
 
@@ -195,6 +195,18 @@ def _fitted(path, truths, width):
                         band=band, names=names, wavelength_error=0.3 * u.pix)
 
 
+def _mend(indices):
+    """What numpy 2 has under other names, and pixels by their source: inverses were flat."""
+    np.bytes_ = np.bytes_
+    flat = indices.reverse
+
+    def reverse(ints, ignore=()):
+        found = flat(np.ravel(ints), ignore=ignore)
+        return {key: np.unravel_index(rows, np.shape(ints)) for key, (rows,) in found.items()}
+
+    indices.reverse = reverse
+
+
 def run(folder, grism, number=30, seed=1):
     """
     The whole loop, in an empty folder.
@@ -211,10 +223,12 @@ def run(folder, grism, number=30, seed=1):
     os.environ["HOME"] = str(folder / "home")
     os.chdir(folder)
     import slitlessutils as su
+    from slitlessutils.core.utilities import indices
 
     from sedflux.slitless.throughput import Throughput
     from sedflux.units import photons_per_flux
 
+    _mend(indices)
     width = _scene(number, np.random.default_rng(seed))
     published = Table.read(grism / _SENSITIVITY, 1)
     wavelength, sensitivity = (np.array(published[name], float)

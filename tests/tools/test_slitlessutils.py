@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+PROGRAM = Path(__file__).with_name("slitless_loop.py")
 
 
 @pytest.mark.tools
@@ -23,8 +23,8 @@ ROOT = Path(__file__).parents[2]
                     reason="needs slitlessutils, and SEDFLUX_GRISM with the files of G102")
 def test_slitlessutils_extracts_right_fluxes_by_our_sensitivity(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "tests.tools.slitless_loop", tmp_path, os.environ["SEDFLUX_GRISM"]],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=3600)
+        [sys.executable, PROGRAM, tmp_path, os.environ["SEDFLUX_GRISM"]],
+        capture_output=True, text=True, check=False, timeout=3600)
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
     assert abs(found["response"][0]) < 0.005
