@@ -71,7 +71,8 @@ def plot_prediction(path: str | os.PathLike[str], sed: Any, *,
     panels = list(axes[:, 0])
     panels[0].set_title(title)
     if normalised is not None:
-        draw_normalised(panels.pop(0), *normalised)
+        rejected = getattr(sed, "diagnostics", {}).get("rejected_pixels")
+        draw_normalised(panels.pop(0), *normalised, rejected=rejected)
     draw_sed(panels[0], sed, measured=None if measured is None else measured[0])
     if measured is not None:
         draw_pulls(panels[1], sed, *measured)
@@ -79,7 +80,8 @@ def plot_prediction(path: str | os.PathLike[str], sed: Any, *,
     save_figure(figure, path)
 
 
-def draw_normalised(axis: Axes, wavelength: np.ndarray, flux: np.ndarray) -> Axes:
+def draw_normalised(axis: Axes, wavelength: np.ndarray, flux: np.ndarray, *,
+                    rejected: np.ndarray | None = None) -> Axes:
     """
     Draw a normalised input; noise and spikes do not set the limits.
 
@@ -90,6 +92,8 @@ def draw_normalised(axis: Axes, wavelength: np.ndarray, flux: np.ndarray) -> Axe
         Angstrom.
     flux : `~numpy.ndarray`, shape (n,)
         Over the continuum; NaN in bad pixels.
+    rejected : `~numpy.ndarray` of bool, shape (n,), optional
+        Pixels that were left out, marked beneath the spectrum.
 
     Returns
     -------
@@ -110,6 +114,10 @@ def draw_normalised(axis: Axes, wavelength: np.ndarray, flux: np.ndarray) -> Axe
         low, high = np.nanpercentile(flux, _SHOWN_PERCENTILES)
         margin = max(0.15 * (high - low), 0.01)
         axis.set_ylim(low - margin, high + margin)
+    if rejected is not None and rejected.any():
+        axis.plot(wavelength[rejected], np.full(rejected.sum(), 0.04), "|", color=COLORS[1],
+                  transform=axis.get_xaxis_transform(), label=f"{rejected.sum()} pixels left out")
+        axis.legend(loc="lower right", fontsize="small")
     return axis
 
 

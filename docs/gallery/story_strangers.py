@@ -63,7 +63,8 @@ for name, names, error in zip(cases, flags, typical, strict=True):
     print(f"{name:33s} sigma below 4000 Å {error:5.1f} %   {', '.join(names) or 'no flag'}")
 
 # %%
-# Dark squares are flags that were set.  A response leaves such stars out.  One fault passes
+# Dark squares are flags that were set.  A response leaves such stars out.  What is ``foreign``
+# would be refused alone; among others its error says that nothing is known.  One fault passes
 # without a flag here, the dip between two arms: sigma grows a little, and a response would find
 # the star by its counts.
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import sedflux
 
@@ -64,7 +64,15 @@ def default_of(module: str, name: str) -> Any:
     value : object
         Text, a number, or a tuple of them.
     """
-    return _values(module)[name]
+    value = _values(module)[name]
+    return default_of(value.module, value.name) if isinstance(value, _Imported) else value
+
+
+class _Imported(NamedTuple):
+    """A name that a module takes from another module of sedflux."""
+
+    module: str
+    name: str
 
 
 @cache
@@ -78,8 +86,17 @@ def _values(module: str) -> dict[str, Any]:
 
 def _collect(body, prefix, found):
     for node in body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sedflux."):
+            above = node.module.removeprefix("sedflux.")
+            found |= {alias.asname or alias.name: _Imported(above, alias.name)
+                      for alias in node.names}
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             _keep(found, prefix + node.targets[0].id, node.value)
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple):
+            values = getattr(node.value, "elts", ())
+            for target, value in zip(node.targets[0].elts, values, strict=False):
+                if isinstance(target, ast.Name):
+                    _keep(found, prefix + target.id, value)
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
             _keep(found, prefix + node.target.id, node.value)
         elif isinstance(node, ast.ClassDef):

@@ -63,6 +63,7 @@ _FLAG_COLUMNS = {"NAME": ("name of a flag of the star", "meta.code.qual"),
 DIAGNOSTICS = {
     "snr": ("", "S/N per pixel of the input", "stat.snr"),
     "resolving_power": ("", "lambda / FWHM of the input, as used", "spect.resolution"),
+    "rejected": ("", "pixels of the input that no star has, left out", "meta.number"),
     "misfit": ("", "chi2 per pixel of the normalised lines", "stat.fit.chi2"),
     "excess": ("", "rms residual of the lines beyond the noise", "stat.fit.residual"),
     "unusual": ("", "distance from the mean of the training", "stat.value"),
@@ -77,8 +78,7 @@ DIAGNOSTICS = {
     "second_teff": ("K", "effective temperature of the other solution",
                     "phys.temperature.effective"),
     "second_logg": ("", "log10 of its surface gravity in cm/s2", "phys.gravity"),
-    "log_odds": ("", "log10 of the odds of the model that is used against the other one",
-                 "stat.likelihood"),
+    "log_odds": ("", "log10 of the odds of the model used against the other", "stat.likelihood"),
 }
 
 

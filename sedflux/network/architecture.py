@@ -220,7 +220,7 @@ class UncertaintyAwareResidualAttention(nn.Module):
         """The output without the projection's diagnostics, which training does not need."""
         zero = features.new_zeros(len(features))
         return Output(**self.heads(features, bounded), misfit=zero, unusual=zero, excess=zero,
-                      strange=zero, evidence=zero)
+                      strange=zero, evidence=zero, residual=zero)
 
     def summarise(self, projected, normalised, ivar, resolving_power):
         """
@@ -366,6 +366,7 @@ class UncertaintyAwareResidualAttention(nn.Module):
             "misfit": chi2 / count,
             "unusual": (coefficients**2 + errors**2).mean(dim=1),
             "excess": excess.clamp(min=0.0).sqrt(),
+            "residual": residual,
         }
 
 #: Architectures by name.

@@ -29,8 +29,8 @@ class NetworkValues(NamedTuple):
     output : dict of str to `~numpy.ndarray`
         By name, of `sedflux.network.output.Output`: ``mean`` (N, samples), ``label_mean`` (N,
         labels), ``misfit``, ``unusual``, ``excess``, ``strange`` and ``evidence`` (N,), in double
-        precision; and the covariance: ``diagonal`` (N, samples) and ``directions`` (N, rank,
-        sed_components), in single precision.
+        precision; the covariance, ``diagonal`` (N, samples) and ``directions`` (N, rank,
+        sed_components), and ``residual`` (N, pixels), in single precision.
     solutions : `~sedflux.network.label_posterior.Solutions` or None
         Of a model that holds a grid of labels.
     """
@@ -133,7 +133,8 @@ class ArrayNetwork:
         output = {name: value.astype(float) for name, value in output.items()}
         solutions = None if self.posterior is None else self.posterior.solutions(
             projected.normal, projected.right, power)
-        return NetworkValues(output | self._covariance(features), solutions)
+        return NetworkValues(output | self._covariance(features) | {
+            "residual": projected.residual}, solutions)
 
     def _features(self, projected, good, power):
         """Features of the trunk, (N, width), and the bounded coefficients."""

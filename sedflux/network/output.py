@@ -38,6 +38,8 @@ class Output:
     evidence : (N,)
         Logarithm of the likelihood of the spectrum, given that the templates explain it with
         coefficients that are normal, up to what all templates have in common.
+    residual : (N, pixels)
+        Of the projection, relative to the continuum.
     """
 
     mean: torch.Tensor
@@ -52,6 +54,7 @@ class Output:
     excess: torch.Tensor
     strange: torch.Tensor
     evidence: torch.Tensor
+    residual: torch.Tensor
 
     def take(self, rows):
         """The output for some rows."""

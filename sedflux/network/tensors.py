@@ -74,4 +74,5 @@ class TensorNetwork:
                                                       power)
         found = {name: getattr(output, name).cpu().numpy().astype(float) for name in _NAMES}
         return NetworkValues(found | {"diagonal": diagonal.cpu().numpy(),
-                                      "directions": directions.cpu().numpy()}, solutions)
+                                      "directions": directions.cpu().numpy(),
+                                      "residual": output.residual.cpu().numpy()}, solutions)

@@ -39,6 +39,9 @@ PRIOR_ODDS = 1e-4
 _ODDS = {"slope": 0.5, "offset": 0.0}
 #: Odds, as their decimal logarithm, below which a choice is uncertain.
 UNCERTAIN = 2.0
+#: The same above which a star is neither, if the model of white dwarfs may not have it: the odds
+#: are calibrated on the two kinds alone, at R = 2000.
+_NEITHER = 4.0
 #: Largest decimal logarithm of odds that is told.
 _MOST_ODDS = 99.0
 #: Templates of the screen, first and last.
@@ -212,7 +215,7 @@ class Chooser(Predictor):
         bits = np.zeros(len(prediction), dtype=np.int64)
         uncertain = (np.abs(log_odds[near]) < UNCERTAIN) & ~rejected
         bits[near] |= np.where(uncertain, flag("kind_uncertain").mask, 0)
-        bits[near] |= np.where((log_odds[near] > 0) & rejected, flag("other_kind").mask, 0)
+        bits[near] |= np.where((log_odds[near] > _NEITHER) & rejected, flag("other_kind").mask, 0)
         sign = np.full(len(prediction), -1.0)
         sign[near[taken]] = 1.0
         return _with_odds(_flagged(prediction, bits), sign * log_odds), fit

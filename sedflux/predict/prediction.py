@@ -53,8 +53,8 @@ class SEDPrediction:
     sha256 : str, or `~numpy.ndarray` of str, shape (N,)
         Hash of its file.
     diagnostics : dict of str to `~numpy.ndarray`
-        Numbers behind the flags (S/N, misfit, estimated labels), each of shape () or
-        (N,).
+        Numbers behind the flags (S/N, misfit, estimated labels), each of shape () or (N,); and
+        ``rejected_pixels`` of the input grid that were left out as outliers, (2430,) or (N, 2430).
     parts : dict of str to `~numpy.ndarray`
         Rows of the factor whose origin is known, such as ``reddening``, shape of ``flux``.
     flag_bits : int, or `~numpy.ndarray` of int, shape (N,)
@@ -270,7 +270,9 @@ class SEDPrediction:
             errors, sigma = errors[0], sigma[0]
         meta = {"model": self.model, "sha256": self.sha256, "flags": self.flags,
                 "flag_bits": self.flag_bits, "flag_names": self._flag_names(), "errors": errors,
-                "diagnostics": dict(self.diagnostics)}
+                # Pixels are those of the input: the SED, and files of it, have their number alone.
+                "diagnostics": {name: value for name, value in self.diagnostics.items()
+                                if name != "rejected_pixels"}}
         if wavelengths is None:
             meta |= {"resolving_power": SED_RESOLVING_POWER}
         cards = self._cards() | (header or {})

@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import cached_property
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
 from astropy import units as u
 
+from sedflux.libraries.labels import STARS
 from sedflux.network.arrays import ArrayNetwork
 from sedflux.network.threads import parallel_map
 from sedflux.predict.checks import (
@@ -32,11 +32,12 @@ from sedflux.predict.checks import (
     velocity_of,
 )
 from sedflux.predict.flags import domain_flags, flag, sentences, severity_of
+from sedflux.predict.pieces import near_input, pieces_of
 from sedflux.predict.prediction import SEDPrediction
+from sedflux.predict.rejection import reject_outliers
 from sedflux.predict.sigma import Widening
 from sedflux.predict.solutions import SOLUTION_NAMES, describe_solutions
 from sedflux.spectra.arrays import CheckedSpectra, SpectrumArrays, check_spectra
-from sedflux.spectra.gaps import fill_gaps
 from sedflux.spectra.grids import INPUT_PIXELS, input_grid, optical_mean, sed_grid
 from sedflux.spectra.normalise import input_basis, normalise_spectra, rebinning_to_input
 from sedflux.spectra.resolution import broadening_sigma, lsf_matrix, smooth_spectra
@@ -55,15 +56,11 @@ __all__ = ["Predictor"]
 _MAX_IVAR = 1e12
 #: S/N per pixel beyond which no training spectrum reaches.
 MAX_SNR = 300.0
-#: Wavelengths (Angstrom) that are used, around the input grid.
-_READ_RANGE = (3900.0, 7150.0)
-#: Largest number of spectra per piece, small enough for the processor's cache.
-_PIECE_SIZE = 256
 #: One rebinning operator serves velocities within this step (km/s), a thirtieth of a pixel.
 _VELOCITY_STEP = 2.0
 #: Numbers behind the flags that users see.
 _DIAGNOSTICS = ("snr", "resolving_power", "misfit", "excess", "unusual", "strange", "teff",
-                "logg", "mh")
+                "logg", "mh", "rejected", "rejected_pixels")
 #: Outputs of the network.
 _OUTPUTS = ("mean", "label_mean", "misfit", "unusual", "excess", "strange", "evidence",
             "diagonal", "directions")
@@ -273,7 +270,8 @@ class Predictor:
             resolving_power, spectra.wavelength,
             lowest=self.metadata.get("least_resolving_power", MIN_RESOLVING_POWER))
         none = np.zeros((0, spectra.wavelength.size))
-        near = _near(SpectrumArrays(spectra.wavelength, none, none, False, resolving_power=sharp))
+        near = near_input(SpectrumArrays(spectra.wavelength, none, none, False,
+                                         resolving_power=sharp))
         own_power = cast("float | np.ndarray", near.resolving_power)
         sigma = broadening_sigma(near.wavelength, own_power, power)
         kernel = lsf_matrix(near.wavelength, sigma) if sigma.any() else None
@@ -281,11 +279,11 @@ class Predictor:
         # together.
         steps = _VELOCITY_STEP * np.round(velocity / _VELOCITY_STEP)
         order = np.argsort(steps, kind="stable")
-        pieces = _pieces(len(spectra))
+        pieces = pieces_of(len(spectra))
 
         def work(piece):
             rows = order[piece]
-            return self._piece(_near(spectra.take(rows)), kernel, steps[rows], power, screen)
+            return self._piece(near_input(spectra.take(rows)), kernel, steps[rows], power, screen)
 
         values: dict[str, np.ndarray] = {}
         with parallel_map(len(pieces), torch=self._core.torch) as each:
@@ -310,20 +308,33 @@ class Predictor:
         flux, ivar = self._to_grid(near.wavelength, flux, ivar, velocity)
         reasons = unusable_reasons(flux, ivar)
         usable = reasons == ""
-        normalised, ivar, spikes = normalise_spectra(flux, ivar * usable[:, None], self._basis)
+        ivar = ivar * usable[:, None]
+        found = self._lines(flux, ivar, power)
+        if screen is not None:
+            found["screen"] = screen(found["normalised"], found["ivar"], found["evidence"])
+        rejected = np.zeros(flux.shape, dtype=bool)
+        if self.label_set is STARS:
+            rejected = reject_outliers(flux, ivar, found,
+                                       lambda *spectra: self._lines(*spectra, power))
+        for name in ("normalised", "ivar", "residual"):
+            del found[name]
+        return self._guarded(found | {
+            "usable": usable & (found["good"] > 0), "reasons": reasons,
+            "resolving_power": np.full(len(near), power),
+            "rejected": rejected.sum(axis=1), "rejected_pixels": rejected})
+
+    def _lines(self, flux, ivar, power):
+        """Normalised spectra, their noise, and what the network returns for them."""
+        normalised, ivar, spikes = normalise_spectra(flux, ivar, self._basis)
         good = ivar > 0
         count = np.maximum(good.sum(axis=1), 1)
         claimed = np.sqrt(ivar.sum(axis=1) / count)
         # No training spectrum was better: what is called better is limited by other errors.
         ivar = np.minimum(ivar, np.float32(MAX_SNR**2))
         snr = np.sqrt(ivar.sum(axis=1) / count)
-        found = self._network_values(normalised, ivar, power)
-        if screen is not None:
-            found["screen"] = screen(normalised, ivar, found["evidence"])
-        return self._guarded(found | {
-            "snr": snr.astype(float), "claimed_snr": claimed.astype(float), "spikes": spikes,
-            "usable": usable & good.any(axis=1), "good": good.mean(axis=1), "reasons": reasons,
-            "resolving_power": np.full(len(near), power)})
+        return self._network_values(normalised, ivar, power) | {
+            "normalised": normalised, "ivar": ivar, "snr": snr.astype(float),
+            "claimed_snr": claimed.astype(float), "spikes": spikes, "good": good.mean(axis=1)}
 
     def _to_grid(self, wavelength, flux, ivar, velocity):
         """Into the rest frame and onto the input grid; stars of one velocity stand together."""
@@ -385,15 +396,3 @@ class Predictor:
         labels = dict(zip(self.label_set.names, self.label_set.unscale(scaled).T, strict=True))
         none = np.full(len(scaled), np.nan)
         return {name.lower(): labels.get(name, none) for name in ("TEFF", "LOGG", "MH")}
-
-
-def _near(spectra):
-    """Spectra around the input grid, with the ends of their gaps marked."""
-    return fill_gaps(spectra.near(*_READ_RANGE))
-
-
-def _pieces(size):
-    """Slices of so many spectra, about equally long."""
-    count = -(-size // _PIECE_SIZE)
-    edges = np.linspace(0, size, count + 1).astype(int)
-    return [slice(begin, end) for begin, end in pairwise(edges)]

@@ -30,7 +30,8 @@ COLORS = (("U", "B"), ("B", "V"), ("R", "I"))
 _ERRORS = np.array([0.014, 0.014, 0.012])
 #: Errors that a variable in a catalogue of variables, or a suspected one, adds (mag).
 _VARIABLE_ERROR, _SUSPECTED_ERROR = 0.03, 0.01
-#: Largest difference in magnitude and separation (arcsec) of a companion that is too close.
+#: Largest difference in magnitude and separation (arcsec) of a companion that is too close; one of
+#: unknown brightness counts as bright.
 _COMPANION = (3.0, 15.0)
 #: SIMBAD types of objects whose spectrum or colours are those of no single, constant star:
 #: long-period, pulsating and eclipsing variables, Be and Ap stars, carbon stars, post-AGB stars.
@@ -130,7 +131,7 @@ def read_johnson(path: PathLike) -> Johnson:
     listed = np.array([value not in ("", "--") for value in variable])
     extra = np.where(named, _VARIABLE_ERROR, np.where(listed, _SUSPECTED_ERROR, 0.0))
     with np.errstate(invalid="ignore"):
-        close = ((_column(table, "DMAG") < _COMPANION[0])
+        close = (~(_column(table, "DMAG") >= _COMPANION[0])
                  & (_column(table, "SEP") < _COMPANION[1]))
     use = ~close & ~np.isin(_texts(table, "OTYPE"), _LEFT_OUT)
     # R-I of the Kron system is another colour.

@@ -44,6 +44,17 @@ _TEFF_RANGE = (TEFF_EDGES[0], TEFF_EDGES[-1])
 #: Sky lines (vacuum, Angstrom) and equivalent widths (Angstrom) of their residuals relative to the
 #: mean flux; at R = 2000 their peaks are half of the mean flux.
 _SKY = {4359.6: 1.2, 5578.9: 1.5, 5891.6: 1.6, 6302.0: -1.7}
+#: Cosmic rays of a spectrum, their most pixels, and their height relative to the flux.
+_RAYS, _RAY_PIXELS, _RAY_HEIGHT = 8, 3, (0.3, 2.0)
+
+
+def _cosmic_rays(wavelength, flux, power, rng):
+    """Rays of one to three pixels anywhere."""
+    flux = np.array(flux)
+    for begin in rng.integers(0, flux.size - _RAY_PIXELS, _RAYS):
+        flux[begin : begin + rng.integers(1, _RAY_PIXELS + 1)] *= 1.0 + rng.uniform(*_RAY_HEIGHT)
+    return flux
+
 
 EFFECTS: dict[str, Effect] = {
     "dust bands and Na D, E(B-V) = 1": lambda w, f, p, rng: dim_by_dust(w, f, p, ebv=1.0),
@@ -62,6 +73,7 @@ EFFECTS: dict[str, Effect] = {
     "scattered light of 10 %": lambda w, f, p, rng: add_light(w, f, share=0.10),
     "H alpha emission of 1 A": lambda w, f, p, rng: add_emission(w, f, p, width=1.0),
     "sky lines of half the flux": lambda w, f, p, rng: add_sky(w, f, p, levels=_SKY),
+    "eight cosmic rays": _cosmic_rays,
 }
 
 

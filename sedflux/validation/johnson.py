@@ -4,7 +4,8 @@ Accuracy of the Johnson colours U-B, B-V and R-I against a catalogue.
 Predictions from R = 2000 spectra are reddened by the catalogue's E(B-V), which comes from B-V and
 the star's spectrum.  For A stars within 80 pc, where there is no dust, it is 0.02-0.05 mag: stars
 as near as that are scored without dust as well.  Each star is predicted by the model that was
-trained without its fold.
+trained without its fold.  Supergiants below the edge of the library are no ordinary stars, and are
+not scored; their published labels tell them.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from sedflux.predict.predictor import Predictor
 from sedflux.training.johnson import Johnson
 from sedflux.training.johnson_scores import NAMES, johnson_residuals
 from sedflux.training.left_out import predictions_by_fold
+from sedflux.training.stars import beyond_gravity_edge
 from sedflux.validation.cells import JOHNSON_TEFF_CELLS
 
 __all__ = ["is_giant", "johnson_table", "predict_johnson", "predict_stars"]
@@ -105,11 +107,12 @@ def johnson_table(residuals: Table, *, model: str = "") -> Table:
     Returns
     -------
     table : `~astropy.table.Table`
-        One row per colour and cell of 3 stars or more: median, scatter (1.4826 MAD), rms about
-        zero, median predicted sigma, rms of the pulls, the share of flagged stars, and
+        One row per colour and cell of 3 ordinary stars or more: median, scatter (1.4826 MAD), rms
+        about zero, median predicted sigma, rms of the pulls, the share of flagged stars, and
         ``near``, the number of stars within 80 pc, with their median without dust.
     """
-    known = residuals["use"] & residuals["dust_known"]
+    known = residuals["use"] & residuals["dust_known"] & ~beyond_gravity_edge(
+        np.asarray(residuals["teff"]), np.asarray(residuals["logg"]))
     giant = is_giant(residuals["teff"], residuals["logg"])
     rows = []
     for name in NAMES:

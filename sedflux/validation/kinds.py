@@ -15,6 +15,7 @@ from sedflux.libraries.library import SpectralLibrary, split_models
 from sedflux.predict.checks import RESOLVING_POWER
 from sedflux.predict.chooser import Chooser
 from sedflux.predict.prediction import SEDPrediction
+from sedflux.spectra.arrays import check_spectra
 from sedflux.spectra.grids import input_grid
 from sedflux.training.augment import noisy_inputs
 from sedflux.training.odds import logistic_fit
@@ -135,7 +136,9 @@ def star_kinds(chooser: Chooser, stis: SpectralLibrary, miles: SpectralLibrary,
             wavelength, flux, ivar, mask, power = stis_arrays(stis, row)
             flux, ivar = _degraded(flux, ivar, snr, rng)
             try:
-                part = chooser.predict(wavelength, flux, ivar, mask=mask, resolving_power=power)
+                # Here nothing is refused for its flags.
+                part = chooser.evaluate(check_spectra(wavelength, flux, ivar, mask=mask), power,
+                                        0.0)[0][0]
             except InputError:
                 continue
             found.setdefault(_stis_kind(str(sptype).strip()), []).append(part)

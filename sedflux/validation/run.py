@@ -260,6 +260,7 @@ def kinds(stis: PathLike, miles: PathLike, spectra: PathLike, library: PathLike,
     tables : dict of `~pathlib.Path` to `~astropy.table.Table`
     """
     chooser = Chooser(*models)
+    star, white_dwarf = chooser.predictors
     synthetic_stars, grid = read_library(library), read_library(white_dwarfs)
     real = read_library(miles)
     samples = chain(model_kinds(chooser, synthetic_stars, grid),
@@ -267,7 +268,7 @@ def kinds(stis: PathLike, miles: PathLike, spectra: PathLike, library: PathLike,
                     star_kinds(chooser, read_library(stis), real, GroundSpectra(spectra)))
     return write_tables(folder, {"kinds": kinds_table(samples),
                                  "odds": odds_table(draw_ratios(
-                                     *chooser.predictors, synthetic_stars, grid))})
+                                     star, white_dwarf, synthetic_stars, grid))})
 
 
 def effects(miles: PathLike, folder: Path, *, models: Sequence[str] = (), snr: float = 50.0

@@ -58,7 +58,7 @@ def test_rarity_says_nothing_of_spectra_that_cannot_be_used():
 def test_spectra_beyond_those_without_defects_are_peculiar_alone():
     """The wider limits of the training decide whether a spectrum is like it at all."""
     values = said(*[(6000.0, 4.4, 0.0)] * 4)
-    values["strange"] = np.array([0.5, 2.0, 9.0, 0.5])
+    values["strange"] = np.array([0.5, 2.0, 5.0, 0.5])
     values["excess"] = np.array([0.0, 0.0, 0.0, 0.03])
     limits = LIMITS | {"peculiar": {"excess": 0.01, "unusual": 3.0, "strange": 1.0}}
     names = [flag_names(bits) for bits in domain_flags(values, limits)]

@@ -17,8 +17,9 @@ from sedflux.training.johnson import (
 @pytest.fixture
 def catalogue(tmp_path, johnson_writer):
     """A quiet star, then one of each rule."""
-    names = ["quiet", "unknown", "variable", "suspected", "double", "mira", "far", "eggen"]
-    path = johnson_writer(tmp_path / "johnson.fits", names, np.tile([0.1, 0.6, 0.3], (8, 1)))
+    names = ["quiet", "unknown", "variable", "suspected", "double", "mira", "far", "eggen",
+             "speckle", "faint"]
+    path = johnson_writer(tmp_path / "johnson.fits", names, np.tile([0.1, 0.6, 0.3], (10, 1)))
     with fits.open(path, mode="update") as hdus:
         data = hdus["STARS"].data
         data["R_I"][1] = np.nan
@@ -27,13 +28,15 @@ def catalogue(tmp_path, johnson_writer):
         data["OTYPE"][5] = "LP*"
         data["PLX"][6] = 0.5
         data["R_I_SYS"][7] = "E"
+        data["DMAG"][8], data["SEP"][8:] = np.nan, 0.1
     return path
 
 
 def test_rules_leave_out_and_weigh_down(catalogue):
     johnson = read_johnson(catalogue)
     by_name = dict(zip(johnson.name, range(len(johnson.name)), strict=True))
-    assert {name for name in johnson.name if not johnson.use[by_name[name]]} == {"double", "mira"}
+    assert {name for name in johnson.name if not johnson.use[by_name[name]]} == {"double", "mira",
+                                                                                  "speckle"}
     errors = johnson.errors[:, 0]
     assert errors[by_name["quiet"]] < errors[by_name["suspected"]] < errors[by_name["variable"]]
     assert np.isnan(johnson.colors[by_name["unknown"], 2])

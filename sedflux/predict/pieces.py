@@ -1,0 +1,29 @@
+"""Pieces of many spectra that are worked on at a time, and the pixels of them that are used."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from sedflux.spectra.arrays import SpectrumArrays
+from sedflux.spectra.gaps import fill_gaps
+
+__all__ = ["PIECE_SIZE", "near_input", "pieces_of"]
+
+#: Largest number of spectra per piece, small enough for the processor's cache.
+PIECE_SIZE = 256
+#: Wavelengths (Angstrom) that are used, around the input grid.
+_READ_RANGE = (3900.0, 7150.0)
+
+
+def near_input(spectra: SpectrumArrays) -> SpectrumArrays:
+    """Spectra around the input grid, with the ends of their gaps marked."""
+    return fill_gaps(spectra.near(*_READ_RANGE))
+
+
+def pieces_of(size: int) -> list[slice]:
+    """Slices of so many spectra, about equally long."""
+    count = -(-size // PIECE_SIZE)
+    edges = np.linspace(0, size, count + 1).astype(int)
+    return [slice(begin, end) for begin, end in pairwise(edges)]

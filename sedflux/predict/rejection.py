@@ -1,0 +1,108 @@
+"""
+Pixels that are not the star's: rejected against the projection, robustly and repeatedly.
+
+Cosmic rays and residuals of sky lines are a few pixels that no mixture of training spectra fits.
+They are left out, with neighbours that deviate too, and the spectrum is evaluated again.
+Deviations count in units of the noise and of what templates lack of real stars, or of their own
+median where that is larger: molecular bands all over a spectrum are no outliers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+__all__ = ["outlying", "reject_outliers"]
+
+#: Deviation (sigma) of an outlier, and of pixels beside it that go with it.
+_LIMIT, _BESIDE = 5.0, 2.5
+#: Rms of the lines of real stars about the templates, relative to the continuum.
+_LINE_ERROR = 0.03
+#: Pixels over which these may extend on each side, and evaluations of a spectrum.
+_REACH, _ROUNDS = 8, 3
+#: Share of the pixels beyond which deviations are those of another kind of object.
+_MOST = 0.03
+#: Standard deviation over the median absolute deviation of a Gaussian.
+_SIGMA_PER_MAD = 1.4826
+#: Values of the first evaluation that stay: evidences of two models are of the same pixels, and
+#: flags of emission and units are those of the spectrum as it came.
+_FIRST = ("evidence", "spikes", "claimed_snr")
+
+
+def outlying(residual: np.ndarray, ivar: np.ndarray) -> np.ndarray:
+    """
+    Pixels that deviate far more than the others of their spectrum.
+
+    Parameters
+    ----------
+    residual, ivar : `~numpy.ndarray`, shape (N, m)
+        Of normalised spectra; bad pixels have ``ivar = 0``.
+
+    Returns
+    -------
+    outliers : `~numpy.ndarray` of bool, shape (N, m)
+        None in spectra in which more than 3 % of the pixels are.
+    """
+    found = np.zeros(residual.shape, dtype=bool)
+    # |residual| over hypot(noise, error of the lines).
+    size = np.abs(residual) * np.sqrt(ivar / (1.0 + ivar * np.float32(_LINE_ERROR**2)))
+    rows = np.flatnonzero(size.max(axis=1) > _LIMIT)
+    if not rows.size:
+        return found
+    size = size[rows]
+    # Bad pixels are zeros, which come first.
+    middle = size.shape[1] - ((ivar[rows] > 0).sum(axis=1) + 1) // 2
+    median = np.sort(size, axis=1)[np.arange(rows.size), middle]
+    size = size / np.maximum(_SIGMA_PER_MAD * median, 1.0)[:, None]
+    outliers, beside = size > _LIMIT, size > _BESIDE
+    for _ in range(_REACH):
+        outliers |= _neighbours(outliers) & beside
+    outliers |= _neighbours(outliers)
+    found[rows] = outliers & (outliers.mean(axis=1) <= _MOST)[:, None]
+    return found
+
+
+def _neighbours(pixels):
+    """The pixels beside some pixels, (N, m)."""
+    beside = np.zeros_like(pixels)
+    beside[:, 1:] |= pixels[:, :-1]
+    beside[:, :-1] |= pixels[:, 1:]
+    return beside
+
+
+def reject_outliers(flux: np.ndarray, ivar: np.ndarray, values: dict[str, np.ndarray],
+                    evaluate: Callable[[np.ndarray, np.ndarray], dict[str, np.ndarray]]
+                    ) -> np.ndarray:
+    """
+    Evaluate spectra again without their outliers, until there are none.
+
+    Parameters
+    ----------
+    flux, ivar : `~numpy.ndarray`, shape (N, m)
+        On the input grid.
+    values : dict of str to `~numpy.ndarray`
+        Of the first evaluation, with ``residual`` and ``ivar`` (N, m), see `outlying`.  Changed in
+        place.
+    evaluate : callable
+        Gets flux and inverse variance of some spectra, and gives their values.
+
+    Returns
+    -------
+    rejected : `~numpy.ndarray` of bool, shape (N, m)
+        Pixels that were left out.
+    """
+    rejected = np.zeros(flux.shape, dtype=bool)
+    rows, latest = np.arange(len(flux)), values
+    for _ in range(_ROUNDS):
+        found = outlying(latest["residual"], latest["ivar"])
+        some = found.any(axis=1)
+        if not some.any():
+            break
+        rows = rows[some]
+        rejected[rows] |= found[some]
+        latest = evaluate(flux[rows], np.where(rejected[rows], 0.0, ivar[rows]).astype(ivar.dtype))
+        for name, value in latest.items():
+            if name not in _FIRST:
+                values[name][rows] = value
+    return rejected
