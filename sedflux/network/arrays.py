@@ -19,6 +19,10 @@ from sedflux.network.least_squares import LeastSquares
 
 __all__ = ["ArrayNetwork", "NetworkValues"]
 
+#: Beginnings of the names of weights that are used in double precision.
+_DOUBLE = ("mean_head.", "shortcut.", "variance_head.", "gain_head.", "shared", "sed_mean",
+           "sed_templates", "log_variance_start")
+
 
 class NetworkValues(NamedTuple):
     """
@@ -72,6 +76,9 @@ class ArrayNetwork:
         self.unit_templates = templates / self._lengths[:, None]
         self.posterior = LabelPosterior(*(weights[f"grid.{name}"] for name in (
             "power", "teff", "logg", "points", "slopes", "scores"))) if config.grid else None
+        # Small, and where sums of large numbers cancel: in double precision.
+        self._heads = {name: value.astype(float) for name, value in weights.items()
+                       if name.startswith(_DOUBLE)}
         self._knots = _interpolation(config.knots, config.samples)
         # Coordinates of reference stars, and their squares, (components + 1, n).
         self._references = np.ascontiguousarray(weights["references"].T, dtype=float)
@@ -130,7 +137,7 @@ class ArrayNetwork:
         features, bounded = self._features(projected, good, power)
         output = {"strange": self._strangeness(projected, power), **_fit(projected, good)}
         output |= self._means(features, bounded)
-        output = {name: value.astype(float) for name, value in output.items()}
+        output = {name: value.astype(float, copy=False) for name, value in output.items()}
         solutions = None if self.posterior is None else self.posterior.solutions(
             projected.normal, projected.right, power)
         return NetworkValues(output | self._covariance(features) | {
@@ -153,9 +160,9 @@ class ArrayNetwork:
         return normalised_features(weights, "exit", hidden), bounded
 
     def _means(self, features, bounded):
-        weights, scores = self.weights, self.config.sed_components
-        means = linear(weights, "mean_head", features) + linear(weights, "shortcut", bounded)
-        return {"mean": weights["sed_mean"] + means[:, :scores] @ weights["sed_templates"],
+        heads, scores = self._heads, self.config.sed_components
+        means = linear(heads, "mean_head", features) + linear(heads, "shortcut", bounded)
+        return {"mean": heads["sed_mean"] + means[:, :scores] @ heads["sed_templates"],
                 "label_mean": means[:, scores:]}
 
     def _covariance(self, features):
@@ -164,24 +171,25 @@ class ArrayNetwork:
 
         The directions that are dropped are the smallest; their variance joins the diagonal.
         """
-        config, weights = self.config, self.weights
+        config, heads = self.config, self._heads
         size, rank = config.sed_components, config.rank
-        variances = linear(weights, "variance_head", features)
+        variances = linear(heads, "variance_head", features)
         spread = np.exp(0.5 * np.clip(variances[:, config.knots + config.labels:], -16.0, 4.0))
-        gain = np.exp(linear(weights, "gain_head", features))
-        rows = np.concatenate([gain[..., None] * weights["shared"],
-                               linear(weights, "factor_head", features).reshape(-1, rank, size)],
-                              axis=1)
+        gain = np.exp(linear(heads, "gain_head", features))
+        own = linear(self.weights, "factor_head", features).reshape(-1, rank, size)
+        rows = np.concatenate([gain[..., None] * heads["shared"], own], axis=1)
         rows *= (spread * self._lengths)[:, None]
-        values, vectors = np.linalg.eigh((rows.swapaxes(1, 2) @ rows).astype(float))
+        # Other ways to the leading directions (pivots, then iterations of a subspace) take as long,
+        # because the sizes of directions differ little where they are cut.
+        values, vectors = np.linalg.eigh(rows.swapaxes(1, 2) @ rows)
         directions = (vectors * np.sqrt(np.maximum(values, 0.0))[:, None]).swapaxes(1, 2)
         small, large = directions[:, : size - rank], directions[:, size - rank:]
         first, second = self._upper
         dropped = (small.swapaxes(1, 2) @ small)[:, first, second].astype(np.float32) @ self._pairs
-        log_variance = weights["log_variance_start"] + variances[:, : config.knots] @ self._knots
-        diagonal = np.exp(np.clip(log_variance, -16.0, 4.0))
-        diagonal += np.float32(VARIANCE_FLOOR) + np.maximum(dropped, 0.0)
-        return {"diagonal": diagonal, "directions": large.astype(np.float32)}
+        log_variance = heads["log_variance_start"] + variances[:, : config.knots] @ self._knots
+        diagonal = np.exp(np.clip(log_variance, -16.0, 4.0)) + VARIANCE_FLOOR
+        diagonal += np.maximum(dropped, 0.0)
+        return {"diagonal": diagonal.astype(np.float32), "directions": large.astype(np.float32)}
 
     def _strangeness(self, projected, power):
         """Distance of spectra from the nearest reference star, (N,)."""
@@ -205,7 +213,7 @@ def _interpolation(knots, samples):
     """Linear interpolation from equally spaced knots to samples, (knots, samples)."""
     place = np.linspace(0.0, knots - 1.0, samples)
     return np.stack([np.interp(place, np.arange(knots), unit)
-                     for unit in np.eye(knots)]).astype(np.float32)
+                     for unit in np.eye(knots)])
 
 
 def _fit(projected, good):

@@ -19,6 +19,7 @@ from astropy.table import Table
 from scipy.stats import chi2 as chi2_distribution
 
 from sedflux.exceptions import InputError, SedfluxWarning
+from sedflux.response.dust_test import dust_scale_test
 from sedflux.response.patterns import FitPatterns, star_patterns
 from sedflux.response.problem import LinearProblem
 from sedflux.response.solve import Design, column_equations, normal_equations
@@ -47,6 +48,7 @@ _CAUSES = {
     "line spread": "the width of the line-spread function",
     "background": "the background",
     "E(B-V)": "the scale of E(B-V), or the law of extinction",
+    "E(B-V) scale": "the scale of E(B-V): stars deviate in proportion to it",
     "colour": "the SEDs, whose errors change with colour, or light of another order",
     "magnitude": "the linearity of the detector, or the background",
     "epoch": "a response that changes with time: FieldTerms(epoch=True)",
@@ -194,6 +196,9 @@ def fit_tests(response: Any) -> Table:
         plain, scores = _scores(problem, patterns)
         found |= {name: scores.test(name) for name in scores.names}
         order = _explaining(plain, scores)
+        found["E(B-V) scale"] = dust_scale_test(problem, patterns, least=CHECKED_STARS)
+        if _probability(*found["E(B-V) scale"]) < _SMALLEST_P and "E(B-V)" not in order:
+            order.insert(0, "E(B-V) scale")
     order += [name for name in ("chi2", "wavelength")
               if name in found and not order and _probability(*found[name]) < _SMALLEST_P]
     found["chi2"] = (response.chi2, response.degrees_of_freedom)

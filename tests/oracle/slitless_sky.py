@@ -181,7 +181,9 @@ def _stars(size, wrong, rng, ebv_error, magnitude_error):
     seds = []
     for row in range(size):
         flux = seen[row] * np.exp(known[row] * _curve(grid))
-        flux = flux * 3.0e-9 * 10.0 ** (-0.4 * told[row]) * share.sum() / (flux @ share)
+        # Through the band of the true fluxes: sums over the grid of SEDs are off by 0.7 %.
+        level = np.interp(_FINE, grid, flux) @ share_fine / share_fine.sum()
+        flux = flux * 3.0e-9 * 10.0 ** (-0.4 * told[row]) / level
         weight = share * flux / (share @ flux)
         anchored = modes - (modes @ weight)[:, None]
         dust = ebv_error * (_curve(grid) - weight @ _curve(grid))

@@ -197,7 +197,7 @@ def _fitted(path, truths, width):
 
 def _mend(indices):
     """What numpy 2 has under other names, and pixels by their source: inverses were flat."""
-    np.string_ = np.bytes_  # noqa: NPY201
+    vars(np)["string_"] = np.bytes_
     flat = indices.reverse
 
     def reverse(ints, ignore=()):
