@@ -6,7 +6,6 @@ from numpy.testing import assert_allclose
 
 from sedflux import Predictor
 from sedflux.cli.main import main
-from sedflux.demo import demo_arrays
 
 
 def test_training_says_where_it_comes_from(toy_models):
@@ -112,7 +111,8 @@ def test_errors_shrink_with_the_number_of_stars(toy_models, star_files, tmp_path
     assert abs(bias[counts[-1]]) < 0.4 * abs(bias[0])
 
 
-def test_calibration_of_models_through_the_shell(toy_models, star_files, tmp_path, capsys):
+def test_calibration_of_models_through_the_shell(toy_models, star_files, toy_library, tmp_path,
+                                                 capsys):
     paths = [str(star_files[name]) for name in ("miles", "stis", "photometry")]
     first, second = map(str, toy_models)
     assert main(["train", "calibrate", *paths, "--model", second, "--folds", first, second, first,
@@ -127,7 +127,7 @@ def test_calibration_of_models_through_the_shell(toy_models, star_files, tmp_pat
     # Lengths are rounded: where the models hardly differ, they are zero.
     assert (np.array(scatter["length"])[:, 0] > 0).any()
     # The models differ, and so the calibrated one is less sure where sigma is not scaled down.
-    wavelength, flux = demo_arrays()
+    wavelength, flux = toy_library.wavelength, toy_library.flux[0]
     one, other = (p.predict(wavelength, flux, (50.0 / flux) ** 2) for p in (before, after))
     assert_allclose(one.flux, other.flux)
     assert not np.allclose(one.sigma, other.sigma)
