@@ -17,6 +17,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,29 @@ def undamaged(path: str | os.PathLike[str], what: str) -> Iterator[None]:
                          f"({first_line(error)}); predict the catalogue again") from error
 
 
+@lru_cache(maxsize=4)
+def _read_facts(path: Path, *state: int) -> dict[str, Any]:
+    """Read ``catalog.json``, once while the file stays in its state: every shard asks for it."""
+    try:
+        facts = json.loads((path / "catalog.json").read_text())
+    except (OSError, ValueError) as error:
+        raise _no_catalogue(path, error) from error
+    if not isinstance(facts, dict) or facts.get("layout") != _LAYOUT:
+        raise InputError(f"{str(path)!r} is no catalogue of the layout {_LAYOUT!r}")
+    # Catalogues of former versions know of no photometry, and of one model.
+    facts.setdefault("photometry", [])
+    facts.setdefault("models", {})
+    for name, right in _FACTS.items():
+        with undamaged(path, "catalog.json"):
+            if not right(facts[name]):
+                raise ValueError(f"its entry {name} is {str(facts[name])[:60]}")
+    return facts
+
+
+def _no_catalogue(path, error):
+    return InputError(f"{str(path)!r} is no catalogue of sedflux ({type(error).__name__})")
+
+
 class Destination:
     """
     The folder of a catalogue.
@@ -112,20 +136,10 @@ class Destination:
             If the folder holds no catalogue, or one of another layout.
         """
         try:
-            facts = json.loads((self.path / "catalog.json").read_text())
-        except (OSError, ValueError) as error:
-            raise InputError(f"{str(self.path)!r} is no catalogue of sedflux "
-                             f"({type(error).__name__})") from error
-        if not isinstance(facts, dict) or facts.get("layout") != _LAYOUT:
-            raise InputError(f"{str(self.path)!r} is no catalogue of the layout {_LAYOUT!r}")
-        # Catalogues of former versions know of no photometry, and of one model.
-        facts.setdefault("photometry", [])
-        facts.setdefault("models", {})
-        for name, right in _FACTS.items():
-            with undamaged(self.path, "catalog.json"):
-                if not right(facts[name]):
-                    raise ValueError(f"its entry {name} is {str(facts[name])[:60]}")
-        return facts
+            state = (self.path / "catalog.json").stat()
+        except OSError as error:
+            raise _no_catalogue(self.path, error) from error
+        return _read_facts(self.path, state.st_mtime_ns, state.st_size, state.st_ino)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -5,8 +5,6 @@ import pytest
 from astropy import units as u
 from astropy.table import Table
 from numpy.testing import assert_allclose
-from synphot import SpectralElement
-from synphot.models import Box1D
 
 from sedflux import (
     InputError,
@@ -18,8 +16,10 @@ from sedflux import (
     synthetic_photometry,
 )
 from sedflux.cli.main import main
+from sedflux.slitless.throughput import Throughput
 
-BANDS = {name: SpectralElement(Box1D, x_0=centre, width=width)
+BANDS = {name: Throughput(centre + width * np.array([-0.5, -0.499, 0.499, 0.5]),
+                          [0.0, 1.0, 1.0, 0.0]).to_synphot()
          for name, centre, width in (("u", 3600, 600), ("g", 4750, 1400), ("r", 6200, 1300),
                                      ("i", 7650, 1500))}
 #: g, r and i of five stars: all; all, with dust unknown; none; one, with dust unknown; one.
