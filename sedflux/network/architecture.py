@@ -31,6 +31,7 @@ from sedflux.network.output import Output, Summary
 from sedflux.network.projection import Projection
 from sedflux.network.shapes import PATCH
 from sedflux.network.stored import ARCHITECTURE
+from sedflux.network.threads import use_one_thread_after_fork
 
 __all__ = ["ARCHITECTURES", "UncertaintyAwareResidualAttention", "build"]
 
@@ -390,4 +391,6 @@ def build(config):
         raise ModelError(
             f"architecture {config.arch!r} is unknown; sedflux has {sorted(ARCHITECTURES)}"
         )
+    # A forked process may go on with the network.
+    use_one_thread_after_fork()
     return ARCHITECTURES[config.arch](config)

@@ -9,7 +9,6 @@ import torch
 
 from sedflux.network.architecture import UncertaintyAwareResidualAttention
 from sedflux.network.arrays import ArrayNetwork, NetworkValues
-from sedflux.network.threads import use_one_thread_after_fork
 
 __all__ = ["TensorNetwork"]
 
@@ -38,7 +37,6 @@ class TensorNetwork:
                  device: torch.device) -> None:
         self._network, self._device = network.to(device), device
         self._posterior = arrays.posterior
-        use_one_thread_after_fork()
 
     def values(self, normalised: np.ndarray, ivar: np.ndarray, power: float) -> NetworkValues:
         """

@@ -1,6 +1,9 @@
 """Pieces side by side, and the threads of products of matrices meanwhile and afterwards."""
 
 import ctypes
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -80,3 +83,25 @@ def test_other_libraries_have_the_threads_of_the_processors(monkeypatch):
             assert thread_count() == 3
     finally:
         blas._threads.cache_clear()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_process_goes_on_with_a_network_of_torch():
+    """It waited for ever for a thread that it does not have."""
+    code = """
+import os
+import torch
+from sedflux.network.checkpoint import load_network
+from sedflux.predict.models import find_model
+
+network, _ = load_network(find_model(None))
+torch.set_num_threads(2)
+large = torch.ones(2000, 2000)
+large.half()
+child = os.fork()
+if not child:
+    large.half()
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0 and torch.get_num_threads() == 2
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=100)
