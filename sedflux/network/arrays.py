@@ -130,8 +130,12 @@ class ArrayNetwork:
         -------
         values : `NetworkValues`
         """
-        normalised, ivar = (np.asfortranarray(part, dtype=np.float32)
-                            for part in (normalised, ivar))
+        # Weights of a damaged model may overflow; values that are not finite are flagged later.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._values(np.asfortranarray(normalised, dtype=np.float32),
+                                np.asfortranarray(ivar, dtype=np.float32), power)
+
+    def _values(self, normalised, ivar, power):
         projected = self.projection(normalised, ivar)
         good = (ivar > 0).astype(np.float32)
         features, bounded = self._features(projected, good, power)

@@ -56,6 +56,8 @@ __all__ = ["Predictor"]
 _MAX_IVAR = 1e12
 #: S/N per pixel beyond which no training spectrum reaches.
 MAX_SNR = 300.0
+#: |ln(flux)| beyond which a model is damaged.
+_MOST_LN_FLUX = 700.0
 #: One rebinning operator serves velocities within this step (km/s), a thirtieth of a pixel.
 _VELOCITY_STEP = 2.0
 #: Numbers behind the flags that users see.
@@ -363,6 +365,7 @@ class Predictor:
         finite = np.ones(len(values["mean"]), dtype=bool)
         for name in _OUTPUTS:
             finite &= np.isfinite(values[name].reshape(len(finite), -1)).all(axis=1)
+        finite &= (np.abs(values["mean"]) < _MOST_LN_FLUX).all(axis=1)
         values["finite"] = finite
         if not finite.all():
             for name in _OUTPUTS:
