@@ -362,10 +362,9 @@ class Predictor:
 
     def _guarded(self, values):
         """The last guard: what is not finite becomes the mean of the training, and is marked."""
-        finite = np.ones(len(values["mean"]), dtype=bool)
+        finite = (np.abs(values["mean"]) < _MOST_LN_FLUX).all(axis=1)
         for name in _OUTPUTS:
             finite &= np.isfinite(values[name].reshape(len(finite), -1)).all(axis=1)
-        finite &= (np.abs(values["mean"]) < _MOST_LN_FLUX).all(axis=1)
         values["finite"] = finite
         if not finite.all():
             for name in _OUTPUTS:
