@@ -18,7 +18,6 @@ residual shrinkage idea (Zhao et al. 2020) of UaRA-net (Yang et al. 2024).
 
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -132,38 +131,6 @@ class UncertaintyAwareResidualAttention(nn.Module):
         """Store a `LabelGrid`, filled with models."""
         shape = (len(grid.power), len(grid.teff), len(grid.logg))
         self.config, self.grid = replace(self.config, grid=shape), grid
-
-    def solutions(self, normalised, ivar, power):
-        """Solutions of spectra of one resolving power among the models of the grid."""
-        if self.grid is None:
-            raise ModelError("this model holds no grid of labels; solutions need one")
-        normal, right = self.projection.equations(normalised, ivar)
-        return self.grid.posterior().solutions(normal.cpu().numpy(), right.cpu().numpy(), power)
-
-    def reference_spectra(self, rows=slice(None)):
-        """
-        Spectra of the references and their resolving powers.
-
-        Parameters
-        ----------
-        rows : array_like of int or slice, optional
-            All references by default.
-
-        Returns
-        -------
-        normalised : `~numpy.ndarray`, shape (n, pixels)
-            Flux over continuum on the input grid, in double precision.
-        resolving_power : `~numpy.ndarray`, shape (n,)
-            lambda / FWHM.
-        """
-        points = self.references.numpy()[rows].astype(float)
-        templates = (self.projection.templates * self.projection.spread[:, None]).numpy()
-        normalised = 1.0 + self.projection.mean.numpy() + points[:, :-1] @ templates
-        return normalised, self.reference_powers()[rows]
-
-    def reference_powers(self):
-        """Resolving powers of the references, (n,); the inverse of `coordinates`."""
-        return TYPICAL_POWER * np.exp(POWER_SPREAD * self.references[:, -1].numpy().astype(float))
 
     def strangeness(self, projected, resolving_power):
         """

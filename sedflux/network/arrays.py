@@ -91,7 +91,7 @@ class ArrayNetwork:
         self._upper = first, second
 
     def reference_powers(self) -> np.ndarray:
-        """Resolving powers of the references, (n,)."""
+        """Resolving powers of the references, (n,): see `coordinates` of the network of torch."""
         return TYPICAL_POWER * np.exp(
             POWER_SPREAD * self.weights["references"][:, -1].astype(float))
 

@@ -96,7 +96,7 @@ def test_white_dwarfs_have_no_library_error_of_stars(field, response):
 def test_other_wavelengths_keep_the_parts():
     """An SED that is averaged over pixels still says what its errors are."""
     model = loaded_predictor("uara.da1")
-    flux, power = model.network.reference_spectra(np.array([0]))
+    flux, power = model.arrays.reference_spectra(np.array([0]))
     found = model.predict(input_grid(), flux[0], np.full(flux.shape[1], 2500.0),
                           resolving_power=float(power[0]))
     sed = found.to_spectrum(wavelengths=np.arange(3000.0, 6000.0, 40.0) * u.AA)

@@ -279,8 +279,8 @@ def test_reference_spectra_invert_the_projection(simulator):
     """The projection of the reference spectra gives the coefficients of the references."""
     import torch
 
-    network = simulator.predictor.network
-    spectra, power = network.reference_spectra(np.arange(5))
+    network, arrays = simulator.predictor.network, simulator.predictor.arrays
+    spectra, power = arrays.reference_spectra(np.arange(5))
     coefficients, *_ = network.projection(
         torch.tensor(spectra - 1.0, dtype=torch.float32),
         torch.full(spectra.shape, 1e8, dtype=torch.float32))
@@ -288,7 +288,7 @@ def test_reference_spectra_invert_the_projection(simulator):
     assert_allclose(places[:, -1], network.references[:5, -1].numpy(), rtol=1e-4, atol=1e-5)
     assert np.corrcoef(places[:, :-1].ravel(), network.references[:5, :-1].numpy().ravel())[
         0, 1] > 0.999
-    assert_allclose(network.reference_spectra()[0][:5], spectra, rtol=1e-12)
+    assert_allclose(arrays.reference_spectra()[0][:5], spectra, rtol=1e-12)
 
 
 def test_an_interrupted_write_keeps_the_former_file(simulator, tmp_path, monkeypatch):
