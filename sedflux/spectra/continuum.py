@@ -22,7 +22,7 @@ The weights :math:`w = 1 / (1 + \sigma^2 / s_0^2)` with the relative noise
 spectrum of a star does not depend on its noise; they vanish for bad pixels.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -101,7 +101,7 @@ def _normal_matrices(packed, size):
     return normal
 
 
-def _start(total, count, basis, product):
+def _start(total, count, basis):
     """Coefficients of a fit of the first three shapes to ln(block means)."""
     size, low = basis.shape[1], min(basis.shape[1], 3)
     sums, middle = _block_sums(len(basis), _START_BLOCKS)
@@ -113,15 +113,14 @@ def _start(total, count, basis, product):
     weight = np.where((count > 0) & light, count, 0.0)
     value = np.log(np.where(weight > 0, mean, 1.0))
     coarse = basis[middle, :low]
-    normal = _normal_matrices(product(weight, _products(coarse)), low)
-    right = product(weight * value, coarse)
+    normal = _normal_matrices(weight @ _products(coarse), low)
+    right = (weight * value) @ coarse
     start = np.zeros((len(total), size))
     start[:, :low] = np.linalg.solve(normal, right[..., None])[..., 0]
     return start
 
 
-def _improve(coefficients, flux, variance, count, basis, products, *, iterations, tolerance,
-             product):
+def _improve(coefficients, flux, variance, count, basis, products, *, iterations, tolerance):
     """
     Take Newton steps until those of each spectrum are small.
 
@@ -134,7 +133,7 @@ def _improve(coefficients, flux, variance, count, basis, products, *, iterations
     sums, _ = _block_sums(pixels, _BLOCKS)
     rows, result = np.arange(len(flux)), coefficients.copy()
     for _ in range(iterations):
-        inverse = _inverse_continuum(result[rows], basis, product)
+        inverse = _inverse_continuum(result[rows], basis)
         with np.errstate(over="ignore"):
             share = 1.0 / (1.0 + variance * (inverse * (1.0 / _SOFT_NOISE)) ** 2)
         weight = count * share
@@ -146,8 +145,8 @@ def _improve(coefficients, flux, variance, count, basis, products, *, iterations
         least = _LEAST_CURVATURE * (sums @ weight.T)
         curvature = sums @ (weight + (2.0 * share - 1.0) * residual).T
         curvature = np.maximum(curvature, least).astype(products.dtype, copy=False)
-        normal = _normal_matrices(product(curvature.T, products), size)
-        step = np.linalg.solve(normal, product(residual, basis)[..., None])[..., 0]
+        normal = _normal_matrices(curvature.T @ products, size)
+        step = np.linalg.solve(normal, (residual @ basis)[..., None])[..., 0]
         # Noise at the end of a spectrum can throw a full step far beyond the minimum.
         length = np.sqrt((step**2).sum(axis=1, keepdims=True) / pixels)
         step *= np.minimum(1.0, _MAX_STEP / np.maximum(length, 1e-30))
@@ -160,17 +159,16 @@ def _improve(coefficients, flux, variance, count, basis, products, *, iterations
     return result
 
 
-def _inverse_continuum(coefficients, basis, product):
+def _inverse_continuum(coefficients, basis):
     """One over the continuum, (N, n)."""
-    log_inverse = product(-basis, coefficients.T.astype(basis.dtype)).T
+    log_inverse = (-basis @ coefficients.T.astype(basis.dtype)).T
     np.maximum(log_inverse, -_MAX_LOG_CONTINUUM, out=log_inverse)
     np.minimum(log_inverse, _MAX_LOG_CONTINUUM, out=log_inverse)
     return np.exp(log_inverse, out=log_inverse)
 
 
 def fit_continuum(flux: np.ndarray, ivar: np.ndarray, basis: np.ndarray, *, iterations: int = 25,
-                  tolerance: float = 1e-9, product: Callable[..., np.ndarray] = np.matmul
-                  ) -> np.ndarray:
+                  tolerance: float = 1e-9) -> np.ndarray:
     """
     Fit the continuum of each spectrum.
 
@@ -188,8 +186,6 @@ def fit_continuum(flux: np.ndarray, ivar: np.ndarray, basis: np.ndarray, *, iter
     tolerance : float, optional
         Steps of ln(continuum) below this (rms) end the iteration.  What then remains is about a
         thousandth of it for a star, and a tenth for noise.
-    product : callable, optional
-        Multiplies matrices; another library's, perhaps, in threads.
 
     Returns
     -------
@@ -206,22 +202,20 @@ def fit_continuum(flux: np.ndarray, ivar: np.ndarray, basis: np.ndarray, *, iter
     totals, counts, variances = ((sums @ part.T).T for part in (flux * count, count, variance))
     many, coarse = np.maximum(counts, 1.0), basis[middle]
     products = _products(coarse)
-    start = _start(totals, counts, coarse, product)
+    start = _start(totals, counts, coarse)
     start = _improve(start, totals / many, variances / many, counts, coarse, products,
-                     product=product, iterations=iterations,
-                     tolerance=max(tolerance, _COARSE_TOLERANCE))
-    found = _improve(start, flux, variance, count, basis, products, product=product,
-                     iterations=iterations, tolerance=tolerance)
+                     iterations=iterations, tolerance=max(tolerance, _COARSE_TOLERANCE))
+    found = _improve(start, flux, variance, count, basis, products, iterations=iterations,
+                     tolerance=tolerance)
     if exact.dtype == dtype:
         return found
     # The last step is in the precision of the flux.
-    return _improve(found, exact, variance, count, exact_basis, products, product=product,
-                    iterations=1, tolerance=tolerance)
+    return _improve(found, exact, variance, count, exact_basis, products, iterations=1,
+                    tolerance=tolerance)
 
 
 def remove_continuum(flux: np.ndarray, ivar: np.ndarray, basis: np.ndarray, *,
-                     tolerance: float = 1e-9, product: Callable[..., np.ndarray] = np.matmul
-                     ) -> tuple[np.ndarray, np.ndarray]:
+                     tolerance: float = 1e-9) -> tuple[np.ndarray, np.ndarray]:
     """
     Continuum-normalised flux minus one, and its inverse variance.
 
@@ -233,7 +227,7 @@ def remove_continuum(flux: np.ndarray, ivar: np.ndarray, basis: np.ndarray, *,
         the precision of ``ivar``, its last step and the result in that of ``flux``.
     basis : `~numpy.ndarray`, shape (n, k)
         From `smooth_basis`.
-    tolerance, product : optional
+    tolerance : float, optional
         See `fit_continuum`.
 
     Returns
@@ -257,8 +251,8 @@ def remove_continuum(flux: np.ndarray, ivar: np.ndarray, basis: np.ndarray, *,
     >>> bool(np.abs(tilted - reference).max() < 1e-7)
     True
     """
-    coefficients = fit_continuum(flux, ivar, basis, tolerance=tolerance, product=product)
-    inverse = _inverse_continuum(coefficients, basis.astype(flux.dtype), product)
+    coefficients = fit_continuum(flux, ivar, basis, tolerance=tolerance)
+    inverse = _inverse_continuum(coefficients, basis.astype(flux.dtype))
     normalised = (ivar > 0) * (flux * inverse - 1.0)
     with np.errstate(over="ignore"):
         return normalised, ivar / inverse.astype(ivar.dtype) ** 2

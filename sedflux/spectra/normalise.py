@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -46,9 +45,8 @@ def _rebinning(wavelength: bytes) -> Rebinning:
     return Rebinning(np.frombuffer(wavelength), input_grid())
 
 
-def normalise_spectra(flux: np.ndarray, ivar: np.ndarray, basis: np.ndarray, *,
-                      product: Callable[..., np.ndarray] = np.matmul) \
-        -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def normalise_spectra(flux: np.ndarray, ivar: np.ndarray, basis: np.ndarray
+                      ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     Continuum-normalised flux minus one, without emission lines and cosmic rays.
 
@@ -60,8 +58,6 @@ def normalise_spectra(flux: np.ndarray, ivar: np.ndarray, basis: np.ndarray, *,
         used have no good pixel.
     basis : `~numpy.ndarray`, shape (m, k)
         From `input_basis`.
-    product : callable, optional
-        See `~sedflux.spectra.continuum.fit_continuum`.
 
     Returns
     -------
@@ -75,13 +71,12 @@ def normalise_spectra(flux: np.ndarray, ivar: np.ndarray, basis: np.ndarray, *,
     total = (flux * good).sum(axis=1)
     level = np.where(count > 0, total, 1.0) / np.maximum(count, 1)
     flux, ivar = flux / level[:, None], ivar * (level[:, None] ** 2).astype(ivar.dtype)
-    normalised, new_ivar = remove_continuum(flux, ivar, basis, tolerance=_TOLERANCE,
-                                            product=product)
+    normalised, new_ivar = remove_continuum(flux, ivar, basis, tolerance=_TOLERANCE)
     spikes = (normalised > _SPIKE_HEIGHT) & (normalised**2 * new_ivar > 25.0)
     rows = np.flatnonzero(spikes.any(axis=1))
     if rows.size:
         normalised[rows], new_ivar[rows] = remove_continuum(
-            flux[rows], ivar[rows] * ~spikes[rows], basis, tolerance=_TOLERANCE, product=product)
+            flux[rows], ivar[rows] * ~spikes[rows], basis, tolerance=_TOLERANCE)
     # A spectrum of noise alone may have no continuum, here and there or anywhere.
     none = ~(np.abs(normalised) < _MAX_NORMALISED) | ~np.isfinite(new_ivar)
     if none.any():
