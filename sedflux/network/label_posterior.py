@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sedflux.network.triangles import inverse_of_triangles
+from sedflux.network.triangles import inverse_of_triangles, root_of_packed
 
 __all__ = ["LabelPosterior", "Solutions"]
 
@@ -213,10 +213,5 @@ def _pairs(first, second):
 
 def _least_chi2(normal, right):
     """Least chi-square of any coefficients, without those of the data alone, (N,)."""
-    size = right.shape[1]
-    rows, columns = np.tril_indices(size)
-    matrix = np.zeros((len(right), size, size))
-    matrix[:, rows, columns] = normal
-    matrix += _LEAST_NORMAL * np.eye(size)
-    root = inverse_of_triangles(np.linalg.cholesky(matrix))
+    root = inverse_of_triangles(root_of_packed(normal, _LEAST_NORMAL))
     return -((root @ right[..., None].astype(float)) ** 2).sum(axis=(1, 2))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sedflux.network.constants import PIXEL_FLOOR
-from sedflux.network.triangles import inverse_of_triangles
+from sedflux.network.triangles import inverse_of_triangles, root_of_packed
 
 __all__ = ["LeastSquares", "Projected"]
 
@@ -127,18 +127,9 @@ def _root(packed):
         The inverse of the normal matrix is ``root^T root``.
     log_volume : `~numpy.ndarray`, shape (N,)
     """
-    size = int(np.sqrt(2 * packed.shape[1]))
-    # Cholesky's decomposition reads the lower triangle alone.
-    normal = np.zeros((len(packed), size, size))
-    begin = 0
-    for row in range(size):
-        normal[:, row, : row + 1] = packed[:, begin:begin + row + 1]
-        begin += row + 1
-    diagonal = np.arange(size)
-    normal[:, diagonal, diagonal] += 1.0
-    triangle = np.linalg.cholesky(normal)
+    triangle = root_of_packed(packed, 1.0)
     return (inverse_of_triangles(triangle),
-            np.log(triangle[:, diagonal, diagonal]).sum(axis=1))
+            np.log(np.diagonal(triangle, axis1=1, axis2=2)).sum(axis=1))
 
 
 def _solved(roots, right):

@@ -1,13 +1,41 @@
-"""Inverses of many small triangular matrices at once."""
+"""Roots of many small normal matrices, and inverses of triangular ones, at once."""
 
 from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["inverse_of_triangles"]
+__all__ = ["inverse_of_triangles", "root_of_packed"]
 
 #: Size of the blocks on the diagonal that are inverted row by row, all of them at once.
 _LEAF = 8
+
+
+def root_of_packed(packed: np.ndarray, added: float) -> np.ndarray:
+    """
+    Cholesky's decompositions of matrices that are given by their lower triangles.
+
+    Parameters
+    ----------
+    packed : `~numpy.ndarray`, shape (N, k (k + 1) / 2)
+        Row by row.
+    added : float
+        To the diagonal.
+
+    Returns
+    -------
+    triangle : `~numpy.ndarray`, shape (N, k, k)
+        Lower triangles in double precision.
+    """
+    size = int(np.sqrt(2 * packed.shape[1]))
+    # The decomposition reads the lower triangle alone.
+    matrix = np.zeros((len(packed), size, size))
+    begin = 0
+    for row in range(size):
+        matrix[:, row, : row + 1] = packed[:, begin:begin + row + 1]
+        begin += row + 1
+    diagonal = np.arange(size)
+    matrix[:, diagonal, diagonal] += added
+    return np.linalg.cholesky(matrix)
 
 
 def inverse_of_triangles(triangle: np.ndarray) -> np.ndarray:
