@@ -86,7 +86,8 @@ def test_stars_with_wrong_dust_do_less_harm(monkeypatch):
     errors = {}
     for name, single in (("with", False), ("without", True)):
         if single:
-            monkeypatch.setattr(outliers, "tail_weights", lambda *args, single: TailWeights(single, single))
+            monkeypatch.setattr(outliers, "tail_weights",
+                                lambda *args, single: TailWeights(single, single))
         errors[name] = [interval_pulls("blue", fit_sky(make_sky(
             "blue", seed=seed, size=16, outliers=0.0, wrong=Wrong(dust_tail=0.2)))[0])[0]
             for seed in range(40, 46)]
