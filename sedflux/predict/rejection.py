@@ -13,12 +13,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-__all__ = ["outlying", "reject_outliers"]
+__all__ = ["LINE_ERROR", "outlying", "reject_outliers"]
 
 #: Deviation (sigma) of an outlier, and of pixels beside it that go with it.
 _LIMIT, _BESIDE = 5.0, 2.5
 #: Rms of the lines of real stars about the templates, relative to the continuum.
-_LINE_ERROR = 0.03
+LINE_ERROR = 0.03
 #: Pixels over which these may extend on each side, and evaluations of a spectrum.
 _REACH, _ROUNDS = 8, 3
 #: Share of the pixels beyond which deviations are those of another kind of object.
@@ -46,7 +46,7 @@ def outlying(residual: np.ndarray, ivar: np.ndarray) -> np.ndarray:
     """
     found = np.zeros(residual.shape, dtype=bool)
     # |residual| over hypot(noise, error of the lines).
-    size = np.abs(residual) * np.sqrt(ivar / (1.0 + ivar * np.float32(_LINE_ERROR**2)))
+    size = np.abs(residual) * np.sqrt(ivar / (1.0 + ivar * np.float32(LINE_ERROR**2)))
     rows = np.flatnonzero(size.max(axis=1) > _LIMIT)
     if not rows.size:
         return found
