@@ -49,7 +49,7 @@ SPIKES = 3
 IMPLAUSIBLE_SNR = 1000.0
 #: Severity of stars near or beyond a limit of temperature, of ones that are compact, metal-free or
 #: luminous or have a limit of gravity, of what may be a galaxy, and of spectra that cannot be used.
-_EDGE_SEVERITY, _NO_METALS_SEVERITY, _GALAXY_SEVERITY, _UNUSABLE_SEVERITY = 1.5, 3.0, 4.0, 25.0
+_EDGE_SEVERITY, _NO_METALS_SEVERITY, _GALAXY_SEVERITY, _UNUSABLE_SEVERITY = 1.5, 3.0, 2.0, 25.0
 #: Stars that are flagged and within this range (K) above the cool limit may have molecular bands
 #: that the training lacks; the distance beyond which they have them, and the severity for each
 #: unit of it.
