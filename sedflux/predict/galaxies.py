@@ -49,6 +49,8 @@ _NOISE_SHARE = 0.5
 _BALMER, _BALMER_WIDTH, _FADE = (4102.9, 4341.7, 4862.7, 6564.6), 35.0, 60
 #: Length of the Fourier transform, and standard errors that are added to a power.
 _LENGTH, _ERRORS = 2500, 2.0
+#: Inverse variance below which pixels count as noise alone.
+_LEAST_IVAR = np.float32(1e-6)
 
 
 def galaxy_values(found: Mapping[str, np.ndarray], power: float) -> dict[str, np.ndarray]:
@@ -143,22 +145,21 @@ def line_broadening(normalised: np.ndarray, ivar: np.ndarray, power: float) -> n
         return dispersion
     grid = input_grid()
     pixel = LIGHT_KM_S * np.log(grid[1] / grid[0])
+    window = _window()
     good = ivar > 0
-    window = _window() * good
-    spectrum = scipy.fft.rfft(window * normalised, _LENGTH, axis=1)
-    frequency = np.fft.rfftfreq(_LENGTH)
-    total = np.maximum((window**2).sum(axis=1, dtype=float), 1.0)
-    noise = np.divide(window**2, ivar, out=np.zeros_like(window), where=good).sum(
-        axis=1, dtype=float) / total
-    bands = [(frequency >= low) & (frequency < high) for low, high in (_LOW, _HIGH)]
+    lines = np.ascontiguousarray(normalised * good, dtype=np.float32) * window
+    spectrum = scipy.fft.rfft(lines, _LENGTH, axis=1)
+    total = np.maximum(good.astype(np.float32) @ window**2, 1.0).astype(float)
+    noise = (good / np.maximum(ivar, _LEAST_IVAR)) @ window**2 / total
+    bands = [slice(*np.rint(np.multiply(_LENGTH, band)).astype(int)) for band in (_LOW, _HIGH)]
     low, high = ((np.abs(spectrum[:, band]) ** 2).mean(axis=1, dtype=float) / total
                  for band in bands)
     low -= noise
     # Independent values in the higher band.
-    count = bands[1].sum() * grid.size / _LENGTH
+    count = (bands[1].stop - bands[1].start) * grid.size / _LENGTH
     high += noise * (_ERRORS / np.sqrt(count) - _NOISE_SHARE)
     known = (low > _LEAST_LINES) & (low > _LEAST_OVER_NOISE * noise)
-    squares = [(frequency[band] ** 2).mean() for band in bands]
+    squares = [((np.arange(band.start, band.stop) / _LENGTH) ** 2).mean() for band in bands]
     fall = 4.0 * np.pi**2 * (squares[1] - squares[0])
     own = LIGHT_KM_S / power / FWHM_PER_SIGMA / pixel
     expected = _SHARP_RATIO * np.exp(-fall * own**2)
