@@ -20,6 +20,7 @@ from sedflux.exceptions import InputError
 from sedflux.libraries.labels import STARS, LabelSet
 from sedflux.libraries.prior import survey_density
 from sedflux.predict.galaxies import BROAD, NEBULAR
+from sedflux.predict.luminosity import is_luminous
 
 __all__ = ["FLAGS", "Flag", "domain_flags", "flag", "flag_names", "foreign_ratio",
            "severity_of"]
@@ -230,8 +231,9 @@ def domain_flags(values: Mapping[str, np.ndarray], limits: Mapping[str, Any],
     limits : dict
         The model's domain: ``excess``, ``unusual``, ``strange``, ``teff`` (two limits in
         K), the ``prior`` of its labels, and for models that know it the least ``gravity``: lists of
-        temperatures (K) and of log g.  Models of white dwarfs have two limits of ``logg``, and
-        ``peculiar``: the first three for spectra without defects.
+        temperatures (K) and of log g, and ``luminous``, see `sedflux.predict.luminosity`.  Models
+        of white dwarfs have two limits of ``logg``, and ``peculiar``: the first three for spectra
+        without defects.
     label_set : `~sedflux.libraries.labels.LabelSet`, optional
         Labels of the model.
 
@@ -272,6 +274,8 @@ def domain_flags(values: Mapping[str, np.ndarray], limits: Mapping[str, Any],
             _distance(values, limits["peculiar"]) > 1.0)
     if "gravity" in limits:
         found["supergiant"] = usable & (logg < np.interp(teff, *limits["gravity"]))
+    if "luminous" in limits and "balmer" in values:
+        found["supergiant"] |= usable & is_luminous(values, limits, teff, logg)
     if limits.get("prior") == "survey":
         found["rare"] = usable & (survey_density(labels) < RARE)
     bits = np.zeros(len(usable), dtype=np.int64)

@@ -9,7 +9,6 @@ power at high frequencies, relative to that at lower ones, than its resolving po
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -20,7 +19,7 @@ from sedflux.spectra.grids import input_grid
 from sedflux.spectra.resolution import FWHM_PER_SIGMA
 from sedflux.units import LIGHT_KM_S
 
-__all__ = ["BROAD", "NEBULAR", "forbidden_emission", "galaxy_values", "line_broadening"]
+__all__ = ["BROAD", "NEBULAR", "forbidden_emission", "line_broadening"]
 
 #: Significance of forbidden lines, and broadening of lines (km/s), that no star has.  MILES stars
 #: of 4200-10750 K reach 2.6 and 50, with defects of surveys too, unless a cosmic ray hits a line.
@@ -51,26 +50,6 @@ _BALMER, _BALMER_WIDTH, _FADE = (4102.9, 4341.7, 4862.7, 6564.6), 35.0, 60
 _LENGTH, _ERRORS = 2500, 2.0
 #: Inverse variance below which pixels count as noise alone.
 _LEAST_IVAR = np.float32(1e-6)
-
-
-def galaxy_values(found: Mapping[str, np.ndarray], power: float) -> dict[str, np.ndarray]:
-    """
-    Both measures of spectra that were evaluated.
-
-    Parameters
-    ----------
-    found : dict of str to `~numpy.ndarray`, shape (N, m)
-        With ``normalised``, ``ivar`` and ``residual``.
-    power : float
-        Resolving power.
-
-    Returns
-    -------
-    values : dict of str to `~numpy.ndarray`, shape (N,)
-        ``broadening`` in km/s, ``nebular`` in standard errors.
-    """
-    return {"broadening": line_broadening(found["normalised"], found["ivar"], power),
-            "nebular": forbidden_emission(found["residual"], found["ivar"])}
 
 
 @lru_cache(maxsize=1)

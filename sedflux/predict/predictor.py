@@ -32,7 +32,7 @@ from sedflux.predict.checks import (
     velocity_of,
 )
 from sedflux.predict.flags import domain_flags, flag, sentences, severity_of
-from sedflux.predict.galaxies import galaxy_values
+from sedflux.predict.line_shapes import line_shapes
 from sedflux.predict.pieces import near_input, pieces_of
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.predict.rejection import reject_outliers
@@ -318,7 +318,7 @@ class Predictor:
             found["screen"] = screen(found["normalised"], found["ivar"], found["evidence"])
         rejected = np.zeros(flux.shape, dtype=bool)
         if self.label_set is STARS:
-            found |= galaxy_values(found, power)
+            found |= line_shapes(found, power)
             rejected = reject_outliers(flux, ivar, found, partial(self._lines, power=power))
         del found["normalised"], found["ivar"], found["residual"]
         return self._guarded(found | {
@@ -372,8 +372,7 @@ class Predictor:
                 values[name] = np.array(values[name])
                 values[name][~finite] = 0.0
             values["mean"][~finite] = self.arrays.weights["sed_mean"]
-            values["diagonal"][~finite] = np.exp(
-                self.arrays.weights["log_variance_start"])
+            values["diagonal"][~finite] = np.exp(self.arrays.weights["log_variance_start"])
         return values
 
     def _assemble(self, values, velocity, noise_estimated, pieces, each):

@@ -151,7 +151,8 @@ def reject_outliers(flux: np.ndarray, ivar: np.ndarray, values: dict[str, np.nda
     rows, latest = np.arange(len(flux)), values
     for _ in range(_ROUNDS):
         found = outlying(latest["residual"], latest["ivar"])
-        found[bad_joint(latest["residual"], latest["ivar"])] |= _between(*_LEFT_OUT)
+        # Cosmic rays make no bad joint.
+        found[bad_joint(latest["residual"], latest["ivar"] * ~found)] |= _between(*_LEFT_OUT)
         some = found.any(axis=1)
         if not some.any():
             break
