@@ -73,7 +73,8 @@ class Projection(nn.Module):
         scaled = self.templates * self.spread[:, None]
         weight = ivar / (1.0 + ivar * PIXEL_FLOOR**2)
         deviation = normalised - self.mean
-        parts = [_root(block) for block in self._normal(weight, scaled).split(_BLOCK)]
+        block = _BLOCK if weight.device.type == "cpu" else max(len(weight), 1)
+        parts = [_root(some) for some in self._normal(weight, scaled).split(block)]
         roots, errors, log_volume = map(torch.cat, zip(*parts, strict=True))
         coefficients = _solved(roots, (weight * deviation) @ scaled.T)
         # Sums of thousands of products in single precision have lost digits, which the

@@ -16,18 +16,18 @@ import numpy as np
 __all__ = ["outlying", "reject_outliers"]
 
 #: Deviation (sigma) of an outlier, and of pixels beside it that go with it.
-_LIMIT, _BESIDE = 5.0, 2.5
+LIMIT, BESIDE = 5.0, 2.5
 #: Rms of the lines of real stars about the templates, relative to the continuum.
-_LINE_ERROR = 0.03
+LINE_ERROR = 0.03
 #: Pixels over which these may extend on each side, and evaluations of a spectrum.
-_REACH, _ROUNDS = 8, 3
+REACH, ROUNDS = 8, 3
 #: Share of the pixels beyond which deviations are those of another kind of object.
-_MOST = 0.03
+MOST = 0.03
 #: Standard deviation over the median absolute deviation of a Gaussian.
-_SIGMA_PER_MAD = 1.4826
+SIGMA_PER_MAD = 1.4826
 #: Values of the first evaluation that stay: evidences of two models are of the same pixels, and
 #: flags of emission and units are those of the spectrum as it came.
-_FIRST = ("evidence", "spikes", "claimed_snr")
+FIRST = ("evidence", "spikes", "claimed_snr")
 
 
 def outlying(residual: np.ndarray, ivar: np.ndarray) -> np.ndarray:
@@ -46,20 +46,20 @@ def outlying(residual: np.ndarray, ivar: np.ndarray) -> np.ndarray:
     """
     found = np.zeros(residual.shape, dtype=bool)
     # |residual| over hypot(noise, error of the lines).
-    size = np.abs(residual) * np.sqrt(ivar / (1.0 + ivar * np.float32(_LINE_ERROR**2)))
-    rows = np.flatnonzero(size.max(axis=1) > _LIMIT)
+    size = np.abs(residual) * np.sqrt(ivar / (1.0 + ivar * np.float32(LINE_ERROR**2)))
+    rows = np.flatnonzero(size.max(axis=1) > LIMIT)
     if not rows.size:
         return found
     size = size[rows]
     # Bad pixels are zeros, which come first.
     middle = size.shape[1] - ((ivar[rows] > 0).sum(axis=1) + 1) // 2
     median = np.sort(size, axis=1)[np.arange(rows.size), middle]
-    size = size / np.maximum(_SIGMA_PER_MAD * median, 1.0)[:, None]
-    outliers, beside = size > _LIMIT, size > _BESIDE
-    for _ in range(_REACH):
+    size = size / np.maximum(SIGMA_PER_MAD * median, 1.0)[:, None]
+    outliers, beside = size > LIMIT, size > BESIDE
+    for _ in range(REACH):
         outliers |= _neighbours(outliers) & beside
     outliers |= _neighbours(outliers)
-    found[rows] = outliers & (outliers.mean(axis=1) <= _MOST)[:, None]
+    found[rows] = outliers & (outliers.mean(axis=1) <= MOST)[:, None]
     return found
 
 
@@ -94,7 +94,7 @@ def reject_outliers(flux: np.ndarray, ivar: np.ndarray, values: dict[str, np.nda
     """
     rejected = np.zeros(flux.shape, dtype=bool)
     rows, latest = np.arange(len(flux)), values
-    for _ in range(_ROUNDS):
+    for _ in range(ROUNDS):
         found = outlying(latest["residual"], latest["ivar"])
         some = found.any(axis=1)
         if not some.any():
@@ -103,6 +103,6 @@ def reject_outliers(flux: np.ndarray, ivar: np.ndarray, values: dict[str, np.nda
         rejected[rows] |= found[some]
         latest = evaluate(flux[rows], np.where(rejected[rows], 0.0, ivar[rows]).astype(ivar.dtype))
         for name, value in latest.items():
-            if name not in _FIRST:
+            if name not in FIRST:
                 values[name][rows] = value
     return rejected
