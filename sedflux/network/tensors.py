@@ -75,7 +75,7 @@ class TensorNetwork:
             padded[:count] = part
             spectra.append(torch.from_numpy(padded).to(self.device))
         with torch.inference_mode():
-            output = self.tensors(*spectra, power)
+            output = self.tensors(spectra[0], spectra[1], power)
             solutions = None
             if self.arrays.posterior is not None:
                 normal, right = self._network.projection.equations(
