@@ -81,7 +81,8 @@ class ArrayChain:
         return self._core.torch
 
     def values(self, spectra: CheckedSpectra | SpectrumArrays, conditions: Conditions,
-               pieces: list[slice], each: Callable[..., Any], *,
+               pieces: list[slice], each: Callable[..., Any],
+               done: Callable[[dict[str, np.ndarray], slice], None], *,
                screen: Callable[..., np.ndarray] | None = None) -> dict[str, np.ndarray]:
         """
         Output of the network for N spectra, and what is needed to judge it.
@@ -94,6 +95,9 @@ class ArrayChain:
             Spectra to work on at a time.
         each : callable
             `map`, or a like function that works side by side.
+        done : callable
+            Gets the values, and those of the N spectra of which they are known: they may be needed
+            before all are.
         screen : callable, optional
             See `sedflux.predict.predictor.Predictor.evaluate`.
 
@@ -115,6 +119,7 @@ class ArrayChain:
                 if name not in values:
                     values[name] = np.empty((len(spectra), *value.shape[1:]), value.dtype)
                 values[name][order[piece]] = value
+        done(values, slice(len(spectra)))
         return values
 
     def _piece(self, near, kernel, velocity, power, screen):

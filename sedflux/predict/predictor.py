@@ -18,6 +18,7 @@ from astropy import units as u
 
 from sedflux.network.arrays import ArrayNetwork
 from sedflux.network.threads import parallel_map
+from sedflux.predict.assembly import Assembly
 from sedflux.predict.chain import ArrayChain, Conditions
 from sedflux.predict.checks import (
     MIN_COVERAGE,
@@ -30,7 +31,7 @@ from sedflux.predict.checks import (
     refuse_if_none,
     velocity_of,
 )
-from sedflux.predict.flags import domain_flags, flag, sentences, severity_of
+from sedflux.predict.flags import flag, sentences
 from sedflux.predict.pieces import near_input, pieces_of
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.predict.sigma import Widening
@@ -278,29 +279,29 @@ class Predictor:
                                 steps)
         pieces = pieces_of(len(spectra))
         with parallel_map(len(pieces), torch=self._chain.torch) as each:
-            values = self._chain.values(spectra, conditions, pieces, each, screen=screen)
+            assembly = Assembly(len(spectra), self.metadata["domain"], self.label_set,
+                                self._widening, each)
+            values = self._chain.values(spectra, conditions, pieces, each, assembly.add,
+                                        screen=screen)
             refuse_if_none(values.pop("reasons"))
-            prediction = self._assemble(values, velocity, spectra.noise_estimated, pieces, each)
-        return prediction, {name: values[name] for name in ("evidence", "screen")
-                            if name in values}
-
-    def _assemble(self, values, velocity, noise_estimated, pieces, each):
-        """One prediction from the output of the network, with flags and widened errors."""
-        limits = self.metadata["domain"]
-        bits = domain_flags(values, limits, self.label_set)
-        if noise_estimated:
+            diagonal, factor = assembly.covariance()
+        bits = assembly.bits
+        if spectra.noise_estimated:
             bits |= flag("noise_estimated").mask
+        return self._prediction(values, bits, diagonal, factor, velocity), {
+            name: values[name] for name in ("evidence", "screen") if name in values}
+
+    def _prediction(self, values, bits, diagonal, factor, velocity):
+        """One prediction from the output of the network, with flags and widened errors."""
         flux = values.pop("flux", None)
         if flux is None:
             flux = np.exp(values["mean"], out=values.pop("mean"))
             flux /= (self._optical_mean @ flux.T).T
-        diagonal, factor = self._widening.covariance(
-            values, severity_of(bits, values, limits, self.label_set), pieces, each)
         values |= self._shown_labels(values["label_mean"])
         names = _DIAGNOSTICS + (() if self.arrays.posterior is None else SOLUTION_NAMES)
         return SEDPrediction(
-            self.wavelength, flux, diagonal, factor, sentences(bits, limits), self.name,
-            self.sha256, {name: values[name] for name in names},
+            self.wavelength, flux, diagonal, factor, sentences(bits, self.metadata["domain"]),
+            self.name, self.sha256, {name: values[name] for name in names},
             self._widening.parts(factor, values["directions"].shape[1]), flag_bits=bits,
             radial_velocity=velocity, library_error={self.name: self.library_error})
 

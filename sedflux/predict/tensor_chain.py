@@ -10,6 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
@@ -37,8 +38,10 @@ from sedflux.spectra.normalise import input_basis
 
 __all__ = ["TensorChain"]
 
-#: Streams of the GPU, each with a piece; the least and the largest number of spectra per piece.
-_STREAMS, _LEAST_PIECE, _LARGEST_PIECE = 4, 1024, 8192
+#: Streams of the GPU, each with a piece, and threads that prepare pieces for them.
+_STREAMS, _THREADS = 4, 6
+#: Least and largest number of spectra per piece.
+_LEAST_PIECE, _LARGEST_PIECE = 1024, 8192
 #: Why spectra cannot be used, by number.
 _REASONS = np.array(["", "few", "dark", "constant"])
 
@@ -76,21 +79,26 @@ class TensorChain:
         self._sed_mean = self._constant(weights["sed_mean"].astype(float))
         self._start = self._constant(np.exp(weights["log_variance_start"]))
         self._streams: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        on_gpu = core.device.type == "cuda"
+        self._on_gpu = core.device.type == "cuda"
         for _ in range(_STREAMS):
-            self._streams.put(torch.cuda.Stream(core.device) if on_gpu else None)
+            self._streams.put(torch.cuda.Stream(core.device) if self._on_gpu else None)
+        self._wait()
+
+    def __reduce__(self):
+        return TensorChain, (self._core, self._label_set)
 
     def values(self, spectra: CheckedSpectra | SpectrumArrays, conditions: Conditions,
-               pieces: list[slice], each: Callable[..., Any], *,
+               pieces: list[slice], each: Callable[..., Any],
+               done: Callable[[dict[str, np.ndarray], slice], None], *,
                screen: Callable[..., np.ndarray] | None = None) -> dict[str, np.ndarray]:
         """
         Output of the network for N spectra, and what is needed to judge it.
 
         Parameters
         ----------
-        spectra, conditions, each, screen
+        spectra, conditions, done, screen
             See `sedflux.predict.chain.ArrayChain.values`.
-        pieces : list of slice
+        pieces, each
             Of use to the processor alone.
 
         Returns
@@ -98,17 +106,17 @@ class TensorChain:
         values : dict of str to `~numpy.ndarray`, shape (N, ...)
             With relative SEDs, ``flux``, instead of ``mean``.
         """
-        size = len(spectra)
-        with _full_precision():
+        size, own = len(spectra), _pieces(len(spectra))
+        values: dict[str, np.ndarray] = {}
+        lock = threading.Lock()
+        with _full_precision(), _threads(len(own)) as side_by_side:
             pixels = self._pixels(spectra.wavelength, conditions.kernel)
-            values: dict[str, np.ndarray] = {}
-            lock = threading.Lock()
 
             def work(piece):
                 staged = self._staged(spectra, piece, pixels.columns)
-                velocity = conditions.velocity[piece]
                 with self._stream() as stream:
-                    found = self._piece(staged, velocity, pixels, conditions.power, screen)
+                    found = self._piece(staged, conditions.velocity[piece], pixels,
+                                        conditions.power, screen)
                     fetched = self._fetched(found, stream)
                 for name, value in fetched.items():
                     with lock:
@@ -116,10 +124,16 @@ class TensorChain:
                             values[name] = np.empty((size, *value.shape[1:]), value.dtype)
                     values[name][piece] = value
 
-            list(each(work, _pieces(size)))
+            for piece, _ in zip(own, side_by_side(work, own), strict=True):
+                done(values, piece)
         values["reasons"] = _REASONS[values["reasons"]]
         values["resolving_power"] = np.full(size, conditions.power)
         return values
+
+    def _wait(self):
+        """Wait until what all streams use is there."""
+        if self._on_gpu:
+            torch.cuda.current_stream(self._device).synchronize()
 
     def _constant(self, values):
         return torch.from_numpy(values).to(self._device)
@@ -132,11 +146,13 @@ class TensorChain:
         place, real = near.flux[0].astype(int), near.ivar[0] > 0
         begin, end = place[real].min(), place[real].max() + 1
         whole = bool(real.all())
-        return _Pixels(
+        pixels = _Pixels(
             slice(begin, end), None if whole else self._constant(np.where(real, place - begin, 0)),
             None if whole else self._constant(real),
             None if kernel is None else sparse_tensor(kernel, self._device),
             TensorRebinning(near.wavelength, self._grid, self._device))
+        self._wait()
+        return pixels
 
     @contextmanager
     def _stream(self) -> Iterator[Any]:
@@ -175,7 +191,7 @@ class TensorChain:
         kind = {"b": torch.bool}.get(values.dtype.kind, torch.float64)
         if values.dtype.kind == "f" and values.dtype.itemsize == 4:
             kind = torch.float32
-        tensor = torch.empty(values.shape, dtype=kind, pin_memory=self._device.type == "cuda")
+        tensor = torch.empty(values.shape, dtype=kind, pin_memory=self._on_gpu)
         np.copyto(tensor.numpy(), values)
         return tensor
 
@@ -267,6 +283,16 @@ def _pieces(size):
     count = -(-size // own)
     edges = np.linspace(0, size, count + 1).astype(int)
     return [slice(begin, end) for begin, end in pairwise(edges)]
+
+
+@contextmanager
+def _threads(pieces):
+    """`map` whose calls run side by side, in the order of the pieces."""
+    if pieces < 2:
+        yield map
+    else:
+        with ThreadPoolExecutor(min(pieces, _THREADS)) as pool:
+            yield pool.map
 
 
 @contextmanager
