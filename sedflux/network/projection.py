@@ -89,7 +89,7 @@ class Projection(nn.Module):
 def _root(packed):
     """Roots of the inverse normal matrices, (N, k, k), errors (N, k) and log volumes (N,)."""
     size = int((2 * packed.shape[1]) ** 0.5)
-    rows, columns = torch.tril_indices(size, size)
+    rows, columns = torch.tril_indices(size, size, device=packed.device)
     # Cholesky's decomposition reads the lower triangle alone.
     normal = packed.new_zeros(len(packed), size, size, dtype=torch.float64)
     normal[:, rows, columns] = packed.double()

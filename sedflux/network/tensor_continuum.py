@@ -126,16 +126,18 @@ class TensorContinuum:
     def _improve(self, coefficients, flux, variance, count, basis, *, tolerance,
                  iterations=_ITERATIONS):
         """Take Newton steps until those of each spectrum are small."""
-        pixels, result = len(basis), coefficients.clone()
+        pixels, result, one = len(basis), coefficients.clone(), basis.new_ones(())
+        scaled = variance * SOFT_NOISE**-2
         rows = torch.arange(len(flux), device=flux.device)
         for _ in range(iterations):
             inverse = _inverse_continuum(result[rows], basis)
-            share = 1.0 / (1.0 + variance * (inverse * (1.0 / SOFT_NOISE)) ** 2)
+            share = torch.addcmul(one, scaled * inverse, inverse).reciprocal_()
             weight = count * share
-            residual = weight * (flux * inverse - 1.0).clamp_(-2.0, 2.0)
+            residual = torch.addcmul(-one, flux, inverse).clamp_(-2.0, 2.0).mul_(weight)
             least = LEAST_CURVATURE * _sums(weight, BLOCKS)
-            curvature = _sums(weight + (2.0 * share - 1.0) * residual, BLOCKS)
-            curvature = torch.maximum(curvature, least).to(self._products.dtype)
+            # The weight, and (2 share - 1) of the residual.
+            curvature = torch.addcmul(weight - residual, share, residual, value=2.0)
+            curvature = torch.maximum(_sums(curvature, BLOCKS), least).to(self._products.dtype)
             step = self._solved(curvature @ self._products, residual @ basis)
             # Noise at the end of a spectrum can throw a full step far beyond the minimum.
             length = torch.linalg.vector_norm(step, dim=1, keepdim=True) / pixels**0.5
@@ -147,8 +149,8 @@ class TensorContinuum:
             if not len(moving):
                 break
             if len(moving) < len(rows):
-                rows, flux, variance, count = (part[moving]
-                                               for part in (rows, flux, variance, count))
+                rows, flux, scaled, count = (part[moving]
+                                             for part in (rows, flux, scaled, count))
         return result
 
 
@@ -167,5 +169,5 @@ def _sums(values, blocks):
 
 def _inverse_continuum(coefficients, basis):
     """One over the continuum, (N, n)."""
-    log_inverse = -(coefficients.to(basis.dtype) @ basis.T)
+    log_inverse = (-coefficients).to(basis.dtype) @ basis.T
     return log_inverse.clamp_(-MAX_LOG_CONTINUUM, MAX_LOG_CONTINUUM).exp_()

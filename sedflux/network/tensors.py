@@ -48,9 +48,11 @@ class TensorNetwork:
         self._heads = {name: deepcopy(getattr(network, name)).double() for name in _HEADS}
         self._double = {name: getattr(network, name).detach().double() for name in (
             "shared", "sed_mean", "sed_templates", "log_variance_start")}
-        # Made now, because several threads will use them.
-        network.projection.products()
         self._pairs = network.template_pairs().detach()
+        # What the network makes once is made now, because several threads will use it.
+        network.projection.products()
+        with torch.no_grad():
+            self.tensors(*torch.zeros(2, 1, network.config.pixels, device=device), 1.0)
 
     def values(self, normalised: np.ndarray, ivar: np.ndarray, power: float) -> NetworkValues:
         """
