@@ -51,8 +51,9 @@ class TensorNetwork:
         self._pairs = network.template_pairs().detach()
         # What the network makes once is made now, because several threads will use it.
         network.projection.products()
+        nothing = torch.zeros(1, network.config.pixels, device=device)
         with torch.no_grad():
-            self.tensors(*torch.zeros(2, 1, network.config.pixels, device=device), 1.0)
+            self.tensors(nothing, nothing, 1.0)
 
     def values(self, normalised: np.ndarray, ivar: np.ndarray, power: float) -> NetworkValues:
         """
