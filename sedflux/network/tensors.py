@@ -49,6 +49,9 @@ class TensorNetwork:
         self._double = {name: getattr(network, name).detach().double() for name in (
             "shared", "sed_mean", "sed_templates", "log_variance_start")}
         self._pairs = network.template_pairs().detach()
+        size = network.config.sed_components
+        first, second = torch.triu_indices(size, size, device=device)
+        self._upper = first * size + second
         # What the network makes once is made now, because several threads will use it.
         network.projection.products()
         nothing = torch.zeros(1, network.config.pixels, device=device)
@@ -128,13 +131,15 @@ class TensorNetwork:
         own = network.factor_head(features).unflatten(-1, (rank, size)).double()
         rows = torch.cat([gain[..., None] * self._double["shared"], own], dim=1)
         rows *= (spread * self._double["sed_templates"].norm(dim=1))[:, None]
-        values, vectors = torch.linalg.eigh(rows.mT @ rows)
-        directions = (vectors * values.clamp(min=0.0).sqrt()[:, None]).mT
-        small, large = directions.split([size - rank, rank], dim=1)
-        first, second = torch.triu_indices(size, size, device=features.device)
-        dropped = (small.mT @ small)[:, first, second].float() @ self._pairs
+        matrix = rows.mT @ rows
+        # What the directions miss by rounding is among what joins the diagonal, as in double
+        # precision.
+        values, vectors = (part[..., size - rank:] for part in torch.linalg.eigh(matrix.float()))
+        large = (vectors * values.clamp(min=0.0).sqrt()[:, None]).mT
+        rest = (matrix - large.double().mT @ large.double()).flatten(1)
+        dropped = rest[:, self._upper].float() @ self._pairs
         log_variance = self._double["log_variance_start"] + torch.nn.functional.interpolate(
             variances[:, None, : config.knots], size=config.samples, mode="linear",
             align_corners=True)[:, 0]
         diagonal = log_variance.clamp(-16.0, 4.0).exp() + VARIANCE_FLOOR + dropped.clamp(min=0.0)
-        return {"diagonal": diagonal.float(), "directions": large.float()}
+        return {"diagonal": diagonal.float(), "directions": large.contiguous()}
