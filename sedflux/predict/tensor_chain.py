@@ -40,8 +40,10 @@ __all__ = ["TensorChain"]
 
 #: Streams of the GPU, each with a piece, and threads that prepare pieces for them.
 _STREAMS, _THREADS = 4, 6
-#: Least and largest number of spectra per piece.
-_LEAST_PIECE, _LARGEST_PIECE = 1024, 8192
+#: Least number of spectra per piece, and largest number of their pixels.
+_LEAST_PIECE, _MOST_PIXELS = 1024, 2**24
+#: Memory of the GPU (bytes) that a pixel takes at the most, with all streams at work.
+_PIXEL_MEMORY = 2000
 #: Why spectra cannot be used, by number.
 _REASONS = np.array(["", "few", "dark", "constant"])
 
@@ -82,6 +84,10 @@ class TensorChain:
         self._on_gpu = core.device.type == "cuda"
         for _ in range(_STREAMS):
             self._streams.put(torch.cuda.Stream(core.device) if self._on_gpu else None)
+        self._most_pixels = _MOST_PIXELS
+        if self._on_gpu:
+            memory = torch.cuda.get_device_properties(core.device).total_memory
+            self._most_pixels = min(_MOST_PIXELS, memory // _PIXEL_MEMORY)
         self._wait()
 
     def __reduce__(self):
@@ -106,11 +112,12 @@ class TensorChain:
         values : dict of str to `~numpy.ndarray`, shape (N, ...)
             With relative SEDs, ``flux``, instead of ``mean``.
         """
-        size, own = len(spectra), _pieces(len(spectra))
+        size = len(spectra)
+        pixels = self._pixels(spectra.wavelength, conditions.kernel)
+        own = self._pieces(size, pixels.columns.stop - pixels.columns.start)
         values: dict[str, np.ndarray] = {}
         lock = threading.Lock()
         with _full_precision(), _threads(len(own)) as side_by_side:
-            pixels = self._pixels(spectra.wavelength, conditions.kernel)
 
             def work(piece):
                 staged = self._staged(spectra, piece, pixels.columns)
@@ -153,6 +160,13 @@ class TensorChain:
             TensorRebinning(near.wavelength, self._grid, self._device))
         self._wait()
         return pixels
+
+    def _pieces(self, size, pixels):
+        """Slices of so many spectra: one for each stream, unless they are too small or large."""
+        most = max(self._most_pixels // max(pixels, self._grid.size), 1)
+        own = min(max(-(-size // _STREAMS), _LEAST_PIECE), most)
+        edges = np.linspace(0, size, -(-size // own) + 1).astype(int)
+        return [slice(begin, end) for begin, end in pairwise(edges)]
 
     @contextmanager
     def _stream(self) -> Iterator[Any]:
@@ -275,14 +289,6 @@ class TensorChain:
         small = {name: value.double() for name, value in values.items()
                  if value.dtype == torch.float32 and value.ndim == 1}
         return values | small | {"flux": flux}
-
-
-def _pieces(size):
-    """Slices of so many spectra: one for each stream, if they are not too small or too large."""
-    own = min(max(-(-size // _STREAMS), _LEAST_PIECE), _LARGEST_PIECE)
-    count = -(-size // own)
-    edges = np.linspace(0, size, count + 1).astype(int)
-    return [slice(begin, end) for begin, end in pairwise(edges)]
 
 
 @contextmanager
