@@ -31,7 +31,9 @@ from sedflux.network.tensors import TensorNetwork
 from sedflux.predict.chain import MAX_IVAR, MAX_SNR, MOST_LN_FLUX, OUTPUTS, Conditions
 from sedflux.predict.checks import CONSTANT_SPREAD, MIN_GOOD
 from sedflux.predict.pieces import near_input
+from sedflux.predict.screen import Screen
 from sedflux.predict.tensor_rejection import reject_outlying_pixels
+from sedflux.predict.tensor_screen import TensorScreen
 from sedflux.spectra.arrays import CheckedSpectra, SpectrumArrays
 from sedflux.spectra.grids import input_grid, optical_mean, sed_grid
 from sedflux.spectra.normalise import input_basis
@@ -96,7 +98,7 @@ class TensorChain:
     def values(self, spectra: CheckedSpectra | SpectrumArrays, conditions: Conditions,
                pieces: list[slice], each: Callable[..., Any],
                done: Callable[[dict[str, np.ndarray], slice], None], *,
-               screen: Callable[..., np.ndarray] | None = None) -> dict[str, np.ndarray]:
+               screen: Screen | None = None) -> dict[str, np.ndarray]:
         """
         Output of the network for N spectra, and what is needed to judge it.
 
@@ -117,13 +119,15 @@ class TensorChain:
         own = self._pieces(size, pixels.columns.stop - pixels.columns.start)
         values: dict[str, np.ndarray] = {}
         lock = threading.Lock()
+        own_screen = None if screen is None else TensorScreen(screen, self._device)
+        self._wait()
         with _full_precision(), _threads(len(own)) as side_by_side:
 
             def work(piece):
                 staged = self._staged(spectra, piece, pixels.columns)
                 with self._stream() as stream:
                     found = self._piece(staged, conditions.velocity[piece], pixels,
-                                        conditions.power, screen)
+                                        conditions.power, own_screen)
                     fetched = self._fetched(found, stream)
                 for name, value in fetched.items():
                     with lock:
@@ -153,13 +157,11 @@ class TensorChain:
         place, real = near.flux[0].astype(int), near.ivar[0] > 0
         begin, end = place[real].min(), place[real].max() + 1
         whole = bool(real.all())
-        pixels = _Pixels(
+        return _Pixels(
             slice(begin, end), None if whole else self._constant(np.where(real, place - begin, 0)),
             None if whole else self._constant(real),
             None if kernel is None else sparse_tensor(kernel, self._device),
             TensorRebinning(near.wavelength, self._grid, self._device))
-        self._wait()
-        return pixels
 
     def _pieces(self, size, pixels):
         """Slices of so many spectra: one for each stream, unless they are too small or large."""
@@ -227,8 +229,7 @@ class TensorChain:
         ivar *= usable[:, None]
         found = self._lines(flux, ivar, power)
         if screen is not None:
-            found["screen"] = torch.from_numpy(screen(*(
-                found[name].cpu().numpy() for name in ("normalised", "ivar", "evidence"))))
+            found["screen"] = screen(*(found[name] for name in ("normalised", "ivar", "evidence")))
         rejected = torch.zeros(flux.shape, dtype=torch.bool, device=flux.device)
         if self._label_set is STARS:
             rejected = reject_outlying_pixels(flux, ivar, found,

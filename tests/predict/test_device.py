@@ -136,6 +136,7 @@ def test_a_choice_among_models_with_tensors(tensors, predictor):
     *spectra, _ = various(predictor, 16)
     ours, theirs = (Chooser(first).predict(*spectra) for first in (tensors, predictor))
     assert_same(ours, theirs)
+    assert len(set(ours.diagnostics["log_odds"])) > 4
 
 
 def test_tensors_are_pickled(tensors, star):
