@@ -32,7 +32,7 @@ class Projection(nn.Module):
         """Products of every pair of templates, (n, k (k + 1) / 2), made when first asked."""
         if self._products is None or self._products.device != self.templates.device:
             scaled = self.templates * self.spread[:, None]
-            rows, columns = torch.tril_indices(len(scaled), len(scaled))
+            rows, columns = torch.tril_indices(len(scaled), len(scaled), device=scaled.device)
             self._products = (scaled[rows] * scaled[columns]).T.contiguous()
         return self._products
 
@@ -40,7 +40,7 @@ class Projection(nn.Module):
         """Lower triangles of the normal matrices of weighted pixels, without their prior."""
         if len(weight) > _FEW:
             return weight @ self.products()
-        rows, columns = torch.tril_indices(len(scaled), len(scaled))
+        rows, columns = torch.tril_indices(len(scaled), len(scaled), device=scaled.device)
         return torch.stack([((scaled * one) @ scaled.T)[rows, columns] for one in weight])
 
     def equations(self, normalised, ivar):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import torch
 from scipy import sparse
@@ -59,8 +61,11 @@ def sparse_tensor(matrix: sparse.csr_matrix, device: torch.device) -> torch.Tens
     """A sparse matrix as a sparse tensor."""
     coordinates = matrix.tocoo()
     place = torch.from_numpy(np.stack([coordinates.row, coordinates.col]).astype(np.int64))
-    return torch.sparse_coo_tensor(place, torch.from_numpy(coordinates.data), matrix.shape,
-                                   is_coalesced=True, check_invariants=False).to(device)
+    with warnings.catch_warnings():
+        # torch 2.11 says that checks are off where they are not wanted.
+        warnings.filterwarnings("ignore", "Sparse invariant checks")
+        return torch.sparse_coo_tensor(place, torch.from_numpy(coordinates.data), matrix.shape,
+                                       is_coalesced=True, check_invariants=False).to(device)
 
 
 def smooth_tensors(kernel: torch.Tensor, flux: torch.Tensor, ivar: torch.Tensor

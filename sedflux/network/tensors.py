@@ -18,6 +18,9 @@ __all__ = ["TensorNetwork"]
 _BATCH_SIZES = (4, 8, 16, 64, 128, 256)
 #: Names of what `NetworkValues` holds and `sedflux.network.output.Output` has.
 _NAMES = ("mean", "label_mean", "misfit", "unusual", "excess", "strange", "evidence")
+#: Largest matrices that a GPU decomposes all at once.  Of larger ones an H200 takes 0.6 ms each,
+#: three times as long as a processor.
+_MOST_AT_ONCE = 32
 #: Heads in double precision: they add up large numbers.
 _HEADS = ("mean_head", "shortcut", "variance_head", "gain_head")
 
@@ -134,7 +137,10 @@ class TensorNetwork:
         matrix = rows.mT @ rows
         # What the directions miss by rounding is among what joins the diagonal, as in double
         # precision.
-        values, vectors = (part[..., size - rank:] for part in torch.linalg.eigh(matrix.float()))
+        single = matrix.float()
+        place = matrix.device if size <= _MOST_AT_ONCE else torch.device("cpu")
+        values, vectors = (part[..., size - rank:].to(matrix.device)
+                           for part in torch.linalg.eigh(single.to(place)))
         large = (vectors * values.clamp(min=0.0).sqrt()[:, None]).mT
         rest = (matrix - large.double().mT @ large.double()).flatten(1)
         dropped = rest[:, self._upper].float() @ self._pairs

@@ -18,7 +18,6 @@ from sedflux.network.arrays import ArrayNetwork
 from sedflux.predict.checks import unusable_reasons
 from sedflux.predict.pieces import near_input
 from sedflux.predict.rejection import reject_outliers
-from sedflux.predict.screen import Screen
 from sedflux.predict.solutions import describe_solutions
 from sedflux.spectra.arrays import CheckedSpectra, SpectrumArrays
 from sedflux.spectra.grids import input_grid, optical_mean, sed_grid
@@ -84,7 +83,7 @@ class ArrayChain:
     def values(self, spectra: CheckedSpectra | SpectrumArrays, conditions: Conditions,
                pieces: list[slice], each: Callable[..., Any],
                done: Callable[[dict[str, np.ndarray], slice], None], *,
-               screen: Screen | None = None) -> dict[str, np.ndarray]:
+               screen: Callable[..., np.ndarray] | None = None) -> dict[str, np.ndarray]:
         """
         Output of the network for N spectra, and what is needed to judge it.
 
@@ -99,7 +98,7 @@ class ArrayChain:
         done : callable
             Gets the values, and those of the N spectra of which they are known: they may be needed
             before all are.
-        screen : `~sedflux.predict.screen.Screen`, optional
+        screen : callable, optional
             See `sedflux.predict.predictor.Predictor.evaluate`.
 
         Returns

@@ -29,7 +29,7 @@ from sedflux.predict.screen import MORE_SLACK, SLACK, Screen
 if TYPE_CHECKING:
     from sedflux.spectra.arrays import CheckedSpectra, SpectrumArrays
 
-__all__ = ["Chooser", "Screen"]
+__all__ = ["Chooser"]
 
 #: Odds of a white dwarf to a star before the spectrum is seen, in round numbers: to 18 mag, a
 #: square degree has a third of a white dwarf and thousands of stars.

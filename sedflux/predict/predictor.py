@@ -8,6 +8,7 @@ A loaded model: from spectra to predicted SEDs.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
@@ -33,7 +34,6 @@ from sedflux.predict.checks import (
 from sedflux.predict.flags import flag, sentences
 from sedflux.predict.pieces import near_input, pieces_of
 from sedflux.predict.prediction import SEDPrediction
-from sedflux.predict.screen import Screen
 from sedflux.predict.sigma import Widening
 from sedflux.predict.solutions import SOLUTION_NAMES
 from sedflux.spectra.arrays import CheckedSpectra, SpectrumArrays, check_spectra
@@ -237,7 +237,7 @@ class Predictor:
         return prediction[0] if spectra.single else prediction
 
     def evaluate(self, spectra: CheckedSpectra | SpectrumArrays, resolving_power: Any,
-                 radial_velocity: Any, *, screen: Screen | None = None
+                 radial_velocity: Any, *, screen: Callable[..., np.ndarray] | None = None
                  ) -> tuple[SEDPrediction, dict[str, np.ndarray]]:
         """
         Predict spectra, and tell how well the model explains them.
@@ -250,8 +250,9 @@ class Predictor:
             N spectra.
         resolving_power, radial_velocity
             See `predict`.
-        screen : `~sedflux.predict.screen.Screen`, optional
-            Of another model.
+        screen : callable, optional
+            A `~sedflux.predict.screen.Screen` of another model; without a GPU, anything that takes
+            and gives the same.
 
         Returns
         -------

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from sedflux.network.constants import PIXEL_FLOOR
-
-if TYPE_CHECKING:
-    from sedflux.predict.predictor import Predictor
 
 __all__ = ["FEW_SLACK", "MORE_SLACK", "SCREEN_TEMPLATES", "SLACK", "Screen"]
 
@@ -37,7 +34,7 @@ class Screen:
     mean : `~numpy.ndarray`, shape (pixels,)
     """
 
-    def __init__(self, predictor: Predictor) -> None:
+    def __init__(self, predictor: Any) -> None:
         projection = predictor.arrays.projection
         order = np.argsort(-predictor.arrays.weights["projection.spread"])
         self.templates = projection.scaled[order[:max(SCREEN_TEMPLATES)]]

@@ -43,9 +43,9 @@ __all__ = ["TensorChain"]
 #: Streams of the GPU, each with a piece, and threads that prepare pieces for them.
 _STREAMS, _THREADS = 4, 6
 #: Least number of spectra per piece, and largest number of their pixels.
-_LEAST_PIECE, _MOST_PIXELS = 1024, 2**24
+_LEAST_PIECE, _MOST_PIXELS = 4096, 22_000_000
 #: Memory of the GPU (bytes) that a pixel takes at the most, with all streams at work.
-_PIXEL_MEMORY = 2000
+_PIXEL_MEMORY = 800
 #: Why spectra cannot be used, by number.
 _REASONS = np.array(["", "few", "dark", "constant"])
 
@@ -98,7 +98,7 @@ class TensorChain:
     def values(self, spectra: CheckedSpectra | SpectrumArrays, conditions: Conditions,
                pieces: list[slice], each: Callable[..., Any],
                done: Callable[[dict[str, np.ndarray], slice], None], *,
-               screen: Screen | None = None) -> dict[str, np.ndarray]:
+               screen: Callable[..., np.ndarray] | None = None) -> dict[str, np.ndarray]:
         """
         Output of the network for N spectra, and what is needed to judge it.
 
@@ -119,7 +119,7 @@ class TensorChain:
         own = self._pieces(size, pixels.columns.stop - pixels.columns.start)
         values: dict[str, np.ndarray] = {}
         lock = threading.Lock()
-        own_screen = None if screen is None else TensorScreen(screen, self._device)
+        own_screen = TensorScreen(screen, self._device) if isinstance(screen, Screen) else None
         self._wait()
         with _full_precision(), _threads(len(own)) as side_by_side:
 
