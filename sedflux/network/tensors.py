@@ -18,8 +18,8 @@ __all__ = ["TensorNetwork"]
 _BATCH_SIZES = (4, 8, 16, 64, 128, 256)
 #: Names of what `NetworkValues` holds and `sedflux.network.output.Output` has.
 _NAMES = ("mean", "label_mean", "misfit", "unusual", "excess", "strange", "evidence")
-#: Largest matrices that a GPU decomposes all at once.  Of larger ones an H200 takes 0.6 ms each,
-#: three times as long as a processor.
+#: Largest matrices that a GPU decomposes all at once.  Larger ones it takes one by one (0.6 ms each
+#: on an H200), and the processor takes several side by side.
 _MOST_AT_ONCE = 32
 #: Heads in double precision: they add up large numbers.
 _HEADS = ("mean_head", "shortcut", "variance_head", "gain_head")
