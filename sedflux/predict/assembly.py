@@ -34,11 +34,13 @@ class Assembly:
     ----------
     bits : `~numpy.ndarray` of int64, shape (N,)
         Flags.
+    severity : `~numpy.ndarray`, shape (N,)
+        How much errors grow.
     """
 
     def __init__(self, size: int, limits: Mapping[str, Any], label_set: LabelSet,
                  widening: Widening, each: Callable[..., Any]) -> None:
-        self.bits = np.zeros(size, dtype=np.int64)
+        self.bits, self.severity = np.zeros(size, dtype=np.int64), np.ones(size)
         self._limits, self._label_set, self._widening = limits, label_set, widening
         self._each = each
         self._work: list[Iterable[None]] = []
@@ -58,7 +60,7 @@ class Assembly:
         own = {name: value[rows] for name, value in values.items()}
         bits = domain_flags(own, self._limits, self._label_set)
         severity = severity_of(bits, own, self._limits, self._label_set)
-        self.bits[rows] = bits
+        self.bits[rows], self.severity[rows] = bits, severity
         self._beyond = self._beyond or bool((severity > 1.0).any())
         if not self._factor.size:
             # Stars that are still to come may need the rows of the prior.
