@@ -117,7 +117,7 @@ class TensorChain:
         size = len(spectra)
         pixels = self._pixels(spectra.wavelength, conditions.kernel)
         own = self._pieces(size, pixels.columns.stop - pixels.columns.start)
-        values: dict[str, np.ndarray] = {}
+        values = {"resolving_power": np.full(size, conditions.power)}
         lock = threading.Lock()
         own_screen = TensorScreen(screen, self._device) if isinstance(screen, Screen) else None
         self._wait()
@@ -138,7 +138,6 @@ class TensorChain:
             for piece, _ in zip(own, side_by_side(work, own), strict=True):
                 done(values, piece)
         values["reasons"] = _REASONS[values["reasons"]]
-        values["resolving_power"] = np.full(size, conditions.power)
         return values
 
     def _wait(self):
