@@ -27,7 +27,7 @@ def noisy(star, count):
 
 
 def various(predictor, count=24):
-    """Stars of S/N 5-300 with gaps, emission, cosmic rays, no light, and mostly noise."""
+    """Stars of S/N 5-300 with gaps, emission, cosmic rays, a dip, no light, and mostly noise."""
     rng = np.random.default_rng(5)
     normalised, _ = predictor.arrays.reference_spectra(rng.permutation(2048)[:count])
     flux = np.stack([np.interp(GRID, predictor._grid, row) for row in normalised])
@@ -38,6 +38,7 @@ def various(predictor, count=24):
     ivar[::3, 300:600] = 0.0
     flux[1::5] *= 1.0 + 4.0 * np.exp(-0.5 * ((GRID - 6564.6) / 4.0) ** 2)
     flux[np.arange(2, count, 4), rng.integers(200, 2400, size=len(range(2, count, 4)))] *= 1.4
+    flux[9] *= np.where((GRID > 5750.0) & (GRID < 6050.0), 0.8, 1.0)
     flux[7], flux[11] = np.nan, 1e-16
     flux[13] = 1e-16 * (1.0 + rng.standard_normal(GRID.size))
     return GRID, flux, ivar, rng.normal(0.0, 60.0, count)
