@@ -16,6 +16,7 @@ from scipy import sparse
 from sedflux.libraries.labels import STARS, LabelSet
 from sedflux.network.arrays import ArrayNetwork
 from sedflux.predict.checks import unusable_reasons
+from sedflux.predict.line_shapes import line_shapes
 from sedflux.predict.pieces import near_input
 from sedflux.predict.rejection import reject_outliers
 from sedflux.predict.solutions import describe_solutions
@@ -139,6 +140,7 @@ class ArrayChain:
             found["screen"] = screen(found["normalised"], found["ivar"], found["evidence"])
         rejected = np.zeros(flux.shape, dtype=bool)
         if self._label_set is STARS:
+            found |= line_shapes(found, power)
             rejected = reject_outliers(flux, ivar, found,
                                        lambda *spectra: self._lines(*spectra, power))
         for name in ("normalised", "ivar", "residual"):

@@ -54,7 +54,8 @@ __all__ = ["Predictor"]
 _VELOCITY_STEP = 2.0
 #: Numbers behind the flags that users see.
 _DIAGNOSTICS = ("snr", "resolving_power", "misfit", "excess", "unusual", "strange", "teff",
-                "logg", "mh", "rejected", "rejected_pixels")
+                "logg", "mh", "broadening", "nebular", "rejected", "rejected_pixels",
+                *SOLUTION_NAMES)
 
 
 class Predictor:
@@ -298,10 +299,9 @@ class Predictor:
             flux = np.exp(values["mean"], out=values.pop("mean"))
             flux /= (self._optical_mean @ flux.T).T
         values |= self._shown_labels(values["label_mean"])
-        names = _DIAGNOSTICS + (() if self.arrays.posterior is None else SOLUTION_NAMES)
         return SEDPrediction(
             self.wavelength, flux, diagonal, factor, sentences(bits, self.metadata["domain"]),
-            self.name, self.sha256, {name: values[name] for name in names},
+            self.name, self.sha256, {name: values[name] for name in _DIAGNOSTICS if name in values},
             self._widening.parts(factor, values["directions"].shape[1]), flag_bits=bits,
             radial_velocity=velocity, library_error={self.name: self.library_error})
 

@@ -30,7 +30,8 @@ from sedflux.network.tensor_pixels import (
 from sedflux.network.tensors import TensorNetwork
 from sedflux.predict.chain import MAX_IVAR, MAX_SNR, MOST_LN_FLUX, OUTPUTS, Conditions
 from sedflux.predict.checks import CONSTANT_SPREAD, MIN_GOOD
-from sedflux.predict.pieces import near_input
+from sedflux.predict.line_shapes import line_shapes
+from sedflux.predict.pieces import near_input, pieces_of
 from sedflux.predict.screen import Screen
 from sedflux.predict.tensor_rejection import reject_outlying_pixels
 from sedflux.predict.tensor_screen import TensorScreen
@@ -104,9 +105,9 @@ class TensorChain:
 
         Parameters
         ----------
-        spectra, conditions, done, screen
+        spectra, conditions, each, done, screen
             See `sedflux.predict.chain.ArrayChain.values`.
-        pieces, each
+        pieces : list of slice
             Of use to the processor alone.
 
         Returns
@@ -129,6 +130,7 @@ class TensorChain:
                     found = self._piece(staged, conditions.velocity[piece], pixels,
                                         conditions.power, own_screen)
                     fetched = self._fetched(found, stream)
+                fetched |= self._line_shapes(fetched, conditions.power, each)
                 for name, value in fetched.items():
                     with lock:
                         if name not in values:
@@ -233,11 +235,19 @@ class TensorChain:
         if self._label_set is STARS:
             rejected = reject_outlying_pixels(flux, ivar, found,
                                               lambda *spectra: self._lines(*spectra, power))
-        for name in ("normalised", "ivar", "residual"):
-            del found[name]
         found |= {"usable": usable & (found["good"] > 0), "reasons": reasons,
                   "rejected": rejected.sum(dim=1), "rejected_pixels": rejected}
         return self._relative(self._guarded(found))
+
+    def _line_shapes(self, fetched, power, each):
+        """Measures of lines, by the processor, which needs normalised spectra for them alone."""
+        lines = {name: fetched.pop(name) for name in ("normalised", "ivar", "residual")}
+        if self._label_set is not STARS:
+            return {}
+        parts = list(each(lambda some: line_shapes(
+            {name: value[some] for name, value in lines.items()}, power),
+            pieces_of(len(lines["ivar"]))))
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _to_grid(self, own, velocity, pixels):
         """Flux and inverse variance on the input grid, in the rest frame."""
