@@ -100,19 +100,37 @@ class Widening:
             Rows of the network, of the scatter, and of the common errors; and four more if any
             spectrum is beyond.
         """
-        size = values["diagonal"].shape
-        rank = values["directions"].shape[1] + len(self._directions) + len(self._common)
-        rank += len(self._prior) if (severity > 1.0).any() else 0
-        diagonal = np.empty(size, dtype=np.float32)
-        factor = np.empty((size[0], rank, size[-1]), dtype=np.float32)
+        diagonal, factor = self.empty(values, opened=bool((severity > 1.0).any()))
 
         def fill(rows):
-            self._fill({name: values[name][rows] for name in
-                        ("snr", "label_mean", "diagonal", "directions")},
-                       severity[rows], diagonal[rows], factor[rows])
+            self.fill({name: values[name][rows] for name in
+                       ("snr", "label_mean", "diagonal", "directions")},
+                      severity[rows], diagonal[rows], factor[rows])
 
         list(each(fill, pieces))
         return diagonal, factor
+
+    def empty(self, values: Mapping[str, np.ndarray], *, opened: bool
+              ) -> tuple[np.ndarray, np.ndarray]:
+        """
+        Arrays for a covariance, see `covariance`.
+
+        Parameters
+        ----------
+        values : dict of str to `~numpy.ndarray`
+        opened : bool
+            Whether the factor has rows of the prior.
+
+        Returns
+        -------
+        diagonal : `~numpy.ndarray`, shape (N, n)
+        factor : `~numpy.ndarray`, shape (N, r, n)
+        """
+        size = values["diagonal"].shape
+        rank = values["directions"].shape[1] + len(self._directions) + len(self._common)
+        rank += len(self._prior) if opened else 0
+        return (np.empty(size, dtype=np.float32),
+                np.empty((size[0], rank, size[-1]), dtype=np.float32))
 
     def parts(self, factor: np.ndarray, rank: int) -> dict[str, np.ndarray]:
         """
@@ -132,8 +150,18 @@ class Widening:
         first = rank + len(self._directions)
         return {name: factor[:, first + row] for row, name in enumerate(self._common)}
 
-    def _fill(self, values, severity, diagonal, factor):
-        """Write the covariance of a few spectra, each number once."""
+    def fill(self, values: Mapping[str, np.ndarray], severity: np.ndarray, diagonal: np.ndarray,
+             factor: np.ndarray) -> None:
+        """
+        Write the covariance of a few spectra, each number once.
+
+        Parameters
+        ----------
+        values, severity
+            See `covariance`.
+        diagonal, factor : `~numpy.ndarray`
+            From `empty`; changed in place.
+        """
         rank = values["directions"].shape[1]
         growth = np.maximum(severity, 1.0).astype(np.float32)
         bands = _columns(np.log(np.maximum(values["snr"], 1.0)), self._levels, self._table)
