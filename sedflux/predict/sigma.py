@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from sedflux.libraries.labels import LABELS, find_label_set
 
-__all__ = ["PRIOR_ROWS", "Widening", "interpolation_weights"]
+__all__ = ["PRIOR_ROWS", "Widening", "factor_rows", "interpolation_weights", "part_rows"]
 
 #: Directions of the prior that open when a star is unlike the training.
 PRIOR_ROWS = 4
@@ -21,6 +21,33 @@ PRIOR_ROWS = 4
 _BLOCK = 16
 #: Severity beyond one at which they are as long as the prior, and the most that they open.
 _OPENING_SEVERITY, _MOST_OPENING = 3.0, 3.0
+
+
+def part_rows(metadata: Mapping[str, Any], rank: int) -> dict[str, int]:
+    """
+    Numbers of the rows of a prediction's factor whose origin is known.
+
+    Parameters
+    ----------
+    metadata : dict
+        Of a model, see `Widening`.
+    rank : int
+        Rows that the network gives.
+
+    Returns
+    -------
+    rows : dict of str to int
+        By the names of the errors that the SEDs of the model share.
+    """
+    first = rank + len(metadata.get("scatter", {}).get("directions", ()))
+    return {name: first + row
+            for row, name in enumerate(metadata.get("common", {}).get("scores", {}))}
+
+
+def factor_rows(metadata: Mapping[str, Any], rank: int) -> int:
+    """Most rows of a prediction's factor: of the network, the scatter, the parts, and the prior."""
+    scatter = len(metadata.get("scatter", {}).get("directions", ()))
+    return rank + scatter + len(part_rows(metadata, rank)) + PRIOR_ROWS
 
 
 class Widening:
@@ -51,6 +78,7 @@ class Widening:
     def __init__(self, metadata: Mapping[str, Any], wavelength: npt.ArrayLike,
                  units: np.ndarray, templates: np.ndarray) -> None:
         place, calibration = np.log(wavelength), metadata["calibration"]
+        self._metadata = metadata
         self._label_set = find_label_set(metadata.get("labels", LABELS))
         scatter = metadata.get("scatter", {})
         scale_table = np.array(scatter.get("scale", [1.0]))
@@ -129,8 +157,7 @@ class Widening:
         -------
         parts : dict of str to `~numpy.ndarray`, shape (N, n)
         """
-        first = rank + len(self._directions)
-        return {name: factor[:, first + row] for row, name in enumerate(self._common)}
+        return {name: factor[:, row] for name, row in part_rows(self._metadata, rank).items()}
 
     def _fill(self, values, severity, diagonal, factor):
         """Write the covariance of a few spectra, each number once."""
