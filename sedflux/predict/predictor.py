@@ -36,7 +36,7 @@ from sedflux.predict.pieces import near_input, pieces_of
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.predict.rejection import reject_outliers
 from sedflux.predict.sigma import Widening
-from sedflux.predict.solutions import SOLUTION_NAMES, describe_solutions
+from sedflux.predict.solutions import SOLUTION_NAMES, describe_solutions, refined
 from sedflux.spectra.arrays import CheckedSpectra, SpectrumArrays, check_spectra
 from sedflux.spectra.grids import INPUT_PIXELS, input_grid, optical_mean, sed_grid
 from sedflux.spectra.normalise import input_basis, normalise_spectra, rebinning_to_input
@@ -379,12 +379,12 @@ class Predictor:
         """One prediction from the output of the network, with flags and widened errors."""
         limits = self.metadata["domain"]
         bits = domain_flags(values, limits, self.label_set)
-        if noise_estimated:
-            bits |= flag("noise_estimated").mask
+        bits |= flag("noise_estimated").mask * noise_estimated
+        severity = severity_of(bits, values, limits, self.label_set)
+        diagonal, factor = refined(values, severity, *self._widening.covariance(
+            values, severity, pieces, each), self.metadata, self.arrays.weights)
         flux = np.exp(values["mean"], out=values.pop("mean"))
         flux /= (self._optical_mean @ flux.T).T
-        diagonal, factor = self._widening.covariance(
-            values, severity_of(bits, values, limits, self.label_set), pieces, each)
         values |= self._shown_labels(values["label_mean"])
         names = _DIAGNOSTICS + (() if self.arrays.posterior is None else SOLUTION_NAMES)
         return SEDPrediction(

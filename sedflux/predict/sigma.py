@@ -13,8 +13,11 @@ import numpy.typing as npt
 
 from sedflux.libraries.labels import LABELS, find_label_set
 
-__all__ = ["PRIOR_ROWS", "Widening", "factor_rows", "interpolation_weights", "part_rows"]
+__all__ = ["GRID_ROWS", "PRIOR_ROWS", "Widening", "factor_rows", "interpolation_weights",
+           "part_rows"]
 
+#: Rows of the best model of a grid of labels, see `sedflux.predict.solutions.refined`.
+GRID_ROWS = 3
 #: Directions of the prior that open when a star is unlike the training.
 PRIOR_ROWS = 4
 #: Spectra whose factors are made at a time, in the processor's cache.
@@ -45,9 +48,10 @@ def part_rows(metadata: Mapping[str, Any], rank: int) -> dict[str, int]:
 
 
 def factor_rows(metadata: Mapping[str, Any], rank: int) -> int:
-    """Most rows of a prediction's factor: of the network, the scatter, the parts, and the prior."""
+    """Most rows of a prediction's factor: scatter, parts, prior, and what joins the network's."""
     scatter = len(metadata.get("scatter", {}).get("directions", ()))
-    return rank + scatter + len(part_rows(metadata, rank)) + PRIOR_ROWS
+    joined = GRID_ROWS if "grid_weight" in metadata else 0
+    return rank + scatter + len(part_rows(metadata, rank)) + PRIOR_ROWS + joined
 
 
 class Widening:
