@@ -14,6 +14,8 @@ __all__ = ["check_metadata", "require_entries", "require_sizes"]
 
 #: Distributions of labels that a model can be trained with, see `sedflux.libraries.prior`.
 _PRIORS = ("flat", "survey")
+#: Terms of the discriminant of luminous stars, see `sedflux.predict.luminosity`.
+_LUMINOUS_TERMS = 20
 
 
 class _Wrong(ValueError):
@@ -89,6 +91,12 @@ def _check_domain(value: Any, name: str, config: Config) -> None:
         # Models written before this edge was known have none.
         edge = _numbers(table["gravity"], f"{name}.gravity", (2, None))
         _ascending(edge[0], f"{name}.gravity")
+    if "luminous" in table:
+        _entries(table, name, ("gravity",))
+        entry = _entries(table["luminous"], f"{name}.luminous", ("weights", "constant", "teff"))
+        _numbers(entry["weights"], f"{name}.luminous.weights", (_LUMINOUS_TERMS,))
+        _numbers(entry["constant"], f"{name}.luminous.constant", ())
+        _ascending(entry["teff"], f"{name}.luminous.teff", 2)
     if "logg" in table:
         _ascending(table["logg"], f"{name}.logg", 2)
     if "peculiar" in table:

@@ -19,6 +19,8 @@ import numpy as np
 from sedflux.exceptions import InputError
 from sedflux.libraries.labels import STARS, LabelSet
 from sedflux.libraries.prior import survey_density
+from sedflux.predict.galaxies import BROAD, NEBULAR
+from sedflux.predict.luminosity import is_luminous
 
 __all__ = ["FLAGS", "Flag", "domain_flags", "flag", "flag_names", "foreign_ratio",
            "severity_of"]
@@ -47,8 +49,8 @@ SPIKES = 3
 #: Median S/N per pixel beyond which an inverse variance is in the wrong unit.
 IMPLAUSIBLE_SNR = 1000.0
 #: Severity of stars near or beyond a limit of temperature, of ones that are compact, metal-free or
-#: luminous or have a limit of gravity, and of spectra that cannot be used.
-_EDGE_SEVERITY, _NO_METALS_SEVERITY, _UNUSABLE_SEVERITY = 1.5, 3.0, 25.0
+#: luminous or have a limit of gravity, of what may be a galaxy, and of spectra that cannot be used.
+_EDGE_SEVERITY, _NO_METALS_SEVERITY, _GALAXY_SEVERITY, _UNUSABLE_SEVERITY = 1.5, 3.0, 2.0, 25.0
 #: Stars that are flagged and within this range (K) above the cool limit may have molecular bands
 #: that the training lacks; the distance beyond which they have them, and the severity for each
 #: unit of it.
@@ -161,6 +163,15 @@ FLAGS = (
          "The model of white dwarfs can represent the lines, but only as it represents ripples and "
          "defects of spectra.  Lines that a magnetic field splits and light of an M dwarf look so, "
          "and so do bad data: look at the spectrum."),
+    Flag("broad_lines", 20, "lines broader than the resolving power says: a galaxy, two stars, or "
+         "a wrong resolving power?",
+         f"The lines are as if velocities of {BROAD:.0f} km/s or more broadened them.  Galaxies "
+         "look so: their lines fit a star, and their SEDs are wrong by up to a sixth.  It needs a "
+         "resolving power of 1500 and enough S/N.  The error is widened."),
+    Flag("nebular", 21, "forbidden emission lines: a galaxy, or a nebula?",
+         "Lines of [O III], [N II] and [S II] stand above the star's.  Galaxies that form stars or "
+         "have an active nucleus show them, and so do stars in a nebula that was not taken out "
+         "with the sky.  The error is widened."),
 )
 _BY_NAME = {one.name: one for one in FLAGS}
 
@@ -220,8 +231,9 @@ def domain_flags(values: Mapping[str, np.ndarray], limits: Mapping[str, Any],
     limits : dict
         The model's domain: ``excess``, ``unusual``, ``strange``, ``teff`` (two limits in
         K), the ``prior`` of its labels, and for models that know it the least ``gravity``: lists of
-        temperatures (K) and of log g.  Models of white dwarfs have two limits of ``logg``, and
-        ``peculiar``: the first three for spectra without defects.
+        temperatures (K) and of log g, and ``luminous``, see `sedflux.predict.luminosity`.  Models
+        of white dwarfs have two limits of ``logg``, and ``peculiar``: the first three for spectra
+        without defects.
     label_set : `~sedflux.libraries.labels.LabelSet`, optional
         Labels of the model.
 
@@ -249,6 +261,9 @@ def domain_flags(values: Mapping[str, np.ndarray], limits: Mapping[str, Any],
         found["no_metals"] = usable & (labels[:, STARS.names.index("MH")] < METAL_POOR)
         found["foreign"] = usable & values["finite"] & (
             foreign_ratio(values, limits, labels[:, STARS.names.index("MH")]) > 1.0)
+    for name, key, limit in (("broad_lines", "broadening", BROAD), ("nebular", "nebular", NEBULAR)):
+        if key in values:
+            found[name] = usable & values["finite"] & (values[key] > limit)
     if "second_weight" in values:
         found["two_solutions"] = usable & (values["second_weight"] > 0)
     if "logg" in limits:
@@ -259,6 +274,8 @@ def domain_flags(values: Mapping[str, np.ndarray], limits: Mapping[str, Any],
             _distance(values, limits["peculiar"]) > 1.0)
     if "gravity" in limits:
         found["supergiant"] = usable & (logg < np.interp(teff, *limits["gravity"]))
+    if "luminous" in limits and "balmer" in values:
+        found["supergiant"] |= usable & is_luminous(values, limits, teff, logg)
     if limits.get("prior") == "survey":
         found["rare"] = usable & (survey_density(labels) < RARE)
     bits = np.zeros(len(usable), dtype=np.int64)
@@ -329,6 +346,8 @@ def severity_of(bits: np.ndarray, values: Mapping[str, np.ndarray], limits: Mapp
                         distance)
     foreign = any_of("compact", "no_metals", "supergiant", "gravity_limit")
     severity = np.where(foreign, np.maximum(severity, _NO_METALS_SEVERITY), severity)
+    severity = np.where(any_of("broad_lines", "nebular"), np.maximum(severity, _GALAXY_SEVERITY),
+                        severity)
     if label_set is not STARS:
         return severity
     labels = label_set.unscale(values["label_mean"])

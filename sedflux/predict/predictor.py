@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -32,6 +32,7 @@ from sedflux.predict.checks import (
     velocity_of,
 )
 from sedflux.predict.flags import domain_flags, flag, sentences, severity_of
+from sedflux.predict.line_shapes import line_shapes
 from sedflux.predict.pieces import near_input, pieces_of
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.predict.rejection import reject_outliers
@@ -62,7 +63,8 @@ _MOST_LN_FLUX = 700.0
 _VELOCITY_STEP = 2.0
 #: Numbers behind the flags that users see.
 _DIAGNOSTICS = ("snr", "resolving_power", "misfit", "excess", "unusual", "strange", "teff",
-                "logg", "mh", "rejected", "rejected_pixels")
+                "logg", "mh", "broadening", "nebular", "rejected", "rejected_pixels",
+                *SOLUTION_NAMES)
 #: Outputs of the network.
 _OUTPUTS = ("mean", "label_mean", "misfit", "unusual", "excess", "strange", "evidence",
             "diagonal", "directions")
@@ -316,10 +318,9 @@ class Predictor:
             found["screen"] = screen(found["normalised"], found["ivar"], found["evidence"])
         rejected = np.zeros(flux.shape, dtype=bool)
         if self.label_set is STARS:
-            rejected = reject_outliers(flux, ivar, found,
-                                       lambda *spectra: self._lines(*spectra, power))
-        for name in ("normalised", "ivar", "residual"):
-            del found[name]
+            found |= line_shapes(found, power)
+            rejected = reject_outliers(flux, ivar, found, partial(self._lines, power=power))
+        del found["normalised"], found["ivar"], found["residual"]
         return self._guarded(found | {
             "usable": usable & (found["good"] > 0), "reasons": reasons,
             "resolving_power": np.full(len(near), power),
@@ -371,8 +372,7 @@ class Predictor:
                 values[name] = np.array(values[name])
                 values[name][~finite] = 0.0
             values["mean"][~finite] = self.arrays.weights["sed_mean"]
-            values["diagonal"][~finite] = np.exp(
-                self.arrays.weights["log_variance_start"])
+            values["diagonal"][~finite] = np.exp(self.arrays.weights["log_variance_start"])
         return values
 
     def _assemble(self, values, velocity, noise_estimated, pieces, each):
@@ -386,10 +386,9 @@ class Predictor:
         flux = np.exp(values["mean"], out=values.pop("mean"))
         flux /= (self._optical_mean @ flux.T).T
         values |= self._shown_labels(values["label_mean"])
-        names = _DIAGNOSTICS + (() if self.arrays.posterior is None else SOLUTION_NAMES)
         return SEDPrediction(
             self.wavelength, flux, diagonal, factor, sentences(bits, limits), self.name,
-            self.sha256, {name: values[name] for name in names},
+            self.sha256, {name: values[name] for name in _DIAGNOSTICS if name in values},
             self._widening.parts(factor, values["directions"].shape[1]), flag_bits=bits,
             radial_velocity=velocity, library_error={self.name: self.library_error})
 

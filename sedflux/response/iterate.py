@@ -211,7 +211,7 @@ class ResponseFit:
             state = self._linearise()
             if self.options.robust and first_robust <= step < first_robust + robust_steps:
                 self._reweight(state)
-            normal, right = self._normal_equations(state)
+            normal, right = self._normal_equations(state, self.robust.inflation)
             new, inverse, smoothness = solve(
                 normal, right, self.coefficients, self.model.prior(self.roughness_weight),
                 self.options.smoothness)
@@ -223,6 +223,8 @@ class ResponseFit:
             settled = former is not None and np.array_equal(former, used)
             if step > min_steps and settled and self._converged(change, inverse):
                 break
+        if not np.array_equal(self.robust.spread, self.robust.inflation):
+            inverse = inverse - normal + self._normal_equations(state, self.robust.spread)[0]
         return inverse, smoothness
 
     def _converged(self, change, inverse):
@@ -295,10 +297,10 @@ class ResponseFit:
         weight, data = self.stars.to_nodes(weight, data)
         return weight, np.divide(data, weight, out=np.zeros_like(data), where=weight > 0)
 
-    def _normal_equations(self, state):
+    def _normal_equations(self, state, inflation):
         weight, residual = self._at_nodes(state)
         return normal_equations(self.model.design, self._factor, weight, self._diagonal, residual,
-                                self.robust.inflation, mapper=self._mapper)
+                                inflation, mapper=self._mapper)
 
     def _statistics(self, weight, residual):
         return star_statistics(self._factor, weight, self._diagonal, residual, mapper=self._mapper)

@@ -28,6 +28,7 @@ from sedflux.training.johnson import johnson_weights, read_johnson
 from sedflux.training.johnson_scores import johnson_residuals
 from sedflux.training.left_out import TRUTH_ERROR, fit_reddening, predict_left_out, stis_error
 from sedflux.training.library_error import library_error_entry
+from sedflux.training.luminosity import luminosity_entry
 from sedflux.training.miles_errors import common_error
 from sedflux.training.stars import FOLDS, read_passbands, read_stars
 from sedflux.writing import make_folder
@@ -205,6 +206,15 @@ def _cells(error, sigma, truth, teff, mh, *, prior=None):
                      for cell in np.ndindex(prior.shape)]).reshape(prior.shape)
 
 
+def _add_discriminant(predictor, library, fold):
+    """Renew the discriminant of luminous stars, if the model has an edge of gravity."""
+    domain = predictor.metadata["domain"]
+    domain.pop("luminous", None)
+    if "gravity" in domain:
+        entry = luminosity_entry(predictor, library, leave_out=fold if fold < FOLDS else None)
+        domain |= {"luminous": entry} if entry else {}
+
+
 def calibrate_models(miles: PathLike, stis: PathLike, photometry: PathLike, folder: PathLike, *,
                      model: PathLike, folds: Sequence[PathLike], johnson: PathLike | None = None
                      ) -> list[Path]:
@@ -214,7 +224,7 @@ def calibrate_models(miles: PathLike, stis: PathLike, photometry: PathLike, fold
     The scale in the model of a fold is measured on the stars of the other folds, so that the
     stars of this fold can still test it.  The scale in ``model`` is measured on all stars, each
     predicted by the model that was trained without it.  The same stars measure ``library_error``,
-    the error that all SEDs share.
+    the error that all SEDs share.  The discriminant of luminous stars is fitted anew.
 
     Parameters
     ----------
@@ -262,6 +272,7 @@ def calibrate_models(miles: PathLike, stis: PathLike, photometry: PathLike, fold
         predictor.metadata.pop("library_error", None)
         predictor.metadata |= library_error_entry(
             left_out[0].take(stars.fold != fold), read_passbands(photometry))
+        _add_discriminant(predictor, library, fold)
         paths.append(folder / f"{predictor.name}.safetensors")
         save_network(paths[-1], predictor.network, predictor.metadata)
     return paths

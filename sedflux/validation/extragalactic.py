@@ -8,7 +8,7 @@ import numpy as np
 
 from sedflux.libraries.library import SpectralLibrary
 from sedflux.spectra.grids import optical_mean, sed_grid
-from sedflux.training.stars import miles_inputs
+from sedflux.training.stars import miles_inputs, miles_seds
 from sedflux.units import LIGHT_KM_S
 
 __all__ = ["galaxies", "quasars"]
@@ -27,12 +27,25 @@ _QUASAR_LINES = np.array([
 _QUASAR_SLOPE = -1.5
 _QUASAR_REDSHIFTS = (0.05, 0.15, 0.3, 0.5, 0.7, 0.9, 1.2, 1.5, 1.8, 2.0, 2.3, 2.6, 2.9, 3.2)
 #: Kinds of stars in galaxies: ranges of T_eff (K) and log g.
-_POPULATIONS = {"K giants": (4150.0, 4450.0, 1.0, 2.5), "G dwarfs": (5550.0, 5850.0, 4.0, 5.0),
+_POPULATIONS = {"K giants": (4150.0, 4450.0, 1.0, 2.5), "G giants": (4500.0, 5100.0, 2.0, 3.2),
+                "G dwarfs": (5550.0, 5850.0, 4.0, 5.0), "F dwarfs": (6100.0, 7000.0, 3.8, 5.0),
                 "A stars": (8500.0, 9500.0, 3.3, 5.0)}
-#: Shares of the light at 5500 Angstrom of an old and of a young galaxy.
-_GALAXIES = ({"K giants": 0.65, "G dwarfs": 0.35},
-             {"K giants": 0.3, "G dwarfs": 0.4, "A stars": 0.3})
+#: Shares of the light at 5500 Angstrom of old and of young galaxies.
+_GALAXIES = {"old": ({"K giants": 0.65, "G dwarfs": 0.35},
+                     {"K giants": 0.4, "G giants": 0.3, "G dwarfs": 0.3}),
+             "young": ({"K giants": 0.3, "G dwarfs": 0.4, "A stars": 0.3},
+                       {"K giants": 0.2, "G giants": 0.2, "G dwarfs": 0.2, "F dwarfs": 0.4})}
 _DISPERSIONS = (100.0, 200.0, 300.0)
+#: Emission lines: wavelength (vacuum, Angstrom) and flux relative to H alpha, where stars form and
+#: of low-ionisation nuclei, after the diagrams of Baldwin, Phillips & Terlevich (1981).
+_BALMER = ((4341.7, 0.15), (4862.7, 0.32), (6564.6, 1.0))
+_GASES = {
+    "H II": (*_BALMER, (4960.3, 0.07), (5008.2, 0.2), (6549.9, 0.13), (6585.3, 0.4),
+             (6718.3, 0.19), (6732.7, 0.15)),
+    "LINER": (*_BALMER, (4960.3, 0.21), (5008.2, 0.64), (6549.9, 0.43), (6585.3, 1.3),
+              (6718.3, 0.6), (6732.7, 0.5))}
+#: Equivalent widths of H alpha in emission (Angstrom), and width of lines by the instrument (km/s).
+_EMISSION, _INSTRUMENT = (1.0, 3.0, 10.0), 70.0
 #: Redshifts that no velocity of a star can take out.
 _GALAXY_REDSHIFTS = (0.02, 0.05, 0.1)
 #: Range of [M/H] of the stars, and most of each kind.
@@ -58,7 +71,7 @@ def _quasar(wavelength, redshift):
 
 def galaxies(miles: SpectralLibrary, labels: Any) -> dict[str, Spectra]:
     """
-    Mixtures of MILES stars, broadened, at rest and at redshifts; by kind.
+    Mixtures of MILES stars, broadened, at rest, with emission lines, and at redshifts; by kind.
 
     Parameters
     ----------
@@ -69,28 +82,62 @@ def galaxies(miles: SpectralLibrary, labels: Any) -> dict[str, Spectra]:
     Returns
     -------
     spectra : dict of str to tuple
-        Their true SEDs are not known.  Empty if the library lacks one of the populations.
+        True SEDs are those of the stars' MILES fluxes; NaN beyond them and at redshifts.  Empty if
+        the library lacks one of the populations.
     """
-    stars = {}
-    for name, (low, high, least, most) in _POPULATIONS.items():
-        teff, logg, mh = np.asarray(labels, float).T
-        rows = np.flatnonzero((teff > low) & (teff < high) & (logg > least) & (logg < most)
-                              & (mh > _METALS[0]) & (mh < _METALS[1]))[:_STARS]
-        if not rows.size:
-            return {}
-        wavelength, flux, _ = miles_inputs(miles, rows)
-        near = (wavelength > 5400.0) & (wavelength < 5600.0)
-        flux = (flux / np.median(flux[:, near], axis=1)[:, None]).mean(axis=0)
-        stars[name] = np.interp(_WAVELENGTH, wavelength, flux)
-    mixed = [_broadened(sum(share * stars[name] for name, share in shares.items()), velocity)
-             for shares in _GALAXIES for velocity in _DISPERSIONS]
-    found = {}
-    for kind, redshifts in (("galaxy at rest", (0.0,)), ("galaxy, z = 0.02-0.1",
-                                                          _GALAXY_REDSHIFTS)):
-        flux = np.array([np.interp(_WAVELENGTH, _WAVELENGTH * (1.0 + redshift), one)
-                         for one in mixed for redshift in redshifts])
-        found[kind] = (_WAVELENGTH, flux, np.full((len(flux), sed_grid().size), np.nan))
+    stars = {name: _population(miles, np.asarray(labels, float), *limits)
+             for name, limits in _POPULATIONS.items()}
+    if not all(stars.values()):
+        return {}
+    found, every = {}, []
+    for age, mixtures in _GALAXIES.items():
+        mixed = [tuple(sum(share * stars[name][part] for name, share in shares.items())
+                       for part in range(2)) for shares in mixtures]
+        made = [(_broadened(flux, velocity), sed, velocity)
+                for flux, sed in mixed for velocity in _DISPERSIONS]
+        found[f"galaxy at rest, {age}"] = _spectra([(flux, sed) for flux, sed, _ in made])
+        every += made
+    for gas, lines in _GASES.items():
+        found[f"galaxy at rest, {gas}"] = _spectra(
+            [(_with_emission(flux, lines, width, velocity), sed)
+             for flux, sed, velocity in every for width in _EMISSION])
+    found["galaxy, z = 0.02-0.1"] = _spectra(
+        [(np.interp(_WAVELENGTH, _WAVELENGTH * (1.0 + redshift), flux), np.nan * sed)
+         for flux, sed, _ in every for redshift in _GALAXY_REDSHIFTS])
     return found
+
+
+def _population(miles, labels, low, high, least, most):
+    """Mean spectrum on `_WAVELENGTH` and mean SED of some stars; none without stars."""
+    teff, logg, mh = labels.T
+    rows = np.flatnonzero((teff > low) & (teff < high) & (logg > least) & (logg < most)
+                          & (mh > _METALS[0]) & (mh < _METALS[1]))[:_STARS]
+    if not rows.size:
+        return ()
+    wavelength, flux, _ = miles_inputs(miles, rows)
+    level = np.median(flux[:, (wavelength > 5400.0) & (wavelength < 5600.0)], axis=1)[:, None]
+    # Fluxes of inputs and of SEDs are relative to means over different ranges.
+    grid, seds = sed_grid(), np.exp(miles_seds(miles, rows))
+    green = np.median(seds[:, (grid > 5400.0) & (grid < 5600.0)], axis=1)[:, None]
+    return (np.interp(_WAVELENGTH, wavelength, (flux / level).mean(axis=0)),
+            (seds / green).mean(axis=0))
+
+
+def _spectra(made):
+    """Wavelength, fluxes and true SEDs, relative to their means over 4000-7000 Angstrom."""
+    flux, truth = (np.array(values) for values in zip(*made, strict=True))
+    mean = optical_mean(sed_grid())
+    return _WAVELENGTH, flux, truth / (mean @ np.nan_to_num(truth).T).T
+
+
+def _with_emission(flux, lines, width, velocity):
+    """A spectrum with lines of a dispersion in km/s; the equivalent width is that of H alpha."""
+    total = width * np.interp(lines[2][0], _WAVELENGTH, flux)
+    for centre, share in lines:
+        sigma = centre * np.hypot(velocity, _INSTRUMENT) / LIGHT_KM_S
+        flux = flux + total * share / (sigma * np.sqrt(2.0 * np.pi)) * np.exp(
+            -0.5 * ((_WAVELENGTH - centre) / sigma) ** 2)
+    return flux
 
 
 def _broadened(flux, velocity):

@@ -43,7 +43,7 @@ _BANDS = {name: BANDS[name] for name in ("2500-3000", "3000-4000")} | {
     "7000-8500": (7000.0, 8500.0), "8500-10500": (8500.0, 10500.0)}
 #: S/N per pixel to which spectra are degraded; NaN leaves them as they are, which for spectra that
 #: are made is the last.
-_SNRS, _MADE_SNR = (np.nan, 20.0), 100.0
+_SNRS, _MADE_SNR = (np.nan, 20.0), 50.0
 #: Temperatures (K): ordinary stars, where they are split, and where cool and hot ones begin.
 _ORDINARY, _WARM, _COOL, _HOT = (4500.0, 10250.0), 5500.0, 4000.0, (11000.0, 15000.0)
 #: [M/H] below which a star is no ordinary one, and log g above which a cool star is a dwarf.

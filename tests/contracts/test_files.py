@@ -45,7 +45,7 @@ WITHOUT_UNIT = {
     "mask", "NAME", "SENTENCE", "snr", "resolving_power", "misfit", "excess", "unusual", "strange",
     "logg", "mh", "THROUGHPUT", "ERROR", "TOTAL_ERROR", "GOOD", "STARS", "SENSITIVITY", "name",
     "used", "kind", "reason", "weight", "pixels", "chi2", "sed_chi2", "sed_number", "largest",
-    "offset", "JSON", "rejected"}
+    "offset", "JSON", "rejected", "nebular"}
 SPECTRA = ("relative", "absolute", "calibrated", "counts/GV/star0001")
 TABLES = (*SPECTRA, "response", "axe", "synphot")
 

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 from sedflux.plotting import draw_normalised, subplots
 from sedflux.predict.rejection import outlying
-from sedflux.training.effects import add_sky
+from sedflux.spectra.grids import input_grid
+from sedflux.training.effects import add_sky, dip
 
 
 def test_outliers_take_deviating_neighbours_along(rng):
@@ -43,6 +44,23 @@ def test_spectra_with_cosmic_rays_and_sky_lines_are_as_good_as_clean_ones(predic
     assert np.median(shift[2]) < 0.4
     alone = predictor.predict(wavelength, spectra[1], 2500.0 / flux**2, resolving_power=1800.0)
     assert alone.flux == pytest.approx(found.flux[1], rel=1e-5)
+
+
+def test_a_bad_joint_of_two_arms_is_left_out(predictor, star, rng):
+    """A dip of 25 %, which without that would move the SED by more than its error."""
+    wavelength, flux = star
+    spectra = np.stack([flux, dip(wavelength, flux, centre=5970.0, depth=0.25, width=110.0)])
+    spectra = spectra * (1.0 + 0.01 * rng.standard_normal(flux.size))
+    good = np.ones(spectra.shape, dtype=bool)
+    good[1] = (wavelength < 5700.0) | (wavelength > 6120.0)
+    found, masked = (predictor.predict(wavelength, spectra, 1e4 / spectra**2 * use,
+                                       resolving_power=1800.0) for use in (1.0, good))
+    left_out = [found.diagnostics["rejected_pixels"][row] for row in range(2)]
+    assert not left_out[0].any()
+    assert_array_equal(left_out[1], (input_grid() > 5700.0) & (input_grid() < 6120.0))
+    assert found.flags[1] == ()
+    assert_allclose(found.flux[1], masked.flux[1], rtol=1e-3)
+    assert np.median(np.abs(found.flux[1] - found.flux[0]) / found.sigma[0]) < 0.3
 
 
 def test_rejected_pixels_are_marked_in_the_figure():
