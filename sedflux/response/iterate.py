@@ -211,7 +211,7 @@ class ResponseFit:
             state = self._linearise()
             if self.options.robust and first_robust <= step < first_robust + robust_steps:
                 self._reweight(state)
-            normal, right = self._normal_equations(state, self.robust.inflation)
+            normal, right = self._normal_equations(state)
             new, inverse, smoothness = solve(
                 normal, right, self.coefficients, self.model.prior(self.roughness_weight),
                 self.options.smoothness)
@@ -223,8 +223,6 @@ class ResponseFit:
             settled = former is not None and np.array_equal(former, used)
             if step > min_steps and settled and self._converged(change, inverse):
                 break
-        if not np.array_equal(self.robust.spread, self.robust.inflation):
-            inverse = inverse - normal + self._normal_equations(state, self.robust.spread)[0]
         return inverse, smoothness
 
     def _converged(self, change, inverse):
@@ -297,10 +295,10 @@ class ResponseFit:
         weight, data = self.stars.to_nodes(weight, data)
         return weight, np.divide(data, weight, out=np.zeros_like(data), where=weight > 0)
 
-    def _normal_equations(self, state, inflation):
+    def _normal_equations(self, state):
         weight, residual = self._at_nodes(state)
         return normal_equations(self.model.design, self._factor, weight, self._diagonal, residual,
-                                inflation, mapper=self._mapper)
+                                self.robust.inflation, mapper=self._mapper)
 
     def _statistics(self, weight, residual):
         return star_statistics(self._factor, weight, self._diagonal, residual, mapper=self._mapper)
@@ -381,8 +379,8 @@ class ResponseFit:
         found = self._statistics(weight, residual)
         problem = LinearProblem(
             np.array(self.stars.name), self._parts, self.options, self.model.design,
-            self._factor, weight, self._diagonal, residual, self.robust.inflation, inverse,
-            self._patterns(state))
+            self._factor, weight, self._diagonal, residual, self.robust.inflation,
+            self.robust.spread, inverse, self._patterns(state))
         return response_curve(
             problem, self.model, self.stars, self.robust, found=found,
             pull=self._pulls(state, residual - found.residual), coefficients=self.coefficients,
