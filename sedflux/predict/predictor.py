@@ -35,7 +35,7 @@ from sedflux.predict.flags import flag, sentences
 from sedflux.predict.pieces import near_input, pieces_of
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.predict.sigma import Widening
-from sedflux.predict.solutions import SOLUTION_NAMES
+from sedflux.predict.solutions import SOLUTION_NAMES, refined
 from sedflux.spectra.arrays import CheckedSpectra, SpectrumArrays, check_spectra
 from sedflux.spectra.grids import INPUT_PIXELS, input_grid, optical_mean, sed_grid
 from sedflux.spectra.resolution import broadening_sigma, lsf_matrix
@@ -285,7 +285,8 @@ class Predictor:
             values = self._chain.values(spectra, conditions, pieces, each, assembly.add,
                                         screen=screen)
             refuse_if_none(values.pop("reasons"))
-            diagonal, factor = assembly.covariance()
+            diagonal, factor = refined(values, assembly.severity, *assembly.covariance(),
+                                       self.metadata, self.arrays.weights)
         bits = assembly.bits
         if spectra.noise_estimated:
             bits |= flag("noise_estimated").mask

@@ -13,14 +13,45 @@ import numpy.typing as npt
 
 from sedflux.libraries.labels import LABELS, find_label_set
 
-__all__ = ["PRIOR_ROWS", "Widening", "interpolation_weights"]
+__all__ = ["GRID_ROWS", "PRIOR_ROWS", "Widening", "factor_rows", "interpolation_weights",
+           "part_rows"]
 
+#: Rows of the best model of a grid of labels, see `sedflux.predict.solutions.refined`.
+GRID_ROWS = 3
 #: Directions of the prior that open when a star is unlike the training.
 PRIOR_ROWS = 4
 #: Spectra whose factors are made at a time, in the processor's cache.
 _BLOCK = 16
 #: Severity beyond one at which they are as long as the prior, and the most that they open.
 _OPENING_SEVERITY, _MOST_OPENING = 3.0, 3.0
+
+
+def part_rows(metadata: Mapping[str, Any], rank: int) -> dict[str, int]:
+    """
+    Numbers of the rows of a prediction's factor whose origin is known.
+
+    Parameters
+    ----------
+    metadata : dict
+        Of a model, see `Widening`.
+    rank : int
+        Rows that the network gives.
+
+    Returns
+    -------
+    rows : dict of str to int
+        By the names of the errors that the SEDs of the model share.
+    """
+    first = rank + len(metadata.get("scatter", {}).get("directions", ()))
+    return {name: first + row
+            for row, name in enumerate(metadata.get("common", {}).get("scores", {}))}
+
+
+def factor_rows(metadata: Mapping[str, Any], rank: int) -> int:
+    """Most rows of a prediction's factor: scatter, parts, prior, and what joins the network's."""
+    scatter = len(metadata.get("scatter", {}).get("directions", ()))
+    joined = GRID_ROWS if "grid_weight" in metadata else 0
+    return rank + scatter + len(part_rows(metadata, rank)) + PRIOR_ROWS + joined
 
 
 class Widening:
@@ -51,6 +82,7 @@ class Widening:
     def __init__(self, metadata: Mapping[str, Any], wavelength: npt.ArrayLike,
                  units: np.ndarray, templates: np.ndarray) -> None:
         place, calibration = np.log(wavelength), metadata["calibration"]
+        self._metadata = metadata
         self._label_set = find_label_set(metadata.get("labels", LABELS))
         scatter = metadata.get("scatter", {})
         scale_table = np.array(scatter.get("scale", [1.0]))
@@ -147,8 +179,7 @@ class Widening:
         -------
         parts : dict of str to `~numpy.ndarray`, shape (N, n)
         """
-        first = rank + len(self._directions)
-        return {name: factor[:, first + row] for row, name in enumerate(self._common)}
+        return {name: factor[:, row] for name, row in part_rows(self._metadata, rank).items()}
 
     def fill(self, values: Mapping[str, np.ndarray], severity: np.ndarray, diagonal: np.ndarray,
              factor: np.ndarray) -> None:

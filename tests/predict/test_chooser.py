@@ -129,7 +129,7 @@ def test_predict_sed_chooses(both):
 def test_noise_leaves_the_kind_uncertain(chooser, both):
     rng = np.random.default_rng(2)
     flux = np.repeat(both[0][12:14], 20, axis=0)
-    sigma = flux / 5.0
+    sigma = flux / 3.0
     found = chooser.predict(input_grid(), flux + sigma * rng.standard_normal(flux.shape),
                             sigma**-2.0, resolving_power=1600.0)
     uncertain = (found.flag_bits & flag("kind_uncertain").mask) > 0
