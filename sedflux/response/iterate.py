@@ -379,8 +379,8 @@ class ResponseFit:
         found = self._statistics(weight, residual)
         problem = LinearProblem(
             np.array(self.stars.name), self._parts, self.options, self.model.design,
-            self._factor, weight, self._diagonal, residual, self.robust.inflation, inverse,
-            self._patterns(state))
+            self._factor, weight, self._diagonal, residual, self.robust.inflation,
+            self.robust.spread, inverse, self._patterns(state))
         return response_curve(
             problem, self.model, self.stars, self.robust, found=found,
             pull=self._pulls(state, residual - found.residual), coefficients=self.coefficients,

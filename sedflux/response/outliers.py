@@ -66,6 +66,9 @@ class RobustWeights:
         Factor on the inverse variance of each pixel, 0 to 1.
     inflation : `~numpy.ndarray`, shape (N,)
         Factor on the variance of each star's SED errors; infinite for rejected stars.
+    spread : `~numpy.ndarray`, shape (N,)
+        The same factor where the error of the response is counted; not below ``inflation``, see
+        `sedflux.response.tails`.
     rejections : dict of int to `Rejection`
         Rejected stars by number.
     noise_scale, sed_scale : float
@@ -74,6 +77,7 @@ class RobustWeights:
 
     pixel: np.ndarray
     inflation: np.ndarray
+    spread: np.ndarray
     rejections: Mapping[int, Rejection] = field(default_factory=dict)
     noise_scale: float = 1.0
     sed_scale: float = 1.0
@@ -81,7 +85,7 @@ class RobustWeights:
     @classmethod
     def ones(cls, pixels: int, stars: int) -> RobustWeights:
         """Full weight for numbers of pixels and of stars."""
-        return cls(np.ones(pixels), np.ones(stars))
+        return cls(np.ones(pixels), np.ones(stars), np.ones(stars))
 
 
 def robust_weights(found: StarStatistics, pull: np.ndarray, star: np.ndarray) -> RobustWeights:
@@ -117,9 +121,11 @@ def robust_weights(found: StarStatistics, pull: np.ndarray, star: np.ndarray) ->
     used = np.ones(len(found.largest), dtype=bool)
     used[list(rejections)] = False
     single = np.minimum(np.maximum(limit, 1e-9) / np.maximum(found.sed_chi2, 1e-9), 1.0)
-    inflation = 1.0 / tail_weights(found.signal, found.square / chi2_scale, used, single=single)
-    inflation[list(rejections)] = np.inf
-    return RobustWeights(pixel, inflation, rejections, noise_scale, float(np.sqrt(chi2_scale)))
+    tails = tail_weights(found.signal, found.square / chi2_scale, used, single=single)
+    inflation, spread = 1.0 / tails.weight, 1.0 / tails.information
+    inflation[list(rejections)] = spread[list(rejections)] = np.inf
+    return RobustWeights(pixel, inflation, spread, rejections, noise_scale,
+                         float(np.sqrt(chi2_scale)))
 
 
 def find_rejections(found: StarStatistics, size: np.ndarray, star: np.ndarray) \

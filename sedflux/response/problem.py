@@ -41,8 +41,11 @@ class LinearProblem:
     inflation : `~numpy.ndarray`, shape (N,)
         Factor by which the variance of each star's directions is multiplied; infinite for
         rejected stars.
+    spread : `~numpy.ndarray`, shape (N,)
+        The same factor where the error of the response is counted, see
+        `~sedflux.response.outliers.RobustWeights`.
     inverse : `~numpy.ndarray`, shape (n, n)
-        Posterior inverse covariance of the coefficients.
+        Inverse covariance of the coefficients if ``inflation`` were known beforehand.
     patterns : `~sedflux.response.patterns.FitPatterns` or None
         What common errors do to the counts; None for some of the stars.
     """
@@ -56,6 +59,7 @@ class LinearProblem:
     diagonal: np.ndarray
     residual: np.ndarray
     inflation: np.ndarray
+    spread: np.ndarray
     inverse: np.ndarray
     patterns: FitPatterns | None = None
 
@@ -73,11 +77,20 @@ class LinearProblem:
         rows : array_like of int
         """
         rows = np.asarray(rows)
-        each = ("name", "factor", "weight", "diagonal", "residual", "inflation")
+        each = ("name", "factor", "weight", "diagonal", "residual", "inflation",
+                "spread")
         return replace(self, **{name: getattr(self, name)[rows] for name in each},
                        parts={name: value[rows] for name, value in self.parts.items()},
                        patterns=None,
                        design=replace(self.design, terms=self.design.terms[rows]))
+
+    def as_informative(self) -> LinearProblem:
+        """The same problem, in which every star counts as much as it tells of the response."""
+        if np.array_equal(self.spread, self.inflation):
+            return self
+        other = replace(self, inflation=self.spread)
+        return replace(other, inverse=self.inverse + (other.normal_equations()[0]
+                                                      - self.normal_equations()[0]))
 
     def normal_equations(self) -> tuple[np.ndarray, np.ndarray]:
         """

@@ -74,7 +74,7 @@ def error_budget(response: ResponseCurve) -> Table:
     >>> budget.colnames[:4], bool((budget["total"] >= budget["statistical"]).all())
     (['wavelength', 'photons', 'sed', 'reddening'], True)
     """
-    problem = _problem(response)
+    problem = _problem(response).as_informative()
     size = problem.design.size
     origins = {name: np.zeros((size, size))
                for name in ("photons", "sed", "reddening", "anchor", "extraction")}

@@ -60,7 +60,7 @@ def response_curve(problem: LinearProblem, model: ResponseModel, stars: StarArra
         warnings.warn(f"the throughput reaches {top:.3g}, more electrons than photons: check "
                       "collecting area, units of counts, exposure time and magnitudes",
                       SedfluxWarning, stacklevel=6)
-    root = root_of_inverse(problem.inverse)
+    root = root_of_inverse(problem.as_informative().inverse)
     degrees = int(pixels[used].sum()) - problem.design.size + int(found.sed_number[used].sum())
     return ResponseCurve(
         wavelength=nodes, throughput=np.exp(log_throughput),

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from sedflux.response import outliers, tails
-from sedflux.response.tails import tail_weights
+from sedflux.response.tails import TailWeights, tail_weights
 from tests.oracle.slitless_sky import Wrong, make_sky
 from tests.oracle.slitless_study import fit_sky, interval_pulls
 
@@ -22,7 +22,7 @@ def squares(rng, stars, directions, degrees=np.inf):
 def weights(square, signal=SIGNAL, used=None):
     number = len(square)
     used = np.ones(number, dtype=bool) if used is None else used
-    return tail_weights(np.full(square.shape, signal), square, used, single=np.ones(number))
+    return tail_weights(np.full(square.shape, signal), square, used, single=np.ones(number)).weight
 
 
 @pytest.mark.parametrize("degrees", [2.5, 7.0])
@@ -47,6 +47,25 @@ def test_long_tails_are_found_and_lose_weight(rng):
     assert np.all(np.diff(found[np.argsort(square.sum(axis=1))]) < 1e-9)
 
 
+@pytest.mark.parametrize(("degrees", "pull"), [(3.0, 1.0), (np.inf, 1.0)])
+def test_the_error_of_a_mean_is_that_of_its_information(rng, degrees, pull):
+    """Weights that follow the residuals tell less of the mean than their sum says."""
+    by_weight, by_information = [], []
+    for _ in range(150):
+        factor = 1.0 if np.isinf(degrees) else degrees / rng.chisquare(degrees, (60, 1))
+        values = np.sqrt(factor) * rng.standard_normal((60, 2))
+        mean = np.median(values, axis=0)
+        for _ in range(4):
+            found = tail_weights(np.full(values.shape, SIGNAL), (values - mean) ** 2,
+                                 np.ones(60, dtype=bool), single=np.ones(60))
+            mean = (found.weight @ values) / found.weight.sum()
+        by_weight.append(mean * np.sqrt(found.weight.sum()))
+        by_information.append(mean * np.sqrt(found.information.sum()))
+    rms = [np.sqrt(np.mean(np.square(one))) for one in (by_weight, by_information)]
+    assert_allclose(rms[1], pull, atol=0.1)
+    assert np.isinf(degrees) or rms[0] > 1.08 * rms[1]
+
+
 def test_directions_that_the_noise_hides_say_nothing(rng):
     """Without signal there is no evidence, and all weights stay near one of the prior."""
     assert_allclose(weights(squares(rng, 50, 6, 2.5), signal=0.0), 1.0, atol=1e-3)
@@ -67,7 +86,8 @@ def test_stars_with_wrong_dust_do_less_harm(monkeypatch):
     errors = {}
     for name, single in (("with", False), ("without", True)):
         if single:
-            monkeypatch.setattr(outliers, "tail_weights", lambda *args, single: single)
+            monkeypatch.setattr(outliers, "tail_weights",
+                                lambda *args, single: TailWeights(single, single))
         errors[name] = [interval_pulls("blue", fit_sky(make_sky(
             "blue", seed=seed, size=16, outliers=0.0, wrong=Wrong(dust_tail=0.2)))[0])[0]
             for seed in range(40, 46)]
