@@ -133,7 +133,8 @@ FLAGS = (
          "its whole spread as error."),
     Flag("supergiant", 13, "gravity near or below that of the most luminous training stars: a "
          "supergiant?",
-         "The training has no stars of lower surface gravity.  Near 3650 Angstrom the SEDs of "
+         "The lines fit a gravity near or below the least of the training, or Balmer lines are as "
+         "narrow as in supergiants.  Near 3650 Angstrom the SEDs of "
          "supergiants are wrong by up to a third; the error is widened."),
     Flag("gravity_limit", 14, "gravity near or beyond the limits of the white-dwarf models: a "
          "subdwarf or a star of the main sequence?",
