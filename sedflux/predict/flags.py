@@ -133,7 +133,8 @@ FLAGS = (
          "its whole spread as error."),
     Flag("supergiant", 13, "gravity near or below that of the most luminous training stars: a "
          "supergiant?",
-         "The training has no stars of lower surface gravity.  Near 3650 Angstrom the SEDs of "
+         "The lines fit a gravity near or below the least of the training, or Balmer lines are as "
+         "narrow as in supergiants.  Near 3650 Angstrom the SEDs of "
          "supergiants are wrong by up to a third; the error is widened."),
     Flag("gravity_limit", 14, "gravity near or beyond the limits of the white-dwarf models: a "
          "subdwarf or a star of the main sequence?",
@@ -163,11 +164,12 @@ FLAGS = (
          "The model of white dwarfs can represent the lines, but only as it represents ripples and "
          "defects of spectra.  Lines that a magnetic field splits and light of an M dwarf look so, "
          "and so do bad data: look at the spectrum."),
-    Flag("broad_lines", 20, "lines broader than the resolving power says: a galaxy, two stars, or "
-         "a wrong resolving power?",
-         f"The lines are as if velocities of {BROAD:.0f} km/s or more broadened them.  Galaxies "
+    Flag("broad_lines", 20, "lines broader than the resolving power says: a galaxy, two stars, a "
+         "very fast rotator, or a wrong resolving power?",
+         f"The lines are as if velocities of {BROAD[1][0]:.0f} km/s or more broadened them, of "
+         f"{BROAD[1][1]:.0f} km/s above {BROAD[0][1]:.0f} K, where stars rotate.  Galaxies "
          "look so: their lines fit a star, and their SEDs are wrong by up to a sixth.  It needs a "
-         "resolving power of 1500 and enough S/N.  The error is widened."),
+         "resolving power of 1500.  The error is widened."),
     Flag("nebular", 21, "forbidden emission lines: a galaxy, or a nebula?",
          "Lines of [O III], [N II] and [S II] stand above the star's.  Galaxies that form stars or "
          "have an active nucleus show them, and so do stars in a nebula that was not taken out "
@@ -264,7 +266,8 @@ def domain_flags(values: Mapping[str, np.ndarray], limits: Mapping[str, Any],
         found["no_metals"] = usable & (labels[:, STARS.names.index("MH")] < METAL_POOR)
         found["foreign"] = usable & values["finite"] & (
             foreign_ratio(values, limits, labels[:, STARS.names.index("MH")]) > 1.0)
-    for name, key, limit in (("broad_lines", "broadening", BROAD), ("nebular", "nebular", NEBULAR)):
+    for name, key, limit in (("broad_lines", "broadening", np.interp(teff, *BROAD)),
+                             ("nebular", "nebular", NEBULAR)):
         if key in values:
             found[name] = usable & values["finite"] & (values[key] > limit)
     if "second_weight" in values:

@@ -3,8 +3,9 @@ What tells galaxies and nebulae from stars: forbidden emission lines, and lines 
 
 Mixtures of stars fit a galaxy at rest within the noise, and its SED is wrong all the same.  Two
 things are no star's.  Doublets of [O III], [N II] and [S II] stand above the projection, which
-has no such lines.  And the velocities of its stars broaden all lines: a spectrum then has less
-power at high frequencies, relative to that at lower ones, than its resolving power allows.
+has no such lines.  And the velocities of its stars broaden all lines, which templates of coarse
+spectra follow: the fitted spectrum then has less power at high frequencies, relative to that at
+lower ones, than the resolving power allows.  It has hardly any noise.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from sedflux.units import LIGHT_KM_S
 
 __all__ = ["BROAD", "NEBULAR", "forbidden_emission", "line_broadening"]
 
-#: Significance of forbidden lines, and broadening of lines (km/s), that no star has.  MILES stars
-#: of 4200-10750 K reach 2.6 and 50, with defects of surveys too, unless a cosmic ray hits a line.
-NEBULAR, BROAD = 3.0, 70.0
+#: Significance of forbidden lines that no star has, and broadening of lines (km/s) by temperature
+#: (K).  MILES stars of 4200-10750 K reach 2.6 and 54, with defects of surveys too, unless a cosmic
+#: ray hits a line; stars above 6200 K that rotate with 250 km/s reach 95.
+NEBULAR, BROAD = 3.0, ((5900.0, 6150.0), (70.0, 95.0))
 #: Doublets: vacuum wavelengths (Angstrom) and relative fluxes.
 _DOUBLETS = (((4960.30, 0.25), (5008.24, 0.75)), ((6549.86, 0.25), (6585.27, 0.75)),
              ((6718.29, 0.55), (6732.67, 0.45)))
@@ -35,21 +37,16 @@ _MOST = 4.0
 #: Frequencies (1 / pixel of the input grid) that are compared.
 _LOW, _HIGH = (0.04, 0.08), (0.10, 0.18)
 #: Ratio of the power in them, of stars of 4200-10750 K in MILES, brought to an infinite resolving
-#: power.
-_SHARP_RATIO = 0.63
-#: Least resolving power at which velocities of galaxies broaden lines enough.
-_LEAST_POWER = 1500.0
-#: Least power of the lines for a comparison, absolute and in units of the noise.
-_LEAST_LINES, _LEAST_OVER_NOISE = 6e-4, 3.0
-#: Share of the noise that counts at high frequencies: the least that rebinning leaves there.
-_NOISE_SHARE = 0.5
+#: power; and the least one, of lines that are broader than can be measured.
+_SHARP_RATIO, _LEAST_RATIO = 0.63, 1e-3
+#: Least resolving power at which velocities of galaxies broaden lines enough, and least power of
+#: the lines.
+_LEAST_POWER, _LEAST_LINES = 1500.0, 6e-4
 #: Half width (Angstrom) of what is left out at Balmer lines, which are broad in stars, and pixels
 #: over which both ends fade.
 _BALMER, _BALMER_WIDTH, _FADE = (4102.9, 4341.7, 4862.7, 6564.6), 35.0, 60
-#: Length of the Fourier transform, and standard errors that are added to a power.
-_LENGTH, _ERRORS = 2500, 2.0
-#: Inverse variance below which pixels count as noise alone.
-_LEAST_IVAR = np.float32(1e-6)
+#: Length of the Fourier transform.
+_LENGTH = 2500
 
 
 @lru_cache(maxsize=1)
@@ -103,45 +100,37 @@ def _window() -> np.ndarray:
     return window
 
 
-def line_broadening(normalised: np.ndarray, ivar: np.ndarray, power: float) -> np.ndarray:
+def line_broadening(fitted: np.ndarray, power: float) -> np.ndarray:
     """
     Velocity dispersion by which lines are broader than the resolving power says, at the least.
 
     Parameters
     ----------
-    normalised, ivar : `~numpy.ndarray`, shape (N, m)
-        From `~sedflux.spectra.normalise.normalise_spectra`; bad pixels have ``ivar = 0``.
+    fitted : `~numpy.ndarray`, shape (N, m)
+        Normalised spectra as the projection fits them.
     power : float
         Resolving power.
 
     Returns
     -------
     dispersion : `~numpy.ndarray`, shape (N,)
-        In km/s; zero where it cannot be told, as in spectra with few lines or much noise.
+        In km/s; zero where it cannot be told, as in spectra with few lines.
     """
-    dispersion = np.zeros(len(normalised))
+    dispersion = np.zeros(len(fitted))
     if power < _LEAST_POWER:
         return dispersion
-    grid = input_grid()
+    grid, window = input_grid(), _window()
     pixel = LIGHT_KM_S * np.log(grid[1] / grid[0])
-    window = _window()
-    good = ivar > 0
-    lines = np.ascontiguousarray(normalised * good, dtype=np.float32) * window
-    spectrum = scipy.fft.rfft(lines, _LENGTH, axis=1)
-    total = np.maximum(good.astype(np.float32) @ window**2, 1.0).astype(float)
-    noise = (good / np.maximum(ivar, _LEAST_IVAR)) @ window**2 / total
+    spectrum = scipy.fft.rfft(np.ascontiguousarray(fitted, dtype=np.float32) * window, _LENGTH,
+                              axis=1)
     bands = [slice(*np.rint(np.multiply(_LENGTH, band)).astype(int)) for band in (_LOW, _HIGH)]
-    low, high = ((np.abs(spectrum[:, band]) ** 2).mean(axis=1, dtype=float) / total
+    low, high = ((np.abs(spectrum[:, band]) ** 2).mean(axis=1, dtype=float) / (window**2).sum()
                  for band in bands)
-    low -= noise
-    # Independent values in the higher band.
-    count = (bands[1].stop - bands[1].start) * grid.size / _LENGTH
-    high += noise * (_ERRORS / np.sqrt(count) - _NOISE_SHARE)
-    known = (low > _LEAST_LINES) & (low > _LEAST_OVER_NOISE * noise)
+    known = low > _LEAST_LINES
     squares = [((np.arange(band.start, band.stop) / _LENGTH) ** 2).mean() for band in bands]
     fall = 4.0 * np.pi**2 * (squares[1] - squares[0])
     own = LIGHT_KM_S / power / FWHM_PER_SIGMA / pixel
     expected = _SHARP_RATIO * np.exp(-fall * own**2)
-    ratio = np.maximum(high[known], 1e-3 * low[known]) / low[known]
+    ratio = np.maximum(high[known] / low[known], _LEAST_RATIO)
     dispersion[known] = pixel * np.sqrt(np.maximum(np.log(expected / ratio), 0.0) / fall)
     return dispersion

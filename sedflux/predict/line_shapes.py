@@ -29,6 +29,6 @@ def line_shapes(found: Mapping[str, np.ndarray], power: float) -> dict[str, np.n
         ``broadening`` (N,) in km/s, ``nebular`` (N,) in standard errors, ``balmer`` (N, 8).
     """
     normalised, ivar = found["normalised"], found["ivar"]
-    return {"broadening": line_broadening(normalised, ivar, power),
+    return {"broadening": line_broadening(normalised - found["residual"], power),
             "nebular": forbidden_emission(found["residual"], ivar),
             "balmer": balmer_shape(normalised, ivar)}

@@ -44,16 +44,14 @@ def test_galaxies_are_flagged_and_stars_are_not(predictor, star, rng):
     assert (np.median(sigma[1:3], axis=1) > 3.0 * np.median(sigma[0])).all()
 
 
-def test_coarse_and_noisy_spectra_say_nothing(star):
+def test_coarse_spectra_and_few_lines_say_nothing(star):
     grid = input_grid()
     lines = np.interp(grid, *star)
     lines = broadened(grid, lines / lines.mean() - 1.0, 300.0)[None]
-    bright, faint = (np.full(lines.shape, snr**2, dtype=np.float32) for snr in (100.0, 3.0))
-    assert line_broadening(lines, bright, 2000.0) > 90.0
-    assert not line_broadening(lines, bright, 1400.0)
-    assert not line_broadening(lines, faint, 2000.0)
-    assert not line_broadening(lines, 0.0 * bright, 2000.0)
-    assert not forbidden_emission(lines, 0.0 * bright)
+    assert line_broadening(lines, 2000.0) > 90.0
+    assert not line_broadening(lines, 1400.0)
+    assert not line_broadening(0.1 * lines, 2000.0)
+    assert not forbidden_emission(lines, np.zeros_like(lines))
 
 
 def test_significance_is_that_of_noise(rng):
