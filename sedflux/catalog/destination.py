@@ -45,6 +45,8 @@ _COMMON_ENTRIES = ("model", "sha256", "shard_size", "photometry", "rank", "input
 
 #: Largest numbers of samples and of rows of the factor that an SED may have.
 _MOST_SAMPLES, _MOST_ROWS = 100_000, 10_000
+#: Texts of a column that are hashed at a time.
+_TEXTS = 100_000
 #: Entries of catalog.json, and the checks of their values.
 _FACTS: dict[str, Callable[[Any], bool]] = {
     "stars": lambda value: type(value) is int and value >= 1,
@@ -373,6 +375,10 @@ def _digest(rows):
     for name in rows.colnames:
         values = rows[name]
         content.update(name.encode())
-        content.update("\0".join(map(str, values)).encode() if values.dtype.kind in "OU"
-                       else np.asarray(values, dtype="<f8").tobytes())
+        if values.dtype.kind not in "OU":
+            content.update(np.asarray(values, dtype="<f8").tobytes())
+            continue
+        for begin in range(0, len(values), _TEXTS):
+            content.update(b"\0" * (begin > 0))
+            content.update("\0".join(map(str, values[begin:begin + _TEXTS])).encode())
     return content.hexdigest()

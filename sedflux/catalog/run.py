@@ -116,10 +116,13 @@ def predict_catalog(source: Any, destination: str | os.PathLike[str], *,
             "rank": largest_rank(predictor) + ("reddening" in rows.colnames and not columns)})
         missing = [number for number in range(folder.shard_count())
                    if not folder.has_landed(number)]
-        _log.info("%d spectra in %d shards, %d of them to predict", len(rows),
+        # Workers read their rows from the folder.
+        stars = len(rows)
+        del rows
+        _log.info("%d spectra in %d shards, %d of them to predict", stars,
                   folder.shard_count(), len(missing))
         shown = sys.stderr.isatty() if progress is None else progress
-        with _bar(len(rows), shown) as advance:
+        with _bar(stars, shown) as advance:
             advance(sum(note["predicted"] + note["failed"] for note in folder.notes().values()))
             for size in _work(folder, missing, model, client, workers):
                 advance(size)

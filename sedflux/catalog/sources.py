@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import glob
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -94,10 +95,10 @@ def read_source(source: str | os.PathLike[str] | Sequence[Any] | Table, *,
     _check_magnitudes(rows)
     if photometry:
         _check_photometry(rows, photometry)
-    names, counts = np.unique(np.asarray(rows["identifier"], dtype=str), return_counts=True)
-    if counts.max() > 1:
-        name = str(names[counts.argmax()])
-        raise InputError(f"identifier {name!r} occurs {counts.max()} times; give each spectrum "
+    names = rows["identifier"].tolist()
+    if len(set(names)) < len(names):
+        name, count = Counter(names).most_common(1)[0]
+        raise InputError(f"identifier {name!r} occurs {count} times; give each spectrum "
                          "another one")
     return rows
 
@@ -175,8 +176,8 @@ def _from_path(path, name, photometry):
     if path.is_dir():
         return _from_files(_files_below(path), base=path)
     if glob.has_magic(name) and not path.exists():
-        return _from_files(sorted(Path(found) for found in glob.glob(os.fspath(path),
-                                                                     recursive=True)))
+        return _from_files(sorted(glob.glob(os.fspath(path), recursive=True),
+                                  key=lambda found: found.split(os.sep)))
     if path.is_file() and path.suffix in _TABLES:
         return _from_table(_read_table(path), photometry)
     raise InputError(f"source {name!r} is no folder, pattern that fits a file, table of files "
@@ -185,11 +186,11 @@ def _from_path(path, name, photometry):
 
 def _files_below(folder):
     """All files except hidden ones, sorted by name; links to folders are not followed."""
-    found = []
+    found: list[str] = []
     for inner, folders, files in os.walk(folder, followlinks=False):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         # DESI's files of redshifts hold no spectra; they are read with their coadds.
-        found += [Path(inner, name) for name in sorted(files)
+        found += [os.path.join(inner, name) for name in sorted(files)
                   if not name.startswith((".", "redrock-"))]
     return found
 
@@ -201,14 +202,16 @@ def _from_files(paths, base=None):
               if is_coadd_name(path) and (targets := _targets(path)) is not None}
     if not coadds:
         return rows
-    names, files, numbers = [], [], []
+    names: list[str] = []
+    files: list[str] = []
+    numbers: list[int] = []
     for number, (name, path) in enumerate(rows["identifier", "path"].iterrows()):
         targets = coadds.get(number)
         names += [name] if targets is None else [f"{name}/{target}" for target in targets]
         files += [path] * (1 if targets is None else len(targets))
         numbers += [_WHOLE_FILE] if targets is None else range(len(targets))
-    return Table({"identifier": np.array(names, dtype=str), "path": np.array(files, dtype=str),
-                  "row": np.array(numbers, dtype=int)})
+    return Table({"identifier": np.array(names, dtype=object),
+                  "path": np.array(files, dtype=object), "row": np.array(numbers, dtype=int)})
 
 
 def _targets(path):
@@ -221,11 +224,12 @@ def _targets(path):
 
 def _named(paths, base=None):
     """One row per file; identifiers are names of files, or paths in the folder if names repeat."""
-    names = [path.name.split(".fit")[0] for path in paths]
+    # For millions of files: arrays of text would pad every path to the longest.
+    names = [os.path.basename(path).split(".fit")[0] for path in paths]
     if len(set(names)) < len(names):
-        names = [os.fspath(path.relative_to(base)) if base else os.fspath(path) for path in paths]
-    return Table({"identifier": np.array(names, dtype=str),
-                  "path": np.array([os.fspath(path.absolute()) for path in paths], dtype=str)})
+        names = [os.path.relpath(path, base) for path in paths] if base else list(paths)
+    return Table({"identifier": np.array(names, dtype=object),
+                  "path": np.array([os.path.abspath(path) for path in paths], dtype=object)})
 
 
 def _read_table(path):
@@ -241,17 +245,17 @@ def _read_table(path):
 
 
 def _as_path(name):
-    """An element of a list of files as a path."""
+    """An element of a list of files as the text of a path."""
     if not isinstance(name, (str, os.PathLike)):
         raise InputError(f"source holds {name!r}; give paths of files")
-    return Path(name).expanduser()
+    return os.path.expanduser(name)
 
 
 def _from_table(table, photometry):
     if "path" not in table.colnames:
         raise InputError(f"table of spectra has the columns {', '.join(table.colnames)}; it needs "
                          "'path'")
-    paths = [Path(str(path)).expanduser() for path in table["path"]]
+    paths = [os.path.expanduser(str(path)) for path in table["path"]]
     rows = _named(paths) if "row" in table.colnames or "identifier" in table.colnames \
         else _from_files(paths)
     if len(rows) != len(table):
@@ -261,7 +265,7 @@ def _from_table(table, photometry):
         rows["row"] = np.nan_to_num(_plain_column(table["row"], "", "row"),
                                     nan=_WHOLE_FILE).astype(int)
     if "identifier" in table.colnames:
-        rows["identifier"] = np.array([str(name) for name in table["identifier"]], dtype=str)
+        rows["identifier"] = np.array([str(name) for name in table["identifier"]], dtype=object)
     for name, unit in OPTIONS.items():
         if name in table.colnames:
             rows[name] = _plain_column(table[name], unit, name)

@@ -54,7 +54,7 @@ class DESICoadd:
 
 def is_coadd_name(path: str | os.PathLike[str]) -> bool:
     """Whether a file is called as DESI calls its coadds, ``coadd-*.fits``."""
-    name = Path(path).name
+    name = os.path.basename(path)
     return name.startswith("coadd-") and name.endswith((".fits", ".fits.gz"))
 
 
