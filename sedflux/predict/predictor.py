@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -35,7 +35,7 @@ from sedflux.predict.flags import domain_flags, flag, sentences, severity_of
 from sedflux.predict.line_shapes import line_shapes
 from sedflux.predict.pieces import near_input, pieces_of
 from sedflux.predict.prediction import SEDPrediction
-from sedflux.predict.rejection import reject_outliers
+from sedflux.predict.rejection import joint_filters, reject_outliers
 from sedflux.predict.sigma import Widening
 from sedflux.predict.solutions import SOLUTION_NAMES, describe_solutions
 from sedflux.spectra.arrays import CheckedSpectra, SpectrumArrays, check_spectra
@@ -121,6 +121,7 @@ class Predictor:
         self._grid = input_grid()
         self.wavelength = sed_grid()
         self._basis = input_basis()
+        self._joints = joint_filters(self.arrays.projection.scaled, self._basis)
         self._optical_mean = optical_mean(self.wavelength)
         self._widening = Widening(self.metadata, self.wavelength, self.arrays.unit_templates,
                                   weights["sed_templates"])
@@ -319,7 +320,7 @@ class Predictor:
         rejected = np.zeros(flux.shape, dtype=bool)
         if self.label_set is STARS:
             found |= line_shapes(found, power)
-            rejected = reject_outliers(flux, ivar, found, partial(self._lines, power=power))
+            rejected = reject_outliers(flux, ivar, found, self._joints, self._lines, power)
         del found["normalised"], found["ivar"], found["residual"]
         return self._guarded(found | {
             "usable": usable & (found["good"] > 0), "reasons": reasons,
