@@ -88,8 +88,10 @@ FLOOR = {room: floor for floor, rooms in enumerate(LAYERS) for room in rooms}
 HOMES = {
     "torch": ("network/architecture.py", "network/checkpoint.py", "network/derived.py",
               "network/device.py", "network/label_grid.py", "network/layers.py",
-              "network/output.py", "network/projection.py", "network/tensors.py",
-              "network/threads.py", "training/"),
+              "network/output.py", "network/projection.py", "network/tensor_continuum.py",
+              "network/tensor_pixels.py", "network/tensors.py", "network/threads.py",
+              "predict/tensor_chain.py", "predict/tensor_rejection.py", "predict/tensor_screen.py",
+              "training/"),
     "specutils": ("spectra/spectrum.py", "spectra/sed.py", "io/", "predict/", "response/",
                   "simulate/", "validation/response_parts.py", "validation/peers.py"),
     "synphot": ("photometry.py", "slitless/throughput.py", "validation/stars.py"),

@@ -15,7 +15,7 @@ from astropy.table import QTable, Table
 from sedflux.catalog.bands import CatalogBands
 from sedflux.catalog.destination import Destination, undamaged
 from sedflux.catalog.limits import within
-from sedflux.catalog.models import of_models, shared_errors
+from sedflux.catalog.models import of_models, parts_of_models, shared_errors
 from sedflux.catalog.photometry import measured_columns
 from sedflux.catalog.products import offsets_of, photometry_of, rebinned, spectra_of
 from sedflux.catalog.shard import DIAGNOSTICS, MORE_DIAGNOSTICS
@@ -232,24 +232,25 @@ class SEDCatalog:
         prediction : `~sedflux.SEDPrediction`
             With a first axis for stars, in relative flux; NaN for stars without a prediction.
         """
-        rows = self.rows[places]
-        part = SEDCatalog(self.path, rows)
+        part = SEDCatalog(self.path, self.rows[places])
         more = [name for name in MORE_DIAGNOSTICS if name in self._columns]
         table = part.columns("predicted", "flag_bits", "radial_velocity", *DIAGNOSTICS, *more)
         names = part.columns("model")["model"] if "model" in self._columns else np.full(
-            len(rows), self.facts["model"])
+            len(part), self.facts["model"])
         with undamaged(self.path, "spectra.zarr"):
-            arrays = stored_arrays(self.path, self.facts, rows,
+            arrays = stored_arrays(self.path, self.facts, part.rows,
                                    np.asarray(table["predicted"], dtype=bool))
         bits = np.asarray(table["flag_bits"])
         with undamaged(self.path, "catalog.json"):
             flags, model, sha256 = of_models(np.asarray(names), bits, self.facts)
+            parts = parts_of_models(np.asarray(names), arrays["factor"], self.facts)
         # SEDs of stars without E(B-V) in the source are intrinsic.
         known = {name: np.nan_to_num(np.asarray(part.columns(name)[name]))
                  for name in ("reddening", "reddening_error")
                  if name in self._columns and not self.facts["photometry"]}
-        parts = {} if "reddening_error" not in known else {"reddening": reddening_direction(
-            self.wavelength, arrays["flux"], known["reddening_error"])}
+        if "reddening_error" in known:
+            parts["reddening"] = reddening_direction(self.wavelength, arrays["flux"],
+                                                     known["reddening_error"])
         prediction = SEDPrediction(
             self.wavelength, arrays["flux"], arrays["diagonal"], arrays["factor"],
             flags, model, sha256,
@@ -258,8 +259,7 @@ class SEDCatalog:
             library_error=shared_errors(self.facts), **known)
         if self.dust is None:
             return prediction
-        dust, error = (value[places] for value in self.dust)
-        return prediction.reddened(dust, reddening_error=error)
+        return prediction.reddened(self.dust[0][places], reddening_error=self.dust[1][places])
 
     @cached_property
     def _places(self) -> dict[str, int]:

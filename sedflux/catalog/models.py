@@ -9,10 +9,13 @@ import numpy as np
 
 from sedflux.predict.flags import sentences
 from sedflux.predict.predictor import Predictor
-from sedflux.predict.sigma import PRIOR_ROWS
+from sedflux.predict.sigma import factor_rows, part_rows
 
 __all__ = ["are_models", "known_models", "largest_rank", "model_facts", "of_models",
-           "shared_errors"]
+           "parts_of_models", "shared_errors"]
+
+#: Entry of a model with the rows of the factor that its SEDs share, by name.
+_PARTS = "parts"
 
 
 def model_facts(predictor: Predictor) -> dict[str, Any]:
@@ -26,11 +29,12 @@ def model_facts(predictor: Predictor) -> dict[str, Any]:
     Returns
     -------
     facts : dict
-        ``model`` and ``sha256``, limits of ``teff``, and ``models``: hash, limits and
-        shared error by name.
+        ``model`` and ``sha256``, limits of ``teff``, and ``models``: hash, limits, shared error,
+        and rows of the factor that all SEDs of the model share, by name.
     """
     models = {one.name: {"sha256": one.sha256, "teff": list(one.metadata["domain"]["teff"]),
-                         "library_error": [list(pair) for pair in one.library_error]}
+                         "library_error": [list(pair) for pair in one.library_error],
+                         _PARTS: part_rows(one.metadata, one.arrays.config.rank)}
               for one in predictor.predictors}
     return {"model": predictor.name, "sha256": predictor.sha256,
             "teff": list(predictor.metadata["domain"]["teff"]), "models": models}
@@ -45,9 +49,7 @@ def shared_errors(facts: Mapping[str, Any]) -> dict[str, tuple[tuple[float, floa
 
 def largest_rank(predictor: Predictor) -> int:
     """Largest number of rows of a prediction's factor."""
-    return PRIOR_ROWS + max(
-        one.arrays.config.rank + len(one.metadata.get("scatter", {}).get("directions", ()))
-        for one in predictor.predictors)
+    return max(factor_rows(one.metadata, one.arrays.config.rank) for one in predictor.predictors)
 
 
 def are_models(value: Any) -> bool:
@@ -55,12 +57,43 @@ def are_models(value: Any) -> bool:
     return isinstance(value, dict) and all(
         isinstance(one, dict) and isinstance(one.get("sha256"), str)
         and np.shape(one.get("teff", ())) == (2,) and np.isfinite(one["teff"]).all()
+        and isinstance(one.get(_PARTS, {}), dict)
+        and all(type(row) is int and row >= 0 for row in one.get(_PARTS, {}).values())
         for one in value.values())
 
 
 def known_models(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Models of a catalogue; those of former versions have one and no entry of it."""
     return facts["models"] or {facts["model"]: {name: facts[name] for name in ("sha256", "teff")}}
+
+
+def parts_of_models(names: np.ndarray, factor: np.ndarray, facts: Mapping[str, Any]
+                    ) -> dict[str, np.ndarray]:
+    """
+    Directions that SEDs of a model share, from the rows of the factor that hold them.
+
+    Parameters
+    ----------
+    names : `~numpy.ndarray` of str, shape (N,)
+        Models of the stars.
+    factor : `~numpy.ndarray`, shape (N, r, n)
+    facts : dict
+        Entries of ``catalog.json``.
+
+    Returns
+    -------
+    parts : dict of str to `~numpy.ndarray`, shape (N, n)
+        Zero for stars of models without such errors; empty if all are.
+    """
+    parts: dict[str, np.ndarray] = {}
+    for name, one in known_models(facts).items():
+        rows = np.flatnonzero(names == name)
+        for part, place in one.get(_PARTS, {}).items() if rows.size else ():
+            if place >= factor.shape[1]:
+                raise ValueError(f"its model {name} has {part} in row {place} of {factor.shape[1]}")
+            values = parts.setdefault(part, np.zeros_like(factor[:, 0]))
+            values[rows] = factor[rows, place]
+    return parts
 
 
 def of_models(names: np.ndarray, bits: np.ndarray, facts: Mapping[str, Any]

@@ -30,6 +30,9 @@ def add_parser(commands: Any) -> None:
                         "{validation.speed:benchmark.batches})")
     parser.add_argument("--threads", type=whole_number(1), nargs="+", metavar="N",
                         help="numbers of threads (default: that of NumPy)")
+    parser.add_argument("--device", metavar="DEVICE",
+                        help="where spectra are worked on, cpu or cuda (default: "
+                        "{validation.speed:benchmark.device})")
     parser.add_argument("--seconds", type=positive_number, metavar="S",
                         help="least time of each measurement (default: "
                         "{validation.speed:benchmark.seconds})")
@@ -50,7 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
     check_new_files([Path(name) for name in (arguments.output, arguments.json) if name is not None],
                     overwrite=arguments.overwrite)
     if arguments.response:
-        unused = [name for name in ("model", "batches", "threads", "seconds")
+        unused = [name for name in ("model", "batches", "threads", "device", "seconds")
                   if getattr(arguments, name) is not None]
         if unused or arguments.all:
             raise InputError(f"--response has no --{(unused or ['all'])[0]}; leave it out")
@@ -72,7 +75,7 @@ def _predictions(arguments):
     from sedflux.validation import speed
 
     table = speed.benchmark(arguments.model, velocities=("one", "each")[:1 + arguments.all],
-                            **given(arguments, ("batches", "threads", "seconds")))
+                            **given(arguments, ("batches", "threads", "device", "seconds")))
     table.meta["machine"] = speed.describe_machine()
     if arguments.all:
         time = given(arguments, ("seconds",))
@@ -86,6 +89,8 @@ def _lines(table):
     """Printed lines about a table of predictions."""
     meta = table.meta
     machine = meta["machine"]
+    if "device" in meta:
+        yield f"spectra are worked on by {meta['device']}"
     yield (f"{machine['cores']} cores, load {machine['load']:.1f}; model loaded and first spectrum "
            f"predicted in {meta['start']:.2f} s; {meta['memory']:.2f} GB at the most")
     for row in table:

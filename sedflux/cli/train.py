@@ -93,7 +93,7 @@ def _add_calibrate(stages):
 def _add_odds(stages):
     fourth = add_command(
         stages, "odds", run_odds,
-        "calibrate the odds of white dwarfs against stars, and what makes one peculiar",
+        "calibrate the odds of white dwarfs, what makes one peculiar, and the weight of its grid",
         example="sedflux train odds synthetic.fits wd_koester.fits.gz "
         "--model run/uara.da1.safetensors -o calibrated")
     source = fourth.add_argument_group("input")

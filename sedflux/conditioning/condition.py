@@ -14,12 +14,13 @@ from sedflux.conditioning.bands import BandRows, find_bands
 from sedflux.conditioning.dust import Dust, dust_prior
 from sedflux.conditioning.magnitudes import Magnitudes, as_magnitudes, zero_point_errors
 from sedflux.conditioning.posterior import Posterior, update
-from sedflux.conditioning.result import ConditionedSEDs
+from sedflux.conditioning.result import DUST_CARDS, ConditionedSEDs
 from sedflux.conditioning.update import Stars
 from sedflux.exceptions import InputError
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.spectra.library_error import library_error_of
 from sedflux.spectra.reddening import LAW, R_V
+from sedflux.spectra.relative_errors import zero_point_name
 from sedflux.spectra.sed import SEDArrays, from_sed
 from sedflux.spectra.spectrum import header_cards, header_value
 from sedflux.units import whole_number
@@ -147,9 +148,16 @@ def condition_stars(sed: Any, magnitudes: Magnitudes, bands: BandRows, dust: Dus
     stars = star_arrays(sed, magnitudes, zero)
     found = _in_chunks(stars, bands, dust, zero, intrinsic, workers, precision)
     model, library_error = _model_of(sed)
-    return replace(
-        _result(_facts(sed)[0], stars, bands, found, zero, getattr(sed, "flag_bits", 0)),
-        model=model, library_error=library_error)
+    result = _result(_facts(sed)[0], stars, bands, found, zero, getattr(sed, "flag_bits", 0))
+    left = dict(zip(_parts(sed), np.swapaxes(found.parts, 0, 1), strict=True))
+    return replace(result, parts=left | dict(result.parts), model=model,
+                   library_error=library_error)
+
+
+def _parts(sed):
+    """Errors of one SED or of N whose origin is known and that are not zero: by name, (N, n)."""
+    parts = sed.parts if isinstance(sed, SEDPrediction) else from_sed(sed).parts
+    return {name: np.atleast_2d(part) for name, part in parts.items() if np.any(part)}
 
 
 def _model_of(sed):
@@ -210,10 +218,11 @@ def star_arrays(sed: Any, magnitudes: Magnitudes, zero: np.ndarray) -> Stars:
         flux, diagonal, factor = (arrays.flux[None], covariance.diagonal[None],
                                   covariance.factor[None])
         relative = not arrays.absolute
-    known = np.isfinite(magnitudes.value)
+    known, parts = np.isfinite(magnitudes.value), list(_parts(sed).values())
     return Stars(np.log(np.asarray(flux, dtype=float)), diagonal, factor, relative,
                  np.where(known, magnitudes.value, 0.0),
-                 np.where(known, magnitudes.error, 1.0) ** 2 + zero**2, known)
+                 np.where(known, magnitudes.error, 1.0) ** 2 + zero**2, known,
+                 np.stack(parts, axis=1) if parts else np.zeros((len(flux), 0, flux.shape[-1])))
 
 
 def _in_chunks(stars: Stars, bands: BandRows, dust: Dust, zero: np.ndarray, intrinsic: bool,
@@ -251,7 +260,7 @@ def _in_chunks(stars: Stars, bands: BandRows, dust: Dust, zero: np.ndarray, intr
 
 def _result(wavelength, stars, bands, found, zero, flag_bits) -> ConditionedSEDs:
     parts = {"reddening": found.with_ebv} if found.with_ebv.any() else {}
-    parts |= {f"zero point {bands.names[band]}": zero[band] * found.gains[:, place]
+    parts |= {zero_point_name(bands.names[band]): zero[band] * found.gains[:, place]
               for place, band in enumerate(np.flatnonzero(zero))}
     return ConditionedSEDs(
         wavelength, np.exp(found.log_flux), stars.diagonal, found.factor, bands.names, found.ebv,
@@ -272,5 +281,9 @@ def conditioned_spectrum(sed: Any, result: ConditionedSEDs) -> Any:
     -------
     sed : type of ``sed``
     """
-    notes = dict((sed.meta or {}).get("sedflux", {}))
-    return result.to_spectrum(type(sed), meta=notes, header=header_cards(sed))
+    notes, cards = dict((sed.meta or {}).get("sedflux", {})), header_cards(sed)
+    found = result.to_spectrum(type(sed), meta=notes, header=cards)
+    if not result.reddening and not result.intrinsic:
+        # An SED that was behind dust before stays so.
+        found.meta["header"].update({name: cards[name] for name in DUST_CARDS if name in cards})
+    return found

@@ -21,6 +21,7 @@ from sedflux.conditioning.update import (
     Sample,
     Solution,
     Stars,
+    light,
     search,
     settle,
     solve,
@@ -53,6 +54,8 @@ class Posterior:
         Covariance of ln(flux) with E(B-V), over the standard deviation of E(B-V).
     gains : `~numpy.ndarray`, shape (N, m, n)
         Change of ln(flux) with the magnitude of each band that was asked for.
+    parts : `~numpy.ndarray`, shape (N, p, n)
+        What the magnitudes leave of errors whose origin is known.
     chi2, p_value : `~numpy.ndarray`, shape (N,)
     dof : `~numpy.ndarray` of int, shape (N,)
     pulls : `~numpy.ndarray`, shape (N, b)
@@ -68,6 +71,7 @@ class Posterior:
     interval: np.ndarray
     with_ebv: np.ndarray
     gains: np.ndarray
+    parts: np.ndarray
     chi2: np.ndarray
     p_value: np.ndarray
     dof: np.ndarray
@@ -106,19 +110,34 @@ def update(stars: Stars, bands: BandRows, dust: Dust, *, intrinsic: bool = False
     moments = _Moments(dust, ebv, weights, *(part.nodes(slice(0, -1)) for part in settled))
     tests = _tests(stars, dust, found, *(part.nodes(slice(-1, None)) for part in settled))
     rows, place = found.directions.rows, stars.factor.shape[1] + 2
+    seen = _seen(stars, bands, found)
     if intrinsic:
         rows[:, [place - 2, place]] = 0.0
     spread = np.sqrt(np.clip(moments.covariance[:, place, place], 0.0, None))
     own = moments.mean[:, None], _with_one(moments.covariance, place, spread)
-    gains = _gains(stars, dust, found, asked)
+    gains = _gains(stars, dust, found, slice(None) if seen.size else asked)
     factor, removed = signed_parts(moments.covariance, stars.known)
     # One product reads the rows once.
     sizes = np.cumsum([factor.shape[1], 1, 1])
     factor, mean, with_ebv, gains = np.split(np.concatenate([factor, *own, gains], axis=1) @ rows,
                                              sizes, axis=1)
     removed = removed @ rows[:, place + 1:]
+    parts = stars.parts
+    if seen.size:
+        # The solution follows what the magnitudes see of an error.
+        parts, gains = parts - seen @ gains, gains[:, asked]
     return Posterior(stars.log_flux + mean[:, 0], factor, removed, moments.mean[:, place], spread,
-                     moments.interval, with_ebv[:, 0], gains, *tests)
+                     moments.interval, with_ebv[:, 0], gains, parts, *tests)
+
+
+def _seen(stars, bands, found):
+    """Changes of the magnitudes with the errors whose origin is known, (N, p, b)."""
+    if not stars.parts.any():
+        return np.zeros((len(stars.known), 0, len(bands)))
+    log_flux = found.nodes.coordinates @ found.directions.rows + stars.log_flux[:, None]
+    grey = np.ones_like(stars.parts[:, :1])
+    changes = light(bands, log_flux, np.concatenate([grey, stars.parts], axis=1), 0)[1]
+    return np.swapaxes(changes[:, 0, :, 1:] * stars.known[..., None], 1, 2)
 
 
 def _with_one(covariance, place, spread):

@@ -18,7 +18,10 @@ from sedflux.spectra.sed import RelativeErrors
 from sedflux.spectra.spectrum import sed_to_spectrum
 from sedflux.units import FLAM
 
-__all__ = ["ConditionedSEDs"]
+__all__ = ["DUST_CARDS", "ConditionedSEDs"]
+
+#: Cards that say what dust an SED is behind.
+DUST_CARDS = ("SEDEBV", "SEDEBVER", "SEDLAW", "SEDRVEXT")
 
 
 @dataclass(frozen=True, repr=False)
@@ -52,7 +55,8 @@ class ConditionedSEDs:
     parts : dict of str to `~numpy.ndarray`, shape of ``flux``
         ``reddening``: covariance of ln(flux) with E(B-V), over the standard deviation of E(B-V).
         ``zero point NAME``: change of ln(flux) with one standard deviation of the zero point of
-        a band; all stars share it.
+        a band; all stars share it.  Those of the SED before, such as ``models`` and
+        ``convection`` of white dwarfs: what the magnitudes leave of them.
     flag_bits : int, or `~numpy.ndarray` of int, shape (N,)
         Of the predictions.
     intrinsic : bool

@@ -18,8 +18,8 @@ from sedflux.conditioning.bands import BandRows
 from sedflux.conditioning.dust import Dust
 from sedflux.units import MAG_PER_LN
 
-__all__ = ["Directions", "Found", "Nodes", "Sample", "Solution", "Stars", "linearised", "search",
-           "settle", "solve"]
+__all__ = ["Directions", "Found", "Nodes", "Sample", "Solution", "Stars", "light", "linearised",
+           "search", "settle", "solve"]
 
 #: Steps of the search for the most likely E(B-V), and those of stars that are not found by then.
 _STEPS, _MOST_STEPS = 3, 8
@@ -46,6 +46,8 @@ class Stars:
         Magnitudes and the variance of their errors, zero points included; where unknown, any
         number.
     known : `~numpy.ndarray` of bool, shape (N, b)
+    parts : `~numpy.ndarray`, shape (N, p, n)
+        Directions of the covariance whose origin is known.
     """
 
     log_flux: np.ndarray
@@ -55,11 +57,13 @@ class Stars:
     magnitudes: np.ndarray
     variance: np.ndarray
     known: np.ndarray
+    parts: np.ndarray
 
     def take(self, rows):
         """Some of the stars."""
         return Stars(self.log_flux[rows], self.diagonal[rows], self.factor[rows], self.relative,
-                     self.magnitudes[rows], self.variance[rows], self.known[rows])
+                     self.magnitudes[rows], self.variance[rows], self.known[rows],
+                     self.parts[rows])
 
 
 class _AtNodes:

@@ -304,16 +304,16 @@ class UncertaintyAwareResidualAttention(nn.Module):
         values, vectors = torch.linalg.eigh((rows.mT @ rows).double())
         directions = (vectors * values.clamp(min=0.0).sqrt()[:, None]).mT
         small, large = directions.split([size - rank, rank], dim=1)
-        first, second = torch.triu_indices(size, size)
-        pairs = self._derived.get("pairs", self.sed_templates, self._template_pairs)
+        first, second = torch.triu_indices(size, size, device=rows.device)
+        pairs = self._derived.get("pairs", self.sed_templates, self.template_pairs)
         variance = (small.mT @ small)[:, first, second].float() @ pairs
         diagonal = output.log_variance.exp() + VARIANCE_FLOOR + variance.clamp(min=0.0)
         return diagonal, large.float()
 
-    def _template_pairs(self):
+    def template_pairs(self):
         """Products of pairs of `unit_templates`, off the diagonal twice: (pairs, samples)."""
         unit = self.unit_templates()
-        first, second = torch.triu_indices(len(unit), len(unit))
+        first, second = torch.triu_indices(len(unit), len(unit), device=unit.device)
         return unit[first] * unit[second] * (2.0 - (first == second).float())[:, None]
 
     @staticmethod

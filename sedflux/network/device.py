@@ -8,7 +8,7 @@ import torch
 
 from sedflux.exceptions import InputError
 
-__all__ = ["torch_device"]
+__all__ = ["device_name", "torch_device"]
 
 
 def torch_device(device: Any) -> torch.device:
@@ -40,3 +40,9 @@ def torch_device(device: Any) -> torch.device:
         raise InputError(f"device is {device!r}; torch sees {count} GPUs: use 'cpu', or install "
                          "torch with CUDA")
     return found
+
+
+def device_name(device: Any) -> str:
+    """The name of a GPU, as its maker gives it; ``"cpu"`` for the processor."""
+    place = torch_device(device)
+    return torch.cuda.get_device_name(place) if place.type == "cuda" else place.type

@@ -149,6 +149,16 @@ def _check_odds(value: Any, name: str, config: Config) -> None:
     _numbers(table["offset"], f"{name}.offset", ())
 
 
+def _check_grid_weight(value: Any, name: str, config: Config) -> None:
+    table = _entries(value, name, ("fit", "weight", "snr", "scale"))
+    nodes = _ascending(table["fit"], f"{name}.fit")
+    levels = _ascending(table["snr"], f"{name}.snr")
+    _positive(table["scale"], f"{name}.scale", (levels.size,))
+    weight = _numbers(table["weight"], f"{name}.weight", (nodes.size,))
+    if (weight < 0).any() or (weight > 1).any():
+        raise _Wrong(f"{name}.weight has values beyond 0-1")
+
+
 def _check_labels(value: Any, name: str, config: Config) -> None:
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         raise _Wrong(f"{name} is {value!r}; a list of names is needed")
@@ -172,6 +182,7 @@ _CHECKS: dict[str, Callable[[Any, str, Config], None]] = {
     "labels": _check_labels,
     "common": _check_common,
     "odds": _check_odds,
+    "grid_weight": _check_grid_weight,
     "least_resolving_power": _check_positive,
     "least_coverage": _check_positive,
 }

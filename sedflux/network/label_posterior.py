@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sedflux.network.label_maximum import GridAtPower
 from sedflux.network.triangles import inverse_of_triangles, root_of_packed
 
 __all__ = ["LabelPosterior", "Solutions"]
@@ -46,11 +47,24 @@ class Solutions(NamedTuple):
         Mean of ln(TEFF) and LOGG of each solution; NaN where there is none.
     scores : `~numpy.ndarray`, shape (N, 2, c)
         Mean of the components of ln(SED) of each; NaN where there is none.
+    fit : `~numpy.ndarray`, shape (N,)
+        Chi-square of the best model between the points, beyond that of free coefficients, a degree
+        of freedom.
+    best : `~numpy.ndarray`, shape (N, c)
+        Components of the ln(SED) of that model.
+    rows : `~numpy.ndarray`, shape (N, 2, c)
+        Of their covariance, ``rows.T @ rows``, which grows with ``fit`` beyond one.
+    width : `~numpy.ndarray`, shape (N,)
+        See `~sedflux.network.label_maximum.Maximum`.
     """
 
     weight: np.ndarray
     labels: np.ndarray
     scores: np.ndarray
+    fit: np.ndarray
+    best: np.ndarray
+    rows: np.ndarray
+    width: np.ndarray
 
 
 class LabelPosterior:
@@ -84,8 +98,8 @@ class LabelPosterior:
         """
         The finer grid at a resolving power.
 
-        Points and slopes (n, k), scores (n, c), and products of points, of points with slopes
-        and of slopes, (n, k (k + 1) / 2).
+        Points and slopes (n, k), scores (n, c), the coarser grid, and products of points, of points
+        with slopes and of slopes, (n, k (k + 1) / 2).
         """
         axes = (self._log_teff, self._logg)
         teff, logg = (_cubic_matrix(axis.size, _finer(axis.size, step))
@@ -93,15 +107,13 @@ class LabelPosterior:
         place = np.interp(np.log(power), self._power, np.arange(self._power.size))
         across = _cubic_matrix(self._power.size, np.array([place]))[0]
         shape = (self._power.size, *(axis.size for axis in axes), -1)
-        found = []
-        for values in (self._points, self._slopes):
-            at = np.tensordot(across, values.astype(float).reshape(shape), axes=1)
-            found.append(np.einsum("ai,bj,ijk->abk", teff, logg, at, optimize=True).reshape(
-                -1, at.shape[-1]))
-        scores = np.einsum("ai,bj,ijk->abk", teff, logg,
-                           self._scores.astype(float).reshape(shape[1:]), optimize=True)
+        coarse = [np.tensordot(across, values.astype(float).reshape(shape), axes=1)
+                  for values in (self._points, self._slopes)]
+        coarse.append(self._scores.astype(float).reshape(shape[1:]))
+        *found, scores = (np.einsum("ai,bj,ijk->abk", teff, logg, at, optimize=True).reshape(
+            -1, at.shape[-1]) for at in coarse)
         points, slopes = (value.astype(np.float32) for value in found)
-        return (points, slopes, scores.reshape(-1, scores.shape[-1]), _pairs(points, points),
+        return (points, slopes, scores, GridAtPower(*coarse), _pairs(points, points),
                 _pairs(points, slopes), _pairs(slopes, slopes))
 
     def log_density(self, normal: np.ndarray, right: np.ndarray, power: float) -> np.ndarray:
@@ -123,7 +135,7 @@ class LabelPosterior:
         -------
         density : `~numpy.ndarray`, shape (N, t', g')
         """
-        points, slopes, _, *pairs = self._at(float(power))
+        points, slopes, _, _, *pairs = self._at(float(power))
         square, along, steep = (normal @ pair.T for pair in pairs)
         gain = right @ slopes.T - along
         chi2 = (square - 2.0 * right @ points.T - gain**2 / (steep + 1.0)).astype(float)
@@ -153,7 +165,8 @@ class LabelPosterior:
         teff, logg = self.axes()
         count = len(share)
         found = Solutions(np.zeros((count, 2)), np.full((count, 2, 2), np.nan),
-                          np.full((count, 2, scores.shape[1]), np.nan))
+                          np.full((count, 2, scores.shape[1]), np.nan),
+                          *self._best(normal, right, power, density))
         for row, one in enumerate(share):
             cut = _cut(one.sum(axis=1), teff)
             parts = [one] if cut is None else [np.where(side[:, None], one, 0.0) for side in
@@ -167,6 +180,16 @@ class LabelPosterior:
                                             part.sum(axis=0) @ logg / weight)
                 found.scores[row, place] = part.ravel() @ scores / weight
         return found
+
+    def _best(self, normal, right, power, density):
+        """The best model between the points: fit, components, rows of their covariance, width."""
+        place = np.column_stack(np.unravel_index(
+            density.reshape(len(density), -1).argmax(axis=1), density.shape[1:])) / _FINER
+        found = self._at(float(power))[3].maximum(normal, right, place)
+        freedom = max(right.shape[1] - _FITTED, 1)
+        fit = (found.chi2 - _least_chi2(normal, right)) / freedom
+        rows = found.rows * np.sqrt(np.maximum(fit, 1.0))[:, None, None]
+        return fit, found.scores, rows, found.width
 
 
 def _cut(density, log_teff):

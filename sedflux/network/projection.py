@@ -32,7 +32,7 @@ class Projection(nn.Module):
         """Products of every pair of templates, (n, k (k + 1) / 2), made when first asked."""
         if self._products is None or self._products.device != self.templates.device:
             scaled = self.templates * self.spread[:, None]
-            rows, columns = torch.tril_indices(len(scaled), len(scaled))
+            rows, columns = torch.tril_indices(len(scaled), len(scaled), device=scaled.device)
             self._products = (scaled[rows] * scaled[columns]).T.contiguous()
         return self._products
 
@@ -40,7 +40,7 @@ class Projection(nn.Module):
         """Lower triangles of the normal matrices of weighted pixels, without their prior."""
         if len(weight) > _FEW:
             return weight @ self.products()
-        rows, columns = torch.tril_indices(len(scaled), len(scaled))
+        rows, columns = torch.tril_indices(len(scaled), len(scaled), device=scaled.device)
         return torch.stack([((scaled * one) @ scaled.T)[rows, columns] for one in weight])
 
     def equations(self, normalised, ivar):
@@ -73,7 +73,8 @@ class Projection(nn.Module):
         scaled = self.templates * self.spread[:, None]
         weight = ivar / (1.0 + ivar * PIXEL_FLOOR**2)
         deviation = normalised - self.mean
-        parts = [_root(block) for block in self._normal(weight, scaled).split(_BLOCK)]
+        block = _BLOCK if weight.device.type == "cpu" else max(len(weight), 1)
+        parts = [_root(some) for some in self._normal(weight, scaled).split(block)]
         roots, errors, log_volume = map(torch.cat, zip(*parts, strict=True))
         coefficients = _solved(roots, (weight * deviation) @ scaled.T)
         # Sums of thousands of products in single precision have lost digits, which the
@@ -88,7 +89,7 @@ class Projection(nn.Module):
 def _root(packed):
     """Roots of the inverse normal matrices, (N, k, k), errors (N, k) and log volumes (N,)."""
     size = int((2 * packed.shape[1]) ** 0.5)
-    rows, columns = torch.tril_indices(size, size)
+    rows, columns = torch.tril_indices(size, size, device=packed.device)
     # Cholesky's decomposition reads the lower triangle alone.
     normal = packed.new_zeros(len(packed), size, size, dtype=torch.float64)
     normal[:, rows, columns] = packed.double()

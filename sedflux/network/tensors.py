@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 from sedflux.network.architecture import UncertaintyAwareResidualAttention
 from sedflux.network.arrays import ArrayNetwork, NetworkValues
+from sedflux.network.constants import VARIANCE_FLOOR
 
 __all__ = ["TensorNetwork"]
 
@@ -16,6 +18,11 @@ __all__ = ["TensorNetwork"]
 _BATCH_SIZES = (4, 8, 16, 64, 128, 256)
 #: Names of what `NetworkValues` holds and `sedflux.network.output.Output` has.
 _NAMES = ("mean", "label_mean", "misfit", "unusual", "excess", "strange", "evidence")
+#: Largest matrices that a GPU decomposes all at once.  Larger ones it takes one by one (0.6 ms each
+#: on an H200), and the processor takes several side by side.
+_MOST_AT_ONCE = 32
+#: Heads in double precision: they add up large numbers.
+_HEADS = ("mean_head", "shortcut", "variance_head", "gain_head")
 
 
 class TensorNetwork:
@@ -29,14 +36,30 @@ class TensorNetwork:
     arrays : `~sedflux.network.arrays.ArrayNetwork`
         The same network as arrays.
     device : `torch.device`
+
+    Attributes
+    ----------
+    arrays : `~sedflux.network.arrays.ArrayNetwork`
+    device : `torch.device`
     """
 
     torch: Any = torch
 
     def __init__(self, network: UncertaintyAwareResidualAttention, arrays: ArrayNetwork,
                  device: torch.device) -> None:
-        self._network, self._device = network.to(device), device
-        self._posterior = arrays.posterior
+        self._network, self.arrays, self.device = network.to(device).eval(), arrays, device
+        self._heads = {name: deepcopy(getattr(network, name)).double() for name in _HEADS}
+        self._double = {name: getattr(network, name).detach().double() for name in (
+            "shared", "sed_mean", "sed_templates", "log_variance_start")}
+        self._pairs = network.template_pairs().detach()
+        size = network.config.sed_components
+        first, second = torch.triu_indices(size, size, device=device)
+        self._upper = first * size + second
+        # What the network makes once is made now, because several threads will use it.
+        network.projection.products()
+        nothing = torch.zeros(1, network.config.pixels, device=device)
+        with torch.no_grad():
+            self.tensors(nothing, nothing, 1.0)
 
     def values(self, normalised: np.ndarray, ivar: np.ndarray, power: float) -> NetworkValues:
         """
@@ -59,18 +82,70 @@ class TensorNetwork:
         for part in (normalised, ivar):
             padded = np.zeros((size, part.shape[1]), dtype=np.float32, order="F")
             padded[:count] = part
-            spectra.append(torch.from_numpy(padded).to(self._device))
+            spectra.append(torch.from_numpy(padded).to(self.device))
         with torch.inference_mode():
-            output = self._network(*spectra, torch.full((size,), power, device=self._device))
-            output = output.take(slice(count))
-            diagonal, directions = self._network.compact_directions(output)
+            output = self.tensors(spectra[0], spectra[1], power)
             solutions = None
-            if self._posterior is not None:
+            if self.arrays.posterior is not None:
                 normal, right = self._network.projection.equations(
                     *(part[:count] for part in spectra))
-                solutions = self._posterior.solutions(normal.cpu().numpy(), right.cpu().numpy(),
-                                                      power)
-        found = {name: getattr(output, name).cpu().numpy().astype(float) for name in _NAMES}
-        return NetworkValues(found | {"diagonal": diagonal.cpu().numpy(),
-                                      "directions": directions.cpu().numpy(),
-                                      "residual": output.residual.cpu().numpy()}, solutions)
+                solutions = self.arrays.posterior.solutions(normal.cpu().numpy(),
+                                                            right.cpu().numpy(), power)
+        found = {name: value[:count].cpu().numpy() for name, value in output.items()}
+        return NetworkValues(found | {name: found[name].astype(float) for name in _NAMES},
+                             solutions)
+
+    def tensors(self, normalised: torch.Tensor, ivar: torch.Tensor, power: float
+                ) -> dict[str, torch.Tensor]:
+        """
+        The output of `values`, by name.
+
+        Parameters
+        ----------
+        normalised, ivar : `torch.Tensor`, shape (N, pixels)
+            In single precision.
+        power : float
+
+        Returns
+        -------
+        output : dict of str to `torch.Tensor`, shape (N, ...)
+        """
+        network = self._network
+        powers = torch.full((len(ivar),), power, device=ivar.device)
+        projected = network.projection(normalised, ivar)
+        features, bounded = network.features(
+            network.summarise(projected, normalised, ivar, powers))
+        scores = network.config.sed_components
+        wide = features.double()
+        means = self._heads["mean_head"](wide) + self._heads["shortcut"](bounded.double())
+        mean = self._double["sed_mean"] + means[:, :scores] @ self._double["sed_templates"]
+        return {"mean": mean,
+                "label_mean": means[:, scores:],
+                "strange": network.strangeness(projected, powers),
+                **network.fit_of(projected, ivar), **self._covariance(features, wide)}
+
+    def _covariance(self, features, wide):
+        """The covariance as a diagonal and directions, see `ArrayNetwork`."""
+        network, config = self._network, self._network.config
+        size, rank = config.sed_components, config.rank
+        variances = self._heads["variance_head"](wide)
+        spread = (0.5 * variances[:, config.knots + config.labels:].clamp(-16.0, 4.0)).exp()
+        gain = self._heads["gain_head"](wide).exp()
+        own = network.factor_head(features).unflatten(-1, (rank, size)).double()
+        rows = torch.cat([gain[..., None] * self._double["shared"], own], dim=1)
+        rows *= (spread * self._double["sed_templates"].norm(dim=1))[:, None]
+        matrix = rows.mT @ rows
+        # What the directions miss by rounding is among what joins the diagonal, as in double
+        # precision.
+        single = matrix.float()
+        place = matrix.device if size <= _MOST_AT_ONCE else torch.device("cpu")
+        values, vectors = (part[..., size - rank:].to(matrix.device)
+                           for part in torch.linalg.eigh(single.to(place)))
+        large = (vectors * values.clamp(min=0.0).sqrt()[:, None]).mT
+        rest = (matrix - large.double().mT @ large.double()).flatten(1)
+        dropped = rest[:, self._upper].float() @ self._pairs
+        log_variance = self._double["log_variance_start"] + torch.nn.functional.interpolate(
+            variances[:, None, : config.knots], size=config.samples, mode="linear",
+            align_corners=True)[:, 0]
+        diagonal = log_variance.clamp(-16.0, 4.0).exp() + VARIANCE_FLOOR + dropped.clamp(min=0.0)
+        return {"diagonal": diagonal.float(), "directions": large.contiguous()}

@@ -37,7 +37,7 @@ MAX_REDDENING = 10.0
 _REDDENING_ADVICE = ("give E(B-V), or E(B-V) and its error, finite, not negative and not above "
                      f"{MAX_REDDENING:g} mag")
 #: Relative spread of a constant flux from rounding.
-_CONSTANT_SPREAD = 1e-10
+CONSTANT_SPREAD = 1e-10
 #: Fewest pixels per FWHM that sample a line-spread function.
 _LEAST_SAMPLING = 1.5
 #: FWHM of a Gaussian with the variance of a pixel, in pixels: 2.355 / sqrt(12).
@@ -252,7 +252,7 @@ def unusable_reasons(flux: np.ndarray, ivar: np.ndarray) -> np.ndarray:
     mean = (flux * good).sum(axis=1) / count
     spread = (np.abs(flux - mean[:, None]) * good).max(axis=1)
     return np.select(
-        [share < MIN_GOOD, mean <= 0, spread <= _CONSTANT_SPREAD * np.abs(mean)],
+        [share < MIN_GOOD, mean <= 0, spread <= CONSTANT_SPREAD * np.abs(mean)],
         ["few", "dark", "constant"], default="",
     )
 

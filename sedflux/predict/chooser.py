@@ -20,16 +20,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sedflux.exceptions import InputError
-from sedflux.network.constants import PIXEL_FLOOR
 from sedflux.predict.flags import flag, sentences
 from sedflux.predict.models import AUTO, DEFAULT_MODEL, WHITE_DWARF_MODEL
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.predict.predictor import Predictor
+from sedflux.predict.screen import MORE_SLACK, SLACK, Screen
 
 if TYPE_CHECKING:
     from sedflux.spectra.arrays import CheckedSpectra, SpectrumArrays
 
-__all__ = ["Chooser", "Screen"]
+__all__ = ["Chooser"]
 
 #: Odds of a white dwarf to a star before the spectrum is seen, in round numbers: to 18 mag, a
 #: square degree has a third of a white dwarf and thousands of stars.
@@ -44,83 +44,9 @@ UNCERTAIN = 2.0
 _NEITHER = 4.0
 #: Largest decimal logarithm of odds that is told.
 _MOST_ODDS = 99.0
-#: Templates of the screen, first and last.
-_SCREEN_TEMPLATES = (8, 24)
-#: What the templates that are left out may add to the logarithm of the evidence: a constant, and
-#: shares of the squared S/N per pixel for few templates and for more.
-_SLACK, _FEW_SLACK, _MORE_SLACK = 10.0, 0.5, 0.03
 #: Flags with which the model of white dwarfs has no say.
 _REJECTED = ("unusable", "unlike_training", "cool_limit", "hot_limit", "not_finite",
              "gravity_limit")
-
-
-class Screen:
-    """
-    The evidence of a model from its leading templates alone, in a few percent of the time.
-
-    A few templates tell that most spectra are of another kind; more of them tell it of the others.
-
-    Parameters
-    ----------
-    predictor : `~sedflux.Predictor`
-    """
-
-    def __init__(self, predictor: Predictor) -> None:
-        projection = predictor.arrays.projection
-        order = np.argsort(-predictor.arrays.weights["projection.spread"])
-        templates, mean = projection.scaled[order], projection.mean
-        self._few, self._more = (_Leading(templates[:size], mean) for size in _SCREEN_TEMPLATES)
-
-    def __call__(self, normalised: np.ndarray, ivar: np.ndarray, evidence: np.ndarray
-                 ) -> np.ndarray:
-        """
-        Logarithm of the evidence, see `sedflux.network.output.Output`.
-
-        Parameters
-        ----------
-        normalised, ivar : `~numpy.ndarray`, shape (N, pixels)
-        evidence : `~numpy.ndarray`, shape (N,)
-            Of the other model.
-
-        Returns
-        -------
-        found : `~numpy.ndarray`, shape (N,)
-        """
-        found = self._few(normalised, ivar)
-        near = np.flatnonzero(found + _slack(ivar, _FEW_SLACK) > evidence)
-        if near.size:
-            found[near] = self._more(normalised[near], ivar[near])
-        return found
-
-
-class _Leading:
-    """The evidence of some templates."""
-
-    def __init__(self, templates, mean):
-        self._floor, self._mean = np.float32(PIXEL_FLOOR**2), mean
-        self._templates = np.ascontiguousarray(templates.T)
-        self._rows, self._columns = np.tril_indices(len(templates))
-        self._products = np.ascontiguousarray((templates[self._rows] * templates[self._columns]).T)
-
-    def __call__(self, normalised, ivar):
-        weight = ivar / (1.0 + ivar * self._floor)
-        deviation = (normalised - self._mean).astype(np.float32)
-        weighted = weight * deviation
-        size = self._templates.shape[1]
-        normal = np.zeros((len(weight), size, size))
-        normal[:, self._rows, self._columns] = weight @ self._products
-        normal[:, self._columns, self._rows] = normal[:, self._rows, self._columns]
-        normal += np.eye(size)
-        right = (weighted @ self._templates).astype(float)
-        chi2 = np.einsum("ij,ij->i", weighted, deviation, dtype=float)
-        solved = np.linalg.solve(normal, right[..., None])[..., 0]
-        _, log_determinant = np.linalg.slogdet(normal)
-        return -0.5 * (chi2 - (right * solved).sum(axis=1) + log_determinant)
-
-
-def _slack(ivar, rate):
-    """What the templates that are left out may add to the logarithm of the evidence."""
-    return _SLACK + rate * ivar.mean(axis=1, dtype=float)
 
 
 class Chooser(Predictor):
@@ -200,7 +126,7 @@ class Chooser(Predictor):
             raise self._explained(error, spectra, resolving_power, radial_velocity) from error
         log_odds = self._log_odds(fit["screen"] - fit["evidence"])
         unusable = flag("unusable").mask | flag("not_finite").mask
-        slack = _SLACK + _MORE_SLACK * prediction.diagnostics["snr"] ** 2
+        slack = SLACK + MORE_SLACK * prediction.diagnostics["snr"] ** 2
         near = np.flatnonzero((fit["screen"] + slack > fit["evidence"])
                               & ((prediction.flag_bits & unusable) == 0))
         if not near.size:

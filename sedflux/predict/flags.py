@@ -218,7 +218,10 @@ def sentences(bits: np.ndarray, limits: Mapping[str, Any]) -> tuple[tuple[str, .
     """
     cool, hot = limits["teff"]
     texts = [(one.mask, one.sentence.format(cool=cool, hot=hot)) for one in FLAGS]
-    return tuple(tuple(text for mask, text in texts if value & mask) for value in bits.tolist())
+    # Many spectra have the same flags.
+    found = {value: tuple(text for mask, text in texts if value & mask)
+             for value in np.unique(bits).tolist()}
+    return tuple([found[value] for value in bits.tolist()])
 
 
 def domain_flags(values: Mapping[str, np.ndarray], limits: Mapping[str, Any],

@@ -22,25 +22,25 @@ from sedflux.spectra.grids import input_grid
 __all__ = ["LINE_ERROR", "bad_joint", "joint_filters", "outlying", "reject_outliers"]
 
 #: Deviation (sigma) of an outlier, and of pixels beside it that go with it.
-_LIMIT, _BESIDE = 5.0, 2.5
+LIMIT, BESIDE = 5.0, 2.5
 #: Rms of the lines of real stars about the templates, relative to the continuum.
 LINE_ERROR = 0.03
 #: Pixels over which these may extend on each side, and evaluations of a spectrum.
-_REACH, _ROUNDS = 8, 3
+REACH, ROUNDS = 8, 3
 #: Share of the pixels beyond which deviations are those of another kind of object.
-_MOST = 0.03
+MOST = 0.03
 #: Standard deviation over the median absolute deviation of a Gaussian.
-_SIGMA_PER_MAD = 1.4826
+SIGMA_PER_MAD = 1.4826
 #: Centres and standard deviations (Angstrom) of dips where surveys such as LAMOST and SDSS join two
 #: arms, and the range that is left out.
 _CENTRES, _WIDTHS = np.arange(5760.0, 6081.0, 40.0), (30.0, 60.0, 100.0)
-_LEFT_OUT = (5700.0, 6120.0)
+LEFT_OUT = (5700.0, 6120.0)
 #: Noise for which filters are made, error of the lines beside the noise, and significance of a bad
 #: joint.  One MILES star in a hundred of 4200-10750 K reaches 6 at S/N 150, one in 300 at 50.
-_FILTER_NOISE, _JOINT_ERROR, _BAD_JOINT = 0.02, 0.02, 6.0
+_FILTER_NOISE, JOINT_ERROR, BAD_JOINT = 0.02, 0.02, 6.0
 #: Values of the first evaluation that stay: evidences of two models are of the same pixels, and
 #: flags of emission and units are those of the spectrum as it came.
-_FIRST = ("evidence", "spikes", "claimed_snr")
+FIRST = ("evidence", "spikes", "claimed_snr")
 
 
 def outlying(residual: np.ndarray, ivar: np.ndarray) -> np.ndarray:
@@ -60,19 +60,19 @@ def outlying(residual: np.ndarray, ivar: np.ndarray) -> np.ndarray:
     found = np.zeros(residual.shape, dtype=bool)
     # |residual| over hypot(noise, error of the lines).
     size = np.abs(residual) * np.sqrt(ivar / (1.0 + ivar * np.float32(LINE_ERROR**2)))
-    rows = np.flatnonzero(size.max(axis=1) > _LIMIT)
+    rows = np.flatnonzero(size.max(axis=1) > LIMIT)
     if not rows.size:
         return found
     size = size[rows]
     # Bad pixels are zeros, which come first.
     middle = size.shape[1] - ((ivar[rows] > 0).sum(axis=1) + 1) // 2
     median = np.sort(size, axis=1)[np.arange(rows.size), middle]
-    size = size / np.maximum(_SIGMA_PER_MAD * median, 1.0)[:, None]
-    outliers, beside = size > _LIMIT, size > _BESIDE
-    for _ in range(_REACH):
+    size = size / np.maximum(SIGMA_PER_MAD * median, 1.0)[:, None]
+    outliers, beside = size > LIMIT, size > BESIDE
+    for _ in range(REACH):
         outliers |= _neighbours(outliers) & beside
     outliers |= _neighbours(outliers)
-    found[rows] = outliers & (outliers.mean(axis=1) <= _MOST)[:, None]
+    found[rows] = outliers & (outliers.mean(axis=1) <= MOST)[:, None]
     return found
 
 
@@ -123,15 +123,15 @@ def bad_joint(residual: np.ndarray, ivar: np.ndarray, filters: np.ndarray) -> np
     -------
     bad : `~numpy.ndarray` of bool, shape (N,)
     """
-    weight = ivar / (1.0 + ivar * np.float32(_JOINT_ERROR**2))
+    weight = ivar / (1.0 + ivar * np.float32(JOINT_ERROR**2))
     good = np.maximum((ivar > 0).sum(axis=1), 1)
     # A bad fit everywhere is no bad joint.
     scale = np.sqrt(np.maximum((weight * residual**2).sum(axis=1) / good, 1.0))
     signal = np.abs((weight * residual) @ filters)
-    return (signal > _BAD_JOINT * scale[:, None] * np.sqrt(weight @ filters**2)).any(axis=1)
+    return (signal > BAD_JOINT * scale[:, None] * np.sqrt(weight @ filters**2)).any(axis=1)
 
 
-def _between(low, high):
+def pixels_between(low, high):
     """Pixels of the input grid between two wavelengths, (m,)."""
     return (input_grid() > low) & (input_grid() < high)
 
@@ -145,8 +145,9 @@ def _neighbours(pixels):
 
 
 def reject_outliers(flux: np.ndarray, ivar: np.ndarray, values: dict[str, np.ndarray],
-                    filters: np.ndarray, evaluate: Callable[..., dict[str, np.ndarray]],
-                    power: float) -> np.ndarray:
+                    filters: np.ndarray,
+                    evaluate: Callable[[np.ndarray, np.ndarray], dict[str, np.ndarray]]
+                    ) -> np.ndarray:
     """
     Evaluate spectra again without a bad joint and outliers, until there are none.
 
@@ -160,9 +161,7 @@ def reject_outliers(flux: np.ndarray, ivar: np.ndarray, values: dict[str, np.nda
     filters : `~numpy.ndarray`, shape (m, f)
         From `joint_filters`.
     evaluate : callable
-        Gets flux and inverse variance of some spectra and their resolving power, and gives their
-        values.
-    power : float
+        Gets flux and inverse variance of some spectra, and gives their values.
 
     Returns
     -------
@@ -171,20 +170,19 @@ def reject_outliers(flux: np.ndarray, ivar: np.ndarray, values: dict[str, np.nda
     """
     rejected = np.zeros(flux.shape, dtype=bool)
     rows, latest = np.arange(len(flux)), values
-    for turn in range(_ROUNDS):
+    for turn in range(ROUNDS):
         found = outlying(latest["residual"], latest["ivar"])
         if turn == 0:
             # Cosmic rays make no bad joint.
             bad = bad_joint(latest["residual"], latest["ivar"] * ~found, filters)
-            found[bad] |= _between(*_LEFT_OUT)
+            found[bad] |= pixels_between(*LEFT_OUT)
         some = found.any(axis=1)
         if not some.any():
             break
         rows = rows[some]
         rejected[rows] |= found[some]
-        latest = evaluate(flux[rows], np.where(rejected[rows], 0.0, ivar[rows]).astype(ivar.dtype),
-                          power)
+        latest = evaluate(flux[rows], np.where(rejected[rows], 0.0, ivar[rows]).astype(ivar.dtype))
         for name, value in latest.items():
-            if name not in _FIRST:
+            if name not in FIRST:
                 values[name][rows] = value
     return rejected

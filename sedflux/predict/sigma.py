@@ -13,14 +13,45 @@ import numpy.typing as npt
 
 from sedflux.libraries.labels import LABELS, find_label_set
 
-__all__ = ["PRIOR_ROWS", "Widening", "interpolation_weights"]
+__all__ = ["GRID_ROWS", "PRIOR_ROWS", "Widening", "factor_rows", "interpolation_weights",
+           "part_rows"]
 
+#: Rows of the best model of a grid of labels, see `sedflux.predict.solutions.refined`.
+GRID_ROWS = 3
 #: Directions of the prior that open when a star is unlike the training.
 PRIOR_ROWS = 4
 #: Spectra whose factors are made at a time, in the processor's cache.
 _BLOCK = 16
 #: Severity beyond one at which they are as long as the prior, and the most that they open.
 _OPENING_SEVERITY, _MOST_OPENING = 3.0, 3.0
+
+
+def part_rows(metadata: Mapping[str, Any], rank: int) -> dict[str, int]:
+    """
+    Numbers of the rows of a prediction's factor whose origin is known.
+
+    Parameters
+    ----------
+    metadata : dict
+        Of a model, see `Widening`.
+    rank : int
+        Rows that the network gives.
+
+    Returns
+    -------
+    rows : dict of str to int
+        By the names of the errors that the SEDs of the model share.
+    """
+    first = rank + len(metadata.get("scatter", {}).get("directions", ()))
+    return {name: first + row
+            for row, name in enumerate(metadata.get("common", {}).get("scores", {}))}
+
+
+def factor_rows(metadata: Mapping[str, Any], rank: int) -> int:
+    """Most rows of a prediction's factor: scatter, parts, prior, and what joins the network's."""
+    scatter = len(metadata.get("scatter", {}).get("directions", ()))
+    joined = GRID_ROWS if "grid_weight" in metadata else 0
+    return rank + scatter + len(part_rows(metadata, rank)) + PRIOR_ROWS + joined
 
 
 class Widening:
@@ -51,6 +82,7 @@ class Widening:
     def __init__(self, metadata: Mapping[str, Any], wavelength: npt.ArrayLike,
                  units: np.ndarray, templates: np.ndarray) -> None:
         place, calibration = np.log(wavelength), metadata["calibration"]
+        self._metadata = metadata
         self._label_set = find_label_set(metadata.get("labels", LABELS))
         scatter = metadata.get("scatter", {})
         scale_table = np.array(scatter.get("scale", [1.0]))
@@ -100,19 +132,37 @@ class Widening:
             Rows of the network, of the scatter, and of the common errors; and four more if any
             spectrum is beyond.
         """
-        size = values["diagonal"].shape
-        rank = values["directions"].shape[1] + len(self._directions) + len(self._common)
-        rank += len(self._prior) if (severity > 1.0).any() else 0
-        diagonal = np.empty(size, dtype=np.float32)
-        factor = np.empty((size[0], rank, size[-1]), dtype=np.float32)
+        diagonal, factor = self.empty(values, opened=bool((severity > 1.0).any()))
 
         def fill(rows):
-            self._fill({name: values[name][rows] for name in
-                        ("snr", "label_mean", "diagonal", "directions")},
-                       severity[rows], diagonal[rows], factor[rows])
+            self.fill({name: values[name][rows] for name in
+                       ("snr", "label_mean", "diagonal", "directions")},
+                      severity[rows], diagonal[rows], factor[rows])
 
         list(each(fill, pieces))
         return diagonal, factor
+
+    def empty(self, values: Mapping[str, np.ndarray], *, opened: bool
+              ) -> tuple[np.ndarray, np.ndarray]:
+        """
+        Arrays for a covariance, see `covariance`.
+
+        Parameters
+        ----------
+        values : dict of str to `~numpy.ndarray`
+        opened : bool
+            Whether the factor has rows of the prior.
+
+        Returns
+        -------
+        diagonal : `~numpy.ndarray`, shape (N, n)
+        factor : `~numpy.ndarray`, shape (N, r, n)
+        """
+        size = values["diagonal"].shape
+        rank = values["directions"].shape[1] + len(self._directions) + len(self._common)
+        rank += len(self._prior) if opened else 0
+        return (np.empty(size, dtype=np.float32),
+                np.empty((size[0], rank, size[-1]), dtype=np.float32))
 
     def parts(self, factor: np.ndarray, rank: int) -> dict[str, np.ndarray]:
         """
@@ -129,11 +179,20 @@ class Widening:
         -------
         parts : dict of str to `~numpy.ndarray`, shape (N, n)
         """
-        first = rank + len(self._directions)
-        return {name: factor[:, first + row] for row, name in enumerate(self._common)}
+        return {name: factor[:, row] for name, row in part_rows(self._metadata, rank).items()}
 
-    def _fill(self, values, severity, diagonal, factor):
-        """Write the covariance of a few spectra, each number once."""
+    def fill(self, values: Mapping[str, np.ndarray], severity: np.ndarray, diagonal: np.ndarray,
+             factor: np.ndarray) -> None:
+        """
+        Write the covariance of a few spectra, each number once.
+
+        Parameters
+        ----------
+        values, severity
+            See `covariance`.
+        diagonal, factor : `~numpy.ndarray`
+            From `empty`; changed in place.
+        """
         rank = values["directions"].shape[1]
         growth = np.maximum(severity, 1.0).astype(np.float32)
         bands = _columns(np.log(np.maximum(values["snr"], 1.0)), self._levels, self._table)

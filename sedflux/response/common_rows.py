@@ -11,8 +11,9 @@ from sedflux.exceptions import InputError
 from sedflux.response.problem import LinearProblem
 from sedflux.response.second_errors import with_second_order
 from sedflux.response.solve import column_equations
-from sedflux.response.star_arrays import MODEL_PARTS, StarArrays
+from sedflux.response.star_arrays import StarArrays
 from sedflux.spectra.reddening import R_V, extinction_curve
+from sedflux.spectra.relative_errors import shared_names
 
 __all__ = ["ROWS", "model_rows", "pattern_equations", "sed_columns", "shared_rows"]
 
@@ -48,14 +49,15 @@ def sed_columns(stars: StarArrays, *, second: np.ndarray | None = None) -> dict[
     -------
     columns : dict of str to `~numpy.ndarray`, shape (N, g)
         ``reddening_zero_point``, ``reddening_scale`` and ``r_v``, as far as the SEDs have an error
-        of E(B-V) and say what it is, and ``magnitude_zero_point``, if they are scaled to a
-        magnitude.
+        of E(B-V) and say what it is, and ``magnitude_zero_point``, of those that are scaled to
+        magnitudes whose zero points have no error of their own.
     """
     found = {}
     size = (len(stars), stars.nodes.size)
-    if np.any(stars.parts.get("anchor", 0.0)):
+    if stars.scaled is not None and stars.scaled.any():
         # Fainter magnitudes make SEDs faint, and counts larger than those of the SEDs.
-        found["magnitude_zero_point"] = np.full(size, _LN_PER_MAG)
+        found["magnitude_zero_point"] = np.where(stars.scaled[:, None], np.full(size, _LN_PER_MAG),
+                                                 0.0)
     curve = _law_at(stars.nodes)[0]
     offset = _reddening_offset(stars, curve)
     if offset is not None:
@@ -189,7 +191,8 @@ def _changes(problem, spline, cross):
 
 def model_rows(problem: LinearProblem, spline: np.ndarray) -> dict[str, LowRankCovariance]:
     """
-    Errors of ln(response) from those that SEDs of a model share, as white dwarfs do.
+    Errors of ln(response) from those that SEDs share by name: of a model, as white dwarfs do, or of
+    the zero points of their magnitudes.
 
     Such an error moves the SEDs of all these stars together, each as far as its own part says.
 
@@ -203,11 +206,11 @@ def model_rows(problem: LinearProblem, spline: np.ndarray) -> dict[str, LowRankC
     Returns
     -------
     rows : dict of str to `~sedflux.LowRankCovariance`
-        One row for each of `~sedflux.response.star_arrays.MODEL_PARTS` that a star in use has.
+        One row for each of `~sedflux.spectra.relative_errors.shared_names` of the stars in use.
     """
     used = problem.used
-    parts = {name: problem.parts[name] for name in MODEL_PARTS
-             if name in problem.parts and problem.parts[name][used].any()}
+    parts = {name: problem.parts[name] for name in shared_names(
+        {name: values[used] for name, values in problem.parts.items()})}
     if not parts:
         return {}
     moved = used[np.any([values[used].any(axis=1) for values in parts.values()], axis=0)]

@@ -135,8 +135,8 @@ class ResponseCurve:
         Where there are enough photons and stars; elsewhere the curve is an interpolation.
     systematics : dict of str to `~sedflux.LowRankCovariance`
         Covariance of ln(throughput) from errors that all stars share: ``truth scale``,
-        ``library``, those of `~sedflux.response.CommonErrors`, and of white dwarfs ``models``
-        and ``convection``.
+        ``library``, those of `~sedflux.response.CommonErrors`, of white dwarfs ``models`` and
+        ``convection``, and of SEDs from `sedflux.condition` ``zero point NAME``.
     chi2 : float
         Chi-square of the fit, summed over pixels and errors of SEDs.
     degrees_of_freedom : int

@@ -26,7 +26,7 @@ class LinearProblem:
         Names of the usable stars.
     parts : dict of str to `~numpy.ndarray`, shape (N, g)
         Directions of the SED errors whose origin is known: ``reddening``, ``anchor``; and
-        those of models, which ``factor`` does not have.
+        those that stars share, which ``factor`` does not have.
     options : `~sedflux.response.options.Options`
     design : `~sedflux.response.solve.Design`
     factor : `~numpy.ndarray`, shape (N, r, g)

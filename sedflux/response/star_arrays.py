@@ -22,11 +22,7 @@ from sedflux.response.solve import STARS_AT_A_TIME
 from sedflux.slitless.line_spread import LineSpread
 from sedflux.spectra.resolution import FWHM_PER_SIGMA
 
-__all__ = ["MODEL_PARTS", "SecondErrors", "StarArrays"]
-
-#: Parts of the errors of SEDs that all stars of a model share, so that more stars do not reduce
-#: them: see `sedflux.training.white_dwarf_errors`.
-MODEL_PARTS = ("models", "convection")
+__all__ = ["SecondErrors", "StarArrays"]
 
 
 @dataclass(frozen=True)
@@ -101,8 +97,9 @@ class StarArrays:
     diagonal : `~numpy.ndarray`, shape (N, g)
         Relative variance of each SED that is independent from node to node.
     parts : dict of str to `~numpy.ndarray`, shape (N, g)
-        Directions of the SED errors whose origin is known: ``reddening``, ``anchor``; and
-        `MODEL_PARTS`, which ``factor`` does not have.
+        Directions of the SED errors whose origin is known: ``reddening``, ``anchor``; and those
+        that stars share, which ``factor`` does not have: see
+        `~sedflux.spectra.relative_errors.shared_names`.
     ebv : `~numpy.ndarray`, shape (N,), optional
         E(B-V) of the SEDs in mag, NaN where it is not known.
     line_spread : `~sedflux.LineSpread` or None
@@ -118,6 +115,8 @@ class StarArrays:
         Relative errors of the light of the second order; None without one.
     background : float
         Background that is left in the count rates of all pixels.
+    scaled : `~numpy.ndarray` of bool, shape (N,), optional
+        SEDs that are scaled to magnitudes, without a part for the zero points of these.
     """
 
     name: list[str]
@@ -145,6 +144,7 @@ class StarArrays:
     own_spread: np.ndarray | None = None
     second_errors: SecondErrors | None = None
     background: float = 0.0
+    scaled: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.name)
@@ -172,7 +172,7 @@ class StarArrays:
             {name: value[chosen] for name, value in self.place.items()}, self.library_error,
             shift, spread,
             None if self.second_errors is None else self.second_errors.take(chosen),
-            self.background)
+            self.background, None if self.scaled is None else self.scaled[chosen])
 
     @property
     def first_rate(self) -> np.ndarray:

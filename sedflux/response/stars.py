@@ -16,7 +16,7 @@ from sedflux.exceptions import InputError, SedfluxWarning
 from sedflux.response.counts import MIN_PIXELS, count_arrays, unusable_reason
 from sedflux.response.outliers import EXCLUDED, UNUSABLE, Rejection
 from sedflux.response.solve import STARS_AT_A_TIME
-from sedflux.response.star_arrays import MODEL_PARTS, SecondErrors, StarArrays
+from sedflux.response.star_arrays import SecondErrors, StarArrays
 from sedflux.response.systematics import largest_library_error
 from sedflux.slitless.forward import (
     blur_operator,
@@ -27,6 +27,7 @@ from sedflux.slitless.forward import (
 )
 from sedflux.spectra.grids import integral_matrix, interpolation_matrix, pixel_edges
 from sedflux.spectra.library_error import library_error_of
+from sedflux.spectra.relative_errors import MODEL_PARTS, is_zero_point, shared_names
 from sedflux.spectra.resolution import FWHM_PER_SIGMA, lsf_matrix
 from sedflux.spectra.sed import SEDArrays, flux_of, from_sed
 from sedflux.spectra.spectrum import header_value
@@ -47,8 +48,10 @@ _POINTS_PER_PIXEL = 3.0
 #: Fewest intervals between nodes.
 _MIN_INTERVALS = 8
 #: Parts of the errors of an SED that a fit asks for: what they are, and how to give them.
-_ASKED = {"reddening": ("E(B-V)", "give predict_sed reddening=(E(B-V), error)"),
+_ASKED = {"reddening": ("E(B-V)", "give predict_sed or condition reddening=(E(B-V), error)"),
           "anchor": ("the magnitude", "give sedflux.anchor magnitude_error")}
+#: What the card SEDNORM says of an SED that is scaled to one magnitude, or to several with errors.
+_ONE_MAGNITUDE, _MAGNITUDES = "magnitude", "photometry"
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class _Star:
     resolving_power: float | None
     ebv: float
     library_error: tuple[tuple[float, float], ...] | None
+    scaled: bool
     unknown: tuple[str, ...]
 
 
@@ -104,18 +108,22 @@ def _read_star(counts, sed, row, name, options):
         power = options["sed_resolving_power"] or arrays.resolving_power
     return _Star(name, row, pixels, good, pixels[good], edges[:-1][good], edges[1:][good],
                  rate[good], variance[good], arrays, power, _known_ebv(sed),
-                 _library_error(sed, arrays), _unknown_errors(sed, arrays))
+                 _library_error(sed, arrays), _is_scaled(sed, arrays),
+                 _unknown_errors(sed, arrays))
 
 
 def _library_error(sed, arrays):
     """What an SED says of the error that it shares; nothing more if its parts are these errors."""
     found = library_error_of(sed)
-    return () if found is None and _shared_parts(arrays) else found
+    of_model = any(name in MODEL_PARTS for name in shared_names(arrays.parts))
+    return () if found is None and of_model else found
 
 
-def _shared_parts(arrays):
-    """Errors that an SED shares with the others of its model."""
-    return [arrays.parts[name] for name in MODEL_PARTS if np.any(arrays.parts.get(name, 0.0))]
+def _is_scaled(sed, arrays):
+    """Whether an SED follows magnitudes, whose zero points are no part of its errors."""
+    follows = (np.any(arrays.parts.get("anchor", 0.0))
+               or header_value(sed, "SEDNORM") in (_ONE_MAGNITUDE, _MAGNITUDES))
+    return bool(follows) and not any(is_zero_point(name) for name in shared_names(arrays.parts))
 
 
 def _known_ebv(sed):
@@ -130,7 +138,10 @@ def _unknown_errors(sed, arrays):
     """Errors that the SED of a model lacks: of its reddening, and of its magnitude."""
     if "model" not in (sed.meta or {}).get("sedflux", {}):
         return ()
-    return tuple(name for name in _ASKED if not np.any(arrays.parts.get(name, 0.0)))
+    # `sedflux.condition` takes no magnitude without an error.
+    known = {"anchor"} if header_value(sed, "SEDNORM") == _MAGNITUDES else set()
+    return tuple(name for name in _ASKED
+                 if name not in known and not np.any(arrays.parts.get(name, 0.0)))
 
 
 def _warn_of_unknown_errors(found):
@@ -214,7 +225,8 @@ def _assemble(found, rejected, area, line_spread, second_order):
                       _pixel_integrals(found, fine), nodes, factor, diagonal, parts,
                       np.array([one.ebv for one in found]), line_spread,
                       library_error=largest_library_error(one.library_error for one in found),
-                      second_errors=second_errors)
+                      second_errors=second_errors,
+                      scaled=np.array([one.scaled for one in found]))
 
 
 def _pixel_integrals(found, fine):
@@ -249,7 +261,7 @@ def _sed_arrays(found, fine, nodes, line_spread, second_order):
         key = (star.sed.wavelength.tobytes(), star.resolving_power)
         groups.setdefault(key, []).append(index)
     rank = max(star.sed.relative_covariance.rank + len(star.sed.relative_covariance.removed)
-               + len(MODEL_PARTS) for star in found)
+               + len(shared_names(star.sed.parts)) for star in found)
     size = len(found)
     # The second order of the nodes comes from other wavelengths, whose errors are correlated.
     ratios = [1.0] if second_order is None else [1.0, second_order.ratio]
@@ -312,8 +324,9 @@ def _errors_at_nodes(found, rows, smooth, level, *, factor, diagonal, parts):
 
 
 def _own_errors(sed):
-    """Covariance of an SED without the errors that it shares with the others of its model."""
-    whole, shared = sed.relative_covariance, _shared_parts(sed)
+    """Covariance of an SED without the errors that it shares with others."""
+    whole = sed.relative_covariance
+    shared = [sed.parts[name] for name in shared_names(sed.parts)]
     if not shared:
         return whole
     return LowRankCovariance(whole.diagonal, whole.factor, np.vstack([whole.removed, *shared]))

@@ -18,7 +18,7 @@ __all__ = ["MIN_PIXELS", "CheckedSpectra", "SpectrumArrays", "check_spectra", "e
 MIN_PIXELS = 20
 #: Inverse variances of the relative flux that measurements have.  A pixel below counts as
 #: bad; values above would overflow and are limited, and a flag tells of them.
-_MIN_IVAR, _MAX_IVAR = 1e-20, 1e200
+MIN_IVAR, MAX_IVAR = 1e-20, 1e200
 #: Spectra that are checked and scaled at a time.
 _BLOCK = 64
 
@@ -322,8 +322,8 @@ def _scaled_ivar(ivar: np.ndarray, scale: np.ndarray, good: np.ndarray) -> np.nd
         # One factor after the other, because zero times infinity is no number.
         ivar *= scale
         ivar *= scale
-    np.minimum(ivar, _MAX_IVAR, out=ivar)
-    ivar[ivar < _MIN_IVAR] = 0.0
+    np.minimum(ivar, MAX_IVAR, out=ivar)
+    ivar[ivar < MIN_IVAR] = 0.0
     return ivar
 
 

@@ -32,19 +32,19 @@ __all__ = ["DEGREE", "fit_continuum", "remove_continuum", "smooth_basis"]
 
 #: Degree of the Legendre polynomials.
 DEGREE = 8
-_SOFT_NOISE = 0.2
+SOFT_NOISE = 0.2
 #: Numbers of blocks of pixels whose means give the first fit, and its start.
-_BLOCKS, _START_BLOCKS = 486, 27
+BLOCKS, START_BLOCKS = 486, 27
 #: Tolerance of the fit to block means, which only starts the fit to pixels.
-_COARSE_TOLERANCE = 1e-4
+COARSE_TOLERANCE = 1e-4
 #: Least curvature of a block, as a share of its weight: noise must not reverse a step.
-_LEAST_CURVATURE = 0.1
+LEAST_CURVATURE = 0.1
 #: Inverse variance that is negligible, but can be a divisor.
-_LEAST_IVAR = 1e-30
+LEAST_IVAR = 1e-30
 #: Longest step of the fit (rms of ln continuum), and limit of ln continuum, whose exponential
 #: can be squared in single precision.
-_MAX_STEP = 0.7
-_MAX_LOG_CONTINUUM = 40.0
+MAX_STEP = 0.7
+MAX_LOG_CONTINUUM = 40.0
 
 
 def smooth_basis(pixels: int, *, degree: int = DEGREE, shapes: Sequence[np.ndarray] = ()
@@ -72,7 +72,7 @@ def smooth_basis(pixels: int, *, degree: int = DEGREE, shapes: Sequence[np.ndarr
 
 
 @lru_cache(maxsize=16)
-def _block_sums(pixels, blocks):
+def block_sums(pixels, blocks):
     """Operator that sums pixels in blocks, sparse (blocks, pixels), and the middle of each."""
     edges = np.linspace(0, pixels, min(blocks, pixels) + 1).astype(int)
     sums = sparse.csr_matrix((np.ones(pixels, dtype=np.float32), np.arange(pixels), edges))
@@ -80,20 +80,20 @@ def _block_sums(pixels, blocks):
 
 
 @lru_cache(maxsize=4)
-def _pairs(size):
+def pairs_of(size):
     """Every pair of columns, the first not after the second."""
     return np.triu_indices(size)
 
 
-def _products(basis):
+def pair_products(basis):
     """Products of every pair of columns, (n, k (k + 1) / 2)."""
-    first, second = _pairs(basis.shape[1])
+    first, second = pairs_of(basis.shape[1])
     return basis[:, first] * basis[:, second]
 
 
 def _normal_matrices(packed, size):
-    """Symmetric matrices (N, size, size) from sums over `_products`, regular in any case."""
-    first, second = _pairs(size)
+    """Symmetric matrices (N, size, size) from sums over `pair_products`, regular in any case."""
+    first, second = pairs_of(size)
     normal = np.empty((len(packed), size, size))
     normal[:, first, second] = normal[:, second, first] = packed
     diagonal = np.arange(size)
@@ -104,7 +104,7 @@ def _normal_matrices(packed, size):
 def _start(total, count, basis):
     """Coefficients of a fit of the first three shapes to ln(block means)."""
     size, low = basis.shape[1], min(basis.shape[1], 3)
-    sums, middle = _block_sums(len(basis), _START_BLOCKS)
+    sums, middle = block_sums(len(basis), START_BLOCKS)
     total, count = (sums @ total.T).T, (sums @ count.T).T
     overall = total.sum(axis=1) / np.maximum(count.sum(axis=1), 1.0)
     mean = total / np.maximum(count, 1.0)
@@ -113,7 +113,7 @@ def _start(total, count, basis):
     weight = np.where((count > 0) & light, count, 0.0)
     value = np.log(np.where(weight > 0, mean, 1.0))
     coarse = basis[middle, :low]
-    normal = _normal_matrices(weight @ _products(coarse), low)
+    normal = _normal_matrices(weight @ pair_products(coarse), low)
     right = (weight * value) @ coarse
     start = np.zeros((len(total), size))
     start[:, :low] = np.linalg.solve(normal, right[..., None])[..., 0]
@@ -130,26 +130,26 @@ def _improve(coefficients, flux, variance, count, basis, products, *, iterations
     with it.
     """
     pixels, size = basis.shape
-    sums, _ = _block_sums(pixels, _BLOCKS)
+    sums, _ = block_sums(pixels, BLOCKS)
     rows, result = np.arange(len(flux)), coefficients.copy()
     for _ in range(iterations):
         inverse = _inverse_continuum(result[rows], basis)
         with np.errstate(over="ignore"):
-            share = 1.0 / (1.0 + variance * (inverse * (1.0 / _SOFT_NOISE)) ** 2)
+            share = 1.0 / (1.0 + variance * (inverse * (1.0 / SOFT_NOISE)) ** 2)
         weight = count * share
         deviation = flux * inverse
         deviation -= 1.0
         np.maximum(deviation, -2.0, out=deviation)
         np.minimum(deviation, 2.0, out=deviation)
         residual = weight * deviation
-        least = _LEAST_CURVATURE * (sums @ weight.T)
+        least = LEAST_CURVATURE * (sums @ weight.T)
         curvature = sums @ (weight + (2.0 * share - 1.0) * residual).T
         curvature = np.maximum(curvature, least).astype(products.dtype, copy=False)
         normal = _normal_matrices(curvature.T @ products, size)
         step = np.linalg.solve(normal, (residual @ basis)[..., None])[..., 0]
         # Noise at the end of a spectrum can throw a full step far beyond the minimum.
         length = np.sqrt((step**2).sum(axis=1, keepdims=True) / pixels)
-        step *= np.minimum(1.0, _MAX_STEP / np.maximum(length, 1e-30))
+        step *= np.minimum(1.0, MAX_STEP / np.maximum(length, 1e-30))
         result[rows] += step
         moving = np.abs(step).max(axis=1) >= tolerance * np.sqrt(pixels)
         if not moving.any():
@@ -162,8 +162,8 @@ def _improve(coefficients, flux, variance, count, basis, products, *, iterations
 def _inverse_continuum(coefficients, basis):
     """One over the continuum, (N, n)."""
     log_inverse = (-basis @ coefficients.T.astype(basis.dtype)).T
-    np.maximum(log_inverse, -_MAX_LOG_CONTINUUM, out=log_inverse)
-    np.minimum(log_inverse, _MAX_LOG_CONTINUUM, out=log_inverse)
+    np.maximum(log_inverse, -MAX_LOG_CONTINUUM, out=log_inverse)
+    np.minimum(log_inverse, MAX_LOG_CONTINUUM, out=log_inverse)
     return np.exp(log_inverse, out=log_inverse)
 
 
@@ -197,14 +197,14 @@ def fit_continuum(flux: np.ndarray, ivar: np.ndarray, basis: np.ndarray, *, iter
     dtype = ivar.dtype
     exact, exact_basis = flux, basis
     flux, ivar, count = (np.asfortranarray(part, dtype) for part in (flux, ivar, good))
-    variance, basis = count / (ivar + _LEAST_IVAR), basis.astype(dtype)
-    sums, middle = _block_sums(len(basis), _BLOCKS)
+    variance, basis = count / (ivar + LEAST_IVAR), basis.astype(dtype)
+    sums, middle = block_sums(len(basis), BLOCKS)
     totals, counts, variances = ((sums @ part.T).T for part in (flux * count, count, variance))
     many, coarse = np.maximum(counts, 1.0), basis[middle]
-    products = _products(coarse)
+    products = pair_products(coarse)
     start = _start(totals, counts, coarse)
     start = _improve(start, totals / many, variances / many, counts, coarse, products,
-                     iterations=iterations, tolerance=max(tolerance, _COARSE_TOLERANCE))
+                     iterations=iterations, tolerance=max(tolerance, COARSE_TOLERANCE))
     found = _improve(start, flux, variance, count, basis, products, iterations=iterations,
                      tolerance=tolerance)
     if exact.dtype == dtype:

@@ -13,11 +13,11 @@ from sedflux.spectra.reddening import continuum_shapes
 __all__ = ["input_basis", "normalise_spectra", "rebinning_to_input"]
 
 #: Pixels further above the continuum than this, and than five sigma, are emission or cosmic rays.
-_SPIKE_HEIGHT = 0.5
+SPIKE_HEIGHT = 0.5
 #: Largest normalised flux; larger values mean that the fitted continuum is close to zero.
-_MAX_NORMALISED = 1e4
+MAX_NORMALISED = 1e4
 #: Step of the continuum at which its fit ends, before one step in double precision.
-_TOLERANCE = 1e-3
+TOLERANCE = 1e-3
 #: Operators that are kept: the spectra of a survey share a grid, and often a velocity.
 _KEPT_OPERATORS = 8
 
@@ -71,14 +71,14 @@ def normalise_spectra(flux: np.ndarray, ivar: np.ndarray, basis: np.ndarray
     total = (flux * good).sum(axis=1)
     level = np.where(count > 0, total, 1.0) / np.maximum(count, 1)
     flux, ivar = flux / level[:, None], ivar * (level[:, None] ** 2).astype(ivar.dtype)
-    normalised, new_ivar = remove_continuum(flux, ivar, basis, tolerance=_TOLERANCE)
-    spikes = (normalised > _SPIKE_HEIGHT) & (normalised**2 * new_ivar > 25.0)
+    normalised, new_ivar = remove_continuum(flux, ivar, basis, tolerance=TOLERANCE)
+    spikes = (normalised > SPIKE_HEIGHT) & (normalised**2 * new_ivar > 25.0)
     rows = np.flatnonzero(spikes.any(axis=1))
     if rows.size:
         normalised[rows], new_ivar[rows] = remove_continuum(
-            flux[rows], ivar[rows] * ~spikes[rows], basis, tolerance=_TOLERANCE)
+            flux[rows], ivar[rows] * ~spikes[rows], basis, tolerance=TOLERANCE)
     # A spectrum of noise alone may have no continuum, here and there or anywhere.
-    none = ~(np.abs(normalised) < _MAX_NORMALISED) | ~np.isfinite(new_ivar)
+    none = ~(np.abs(normalised) < MAX_NORMALISED) | ~np.isfinite(new_ivar)
     if none.any():
         normalised, new_ivar = np.where(none, 0.0, normalised), np.where(none, 0.0, new_ivar)
     return normalised, new_ivar, spikes.sum(axis=1)

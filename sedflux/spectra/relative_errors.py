@@ -13,8 +13,15 @@ import numpy as np
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
 
-__all__ = ["NO_COVARIANCE", "ErrorsOfStars", "RelativeErrors", "check_absolute", "checked_notes",
-           "find_errors", "precision_of"]
+__all__ = ["MODEL_PARTS", "NO_COVARIANCE", "ErrorsOfStars", "RelativeErrors", "check_absolute",
+           "checked_notes", "find_errors", "is_zero_point", "precision_of", "shared_names",
+           "zero_point_name"]
+
+#: Parts of the errors of SEDs that all stars of a model share: see
+#: `sedflux.training.white_dwarf_errors`.
+MODEL_PARTS = ("models", "convection")
+#: Begins the names of parts that stand for the zero point of a band, which all stars share, too.
+_ZERO_POINT = "zero point "
 
 #: Relative difference of wavelengths that does not matter.
 _SAME_WAVELENGTH = 1e-8
@@ -124,6 +131,34 @@ class ErrorsOfStars(Sequence[RelativeErrors]):
         return RelativeErrors(self.wavelength,
                               LowRankCovariance(self.diagonal[row], self.factor[row]),
                               {name: part[row] for name, part in self.parts.items()})
+
+
+def zero_point_name(band: str) -> str:
+    """Name of the part that stands for the zero point of a band."""
+    return _ZERO_POINT + band
+
+
+def is_zero_point(name: str) -> bool:
+    """Whether a part stands for the zero point of a band."""
+    return name.startswith(_ZERO_POINT)
+
+
+def shared_names(parts: Mapping[str, np.ndarray]) -> list[str]:
+    """
+    Names of the parts that all stars share, so that more stars do not reduce them.
+
+    Parameters
+    ----------
+    parts : dict of str to `~numpy.ndarray`
+        Directions whose origin is known.
+
+    Returns
+    -------
+    names : list of str
+        `MODEL_PARTS` and zero points, as far as they are not zero.
+    """
+    names = [*MODEL_PARTS, *filter(is_zero_point, parts)]
+    return [name for name in names if np.any(parts.get(name, 0.0))]
 
 
 def checked_notes(sed: Any) -> dict[str, Any]:

@@ -1,6 +1,9 @@
 """
 Calibrated odds of a white dwarf against a star, and which white dwarfs are peculiar.
 
+`calibrate_odds` writes both into a model, and the weight of its grid of labels, see
+`sedflux.training.grid_weight`.
+
 The evidence of a model takes its coefficients as normal, which those of stars are not, so that the
 ratio of two evidences says too much or too little.  A logistic fit to noisy spectra of models, held
 out of both trainings, tells how its logarithm becomes that of the odds: by a slope and an offset.
@@ -30,6 +33,7 @@ from sedflux.predict.predictor import Predictor
 from sedflux.spectra.grids import input_grid
 from sedflux.training.augment import noisy_inputs
 from sedflux.training.export import measure_domain
+from sedflux.training.grid_weight import grid_weight
 from sedflux.training.white_dwarfs import WhiteDwarfGenerator, held_out
 from sedflux.writing import make_folder
 
@@ -136,7 +140,10 @@ def calibrate_odds(stars: PathLike, white_dwarfs: PathLike, folder: PathLike, *,
                    star: str = DEFAULT_MODEL, model: str = WHITE_DWARF_MODEL,
                    draws: int = _DRAWS) -> Path:
     """
-    Write a model of white dwarfs with the calibration of its odds, and limits of peculiar spectra.
+    Write a model of white dwarfs with what is measured after its training.
+
+    These are the calibration of its odds, limits of peculiar spectra, and the weight of its grid
+    of labels.
 
     Parameters
     ----------
@@ -162,5 +169,5 @@ def calibrate_odds(stars: PathLike, white_dwarfs: PathLike, folder: PathLike, *,
         "peculiar": peculiar_limits(predictor.network, dwarfs)}
     path = make_folder(folder) / f"{predictor.name}.safetensors"
     save_network(path, predictor.network, predictor.metadata | {
-        "odds": odds, "domain": domain})
+        "odds": odds, "domain": domain, "grid_weight": grid_weight(predictor, dwarfs)})
     return path

@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 def benchmark(model: str | None = None, batches: Sequence[int] = (1, 64, 4096), *,
               threads: Sequence[int] = (), velocities: Sequence[str] = ("one",),
-              seconds: float = 3.0) -> Table:
+              device: str = "cpu", seconds: float = 3.0) -> Table:
     """
     Time the whole prediction: normalisation, rebinning, network, covariance.
 
@@ -56,6 +56,8 @@ def benchmark(model: str | None = None, batches: Sequence[int] = (1, 64, 4096), 
         Numbers of threads; by default as many as NumPy uses, see ``OMP_NUM_THREADS``.
     velocities : sequence of {'one', 'each'}, optional
         One velocity for all stars, or one for each.
+    device : str, optional
+        Where spectra are worked on, see `sedflux.Predictor`.
     seconds : float, optional
         Least time of each measurement.
 
@@ -65,13 +67,14 @@ def benchmark(model: str | None = None, batches: Sequence[int] = (1, 64, 4096), 
         One row per batch, number of threads and kind of velocities: ``way``, ``batch``,
         ``threads``, ``velocities`` and ``rate`` (spectra per second).  ``meta`` holds ``start``:
         seconds to load the model and predict one spectrum, and ``memory``: the largest memory
-        of the process in GB.
+        of the process in GB; and the name of the ``device`` if it is a GPU.
     """
     from sedflux.network.threads import thread_count
     from sedflux.predict.loading import loaded_predictor
+    from sedflux.predict.predictor import Predictor
 
     begin = time.perf_counter()
-    predictor = loaded_predictor(model)
+    predictor = loaded_predictor(model) if device == "cpu" else Predictor(model, device=device)
     predictor.predict(*_spectra(1)[:3])
     start = time.perf_counter() - begin
     rows = []
@@ -84,7 +87,12 @@ def benchmark(model: str | None = None, batches: Sequence[int] = (1, 64, 4096), 
         rows.append({"way": "sedflux", "batch": size, "threads": count, "velocities": kind,
                      "rate": rate})
         _log.info("%d spectra at once, %d threads: %.1f a second", size, count, rate)
-    return Table(rows, meta={"start": start, "memory": peak_memory()})
+    meta: dict[str, Any] = {"start": start, "memory": peak_memory()}
+    if device != "cpu":
+        from sedflux.network.device import device_name
+
+        meta["device"] = device_name(device)
+    return Table(rows, meta=meta)
 
 
 def measure_peers(model: str | None = None, *, seconds: float = 3.0) -> Table:

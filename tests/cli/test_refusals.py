@@ -95,7 +95,9 @@ STARS = "empty.fits empty.fits empty.fits"
     ("fetch-library bosz2024 --folder out -o old.fits", "add --overwrite"),
     ("fetch-library bosz2024 --folder out --overwrite", "no effect without --output"),
     ("benchmark --response 3 --batches 1", "--response has no --batches"),
+    ("benchmark --response 3 --device cuda", "--response has no --device"),
     ("benchmark --model no.such", "unknown"),
+    ("benchmark --device tpu", "give 'cpu' or 'cuda'"),
 ])
 def test_what_cannot_be_is_told_in_one_line(here, arguments, message, capsys):
     before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}

@@ -36,13 +36,14 @@ def linear_case(diagonal, seed=3):
     known = np.ones((2, count), dtype=bool)
     known[1, 2] = False
     stars = Stars(log_flux, np.full(log_flux.shape, diagonal), factor, True, magnitudes,
-                  np.array([0.05, 0.02, 0.03, 0.02, 0.01, 0.04])[None].repeat(2, 0) ** 2, known)
+                  np.array([0.05, 0.02, 0.03, 0.02, 0.01, 0.04])[None].repeat(2, 0) ** 2, known,
+                  factor[:, :2].copy())
     dust = Dust(np.array([0.5, 0.6]), np.array([0.02, 0.03]), False, curve, np.zeros_like(curve))
     return stars, bands, dust
 
 
 def dense(stars, dust, row, bands):
-    """Posterior by matrices of all coordinates: z, d, s and E(B-V)."""
+    """Posterior, and what it leaves of z, by matrices of all coordinates: z, d, s and E(B-V)."""
     seen = np.flatnonzero(stars.known[row])
     places = np.array(PLACES)[seen]
     design = np.vstack([stars.factor[row], np.diag(np.sqrt(stars.diagonal[row])),
@@ -55,11 +56,14 @@ def dense(stars, dust, row, bands):
     flat = len(design) - 2
     precision[np.diag_indices(len(design))] += np.where(np.arange(len(design)) == flat, 0.0, 1.0)
     covariance = np.linalg.inv(precision)
-    coordinates = covariance @ (change * weight) @ residual
+    gain = covariance @ (change * weight)
+    coordinates = gain @ residual
+    # What is left of a unit of the first two coordinates, which the magnitudes see.
+    left = np.eye(2, len(design)) - change[:2] @ gain.T
     chi2 = (weight * residual**2).sum() - residual @ (weight * (change.T @ coordinates))
     return (start + coordinates @ design, design.T @ covariance @ design,
             dust.mean[row] + dust.error[row] * coordinates[-1],
-            dust.error[row] * np.sqrt(covariance[-1, -1]), chi2)
+            dust.error[row] * np.sqrt(covariance[-1, -1]), chi2, left @ design)
 
 
 @pytest.mark.parametrize("diagonal", [0.0, 4e-4])
@@ -67,11 +71,12 @@ def test_equals_the_dense_calculation_to_1e_8(diagonal):
     stars, bands, dust = linear_case(diagonal)
     found = update(stars, bands, dust)
     for row in range(2):
-        mean, covariance, ebv, error, chi2 = dense(stars, dust, row, bands)
+        mean, covariance, ebv, error, chi2, parts = dense(stars, dust, row, bands)
         assert_allclose(found.log_flux[row], mean, rtol=1e-8)
         assert_allclose(found.ebv[row], ebv, rtol=1e-8)
         assert_allclose(found.ebv_error[row], error, rtol=1e-8)
         assert_allclose(found.chi2[row], chi2, rtol=1e-8)
+        assert_allclose(found.parts[row], parts, rtol=0, atol=1e-8 * np.abs(parts).max())
         mine = LowRankCovariance(stars.diagonal[row], found.factor[row]).to_dense()
         if diagonal == 0.0:
             assert_allclose(mine, covariance, rtol=0, atol=1e-8 * np.abs(covariance).max())

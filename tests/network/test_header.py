@@ -27,6 +27,8 @@ METADATA = {
                 "scale": [0.9, 1.1]},
     "kernels": [[0.1, 0.2], [0.3, 0.4]],
     "odds": {"slope": 0.8, "offset": 1.5},
+    "grid_weight": {"fit": [1.0, 2.0], "weight": [0.5, 0.0], "snr": [5.0, 50.0],
+                    "scale": [1.0, 0.8]},
 }
 NAN, INF = float("nan"), float("inf")
 
@@ -96,6 +98,9 @@ def test_missing_entries_are_named(path, entry):
     ("domain.unusual", True), ("domain.strange", NAN), ("domain.strange", -6.0),
     ("domain.teff", [4700.0]), ("domain.teff", [10000.0, 4700.0]), ("domain.teff", [INF, INF]),
     ("odds", 0.5), ("odds.slope", 0.0), ("odds.offset", NAN),
+    ("grid_weight", 0.5), ("grid_weight.fit", [2.0, 1.0]), ("grid_weight.weight", [0.5]),
+    ("grid_weight.weight", [0.5, 1.5]), ("grid_weight.snr", [5.0, 5.0]),
+    ("grid_weight.scale", [1.0, 0.0]),
     ("domain.gravity", [[4500.0, 9000.0], [1.0]]), ("domain.gravity", [4500.0, 1.0]),
     ("domain.gravity", [[9000.0, 4500.0], [1.0, 3.3]]),
     ("domain.prior", "other"), ("domain.prior", 1),

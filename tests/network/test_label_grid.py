@@ -99,6 +99,39 @@ def test_resolving_powers_between_those_of_the_grid_are_interpolated(projection,
     assert_allclose(np.exp(found.labels[0, :, 0]).min(), 10500.0, rtol=0.01)
 
 
+def test_the_best_model_is_found_between_the_points(projection, grid):
+    """Labels to a fraction of a step, with the covariance of a linear problem of three numbers."""
+    x, y, velocity = np.log(9777.0), 8.13, 0.1
+    coefficients = [strengths(x), 0.5 * (y - 8.0), 0.002 * (x - 9.5), 0.0, 0.5 * velocity]
+    normalised, ivar = spectrum(projection, coefficients)
+    found = grid.posterior().solutions(*equations_of(projection, normalised, ivar), 2000.0)
+    # The velocity is drawn to zero by its prior, and nothing else is.
+    assert_allclose(found.best[0], [x, y, x * y], rtol=1e-5)
+    assert abs(found.fit[0]) < 0.03
+    slopes = np.zeros((3, 5))
+    slopes[0, [0, 2]] = -2.0 * (x - np.log(13000.0)) / 0.1, 0.002
+    slopes[1, 1], slopes[2, 4] = 0.5, 0.5
+    design = slopes @ (projection.templates * projection.spread[:, None]).numpy()
+    weight = float(ivar[0, 0] / (1.0 + ivar[0, 0] * 0.003**2))
+    covariance = np.linalg.inv(weight * design @ design.T + np.diag([0.0, 0.0, 1.0]))[:2, :2]
+    to_scores = np.array([[1.0, 0.0, y], [0.0, 1.0, x]])
+    expected = to_scores.T @ covariance @ to_scores
+    assert_allclose(found.rows[0].T @ found.rows[0], expected, rtol=0.01,
+                    atol=1e-3 * expected.max())
+    steps = np.log(22000.0 / 8000.0) / 19.0, 0.4
+    assert_allclose(found.width[0], np.max(np.sqrt(np.diag(covariance)) / steps), rtol=0.01)
+
+
+def test_what_no_model_fits_has_a_large_chi_square(projection, grid):
+    equations = equations_of(projection, *spectrum(projection, [-0.3, 0.1, 0.0, 0.3, 0.0]))
+    found = grid.posterior().solutions(*equations, 2000.0)
+    near = grid.posterior().solutions(*equations_of(
+        projection, *spectrum(projection, [-0.3, 0.1, 0.0, 0.06, 0.0])), 2000.0)
+    assert found.fit[0] > 20.0 * near.fit[0] > 20.0
+    # Of a spectrum that no model fits, the labels are as uncertain as that says.
+    assert_allclose(found.rows**2 / found.fit, near.rows**2 / near.fit, rtol=0.05, atol=1e-8)
+
+
 @pytest.mark.parametrize(("density", "cut"), [
     ([0.0, 0.1, 0.2, 0.4, 0.2, 0.1, 0.0, 0.0], None),
     ([0.1, 0.3, 0.1, 0.01, 0.1, 0.3, 0.09, 0.0], 3),

@@ -9,10 +9,11 @@ from specutils import Spectrum
 from sedflux import InputError, Predictor, covariance_of, predict_sed
 from sedflux.demo import demo_spectrum
 from sedflux.io.sed import read_sed, write_sed
-from sedflux.predict.chooser import Chooser, Screen
+from sedflux.predict.chooser import Chooser
 from sedflux.predict.flags import flag
 from sedflux.predict.loading import loaded_predictor
 from sedflux.predict.models import DEFAULT_MODEL, WHITE_DWARF_MODEL
+from sedflux.predict.screen import Screen
 from sedflux.spectra.arrays import check_spectra
 from sedflux.spectra.grids import input_grid
 
@@ -128,7 +129,7 @@ def test_predict_sed_chooses(both):
 def test_noise_leaves_the_kind_uncertain(chooser, both):
     rng = np.random.default_rng(2)
     flux = np.repeat(both[0][12:14], 20, axis=0)
-    sigma = flux / 5.0
+    sigma = flux / 3.0
     found = chooser.predict(input_grid(), flux + sigma * rng.standard_normal(flux.shape),
                             sigma**-2.0, resolving_power=1600.0)
     uncertain = (found.flag_bits & flag("kind_uncertain").mask) > 0
@@ -187,7 +188,7 @@ def test_evidence_is_that_of_a_gaussian_process(chooser, both):
 def test_the_screen_has_the_evidence_of_its_templates(chooser, both, monkeypatch):
     dwarf = chooser.predictors[1]
     size = dwarf.arrays.config.components
-    monkeypatch.setattr("sedflux.predict.chooser._SCREEN_TEMPLATES", (size, size))
+    monkeypatch.setattr("sedflux.predict.screen.SCREEN_TEMPLATES", (size, size))
     found, fit = dwarf.evaluate(check_spectra(input_grid(), *both), 1600.0, 0.0,
                                 screen=Screen(dwarf))
     assert len(found) == 18

@@ -339,14 +339,14 @@ def test_noise_alone_gives_finite_errors_and_flags(predictor, star):
 def test_what_is_not_finite_is_marked(predictor, star, monkeypatch):
     """The last guard: damaged weights give the prior and a flag, never NaN."""
     wavelength, flux = star
-    real = predictor._network_values
+    real = predictor._chain._network_values
 
     def damaged(*arguments):
         values = real(*arguments)
         values["mean"][0] = np.nan
         return values
 
-    monkeypatch.setattr(predictor, "_network_values", damaged)
+    monkeypatch.setattr(predictor._chain, "_network_values", damaged)
     result = predictor.predict(wavelength, np.stack([flux, flux]), np.full((2, flux.size), 1e4))
     assert np.isfinite(result.flux).all()
     assert np.isfinite(result.sigma).all()

@@ -5,17 +5,26 @@ import pytest
 from astropy import units as u
 from numpy.testing import assert_allclose
 from scipy.linalg import block_diag
+from synphot import SpectralElement
+from synphot.models import Box1D
 
-from sedflux import error_budget, fit_response, get_instrument, simulate_field
+from sedflux import (
+    condition,
+    error_budget,
+    fit_response,
+    get_instrument,
+    simulate_field,
+    synthetic_photometry,
+)
 from sedflux.predict.loading import loaded_predictor
-from sedflux.response.star_arrays import MODEL_PARTS
 from sedflux.simulate.white_dwarfs import WhiteDwarfs
 from sedflux.spectra.grids import input_grid
-from sedflux.spectra.relative_errors import RelativeErrors
+from sedflux.spectra.relative_errors import MODEL_PARTS, RelativeErrors
 from sedflux.spectra.sed import from_sed
 
 BAND = get_instrument("lookalike").bands["GU"]
 OPTIONS = {"band": BAND, "robust": False, "smoothness": 0.05}
+GREEN = {"g": SpectralElement(Box1D, x_0=4750, width=1200)}
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +95,40 @@ def test_more_white_dwarfs_do_not_reduce_them(field):
     assert "models" in error_budget(many).colnames
 
 
+def conditioned(sed, error, **options):
+    """The SED with its own magnitude as that of a photometer."""
+    return condition(sed, {"g": (synthetic_photometry(sed, GREEN).value[0].value, error)}, GREEN,
+                     **options)
+
+
+def test_conditioned_seds_keep_them(field, response):
+    """A magnitude that says nearly nothing changes nearly nothing, and no error is missing."""
+    seds = [conditioned(sed, 0.5, reddening=0.0) for sed in field.seds]
+    found = fit_response(field.counts["GU"], seds, **OPTIONS)
+    assert list(found.systematics) == list(response.systematics)
+    for name, row in response.systematics.items():
+        size = row.sigma.max()
+        assert size > 0, name
+        assert_allclose(found.systematics[name].sigma, row.sigma, atol=0.02 * size, err_msg=name)
+
+
+@pytest.mark.parametrize(("error", "row", "size"), [
+    (0.03, "zero point g", 0.03), (None, "magnitude zero point", 0.01)])
+def test_zero_points_of_photometry_are_shared_by_all_stars(field, error, row, size):
+    """They are those that `condition` was told, or the default of the fit, and never both."""
+    sed = predicted().to_spectrum()
+    # So bright that no throughput exceeds one.
+    sed = condition(sed, {"g": (11.0, 0.02)}, GREEN, reddening=(0.02, 0.01),
+                    zero_point_error=error)
+    one, many = (fit_response([field.counts["GU"][2]] * number, [sed] * number, **OPTIONS)
+                 for number in (2, 30))
+    for found in (one, many):
+        rows = [name for name in found.systematics if "zero point" in name]
+        assert sorted(rows) == sorted([row, "reddening zero point"])
+        assert_allclose(found.systematics[row].sigma, size * np.log(10.0) / 2.5, rtol=2e-3)
+    assert (many.covariance.sigma < one.covariance.sigma).all()
+
+
 def test_white_dwarfs_have_no_library_error_of_stars(field, response):
     alone = fit_response(field.counts["GU"][2:], field.seds[2:], **OPTIONS)
     assert not alone.systematics["library"].sigma.any()
@@ -93,12 +136,17 @@ def test_white_dwarfs_have_no_library_error_of_stars(field, response):
     assert response.total_covariance.sigma.max() >= response.systematics["models"].sigma.max()
 
 
-def test_other_wavelengths_keep_the_parts():
-    """An SED that is averaged over pixels still says what its errors are."""
+def predicted():
+    """A white dwarf at S/N 50."""
     model = loaded_predictor("uara.da1")
     flux, power = model.arrays.reference_spectra(np.array([0]))
-    found = model.predict(input_grid(), flux[0], np.full(flux.shape[1], 2500.0),
-                          resolving_power=float(power[0]))
+    return model.predict(input_grid(), flux[0], np.full(flux.shape[1], 2500.0),
+                         resolving_power=float(power[0]))
+
+
+def test_other_wavelengths_keep_the_parts():
+    """An SED that is averaged over pixels still says what its errors are."""
+    found = predicted()
     sed = found.to_spectrum(wavelengths=np.arange(3000.0, 6000.0, 40.0) * u.AA)
     parts = from_sed(sed).parts
     for name in MODEL_PARTS:

@@ -11,9 +11,11 @@ from numpy.testing import assert_allclose
 from sedflux.exceptions import InputError
 from sedflux.libraries.labels import STARS, WHITE_DWARFS, find_label_set
 from sedflux.libraries.library import read_library, split_models
+from sedflux.network.checkpoint import save_network
 from sedflux.predict.flags import flag
 from sedflux.predict.predictor import Predictor
 from sedflux.spectra.grids import input_grid, optical_mean, sed_grid
+from sedflux.training.grid_weight import grid_weight
 from sedflux.training.run import train_on_library
 from sedflux.training.white_dwarf_errors import CONVECTION
 from sedflux.training.white_dwarf_spectra import WhiteDwarfSpectra
@@ -176,6 +178,28 @@ def test_the_grid_finds_the_labels(trained):
     truth = toy_spectra(sed_grid(), 30000.0, 7.8)
     truth = truth / (optical_mean(sed_grid()) @ truth)
     assert_allclose(part.diagnostics["first_flux"][:60], truth[:60], rtol=0.05)
+
+
+def test_weights_of_the_grid_come_from_simulated_spectra(trained, files, tmp_path):
+    """A network of two steps knows little, and its grid nearly all."""
+    predictor = trained[0]
+    table = grid_weight(predictor, read_library(files[0]), powers=[1500.0], spectra=64)
+    weight = np.array(table["weight"])
+    assert weight[0] > 0.9
+    assert (np.diff(weight) <= 0).all()
+    assert weight[-1] < 0.5
+    assert len(table["scale"]) == len(table["snr"])
+    assert min(table["scale"]) > 0
+    path = tmp_path / "refined.safetensors"
+    save_network(path, predictor.network, predictor.metadata | {"grid_weight": table})
+    before, after = (predict(one, 30000.0, 7.8) for one in (predictor, Predictor(path)))
+    truth = toy_spectra(sed_grid(), 30000.0, 7.8)
+    truth = truth / (optical_mean(sed_grid()) @ truth)
+    error = [np.abs(part.flux / truth - 1.0).mean() for part in (before, after)]
+    assert error[1] < 0.3 * error[0]
+    assert (after.sigma < before.sigma).mean() > 0.9
+    assert len(after.factor) == len(before.factor) + 3
+    assert sorted(after.parts) == ["convection", "models"]
 
 
 def test_two_solutions_are_flagged_and_told(trained):

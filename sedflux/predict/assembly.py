@@ -1,0 +1,91 @@
+"""Flags and errors of many stars, made as the values of the network come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from sedflux.libraries.labels import LabelSet
+from sedflux.predict.flags import domain_flags, severity_of
+from sedflux.predict.pieces import pieces_of
+from sedflux.predict.sigma import PRIOR_ROWS, Widening
+
+__all__ = ["Assembly"]
+
+
+class Assembly:
+    """
+    Flags and covariances of N stars.
+
+    Parameters
+    ----------
+    size : int
+        Number of stars.
+    limits : dict
+        The model's domain.
+    label_set : `~sedflux.libraries.labels.LabelSet`
+    widening : `~sedflux.predict.sigma.Widening`
+    each : callable
+        `map`, or a like function that works side by side.
+
+    Attributes
+    ----------
+    bits : `~numpy.ndarray` of int64, shape (N,)
+        Flags.
+    severity : `~numpy.ndarray`, shape (N,)
+        How much errors grow.
+    """
+
+    def __init__(self, size: int, limits: Mapping[str, Any], label_set: LabelSet,
+                 widening: Widening, each: Callable[..., Any]) -> None:
+        self.bits, self.severity = np.zeros(size, dtype=np.int64), np.ones(size)
+        self._limits, self._label_set, self._widening = limits, label_set, widening
+        self._each = each
+        self._work: list[Iterable[None]] = []
+        self._beyond = self._opened = False
+        self._diagonal = self._factor = np.empty((0, 0, 0))
+
+    def add(self, values: Mapping[str, np.ndarray], rows: slice) -> None:
+        """
+        Flag some of the stars, and begin with their covariance.
+
+        Parameters
+        ----------
+        values : dict of str to `~numpy.ndarray`, shape (N, ...)
+            See `sedflux.predict.chain.ArrayChain.values`; those of the given rows are known.
+        rows : slice
+        """
+        own = {name: value[rows] for name, value in values.items()}
+        bits = domain_flags(own, self._limits, self._label_set)
+        severity = severity_of(bits, own, self._limits, self._label_set)
+        self.bits[rows], self.severity[rows] = bits, severity
+        self._beyond = self._beyond or bool((severity > 1.0).any())
+        if not self._factor.size:
+            # Stars that are still to come may need the rows of the prior.
+            self._opened = self._beyond or len(bits) < len(self.bits)
+            self._diagonal, self._factor = self._widening.empty(values, opened=self._opened)
+        diagonal, factor = self._diagonal[rows], self._factor[rows]
+
+        def fill(some):
+            self._widening.fill({name: value[some] for name, value in own.items()},
+                                severity[some], diagonal[some], factor[some])
+
+        self._work.append(self._each(fill, pieces_of(len(bits))))
+
+    def covariance(self) -> tuple[np.ndarray, np.ndarray]:
+        """
+        Covariance of ln(flux) of all stars.
+
+        Returns
+        -------
+        diagonal : `~numpy.ndarray`, shape (N, n)
+        factor : `~numpy.ndarray`, shape (N, r, n)
+            See `~sedflux.predict.sigma.Widening.covariance`.
+        """
+        for results in self._work:
+            list(results)
+        if self._opened and not self._beyond:
+            self._factor = np.ascontiguousarray(self._factor[:, :-PRIOR_ROWS])
+        return self._diagonal, self._factor
