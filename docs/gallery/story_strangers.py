@@ -66,9 +66,8 @@ for name, names, error in zip(cases, flags, typical, strict=True):
 
 # %%
 # Dark squares are flags that were set.  A response leaves such stars out.  What is ``foreign``
-# would be refused alone; among others its error says that nothing is known.  One fault passes
-# without a flag here, the dip between two arms: it is so smooth that the continuum follows it,
-# sigma grows a little, and a response would find the star by its counts.
+# would be refused alone; among others its error says that nothing is known.  The dip between
+# two arms needs no flag: its range is left out, and sigma grows a little.
 
 columns = [one.name for one in FLAGS if any(one.name in names for names in flags)]
 table = np.array([[name in names for name in columns] for names in flags])

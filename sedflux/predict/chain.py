@@ -18,7 +18,7 @@ from sedflux.network.arrays import ArrayNetwork
 from sedflux.predict.checks import unusable_reasons
 from sedflux.predict.line_shapes import line_shapes
 from sedflux.predict.pieces import near_input
-from sedflux.predict.rejection import reject_outliers
+from sedflux.predict.rejection import joint_filters, reject_outliers
 from sedflux.predict.solutions import describe_solutions
 from sedflux.spectra.arrays import CheckedSpectra, SpectrumArrays
 from sedflux.spectra.grids import input_grid, optical_mean, sed_grid
@@ -75,6 +75,7 @@ class ArrayChain:
         self._core, self._arrays, self._label_set = core, arrays, label_set
         self._grid, self._basis = input_grid(), input_basis()
         self._optical_mean = optical_mean(sed_grid())
+        self._joints = joint_filters(arrays.projection.scaled, self._basis)
 
     @property
     def torch(self) -> Any:
@@ -141,7 +142,7 @@ class ArrayChain:
         rejected = np.zeros(flux.shape, dtype=bool)
         if self._label_set is STARS:
             found |= line_shapes(found, power)
-            rejected = reject_outliers(flux, ivar, found,
+            rejected = reject_outliers(flux, ivar, found, self._joints,
                                        lambda *spectra: self._lines(*spectra, power))
         for name in ("normalised", "ivar", "residual"):
             del found[name]

@@ -19,8 +19,8 @@ from sedflux.spectra.grids import input_grid
 
 __all__ = ["LEAST_POWER", "balmer_shape", "discriminant_terms", "is_luminous"]
 
-#: Least resolving power at which cores and wings differ enough.
-LEAST_POWER = 1500.0
+#: Least resolving power at which cores and wings differ enough, and least S/N per pixel.
+LEAST_POWER, _LEAST_SNR = 1500.0, 10.0
 #: Balmer lines (Angstrom), half width of a core, and where its wings begin and end.
 _LINES, _CORE, _WINGS = (4102.9, 4341.7, 4862.7, 6564.6), 4.0, (10.0, 25.0)
 #: Temperature (K) relative to which its logarithm counts.
@@ -83,7 +83,7 @@ def is_luminous(values: Mapping[str, np.ndarray], limits: Mapping[str, Any], tef
     Parameters
     ----------
     values : dict of str to `~numpy.ndarray`
-        With ``balmer`` (N, 8) and ``resolving_power`` (N,).
+        With ``balmer`` (N, 8), ``resolving_power`` and ``snr`` (N,).
     limits : dict
         The model's domain, with ``gravity`` and ``luminous``: the ``weights`` of
         `discriminant_terms`, a ``constant``, and a range of ``teff`` in K.
@@ -98,4 +98,5 @@ def is_luminous(values: Mapping[str, np.ndarray], limits: Mapping[str, Any], tef
     terms = discriminant_terms(values["balmer"], teff, logg - np.interp(teff, *limits["gravity"]))
     low, high = entry["teff"]
     return ((terms @ np.asarray(entry["weights"]) + entry["constant"] < 0.0)
-            & (teff > low) & (teff < high) & (values["resolving_power"] >= LEAST_POWER))
+            & (teff > low) & (teff < high) & (values["resolving_power"] >= LEAST_POWER)
+            & (values["snr"] >= _LEAST_SNR))

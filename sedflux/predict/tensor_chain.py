@@ -32,6 +32,7 @@ from sedflux.predict.chain import MAX_IVAR, MAX_SNR, MOST_LN_FLUX, OUTPUTS, Cond
 from sedflux.predict.checks import CONSTANT_SPREAD, MIN_GOOD
 from sedflux.predict.line_shapes import line_shapes
 from sedflux.predict.pieces import near_input, pieces_of
+from sedflux.predict.rejection import joint_filters
 from sedflux.predict.screen import Screen
 from sedflux.predict.tensor_rejection import reject_outlying_pixels
 from sedflux.predict.tensor_screen import TensorScreen
@@ -83,6 +84,7 @@ class TensorChain:
         weights = core.arrays.weights
         self._sed_mean = self._constant(weights["sed_mean"].astype(float))
         self._start = self._constant(np.exp(weights["log_variance_start"]))
+        self._joints = self._constant(joint_filters(core.arrays.projection.scaled, input_basis()))
         self._streams: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._on_gpu = core.device.type == "cuda"
         for _ in range(_STREAMS):
@@ -233,7 +235,7 @@ class TensorChain:
             found["screen"] = screen(*(found[name] for name in ("normalised", "ivar", "evidence")))
         rejected = torch.zeros(flux.shape, dtype=torch.bool, device=flux.device)
         if self._label_set is STARS:
-            rejected = reject_outlying_pixels(flux, ivar, found,
+            rejected = reject_outlying_pixels(flux, ivar, found, self._joints,
                                               lambda *spectra: self._lines(*spectra, power))
         found |= {"usable": usable & (found["good"] > 0), "reasons": reasons,
                   "rejected": rejected.sum(dim=1), "rejected_pixels": rejected}

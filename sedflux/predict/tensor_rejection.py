@@ -9,18 +9,15 @@ import torch
 from sedflux.predict.rejection import (
     BAD_JOINT,
     BESIDE,
-    COMMON_NOISE,
     FIRST,
-    HALF_MEAN,
+    JOINT_ERROR,
     LEFT_OUT,
     LIMIT,
     LINE_ERROR,
-    MEAN_ERROR,
     MOST,
     REACH,
     ROUNDS,
     SIGMA_PER_MAD,
-    joint_sums,
     pixels_between,
 )
 
@@ -50,25 +47,13 @@ def _outlying(residual, ivar):
     return found
 
 
-def _bad_joint(residual, ivar):
+def _bad_joint(residual, ivar, filters):
     """Spectra whose arms do not match, (N,)."""
-    share = 1.0 / (1.0 + ivar * LINE_ERROR**2)
-    weight = ivar * share
-    total, power, noise = (_sums(part) for part in (weight * residual, weight, weight * share))
-    known = power > 0
-    power = torch.where(known, power, 1.0)
-    noise = noise.sqrt()
-    error = torch.maximum(torch.hypot(noise, MEAN_ERROR * power), COMMON_NOISE * noise)
-    size = torch.where(known, total.abs(), 0.0) / error
-    scale = (SIGMA_PER_MAD * size.median(dim=1).values).clamp(min=1.0)
-    return size[:, _on(joint_sums(), size)].amax(dim=1) > BAD_JOINT * scale
-
-
-def _sums(values):
-    """Sums over 30 pixels, which overlap by half, (N, k)."""
-    halves = values[:, : values.shape[1] // HALF_MEAN * HALF_MEAN].unflatten(
-        1, (-1, HALF_MEAN)).sum(dim=2)
-    return halves[:, 1:] + halves[:, :-1]
+    weight = ivar / (1.0 + ivar * JOINT_ERROR**2)
+    good = (ivar > 0).sum(dim=1).clamp(min=1)
+    scale = ((weight * residual**2).sum(dim=1) / good).clamp(min=1.0).sqrt()
+    signal = ((weight * residual) @ filters).abs()
+    return (signal > BAD_JOINT * scale[:, None] * (weight @ filters**2).sqrt()).any(dim=1)
 
 
 def _on(values, other):
@@ -86,14 +71,15 @@ def _neighbours(pixels):
 
 def reject_outlying_pixels(
         flux: torch.Tensor, ivar: torch.Tensor, values: dict[str, torch.Tensor],
+        filters: torch.Tensor,
         evaluate: Callable[[torch.Tensor, torch.Tensor], dict[str, torch.Tensor]]
         ) -> torch.Tensor:
     """
-    Evaluate spectra again without their outliers, until there are none.
+    Evaluate spectra again without a bad joint and outliers, until there are none.
 
     Parameters
     ----------
-    flux, ivar, values, evaluate
+    flux, ivar, values, filters, evaluate
         See `sedflux.predict.rejection.reject_outliers`, as tensors.
 
     Returns
@@ -103,11 +89,12 @@ def reject_outlying_pixels(
     rejected = torch.zeros(flux.shape, dtype=torch.bool, device=flux.device)
     left_out = _on(pixels_between(*LEFT_OUT), flux)
     rows, latest = torch.arange(len(flux), device=flux.device), values
-    for _ in range(ROUNDS):
+    for turn in range(ROUNDS):
         found = _outlying(latest["residual"], latest["ivar"])
-        # Cosmic rays make no bad joint.
-        bad = _bad_joint(latest["residual"], latest["ivar"] * ~found)
-        found |= bad[:, None] & left_out
+        if turn == 0:
+            # Cosmic rays make no bad joint.
+            bad = _bad_joint(latest["residual"], latest["ivar"] * ~found, filters)
+            found |= bad[:, None] & left_out
         some = found.any(dim=1).nonzero()[:, 0]
         if not len(some):
             break
