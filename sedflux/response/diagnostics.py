@@ -107,14 +107,12 @@ def _chi_square(covariance, values, scale):
 
 def _scores(problem: LinearProblem, patterns: FitPatterns) -> tuple[_Scores, _Scores]:
     """Scores of patterns, whatever the response is; and the same whatever the common errors are."""
-    given = {name: error for name, error in problem.options.common.given().items()
-             if name in patterns.columns}
+    known = _known_errors(problem, patterns)
     searched = star_patterns(patterns, least=CHECKED_STARS)
-    begin, places = len(given), {}
+    begin, places = len(known), {}
     for name, columns in searched.items():
         places[name] = slice(begin, begin + columns.shape[2])
         begin += columns.shape[2]
-    known = [error * patterns.columns[name][:, :, None] for name, error in given.items()]
     cross, own, right = column_equations(
         problem.design, problem.factor, problem.weight, problem.diagonal, problem.residual,
         problem.inflation, np.concatenate([*known, *searched.values()], axis=2))
@@ -122,13 +120,25 @@ def _scores(problem: LinearProblem, patterns: FitPatterns) -> tuple[_Scores, _Sc
     # Neither the spline nor field terms have a prior here: tests do not depend on it.
     solved = _solve(normal, np.c_[cross, response_right])
     unit = 1.0 / np.sqrt(np.maximum(np.diag(own), 1e-300))
-    unit[: len(given)] = 1.0
+    unit[: len(known)] = 1.0
     # Where all stars deviate by more than their errors, a pattern must stand out from that.
     variance = patterns.deviation**2
     score = unit * (right - cross.T @ solved[:, -1]) / variance
     information = unit[:, None] * (own - cross.T @ solved[:, :-1]) * unit / variance
     found = _Scores(list(searched), places, score, information)
-    return found, found.without(slice(0, len(given)))
+    return found, found.without(slice(0, len(known)))
+
+
+def _known_errors(problem, patterns):
+    """What errors of the budget do to the counts, each (n, g, 1)."""
+    given = {name: error for name, error in problem.options.common.given().items()
+             if name in patterns.columns}
+    known = [error * patterns.columns[name][:, :, None] for name, error in given.items()]
+    if "line_spread" in given:
+        # A width that is wrong at one end of a band need not be at the other; and SEDs of R = 200
+        # give lines of another width to its ends.
+        known.append(known[list(given).index("line_spread")] * patterns.place[:, None])
+    return known
 
 
 def _stacked_test(problem: LinearProblem, variance: float) -> tuple[float, int]:

@@ -90,6 +90,14 @@ def test_only_errors_beyond_the_budget_are_named():
     assert "dispersion" not in named(fit_sky(sky, common=CommonErrors(shift=0.6))[0])
 
 
+def test_lines_of_seds_are_no_wrong_line_spread():
+    """SEDs of R = 200 give lines of another width to the ends of a sharp band (p was 0.0004)."""
+    response, said = fit_sky(make_sky("green", seed=9012, size=80))
+    tests = {row["test"]: row["p"] for row in response.diagnostics()}
+    assert tests["line spread"] > 0.01
+    assert not said
+
+
 @pytest.mark.parametrize(("wrong", "name", "value", "tolerance"), [
     (Wrong(stretch=0.01), "stretch", 0.01, 0.0005),
     (Wrong(shift_pixels=0.5), "shift", 0.5, 0.15),
