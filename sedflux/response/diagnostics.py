@@ -131,14 +131,13 @@ def _scores(problem: LinearProblem, patterns: FitPatterns) -> tuple[_Scores, _Sc
 
 def _known_errors(problem, patterns):
     """What errors of the budget do to the counts, each (n, g, 1)."""
-    given = {name: error for name, error in problem.options.common.given().items()
-             if name in patterns.columns}
-    known = [error * patterns.columns[name][:, :, None] for name, error in given.items()]
-    if "line_spread" in given:
+    known = {name: error * patterns.columns[name] for name, error in
+             problem.options.common.given().items() if name in patterns.columns}
+    if "line_spread" in known:
         # A width that is wrong at one end of a band need not be at the other; and SEDs of R = 200
         # give lines of another width to its ends.
-        known.append(known[list(given).index("line_spread")] * patterns.place[:, None])
-    return known
+        known["line_spread along the band"] = patterns.place * known["line_spread"]
+    return [column[:, :, None] for column in known.values()]
 
 
 def _stacked_test(problem: LinearProblem, variance: float) -> tuple[float, int]:

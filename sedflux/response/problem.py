@@ -77,8 +77,7 @@ class LinearProblem:
         rows : array_like of int
         """
         rows = np.asarray(rows)
-        each = ("name", "factor", "weight", "diagonal", "residual", "inflation",
-                "spread")
+        each = ("name", "factor", "weight", "diagonal", "residual", "inflation", "spread")
         return replace(self, **{name: getattr(self, name)[rows] for name in each},
                        parts={name: value[rows] for name, value in self.parts.items()},
                        patterns=None,

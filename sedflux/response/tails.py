@@ -9,8 +9,7 @@ weights are one.
 
 A star with a weight tells less than the weight says, because the weight follows its residual: of a
 t-distribution with nu degrees of freedom in p dimensions, the information on the mean is
-(nu + p) / (nu + p + 2) of what the mean weight of one would give (Lange et al.
-1989).
+(nu + p) / (nu + p + 2) of what the mean weight of one would give (Lange et al. 1989).
 """
 
 from __future__ import annotations
@@ -81,10 +80,11 @@ def tail_weights(signal: np.ndarray, square: np.ndarray, used: np.ndarray, *,
     dimensions = (signal / (1.0 + signal)).sum(axis=1)
     for degrees in _DEGREES:
         prior = np.exp(-0.5 * degrees * (log_factor + np.exp(-log_factor) - 1.0))
-        total = likelihood @ (prior / prior.sum())
-        weights.append(likelihood @ (prior / prior.sum() * np.exp(-log_factor)) / total)
-        information.append(
-            weights[-1] * (degrees + dimensions) / (degrees + dimensions + 2.0))
+        prior /= prior.sum()
+        total = likelihood @ prior
+        weight = likelihood @ (prior * np.exp(-log_factor)) / total
+        weights.append(weight)
+        information.append(weight * (degrees + dimensions) / (degrees + dimensions + 2.0))
         evidence.append(float((np.log(total) + largest[:, 0])[used].sum()))
     probability = np.exp(np.array(evidence) - max(evidence))
     probability /= probability.sum()
