@@ -20,7 +20,7 @@ from sedflux.spectra.continuum import (
 )
 from sedflux.spectra.normalise import MAX_NORMALISED, SPIKE_HEIGHT, TOLERANCE
 
-__all__ = ["TensorContinuum"]
+__all__ = ["TensorContinuum", "places_of_pairs"]
 
 #: Limit of steps of a fit.
 _ITERATIONS = 25
@@ -48,7 +48,8 @@ class TensorContinuum:
             tensor, (basis, single, coarse, low))
         self._products, self._low_products = (tensor(pair_products(part))
                                               for part in (coarse, low))
-        self._places = {part.shape[1]: tensor(_places(part.shape[1])) for part in (basis, low)}
+        self._places = {size: tensor(places_of_pairs(size))
+                        for size in (basis.shape[1], low.shape[1])}
 
     def __call__(self, flux: torch.Tensor, ivar: torch.Tensor
                  ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -154,7 +155,7 @@ class TensorContinuum:
         return result
 
 
-def _places(size):
+def places_of_pairs(size: int) -> np.ndarray:
     """Where every entry of a symmetric matrix stands in `pair_products`, (size * size,)."""
     first, second = pairs_of(size)
     places = np.empty((size, size), dtype=np.int64)

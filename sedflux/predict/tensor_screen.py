@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from sedflux.network.constants import PIXEL_FLOOR
+from sedflux.network.tensor_continuum import places_of_pairs
 from sedflux.predict.screen import FEW_SLACK, SCREEN_TEMPLATES, SLACK, Screen
+from sedflux.spectra.continuum import pair_products
 
 __all__ = ["TensorScreen"]
 
@@ -21,9 +24,14 @@ class TensorScreen:
     """
 
     def __init__(self, screen: Screen, device: torch.device) -> None:
-        self._mean = torch.from_numpy(screen.mean).to(device)
-        templates = torch.from_numpy(screen.templates).to(device)
-        self._few, self._more = (_leading(templates[:size]) for size in SCREEN_TEMPLATES)
+        def tensor(values):
+            return torch.from_numpy(np.ascontiguousarray(values)).to(device)
+
+        self._mean = tensor(screen.mean)
+        # Some templates, products of all pairs of them, and where these stand in a matrix.
+        self._few, self._more = (
+            (tensor(some), tensor(pair_products(some.T)), tensor(places_of_pairs(len(some))))
+            for some in (screen.templates[:size] for size in SCREEN_TEMPLATES))
 
     def __call__(self, normalised: torch.Tensor, ivar: torch.Tensor, evidence: torch.Tensor
                  ) -> torch.Tensor:
@@ -61,12 +69,3 @@ class TensorScreen:
         solved = torch.linalg.solve_triangular(triangle, right[..., None], upper=False)[..., 0]
         log_volume = triangle.diagonal(dim1=1, dim2=2).log().sum(dim=1)
         return -0.5 * (chi2 - (solved**2).sum(dim=1)) - log_volume
-
-
-def _leading(templates):
-    """Some templates, products of all pairs of them, and where the products stand in a matrix."""
-    size = len(templates)
-    rows, columns = torch.tril_indices(size, size, device=templates.device)
-    place = torch.empty(size, size, dtype=torch.int64, device=templates.device)
-    place[rows, columns] = place[columns, rows] = torch.arange(len(rows), device=templates.device)
-    return templates, (templates[rows] * templates[columns]).T.contiguous(), place.flatten()
