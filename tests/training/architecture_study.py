@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from sedflux.emulator.labelfit import LabelFit
 from sedflux.emulator.principal import kernels_from_lists
 from sedflux.libraries.inputs import library_inputs, library_seds
-from sedflux.libraries.library import read_library
+from sedflux.libraries.library import read_library, split_models
 from sedflux.network.architecture import UncertaintyAwareResidualAttention
 from sedflux.network.config import Config
 from sedflux.network.output import Summary
@@ -37,8 +37,9 @@ from sedflux.spectra.continuum import remove_continuum
 from sedflux.spectra.grids import input_grid, optical_mean, sed_grid
 from sedflux.spectra.normalise import input_basis
 from sedflux.training.examples import ExampleGenerator
-from sedflux.training.loss import mean_loss
-from sedflux.training.pretrain import _averaged, prepare_network
+from sedflux.training.pool import Batch
+from sedflux.training.pretrain import _averaged, _loss, prepare_network
+from sedflux.training.schedule import Schedule
 from sedflux.validation.synthetic import noisy_copies, split_targets
 
 _log = logging.getLogger(__name__)
@@ -157,10 +158,8 @@ class Arm:
         with torch.no_grad():
             projected = network.projection(normalised, ivar)
             summary = network.summarise(projected, normalised, ivar, power)
-            scores = network.scores_of(log_sed)
-        output = network.output_of(*network.features(summary))
-        truth = network.sed_mean + scores @ network.sed_templates
-        loss = mean_loss(output, truth, scores, labels).mean()
+            examples = Batch(summary, network.scores_of(log_sed), labels)
+        loss, _ = _loss(network, examples, Schedule())
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -238,7 +237,7 @@ def main():
     # The kernels of the packaged model save minutes.
     _, header, _ = read_weights(find_model("uara.synthetic3"))
     kernels = kernels_from_lists(header["kernels"])
-    generator = ExampleGenerator(split_targets(library, teff=(0.0, 1e6))[0], kernels=kernels)
+    generator = ExampleGenerator(split_models(library)[0], kernels=kernels)
     ring = Ring(generator, device, blocks=options.blocks, workers=options.workers)
     _log.info("%d examples on %s", ring.size * BLOCK, device)
     base = prepare_network(generator, Config(), seed=1)
