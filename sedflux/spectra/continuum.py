@@ -133,18 +133,25 @@ def _improve(coefficients, flux, variance, count, basis, products, *, iterations
     sums, _ = block_sums(pixels, BLOCKS)
     rows, result = np.arange(len(flux)), coefficients.copy()
     for _ in range(iterations):
-        inverse = _inverse_continuum(result[rows], basis)
+        deviation = _inverse_continuum(result[rows], basis)
         with np.errstate(over="ignore"):
-            share = 1.0 / (1.0 + variance * (inverse * (1.0 / SOFT_NOISE)) ** 2)
-        weight = count * share
-        deviation = flux * inverse
+            share = deviation.astype(variance.dtype)
+            share *= 1.0 / SOFT_NOISE
+            share *= share
+            share *= variance
+            share += 1.0
+        np.reciprocal(share, out=share)
+        deviation *= flux
         deviation -= 1.0
-        np.maximum(deviation, -2.0, out=deviation)
-        np.minimum(deviation, 2.0, out=deviation)
-        residual = weight * deviation
+        np.clip(deviation, -2.0, 2.0, out=deviation)
+        weight = count * share
+        residual = np.multiply(weight, deviation, out=deviation)
         least = LEAST_CURVATURE * (sums @ weight.T)
-        curvature = sums @ (weight + (2.0 * share - 1.0) * residual).T
-        curvature = np.maximum(curvature, least).astype(products.dtype, copy=False)
+        share *= 2.0
+        share -= 1.0
+        share *= residual.astype(share.dtype, copy=False)
+        share += weight
+        curvature = np.maximum(sums @ share.T, least, out=least)
         normal = _normal_matrices(curvature.T @ products, size)
         step = np.linalg.solve(normal, (residual @ basis)[..., None])[..., 0]
         # Noise at the end of a spectrum can throw a full step far beyond the minimum.
@@ -162,8 +169,7 @@ def _improve(coefficients, flux, variance, count, basis, products, *, iterations
 def _inverse_continuum(coefficients, basis):
     """One over the continuum, (N, n)."""
     log_inverse = (-basis @ coefficients.T.astype(basis.dtype)).T
-    np.maximum(log_inverse, -MAX_LOG_CONTINUUM, out=log_inverse)
-    np.minimum(log_inverse, MAX_LOG_CONTINUUM, out=log_inverse)
+    np.clip(log_inverse, -MAX_LOG_CONTINUUM, MAX_LOG_CONTINUUM, out=log_inverse)
     return np.exp(log_inverse, out=log_inverse)
 
 
