@@ -319,23 +319,41 @@ class UncertaintyAwareResidualAttention(nn.Module):
     @staticmethod
     def fit_of(projected, ivar):
         """How well the projection fits: a dict for `Output`."""
-        coefficients, errors, residual, weight, log_volume = projected
+        coefficients, errors, residual, weight, _ = projected
         good = (ivar > 0).float()
         count = good.sum(dim=1).clamp(min=1.0)
         square = residual * residual
         noise = 1.0 / (weight + (1.0 - good))
         excess = (good * (square - noise)).sum(dim=1) / count
         chi2 = (square * weight).sum(dim=1)
-        # Templates with normal coefficients are a Gaussian process, whose likelihood this is, but
-        # for the noise of the pixels, which is the same for all templates.
-        prior = (coefficients.double()**2).sum(dim=1)
         return {
-            "evidence": -0.5 * (chi2.double() + prior) - log_volume,
+            "evidence": evidence_of(projected),
             "misfit": chi2 / count,
             "unusual": (coefficients**2 + errors**2).mean(dim=1),
             "excess": excess.clamp(min=0.0).sqrt(),
             "residual": residual,
         }
+
+
+def evidence_of(projected):
+    """
+    Logarithm of the likelihood of spectra, see `sedflux.network.output.Output`.
+
+    Parameters
+    ----------
+    projected : tuple of `torch.Tensor`
+        From the projection.
+
+    Returns
+    -------
+    evidence : `torch.Tensor`, shape (N,)
+    """
+    coefficients, _, residual, weight, log_volume = projected
+    # Templates with normal coefficients are a Gaussian process, whose likelihood this is, but
+    # for the noise of the pixels, which is the same for all templates.
+    chi2 = (residual * residual * weight).sum(dim=1).double()
+    return -0.5 * (chi2 + (coefficients.double()**2).sum(dim=1)) - log_volume
+
 
 #: Architectures by name.
 ARCHITECTURES = {ARCHITECTURE: UncertaintyAwareResidualAttention}

@@ -15,7 +15,7 @@ from sedflux.network.config import Config
 from sedflux.network.constants import POWER_SPREAD, TYPICAL_POWER, VARIANCE_FLOOR
 from sedflux.network.dense import linear, normalised_features, residual_block
 from sedflux.network.label_posterior import LabelPosterior, Solutions
-from sedflux.network.least_squares import LeastSquares
+from sedflux.network.least_squares import LeastSquares, Projected
 
 __all__ = ["ArrayNetwork", "NetworkValues"]
 
@@ -115,7 +115,26 @@ class ArrayNetwork:
         normalised = 1.0 + self.projection.mean + points @ self.projection.scaled
         return normalised, self.reference_powers()[rows]
 
-    def values(self, normalised: np.ndarray, ivar: np.ndarray, power: float) -> NetworkValues:
+    def project(self, normalised: np.ndarray, ivar: np.ndarray) -> Projected:
+        """
+        Project normalised spectra on the templates.
+
+        Parameters
+        ----------
+        normalised, ivar : `~numpy.ndarray`, shape (N, pixels)
+            From `sedflux.spectra.continuum.remove_continuum`.
+
+        Returns
+        -------
+        projected : `~sedflux.network.least_squares.Projected`
+        """
+        # Weights of a damaged model may overflow; values that are not finite are flagged later.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.projection(np.asfortranarray(normalised, dtype=np.float32),
+                                   np.asfortranarray(ivar, dtype=np.float32))
+
+    def values(self, normalised: np.ndarray, ivar: np.ndarray, power: float, *,
+               projected: Projected | None = None) -> NetworkValues:
         """
         What the network finds in normalised spectra of one resolving power.
 
@@ -125,19 +144,19 @@ class ArrayNetwork:
             From `sedflux.spectra.continuum.remove_continuum`.
         power : float
             lambda / FWHM.
+        projected : `~sedflux.network.least_squares.Projected`, optional
+            From `project`, if it is known.
 
         Returns
         -------
         values : `NetworkValues`
         """
-        # Weights of a damaged model may overflow; values that are not finite are flagged later.
+        if projected is None:
+            projected = self.project(normalised, ivar)
         with np.errstate(over="ignore", invalid="ignore"):
-            return self._values(np.asfortranarray(normalised, dtype=np.float32),
-                                np.asfortranarray(ivar, dtype=np.float32), power)
+            return self._values(projected, (ivar > 0).astype(np.float32), power)
 
-    def _values(self, normalised, ivar, power):
-        projected = self.projection(normalised, ivar)
-        good = (ivar > 0).astype(np.float32)
+    def _values(self, projected, good, power):
         features, bounded = self._features(projected, good, power)
         output = {"strange": self._strangeness(projected, power), **_fit(projected, good)}
         output |= self._means(features, bounded)
@@ -222,16 +241,12 @@ def _interpolation(knots, samples):
 
 def _fit(projected, good):
     """How well the projection fits: part of the output."""
-    coefficients, errors, residual, weight, log_volume, *_ = projected
+    coefficients, errors, residual, weight, *_ = projected
     count = np.maximum(good.sum(axis=1), 1.0)
     square = residual * residual
-    chi2 = np.einsum("ij,ij->i", square, weight, dtype=float)
     # Bad pixels have no weight, and no noise that could be subtracted.
     square -= 1.0 / (weight + (1.0 - good))
     excess = np.einsum("ij,ij->i", square, good, dtype=float) / count
-    # Templates with normal coefficients are a Gaussian process, whose likelihood this is, but
-    # for the noise of the pixels, which is the same for all templates.
-    prior = (coefficients.astype(float) ** 2).sum(axis=1)
-    return {"evidence": -0.5 * (chi2 + prior) - log_volume, "misfit": chi2 / count,
+    return {"evidence": projected.evidence(), "misfit": projected.chi2 / count,
             "unusual": (coefficients**2 + errors**2).mean(axis=1),
             "excess": np.sqrt(np.maximum(excess, 0.0))}

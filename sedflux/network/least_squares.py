@@ -28,8 +28,10 @@ class Projected(NamedTuple):
     coefficients, errors : `~numpy.ndarray`, shape (N, k)
         In units of the templates' spread.
     residual, weight : `~numpy.ndarray`, shape (N, n)
+    chi2 : `~numpy.ndarray`, shape (N,)
+        Of the residuals, in double precision.
     log_volume : `~numpy.ndarray`, shape (N,)
-        Logarithm of the determinant of the normal matrix, halved.
+        Logarithm of the determinant of the normal matrix, halved; in double precision.
     normal : `~numpy.ndarray`, shape (N, k (k + 1) / 2)
         Lower triangles of the normal matrices, without the prior.
     right : `~numpy.ndarray`, shape (N, k)
@@ -40,9 +42,17 @@ class Projected(NamedTuple):
     errors: np.ndarray
     residual: np.ndarray
     weight: np.ndarray
+    chi2: np.ndarray
     log_volume: np.ndarray
     normal: np.ndarray
     right: np.ndarray
+
+    def evidence(self) -> np.ndarray:
+        """Logarithm of the likelihood, see `sedflux.network.output.Output`, (N,)."""
+        # Templates with normal coefficients are a Gaussian process, whose likelihood this is, but
+        # for the noise of the pixels, which is the same for all templates.
+        prior = (self.coefficients.astype(float) ** 2).sum(axis=1)
+        return -0.5 * (self.chi2 + prior) - self.log_volume
 
 
 class LeastSquares:
@@ -96,14 +106,19 @@ class LeastSquares:
         roots, log_volume = zip(*(_root(normal[block]) for block in blocks), strict=True)
         right = (weight * residual) @ self._across
         coefficients = _solved(roots, right)
-        residual -= coefficients @ self.scaled
+        residual -= self._mixture(coefficients)
         # Sums of thousands of products in single precision have lost digits, which the residuals
         # tell.
         more = _solved(roots, (weight * residual) @ self._across - coefficients)
-        residual -= more @ self.scaled
+        residual -= self._mixture(more)
         errors = np.concatenate([np.sqrt(np.einsum("nij,nij->nj", root, root)) for root in roots])
-        return Projected(coefficients + more, errors.astype(np.float32), residual, weight,
+        chi2 = np.einsum("ij,ij->i", residual * residual, weight, dtype=float)
+        return Projected(coefficients + more, errors.astype(np.float32), residual, weight, chi2,
                          np.concatenate(log_volume), normal, right)
+
+    def _mixture(self, coefficients):
+        """Mixtures of templates, (N, n), whose pixels are the slow axis as those of spectra."""
+        return (self._across @ coefficients.T).T
 
     def _normal(self, weight):
         if len(weight) > _FEW:

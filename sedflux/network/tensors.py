@@ -8,11 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from sedflux.network.architecture import UncertaintyAwareResidualAttention
+from sedflux.network.architecture import UncertaintyAwareResidualAttention, evidence_of
 from sedflux.network.arrays import ArrayNetwork, NetworkValues
 from sedflux.network.constants import VARIANCE_FLOOR
+from sedflux.network.least_squares import Projected
 
-__all__ = ["TensorNetwork"]
+__all__ = ["PROJECTED", "TensorNetwork"]
+
+#: Names of what the projection gives.
+PROJECTED = ("coefficients", "errors", "residual", "weight", "log_volume")
 
 #: Numbers of rows of the network's input; fewer spectra are padded to the next of these.
 _BATCH_SIZES = (4, 8, 16, 64, 128, 256)
@@ -61,7 +65,8 @@ class TensorNetwork:
         with torch.no_grad():
             self.tensors(nothing, nothing, 1.0)
 
-    def values(self, normalised: np.ndarray, ivar: np.ndarray, power: float) -> NetworkValues:
+    def values(self, normalised: np.ndarray, ivar: np.ndarray, power: float, *,
+               projected: Projected | None = None) -> NetworkValues:
         """
         What the network finds in normalised spectra; see `ArrayNetwork.values`.
 
@@ -69,6 +74,8 @@ class TensorNetwork:
         ----------
         normalised, ivar : `~numpy.ndarray`, shape (N, pixels)
         power : float
+        projected : `~sedflux.network.least_squares.Projected`, optional
+            Of no use here: the device projects spectra faster than it receives them.
 
         Returns
         -------
@@ -95,8 +102,25 @@ class TensorNetwork:
         return NetworkValues(found | {name: found[name].astype(float) for name in _NAMES},
                              solutions)
 
-    def tensors(self, normalised: torch.Tensor, ivar: torch.Tensor, power: float
-                ) -> dict[str, torch.Tensor]:
+    def project(self, normalised: torch.Tensor, ivar: torch.Tensor) -> dict[str, torch.Tensor]:
+        """
+        Project normalised spectra on the templates.
+
+        Parameters
+        ----------
+        normalised, ivar : `torch.Tensor`, shape (N, pixels)
+            In single precision.
+
+        Returns
+        -------
+        projected : dict of str to `torch.Tensor`, shape (N, ...)
+            See `sedflux.network.projection.Projection`, and the ``evidence``.
+        """
+        found = self._network.projection(normalised, ivar)
+        return dict(zip(PROJECTED, found, strict=True)) | {"evidence": evidence_of(found)}
+
+    def tensors(self, normalised: torch.Tensor, ivar: torch.Tensor, power: float, *,
+                projected: dict[str, torch.Tensor] | None = None) -> dict[str, torch.Tensor]:
         """
         The output of `values`, by name.
 
@@ -105,6 +129,8 @@ class TensorNetwork:
         normalised, ivar : `torch.Tensor`, shape (N, pixels)
             In single precision.
         power : float
+        projected : dict of str to `torch.Tensor`, optional
+            From `project`, if it is known.
 
         Returns
         -------
@@ -112,17 +138,19 @@ class TensorNetwork:
         """
         network = self._network
         powers = torch.full((len(ivar),), power, device=ivar.device)
-        projected = network.projection(normalised, ivar)
+        if projected is None:
+            projected = self.project(normalised, ivar)
+        found = tuple(projected[name] for name in PROJECTED)
         features, bounded = network.features(
-            network.summarise(projected, normalised, ivar, powers))
+            network.summarise(found, normalised, ivar, powers))
         scores = network.config.sed_components
         wide = features.double()
         means = self._heads["mean_head"](wide) + self._heads["shortcut"](bounded.double())
         mean = self._double["sed_mean"] + means[:, :scores] @ self._double["sed_templates"]
         return {"mean": mean,
                 "label_mean": means[:, scores:],
-                "strange": network.strangeness(projected, powers),
-                **network.fit_of(projected, ivar), **self._covariance(features, wide)}
+                "strange": network.strangeness(found, powers),
+                **network.fit_of(found, ivar), **self._covariance(features, wide)}
 
     def _covariance(self, features, wide):
         """The covariance as a diagonal and directions, see `ArrayNetwork`."""

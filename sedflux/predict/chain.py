@@ -15,6 +15,7 @@ from scipy import sparse
 
 from sedflux.libraries.labels import STARS, LabelSet
 from sedflux.network.arrays import ArrayNetwork
+from sedflux.network.least_squares import Projected
 from sedflux.predict.checks import unusable_reasons
 from sedflux.predict.line_shapes import line_shapes
 from sedflux.predict.pieces import near_input
@@ -26,7 +27,8 @@ from sedflux.spectra.normalise import input_basis, normalise_spectra, rebinning_
 from sedflux.spectra.resolution import smooth_spectra
 from sedflux.units import LIGHT_KM_S
 
-__all__ = ["MAX_IVAR", "MAX_SNR", "MOST_LN_FLUX", "OUTPUTS", "ArrayChain", "Conditions"]
+__all__ = ["MAX_IVAR", "MAX_SNR", "MOST_LN_FLUX", "OF_LINES", "OUTPUTS",
+           "ArrayChain", "Conditions"]
 
 #: Inverse variance of a flux of order one that single precision holds after all scaling.
 MAX_IVAR = 1e12
@@ -37,6 +39,8 @@ MOST_LN_FLUX = 700.0
 #: Outputs of the network.
 OUTPUTS = ("mean", "label_mean", "misfit", "unusual", "excess", "strange", "evidence",
            "diagonal", "directions")
+#: What is told of spectra before the network sees them.  Their evidence is that of all pixels.
+OF_LINES = ("snr", "claimed_snr", "spikes", "good", "evidence")
 
 
 @dataclass(frozen=True)
@@ -136,23 +140,22 @@ class ArrayChain:
         reasons = unusable_reasons(flux, ivar)
         usable = reasons == ""
         ivar = ivar * usable[:, None]
-        found = self._lines(flux, ivar, power)
+        searched = self._label_set is STARS or screen is not None
+        lines = self._projected(flux, ivar) if searched else self._lines(flux, ivar)
+        shapes, rejected = {}, np.zeros(flux.shape, dtype=bool)
         if screen is not None:
-            found["screen"] = screen(found["normalised"], found["ivar"], found["evidence"])
-        rejected = np.zeros(flux.shape, dtype=bool)
+            shapes["screen"] = screen(lines["normalised"], lines["ivar"], lines["evidence"])
         if self._label_set is STARS:
-            found |= line_shapes(found, power)
-            rejected = reject_outliers(flux, ivar, found, self._joints,
-                                       lambda *spectra: self._lines(*spectra, power))
-        for name in ("normalised", "ivar", "residual"):
-            del found[name]
-        return self._guarded(found | {
+            shapes |= line_shapes(lines, power)
+            rejected = reject_outliers(flux, ivar, lines, self._joints, self._projected)
+        found = self._network_values(lines, power)
+        return self._guarded(found | shapes | {
             "usable": usable & (found["good"] > 0), "reasons": reasons,
             "resolving_power": np.full(len(near), power),
             "rejected": rejected.sum(axis=1), "rejected_pixels": rejected})
 
-    def _lines(self, flux, ivar, power):
-        """Normalised spectra, their noise, and what the network returns for them."""
+    def _lines(self, flux, ivar):
+        """Normalised spectra and their noise."""
         normalised, ivar, spikes = normalise_spectra(flux, ivar, self._basis)
         good = ivar > 0
         count = np.maximum(good.sum(axis=1), 1)
@@ -160,9 +163,15 @@ class ArrayChain:
         # No training spectrum was better: what is called better is limited by other errors.
         ivar = np.minimum(ivar, np.float32(MAX_SNR**2))
         snr = np.sqrt(ivar.sum(axis=1) / count)
-        return self._network_values(normalised, ivar, power) | {
-            "normalised": normalised, "ivar": ivar, "snr": snr.astype(float),
-            "claimed_snr": claimed.astype(float), "spikes": spikes, "good": good.mean(axis=1)}
+        return {"normalised": np.asfortranarray(normalised, dtype=np.float32), "ivar": ivar,
+                "snr": snr.astype(float), "claimed_snr": claimed.astype(float), "spikes": spikes,
+                "good": good.mean(axis=1)}
+
+    def _projected(self, flux, ivar):
+        """Normalised spectra, their noise, and their projection."""
+        lines = self._lines(flux, ivar)
+        projected = self._arrays.project(lines["normalised"], lines["ivar"])
+        return lines | projected._asdict() | {"evidence": projected.evidence()}
 
     def _to_grid(self, wavelength, flux, ivar, velocity):
         """Into the rest frame and onto the input grid; stars of one velocity stand together."""
@@ -174,14 +183,18 @@ class ArrayChain:
                 wavelength / (1.0 + value / LIGHT_KM_S))(flux[begin:end], ivar[begin:end])
         return new_flux, new_ivar
 
-    def _network_values(self, normalised, ivar, power):
-        """What the network returns for a few normalised spectra."""
-        found, solutions = self._core.values(normalised, ivar, power)
+    def _network_values(self, lines, power):
+        """What the network returns for a few normalised spectra, and their noise."""
+        projected = Projected(*(lines[name] for name in Projected._fields)) \
+            if "residual" in lines else None
+        found, solutions = self._core.values(lines["normalised"], lines["ivar"], power,
+                                             projected=projected)
+        del found["residual"]
         if solutions is not None:
             weights = self._arrays.weights
             found |= describe_solutions(solutions, weights["sed_templates"].astype(float),
                                         weights["sed_mean"], self._optical_mean)
-        return found
+        return found | {name: lines[name] for name in OF_LINES if name in lines}
 
     def _guarded(self, values):
         """The last guard: what is not finite becomes the mean of the training, and is marked."""

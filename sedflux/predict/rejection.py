@@ -2,7 +2,7 @@
 Pixels that are not the star's: rejected against the projection, robustly and repeatedly.
 
 Cosmic rays and residuals of sky lines are a few pixels that no mixture of training spectra fits.
-They are left out, with neighbours that deviate too, and the spectrum is evaluated again.
+They are left out, with neighbours that deviate too, and the spectrum is projected again.
 Deviations count in units of the noise and of what templates lack of real stars, or of their own
 median where that is larger: molecular bands all over a spectrum are no outliers.
 
@@ -25,7 +25,7 @@ __all__ = ["LINE_ERROR", "bad_joint", "joint_filters", "outlying", "reject_outli
 LIMIT, BESIDE = 5.0, 2.5
 #: Rms of the lines of real stars about the templates, relative to the continuum.
 LINE_ERROR = 0.03
-#: Pixels over which these may extend on each side, and evaluations of a spectrum.
+#: Pixels over which these may extend on each side, and projections of a spectrum.
 REACH, ROUNDS = 8, 3
 #: Share of the pixels beyond which deviations are those of another kind of object.
 MOST = 0.03
@@ -38,7 +38,7 @@ LEFT_OUT = (5700.0, 6120.0)
 #: Noise for which filters are made, error of the lines beside the noise, and significance of a bad
 #: joint.  One MILES star in a hundred of 4200-10750 K reaches 6 at S/N 150, one in 300 at 50.
 _FILTER_NOISE, JOINT_ERROR, BAD_JOINT = 0.02, 0.02, 6.0
-#: Values of the first evaluation that stay: evidences of two models are of the same pixels, and
+#: Values of the first projection that stay: evidences of two models are of the same pixels, and
 #: flags of emission and units are those of the spectrum as it came.
 FIRST = ("evidence", "spikes", "claimed_snr")
 
@@ -57,7 +57,7 @@ def outlying(residual: np.ndarray, ivar: np.ndarray) -> np.ndarray:
     outliers : `~numpy.ndarray` of bool, shape (N, m)
         None in spectra in which more than 3 % of the pixels are.
     """
-    found = np.zeros(residual.shape, dtype=bool)
+    found = np.zeros(residual.shape, dtype=bool, order="F")
     # |residual| over hypot(noise, error of the lines).
     size = np.abs(residual) * np.sqrt(ivar / (1.0 + ivar * np.float32(LINE_ERROR**2)))
     rows = np.flatnonzero(size.max(axis=1) > LIMIT)
@@ -144,19 +144,24 @@ def _neighbours(pixels):
     return beside
 
 
+def _some(values, rows):
+    """Some rows of an array; the pixels are the slow axis, as in all of them."""
+    return values.T[:, rows].T
+
+
 def reject_outliers(flux: np.ndarray, ivar: np.ndarray, values: dict[str, np.ndarray],
                     filters: np.ndarray,
                     evaluate: Callable[[np.ndarray, np.ndarray], dict[str, np.ndarray]]
                     ) -> np.ndarray:
     """
-    Evaluate spectra again without a bad joint and outliers, until there are none.
+    Project spectra again without a bad joint and outliers, until there are none.
 
     Parameters
     ----------
     flux, ivar : `~numpy.ndarray`, shape (N, m)
         On the input grid.
     values : dict of str to `~numpy.ndarray`
-        Of the first evaluation, with ``residual`` and ``ivar`` (N, m), see `outlying`.  Changed in
+        Of the first projection, with ``residual`` and ``ivar`` (N, m), see `outlying`.  Changed in
         place.
     filters : `~numpy.ndarray`, shape (m, f)
         From `joint_filters`.
@@ -181,7 +186,9 @@ def reject_outliers(flux: np.ndarray, ivar: np.ndarray, values: dict[str, np.nda
             break
         rows = rows[some]
         rejected[rows] |= found[some]
-        latest = evaluate(flux[rows], np.where(rejected[rows], 0.0, ivar[rows]).astype(ivar.dtype))
+        some_ivar = _some(ivar, rows)
+        some_ivar[rejected[rows]] = 0.0
+        latest = evaluate(_some(flux, rows), some_ivar)
         for name, value in latest.items():
             if name not in FIRST:
                 values[name][rows] = value

@@ -28,7 +28,14 @@ from sedflux.network.tensor_pixels import (
     sparse_tensor,
 )
 from sedflux.network.tensors import TensorNetwork
-from sedflux.predict.chain import MAX_IVAR, MAX_SNR, MOST_LN_FLUX, OUTPUTS, Conditions
+from sedflux.predict.chain import (
+    MAX_IVAR,
+    MAX_SNR,
+    MOST_LN_FLUX,
+    OF_LINES,
+    OUTPUTS,
+    Conditions,
+)
 from sedflux.predict.checks import CONSTANT_SPREAD, MIN_GOOD
 from sedflux.predict.line_shapes import line_shapes
 from sedflux.predict.pieces import near_input, pieces_of
@@ -48,6 +55,8 @@ _STREAMS, _THREADS = 4, 6
 _LEAST_PIECE, _MOST_PIXELS = 4096, 22_000_000
 #: Memory of the GPU (bytes) that a pixel takes at the most, with all streams at work.
 _PIXEL_MEMORY = 800
+#: What the shapes of lines are measured in.
+_OF_SHAPES = ("normalised", "ivar", "residual")
 #: Why spectra cannot be used, by number.
 _REASONS = np.array(["", "few", "dark", "constant"])
 
@@ -230,22 +239,26 @@ class TensorChain:
         reasons = _unusable(flux, ivar)
         usable = reasons == 0
         ivar *= usable[:, None]
-        found = self._lines(flux, ivar, power)
+        lines = self._lines(flux, ivar)
+        shown, rejected = {}, torch.zeros(flux.shape, dtype=torch.bool, device=flux.device)
         if screen is not None:
-            found["screen"] = screen(*(found[name] for name in ("normalised", "ivar", "evidence")))
-        rejected = torch.zeros(flux.shape, dtype=torch.bool, device=flux.device)
+            shown["screen"] = screen(*(lines[name] for name in ("normalised", "ivar", "evidence")))
         if self._label_set is STARS:
-            rejected = reject_outlying_pixels(flux, ivar, found, self._joints,
-                                              lambda *spectra: self._lines(*spectra, power))
+            # The shapes of lines are those of the spectrum as it came.
+            shown |= {name: lines[name].clone() for name in _OF_SHAPES}
+            rejected = reject_outlying_pixels(flux, ivar, lines, self._joints, self._lines)
+        found = self._core.tensors(lines["normalised"], lines["ivar"], power, projected=lines)
+        del found["residual"]
+        found |= shown | {name: lines[name] for name in OF_LINES}
         found |= {"usable": usable & (found["good"] > 0), "reasons": reasons,
                   "rejected": rejected.sum(dim=1), "rejected_pixels": rejected}
         return self._relative(self._guarded(found))
 
     def _line_shapes(self, fetched, power, each):
         """Measures of lines, by the processor, which needs normalised spectra for them alone."""
-        lines = {name: fetched.pop(name) for name in ("normalised", "ivar", "residual")}
         if self._label_set is not STARS:
             return {}
+        lines = {name: fetched.pop(name) for name in _OF_SHAPES}
         parts = list(each(lambda some: line_shapes(
             {name: value[some] for name, value in lines.items()}, power),
             pieces_of(len(lines["ivar"]))))
@@ -264,8 +277,8 @@ class TensorChain:
             velocity = velocity[:1]
         return pixels.rebin(flux, ivar, self._constant(np.ascontiguousarray(velocity)))
 
-    def _lines(self, flux, ivar, power):
-        """Normalised spectra, their noise, and what the network returns for them."""
+    def _lines(self, flux, ivar):
+        """Normalised spectra, their noise, and their projection."""
         normalised, ivar, spikes = self._continuum(flux, ivar)
         normalised = normalised.float()
         good = ivar > 0
@@ -274,7 +287,7 @@ class TensorChain:
         # No training spectrum was better: what is called better is limited by other errors.
         ivar = ivar.clamp(max=MAX_SNR**2)
         snr = (ivar.sum(dim=1) / count).sqrt()
-        return self._core.tensors(normalised, ivar, power) | {
+        return self._core.project(normalised, ivar) | {
             "normalised": normalised, "ivar": ivar, "snr": snr.double(),
             "claimed_snr": claimed.double(), "spikes": spikes,
             "good": good.double().mean(dim=1)}

@@ -23,9 +23,6 @@ from sedflux.predict.rejection import (
 
 __all__ = ["reject_outlying_pixels"]
 
-#: Values that only the search for outliers needs.
-_OF_SEARCH = ("normalised", "ivar", "residual")
-
 
 def _outlying(residual, ivar):
     """Outliers of spectra, (N, m)."""
@@ -75,7 +72,7 @@ def reject_outlying_pixels(
         evaluate: Callable[[torch.Tensor, torch.Tensor], dict[str, torch.Tensor]]
         ) -> torch.Tensor:
     """
-    Evaluate spectra again without a bad joint and outliers, until there are none.
+    Project spectra again without a bad joint and outliers, until there are none.
 
     Parameters
     ----------
@@ -102,6 +99,6 @@ def reject_outlying_pixels(
         rejected[rows] |= found[some]
         latest = evaluate(flux[rows], torch.where(rejected[rows], 0.0, ivar[rows]))
         for name, value in latest.items():
-            if name not in FIRST and name not in _OF_SEARCH:
+            if name not in FIRST:
                 values[name][rows] = value
     return rejected

@@ -122,8 +122,8 @@ def test_tensors_refuse_what_arrays_refuse(tensors, flux, message):
 def test_tensors_mark_what_is_not_finite(tensors, star, monkeypatch):
     real = tensors._chain._core.tensors
 
-    def damaged(*arguments):
-        values = real(*arguments)
+    def damaged(*arguments, **options):
+        values = real(*arguments, **options)
         values["mean"][0] = np.nan
         return values
 
