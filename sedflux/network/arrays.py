@@ -212,7 +212,8 @@ class ArrayNetwork:
         log_variance = heads["log_variance_start"] + variances[:, : config.knots] @ self._knots
         diagonal = np.exp(np.clip(log_variance, -16.0, 4.0)) + VARIANCE_FLOOR
         diagonal += np.maximum(dropped, 0.0)
-        return {"diagonal": diagonal.astype(np.float32), "directions": large.astype(np.float32)}
+        return {"diagonal": diagonal.astype(np.float32),
+                "directions": _signed(large.astype(np.float32))}
 
     def _strangeness(self, projected, power):
         """Distance of spectra from the nearest reference star, (N,)."""
@@ -237,6 +238,12 @@ def _interpolation(knots, samples):
     place = np.linspace(0.0, knots - 1.0, samples)
     return np.stack([np.interp(place, np.arange(knots), unit)
                      for unit in np.eye(knots)])
+
+
+def _signed(directions):
+    """Directions whose largest component is positive: processors give them either sign."""
+    largest = np.abs(directions).argmax(axis=-1, keepdims=True)
+    return np.copysign(1.0, np.take_along_axis(directions, largest, axis=-1)) * directions
 
 
 def _fit(projected, good):

@@ -170,6 +170,8 @@ class TensorNetwork:
         values, vectors = (part[..., size - rank:].to(matrix.device)
                            for part in torch.linalg.eigh(single.to(place)))
         large = (vectors * values.clamp(min=0.0).sqrt()[:, None]).mT
+        # Processors give either sign.
+        large = large * large.gather(-1, large.abs().argmax(dim=-1, keepdim=True)).sign()
         rest = (matrix - large.double().mT @ large.double()).flatten(1)
         dropped = rest[:, self._upper].float() @ self._pairs
         log_variance = self._double["log_variance_start"] + torch.nn.functional.interpolate(

@@ -48,6 +48,17 @@ def sigma(found, arrays):
     return np.sqrt(found.output["diagonal"] + (rows**2).sum(axis=1))
 
 
+def test_directions_have_one_sign(rng):
+    """Eigenvectors have either sign; simulated errors must not depend on the processor."""
+    config, _, weights = read_weights(find_model("uara.stars2"))
+    arrays = ArrayNetwork(config, weights)
+    spectrum = spectra(arrays, 12, rng)
+    for network in (arrays, TensorNetwork(network_of(config, weights), arrays, CPU)):
+        found = network.values(*spectrum, 1600.0).output["directions"]
+        largest = np.take_along_axis(found, np.abs(found).argmax(axis=2, keepdims=True), axis=2)
+        assert (largest > 0).all()
+
+
 @pytest.mark.parametrize("name", ["uara.stars2", "uara.synthetic3", "uara.da1"])
 def test_packaged_models_give_the_numbers_of_torch(name, rng):
     config, _, weights = read_weights(find_model(name))
