@@ -80,9 +80,9 @@ class ArrayNetwork:
         self._heads = {name: value.astype(float) for name, value in weights.items()
                        if name.startswith(_DOUBLE)}
         self._knots = _interpolation(config.knots, config.samples)
-        # Coordinates of reference stars, and their squares, (components + 1, n).
-        self._references = np.ascontiguousarray(weights["references"].T, dtype=float)
-        self._squares = self._references**2
+        # Squares of the coordinates of reference stars, and these, (2 (components + 1), n).
+        references = weights["references"].T.astype(float)
+        self._references = np.concatenate([references**2, -2.0 * references])
         self._spacing = weights["spacing"].astype(float) ** 2
         first, second = np.triu_indices(len(templates))
         # Products off the diagonal count twice.
@@ -228,7 +228,7 @@ class ArrayNetwork:
         weight[:, :-1] += errors.astype(float) ** 2
         weight = 1.0 / weight
         weighted = weight * points
-        far = weight @ self._squares - (2.0 * weighted) @ self._references
+        far = np.concatenate([weight, weighted], axis=1) @ self._references
         nearest = (weighted * points).sum(axis=1) + far.min(axis=1)
         return np.maximum(nearest, 0.0) / points.shape[1]
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from sedflux.libraries.labels import LabelSet
+from sedflux.predict.factor import FactorRows
 from sedflux.predict.flags import domain_flags, severity_of
 from sedflux.predict.pieces import pieces_of
-from sedflux.predict.sigma import PRIOR_ROWS, Widening
+from sedflux.predict.sigma import Widening
 
 __all__ = ["Assembly"]
 
@@ -44,12 +45,11 @@ class Assembly:
         self._limits, self._label_set, self._widening = limits, label_set, widening
         self._each = each
         self._work: list[Iterable[None]] = []
-        self._beyond = self._opened = False
-        self._diagonal = self._factor = np.empty((0, 0, 0))
+        self._diagonal = np.empty((size, widening.samples), dtype=np.float32)
 
     def add(self, values: Mapping[str, np.ndarray], rows: slice) -> None:
         """
-        Flag some of the stars, and begin with their covariance.
+        Flag some of the stars, and begin with their variances.
 
         Parameters
         ----------
@@ -61,31 +61,29 @@ class Assembly:
         bits = domain_flags(own, self._limits, self._label_set)
         severity = severity_of(bits, own, self._limits, self._label_set)
         self.bits[rows], self.severity[rows] = bits, severity
-        self._beyond = self._beyond or bool((severity > 1.0).any())
-        if not self._factor.size:
-            # Stars that are still to come may need the rows of the prior.
-            self._opened = self._beyond or len(bits) < len(self.bits)
-            self._diagonal, self._factor = self._widening.empty(values, opened=self._opened)
-        diagonal, factor = self._diagonal[rows], self._factor[rows]
+        diagonal = self._diagonal[rows]
 
         def fill(some):
-            self._widening.fill({name: value[some] for name, value in own.items()},
-                                severity[some], diagonal[some], factor[some])
+            diagonal[some] = self._widening.diagonal(
+                {name: value[some] for name, value in own.items()}, severity[some])
 
         self._work.append(self._each(fill, pieces_of(len(bits))))
 
-    def covariance(self) -> tuple[np.ndarray, np.ndarray]:
+    def covariance(self, values: Mapping[str, np.ndarray]) -> tuple[np.ndarray, FactorRows]:
         """
         Covariance of ln(flux) of all stars.
+
+        Parameters
+        ----------
+        values : dict of str to `~numpy.ndarray`, shape (N, ...)
 
         Returns
         -------
         diagonal : `~numpy.ndarray`, shape (N, n)
-        factor : `~numpy.ndarray`, shape (N, r, n)
+        factor : `~sedflux.predict.factor.FactorRows`, shape (N, r, n)
             See `~sedflux.predict.sigma.Widening.covariance`.
         """
         for results in self._work:
             list(results)
-        if self._opened and not self._beyond:
-            self._factor = np.ascontiguousarray(self._factor[:, :-PRIOR_ROWS])
-        return self._diagonal, self._factor
+        return self._diagonal, FactorRows(self._widening, values, self.severity,
+                                          opened=bool((self.severity > 1.0).any()))

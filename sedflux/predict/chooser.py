@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sedflux.exceptions import InputError
+from sedflux.predict.factor import replaced
 from sedflux.predict.flags import flag, sentences
 from sedflux.predict.models import AUTO, DEFAULT_MODEL, WHITE_DWARF_MODEL
 from sedflux.predict.prediction import SEDPrediction
@@ -164,7 +165,8 @@ class Chooser(Predictor):
 
 
 def _with_odds(prediction, log_odds):
-    return replace(prediction, diagnostics=dict(prediction.diagnostics) | {"log_odds": log_odds})
+    return replaced(prediction,
+                    diagnostics=dict(prediction.diagnostics) | {"log_odds": log_odds})
 
 
 def _flagged(prediction, bits):
@@ -175,7 +177,7 @@ def _flagged(prediction, bits):
     flags, limits = list(prediction.flags), {"teff": (0.0, 0.0)}
     for row, more in zip(added, sentences(bits[added], limits), strict=True):
         flags[row] = (*flags[row], *more)
-    return replace(prediction, flags=tuple(flags), flag_bits=prediction.flag_bits | bits)
+    return replaced(prediction, flags=tuple(flags), flag_bits=prediction.flag_bits | bits)
 
 
 def _merged(prediction, other, rows):

@@ -16,6 +16,7 @@ from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
 from sedflux.io.registry import register_readers
 from sedflux.predict.checks import check_reddening
+from sedflux.predict.factor import FactorField, FactorRows, factor_of
 from sedflux.predict.flags import flag_names
 from sedflux.spectra.grids import SED_RESOLVING_POWER, average_matrix, optical_mean
 from sedflux.spectra.library_error import LIBRARY_CARD, library_error_text
@@ -112,7 +113,7 @@ class SEDPrediction:
             raise InputError(f"row is {row!r}; give the number of one of {len(self)} stars, or "
                              "several to take()") from error
         return replace(
-            self, flux=self.flux[row], diagonal=self.diagonal[row], factor=self.factor[row],
+            self, flux=self.flux[row], diagonal=self.diagonal[row], factor=factor_of(self)[row],
             flags=self.flags[row],
             diagnostics={name: value[row] for name, value in self.diagnostics.items()},
             parts={name: value[row] for name, value in self.parts.items()},
@@ -145,7 +146,7 @@ class SEDPrediction:
             raise InputError(f"rows of a prediction of {len(self)} stars cannot be "
                              f"{str(rows)[:60]!r} ({error}); give a list of numbers") from error
         return replace(
-            self, flux=self.flux[rows], diagonal=self.diagonal[rows], factor=self.factor[rows],
+            self, flux=self.flux[rows], diagonal=self.diagonal[rows], factor=factor_of(self)[rows],
             flags=tuple(self.flags[row] for row in rows),
             diagnostics={name: value[rows] for name, value in self.diagnostics.items()},
             parts={name: value[rows] for name, value in self.parts.items()},
@@ -173,7 +174,9 @@ class SEDPrediction:
     @property
     def sigma(self):
         """Standard deviation of the flux, shape of ``flux``."""
-        return self.flux * np.sqrt(self.diagonal + (self.factor**2).sum(axis=-2))
+        rows = factor_of(self)
+        common = rows.variance() if isinstance(rows, FactorRows) else (rows**2).sum(axis=-2)
+        return self.flux * np.sqrt(self.diagonal + common)
 
     def sample(self, size, rng):
         """
@@ -343,6 +346,10 @@ class SEDPrediction:
                             for name, part in one.parts.items()})
             for one, row in zip(self._rows(), flux, strict=True))
         return flux[0] if self.single else flux, errors, wavelengths
+
+
+# What makes the factor may stand for it until it is asked for.
+SEDPrediction.factor = FactorField()  # type: ignore[assignment]
 
 
 def reddening_direction(wavelength, flux, reddening_error, *, law=LAW, r_v=R_V):

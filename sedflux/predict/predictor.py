@@ -186,8 +186,9 @@ class Predictor:
         Notes
         -----
         Spectra are worked on a few hundred at a time: beyond the arrays given, a star takes the
-        memory of its result, 60 kB with the packaged model, nine tenths of it for the 22 rows of
-        ``factor``.  For more stars than memory holds see `sedflux.catalog`.
+        memory of its result, 11 kB with the packaged model.  The rows of ``factor`` are made when
+        they are asked for, and take 40 kB more, or 50.  For more stars than memory holds see
+        `sedflux.catalog`.
         """
         spectra = check_spectra(wavelength, flux, ivar, mask=mask)
         return self._predict(spectra, resolving_power, radial_velocity)
@@ -285,13 +286,20 @@ class Predictor:
             values = self._chain.values(spectra, conditions, pieces, each, assembly.add,
                                         screen=screen)
             refuse_if_none(values.pop("reasons"))
-            diagonal, factor = refined(values, assembly.severity, *assembly.covariance(),
-                                       self.metadata, self.arrays.weights)
+            diagonal, factor = self._refined(values, assembly)
         bits = assembly.bits
         if spectra.noise_estimated:
             bits |= flag("noise_estimated").mask
         return self._prediction(values, bits, diagonal, factor, velocity), {
             name: values[name] for name in ("evidence", "screen") if name in values}
+
+    def _refined(self, values, assembly):
+        """Diagonal and factor; rows that are known by name, or joined by others, are made now."""
+        diagonal, factor = assembly.covariance(values)
+        if not self._widening.has_parts and "grid_weight" not in self.metadata:
+            return diagonal, factor
+        return refined(values, assembly.severity, diagonal, factor.array(), self.metadata,
+                       self.arrays.weights)
 
     def _prediction(self, values, bits, diagonal, factor, velocity):
         """One prediction from the output of the network, with flags and widened errors."""

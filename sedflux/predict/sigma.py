@@ -5,13 +5,14 @@ spectra beyond the domain.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sedflux.libraries.labels import LABELS, find_label_set
+from sedflux.predict.factor import FactorRows
 
 __all__ = ["GRID_ROWS", "PRIOR_ROWS", "Widening", "factor_rows", "interpolation_weights",
            "part_rows"]
@@ -77,12 +78,17 @@ class Widening:
         Components of ln(SED) that the network's factor is given in.
     templates : `~numpy.ndarray`, shape (c, n)
         Principal components of ln(SED), each as long as its spread.
+
+    Attributes
+    ----------
+    samples : int
+        Number of wavelengths.
     """
 
     def __init__(self, metadata: Mapping[str, Any], wavelength: npt.ArrayLike,
                  units: np.ndarray, templates: np.ndarray) -> None:
         place, calibration = np.log(wavelength), metadata["calibration"]
-        self._metadata = metadata
+        self._metadata, self.samples = metadata, place.size
         self._label_set = find_label_set(metadata.get("labels", LABELS))
         scatter = metadata.get("scatter", {})
         scale_table = np.array(scatter.get("scale", [1.0]))
@@ -107,9 +113,8 @@ class Widening:
         self._common = {name: (np.asarray(scores) @ templates).astype(np.float32)
                         for name, scores in common["scores"].items()}
 
-    def covariance(self, values: Mapping[str, np.ndarray], severity: np.ndarray,
-                   pieces: Iterable[slice], each: Callable[..., Any] = map
-                   ) -> tuple[np.ndarray, np.ndarray]:
+    def covariance(self, values: Mapping[str, np.ndarray], severity: np.ndarray
+                   ) -> tuple[np.ndarray, FactorRows]:
         """
         Covariance of ln(flux).
 
@@ -120,58 +125,51 @@ class Widening:
             (N, r, c), the rows of the factor in terms of the components.
         severity : `~numpy.ndarray`, shape (N,)
             Above one for spectra beyond the domain.
-        pieces : iterable of slice
-            Rows to work on at a time.
-        each : callable, optional
-            `map`, or a like function that works side by side.
 
         Returns
         -------
         diagonal : `~numpy.ndarray`, shape (N, n)
-        factor : `~numpy.ndarray`, shape (N, r + k + p, n)
+        factor : `~sedflux.predict.factor.FactorRows`, shape (N, r + k + p, n)
             Rows of the network, of the scatter, and of the common errors; and four more if any
             spectrum is beyond.
         """
-        diagonal, factor = self.empty(values, opened=bool((severity > 1.0).any()))
+        return (self.diagonal(values, severity),
+                FactorRows(self, values, severity, opened=bool((severity > 1.0).any())))
 
-        def fill(rows):
-            self.fill({name: values[name][rows] for name in
-                       ("snr", "label_mean", "diagonal", "directions")},
-                      severity[rows], diagonal[rows], factor[rows])
-
-        list(each(fill, pieces))
-        return diagonal, factor
-
-    def empty(self, values: Mapping[str, np.ndarray], *, opened: bool
-              ) -> tuple[np.ndarray, np.ndarray]:
+    def empty_factor(self, values: Mapping[str, np.ndarray], *, opened: bool,
+                     size: int | None = None) -> np.ndarray:
         """
-        Arrays for a covariance, see `covariance`.
+        An array for a factor, see `fill_factor`.
 
         Parameters
         ----------
         values : dict of str to `~numpy.ndarray`
         opened : bool
             Whether the factor has rows of the prior.
+        size : int, optional
+            Number of stars, if it is not that of the values.
 
         Returns
         -------
-        diagonal : `~numpy.ndarray`, shape (N, n)
         factor : `~numpy.ndarray`, shape (N, r, n)
         """
-        size = values["diagonal"].shape
-        rank = values["directions"].shape[1] + len(self._directions) + len(self._common)
-        rank += len(self._prior) if opened else 0
-        return (np.empty(size, dtype=np.float32),
-                np.empty((size[0], rank, size[-1]), dtype=np.float32))
+        count, rank = values["directions"].shape[:2]
+        rank += len(self._directions) + len(self._common) + (len(self._prior) if opened else 0)
+        return np.empty((count if size is None else size, rank, self.samples), dtype=np.float32)
 
-    def parts(self, factor: np.ndarray, rank: int) -> dict[str, np.ndarray]:
+    @property
+    def has_parts(self) -> bool:
+        """Whether the origin of some rows is known."""
+        return bool(self._common)
+
+    def parts(self, factor: Any, rank: int) -> dict[str, np.ndarray]:
         """
         Rows of a factor whose origin is known.
 
         Parameters
         ----------
         factor : `~numpy.ndarray`, shape (N, r, n)
-            From `covariance`.
+            An array, if there are any.
         rank : int
             Rows that the network gave.
 
@@ -181,37 +179,53 @@ class Widening:
         """
         return {name: factor[:, row] for name, row in part_rows(self._metadata, rank).items()}
 
-    def fill(self, values: Mapping[str, np.ndarray], severity: np.ndarray, diagonal: np.ndarray,
-             factor: np.ndarray) -> None:
+    def diagonal(self, values: Mapping[str, np.ndarray], severity: np.ndarray) -> np.ndarray:
         """
-        Write the covariance of a few spectra, each number once.
+        The independent part of the variance.
 
         Parameters
         ----------
         values, severity
             See `covariance`.
-        diagonal, factor : `~numpy.ndarray`
-            From `empty`; changed in place.
+
+        Returns
+        -------
+        diagonal : `~numpy.ndarray`, shape (N, n)
+        """
+        scale, own_scale = self._scales(values, severity)
+        if own_scale is not None:
+            scale *= own_scale
+        scale *= scale
+        scale *= values["diagonal"]
+        return scale
+
+    def fill_factor(self, values: Mapping[str, np.ndarray], severity: np.ndarray,
+                    factor: np.ndarray) -> None:
+        """
+        Write the factor of a few spectra, each number once.
+
+        Parameters
+        ----------
+        values, severity
+            See `covariance`.
+        factor : `~numpy.ndarray`
+            From `empty_factor`; changed in place.
         """
         rank = values["directions"].shape[1]
         growth = np.maximum(severity, 1.0).astype(np.float32)
-        bands = _columns(np.log(np.maximum(values["snr"], 1.0)), self._levels, self._table)
-        scale = bands @ self._bands * growth[:, None]
-        labels = self._label_set.unscale(values["label_mean"])
-        place = np.log(labels[:, 0])
-        if self._scale_tables:
-            own_scale = self._own_scales(labels) @ self._scale_weights
+        scale, own_scale = self._scales(values, severity)
+        if own_scale is not None:
             scale *= own_scale
-        np.multiply(values["diagonal"], scale**2, out=diagonal)
         own = factor[:, :rank]
         for begin in range(0, len(own), _BLOCK):
             some = slice(begin, begin + _BLOCK)
             np.matmul(values["directions"][some], self._units, out=own[some])
             own[some] *= scale[some, None]
+        place = np.log(self._label_set.unscale(values["label_mean"])[:, 0])
         length = _columns(place, self._nodes, self._length) * growth[:, None]
         beyond = rank + len(self._directions)
         np.multiply(length[:, :, None], self._directions, out=factor[:, rank:beyond])
-        if self._scale_tables:
+        if own_scale is not None:
             factor[:, rank:beyond] *= own_scale[:, None]
         for row, nodes in enumerate(self._common.values()):
             factor[:, beyond + row] = _columns(place, self._common_nodes, nodes)
@@ -219,6 +233,16 @@ class Widening:
         if factor.shape[1] > beyond:
             opening = np.minimum((growth - 1.0) / _OPENING_SEVERITY, _MOST_OPENING)
             np.multiply(opening[:, None, None], self._prior, out=factor[:, beyond:])
+
+    def _scales(self, values, severity):
+        """Scales of sigma at the wavelengths, (N, n): of the network, and of all; or None."""
+        growth = np.maximum(severity, 1.0).astype(np.float32)
+        bands = _columns(np.log(np.maximum(values["snr"], 1.0)), self._levels, self._table)
+        scale = bands @ self._bands * growth[:, None]
+        if not self._scale_tables:
+            return scale, None
+        labels = self._label_set.unscale(values["label_mean"])
+        return scale, self._own_scales(labels) @ self._scale_weights
 
     def _own_scales(self, labels):
         """Scales of stars at the wavelengths of the table, (N, b), from labels (N, 6)."""

@@ -75,8 +75,8 @@ def normalise_spectra(flux: np.ndarray, ivar: np.ndarray, basis: np.ndarray
     spikes = (normalised > SPIKE_HEIGHT) & (normalised**2 * new_ivar > 25.0)
     rows = np.flatnonzero(spikes.any(axis=1))
     if rows.size:
-        normalised[rows], new_ivar[rows] = remove_continuum(
-            flux[rows], ivar[rows] * ~spikes[rows], basis, tolerance=TOLERANCE)
+        flux, ivar = (part.T[:, rows].T for part in (flux, ivar * ~spikes))
+        normalised[rows], new_ivar[rows] = remove_continuum(flux, ivar, basis, tolerance=TOLERANCE)
     # A spectrum of noise alone may have no continuum, here and there or anywhere.
     none = ~(np.abs(normalised) < MAX_NORMALISED) | ~np.isfinite(new_ivar)
     if none.any():

@@ -120,9 +120,8 @@ def _compared(predictor, examples, power):
     output = {name: output[name][used] for name in ("mean", "label_mean", "diagonal", "directions")}
     widening = Widening(predictor.metadata, predictor.wavelength,
                         predictor.arrays.unit_templates, weights["sed_templates"])
-    diagonal, factor = widening.covariance(output | {"snr": snr[used]}, np.zeros(used.size),
-                                           [slice(None)])
-    own = factor[:, : output["directions"].shape[1]]
+    diagonal, factor = widening.covariance(output | {"snr": snr[used]}, np.zeros(used.size))
+    own = factor.array()[:, : output["directions"].shape[1]]
     return (np.maximum(found["grid_fit"][used], _FIT[0]), snr[used],
             examples.log_sed[used] - output["mean"],
             found["grid_scores"][used] @ templates + mean - output["mean"],

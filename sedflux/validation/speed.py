@@ -42,7 +42,7 @@ def benchmark(model: str | None = None, batches: Sequence[int] = (1, 64, 4096), 
               threads: Sequence[int] = (), velocities: Sequence[str] = ("one",),
               device: str = "cpu", seconds: float = 3.0) -> Table:
     """
-    Time the whole prediction: normalisation, rebinning, network, covariance.
+    Time the whole prediction: normalisation, rebinning, network, covariance, sigma.
 
     Every spectrum is the demo star on LAMOST's pixels with noise; a tenth has an emission line
     and is flagged.
@@ -80,8 +80,7 @@ def benchmark(model: str | None = None, batches: Sequence[int] = (1, 64, 4096), 
     rows = []
     for count, size, kind in product(threads or [thread_count()], batches, velocities):
         *spectra, velocity = _spectra(size)
-        work = partial(predictor.predict, *spectra,
-                       radial_velocity=velocity if kind == "each" else 0.0)
+        work = partial(_predict, predictor, spectra, velocity if kind == "each" else 0.0)
         with _threads(count):
             rate = size / _time(work, seconds)
         rows.append({"way": "sedflux", "batch": size, "threads": count, "velocities": kind,
@@ -93,6 +92,12 @@ def benchmark(model: str | None = None, batches: Sequence[int] = (1, 64, 4096), 
 
         meta["device"] = device_name(device)
     return Table(rows, meta=meta)
+
+
+def _predict(predictor, spectra, velocity):
+    """Flux, sigma, and the covariance in terms of components."""
+    found = predictor.predict(*spectra, radial_velocity=velocity)
+    return found.flux, found.sigma, found
 
 
 def measure_peers(model: str | None = None, *, seconds: float = 3.0) -> Table:
