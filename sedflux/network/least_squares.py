@@ -13,7 +13,7 @@ from sedflux.network.triangles import inverse_of_triangles, root_of_packed
 __all__ = ["LeastSquares", "Projected"]
 
 #: Spectra whose normal matrices are solved at a time, in the processor's cache.
-_BLOCK = 32
+_BLOCK = 64
 #: Most spectra whose normal matrices are made one by one; the products of all pairs of templates,
 #: which serve many spectra at once, are 20 MB to read.
 _FEW = 4

@@ -139,7 +139,8 @@ class ArrayChain:
         flux, ivar = self._to_grid(near.wavelength, flux, ivar, velocity)
         reasons = unusable_reasons(flux, ivar)
         usable = reasons == ""
-        ivar = ivar * usable[:, None]
+        if not usable.all():
+            ivar = ivar * usable[:, None]
         searched = self._label_set is STARS or screen is not None
         lines = self._projected(flux, ivar) if searched else self._lines(flux, ivar)
         shapes, rejected = {}, np.zeros(flux.shape, dtype=bool)

@@ -38,6 +38,8 @@ _REDDENING_ADVICE = ("give E(B-V), or E(B-V) and its error, finite, not negative
                      f"{MAX_REDDENING:g} mag")
 #: Relative spread of a constant flux from rounding.
 CONSTANT_SPREAD = 1e-10
+#: One pixel of so many is looked at first.
+_STEP = 100
 #: Fewest pixels per FWHM that sample a line-spread function.
 _LEAST_SAMPLING = 1.5
 #: FWHM of a Gaussian with the variance of a pixel, in pixels: 2.355 / sqrt(12).
@@ -250,11 +252,21 @@ def unusable_reasons(flux: np.ndarray, ivar: np.ndarray) -> np.ndarray:
     share = good.mean(axis=1)
     count = np.maximum(good.sum(axis=1), 1)
     mean = (flux * good).sum(axis=1) / count
-    spread = (np.abs(flux - mean[:, None]) * good).max(axis=1)
+    least = CONSTANT_SPREAD * np.abs(mean)
+    # A few pixels tell that most spectra are not constant.
+    few = slice(None, None, _STEP)
+    constant = _spread(flux[:, few], good[:, few], mean) <= least
+    rows = np.flatnonzero(constant)
+    constant[rows] = _spread(flux[rows], good[rows], mean[rows]) <= least[rows]
     return np.select(
-        [share < MIN_GOOD, mean <= 0, spread <= CONSTANT_SPREAD * np.abs(mean)],
+        [share < MIN_GOOD, mean <= 0, constant],
         ["few", "dark", "constant"], default="",
     )
+
+
+def _spread(flux, good, mean):
+    """Largest deviation of good pixels from the mean, (N,)."""
+    return (np.abs(flux - mean[:, None]) * good).max(axis=1)
 
 
 def refuse_if_none(reasons: np.ndarray) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sedflux.network.threads import parallel_map
+from sedflux.network.threads import parallel_map, thread_count
 from sedflux.predict.pieces import pieces_of
 
 __all__ = ["FactorField", "FactorRows", "factor_of", "replaced"]
@@ -99,7 +99,7 @@ class FactorRows:
                                    self._severity[some], factor)
 
     def _side_by_side(self, work: Callable[[slice], None]) -> None:
-        pieces = pieces_of(len(self))
+        pieces = pieces_of(len(self), thread_count())
         with parallel_map(len(pieces)) as each:
             list(each(work, pieces))
 

@@ -22,8 +22,18 @@ def near_input(spectra: SpectrumArrays) -> SpectrumArrays:
     return fill_gaps(spectra.near(*_READ_RANGE))
 
 
-def pieces_of(size: int) -> list[slice]:
-    """Slices of so many spectra, about equally long."""
+def pieces_of(size: int, threads: int = 1) -> list[slice]:
+    """
+    Slices of so many spectra, about equally long.
+
+    Parameters
+    ----------
+    size : int
+    threads : int, optional
+        That work side by side; each gets as many pieces, if there are several.
+    """
     count = -(-size // PIECE_SIZE)
+    if count > 1:
+        count = -(-count // threads) * threads
     edges = np.linspace(0, size, count + 1).astype(int)
     return [slice(begin, end) for begin, end in pairwise(edges)]

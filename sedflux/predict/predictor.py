@@ -17,7 +17,7 @@ import numpy.typing as npt
 from astropy import units as u
 
 from sedflux.network.arrays import ArrayNetwork
-from sedflux.network.threads import parallel_map
+from sedflux.network.threads import parallel_map, thread_count
 from sedflux.predict.assembly import Assembly
 from sedflux.predict.chain import ArrayChain, Conditions
 from sedflux.predict.checks import (
@@ -279,7 +279,7 @@ class Predictor:
                            least=self.metadata.get("least_coverage", MIN_COVERAGE))
         conditions = Conditions(lsf_matrix(near.wavelength, sigma) if sigma.any() else None, power,
                                 steps)
-        pieces = pieces_of(len(spectra))
+        pieces = pieces_of(len(spectra), thread_count())
         with parallel_map(len(pieces), torch=self._chain.torch) as each:
             assembly = Assembly(len(spectra), self.metadata["domain"], self.label_set,
                                 self._widening, each)

@@ -36,7 +36,7 @@ SOFT_NOISE = 0.2
 #: Numbers of blocks of pixels whose means give the first fit, and its start.
 BLOCKS, START_BLOCKS = 486, 27
 #: Tolerance of the fit to block means, which only starts the fit to pixels.
-COARSE_TOLERANCE = 1e-4
+COARSE_TOLERANCE = 1e-2
 #: Least curvature of a block, as a share of its weight: noise must not reverse a step.
 LEAST_CURVATURE = 0.1
 #: Inverse variance that is negligible, but can be a divisor.

@@ -72,13 +72,16 @@ def normalise_spectra(flux: np.ndarray, ivar: np.ndarray, basis: np.ndarray
     level = np.where(count > 0, total, 1.0) / np.maximum(count, 1)
     flux, ivar = flux / level[:, None], ivar * (level[:, None] ** 2).astype(ivar.dtype)
     normalised, new_ivar = remove_continuum(flux, ivar, basis, tolerance=TOLERANCE)
-    spikes = (normalised > SPIKE_HEIGHT) & (normalised**2 * new_ivar > 25.0)
+    spikes = normalised > SPIKE_HEIGHT
     rows = np.flatnonzero(spikes.any(axis=1))
+    spikes[rows] &= normalised[rows] ** 2 * new_ivar[rows] > 25.0
+    rows = rows[spikes[rows].any(axis=1)]
     if rows.size:
         flux, ivar = (part.T[:, rows].T for part in (flux, ivar * ~spikes))
         normalised[rows], new_ivar[rows] = remove_continuum(flux, ivar, basis, tolerance=TOLERANCE)
     # A spectrum of noise alone may have no continuum, here and there or anywhere.
-    none = ~(np.abs(normalised) < MAX_NORMALISED) | ~np.isfinite(new_ivar)
-    if none.any():
+    if not (-MAX_NORMALISED < normalised.min() and normalised.max() < MAX_NORMALISED
+            and np.isfinite(new_ivar.sum(dtype=float))):
+        none = ~(np.abs(normalised) < MAX_NORMALISED) | ~np.isfinite(new_ivar)
         normalised, new_ivar = np.where(none, 0.0, normalised), np.where(none, 0.0, new_ivar)
     return normalised, new_ivar, spikes.sum(axis=1)
