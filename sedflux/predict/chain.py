@@ -18,7 +18,7 @@ from sedflux.network.arrays import ArrayNetwork
 from sedflux.network.least_squares import Projected
 from sedflux.predict.checks import unusable_reasons
 from sedflux.predict.line_shapes import line_shapes
-from sedflux.predict.pieces import near_input
+from sedflux.predict.pieces import READ_RANGE, near_input
 from sedflux.predict.rejection import joint_filters, reject_outliers
 from sedflux.predict.solutions import describe_solutions
 from sedflux.spectra.arrays import CheckedSpectra, SpectrumArrays
@@ -113,9 +113,14 @@ class ArrayChain:
         """
         # Stars of one velocity stand together, and share an operator.
         order = np.argsort(conditions.velocity, kind="stable")
+        sorted_already = bool((order[1:] > order[:-1]).all())
+        spectra = spectra.near(*READ_RANGE)
+
+        def rows_of(piece):
+            return piece if sorted_already else order[piece]
 
         def work(piece):
-            rows = order[piece]
+            rows = rows_of(piece)
             return self._piece(near_input(spectra.take(rows)), conditions.kernel,
                                conditions.velocity[rows], conditions.power, screen)
 
@@ -124,7 +129,7 @@ class ArrayChain:
             for name, value in part.items():
                 if name not in values:
                     values[name] = np.empty((len(spectra), *value.shape[1:]), value.dtype)
-                values[name][order[piece]] = value
+                values[name][rows_of(piece)] = value
         done(values, slice(len(spectra)))
         return values
 

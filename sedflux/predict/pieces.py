@@ -9,17 +9,17 @@ import numpy as np
 from sedflux.spectra.arrays import SpectrumArrays
 from sedflux.spectra.gaps import fill_gaps
 
-__all__ = ["PIECE_SIZE", "near_input", "pieces_of"]
+__all__ = ["PIECE_SIZE", "READ_RANGE", "near_input", "pieces_of"]
 
 #: Largest number of spectra per piece, small enough for the processor's cache.
 PIECE_SIZE = 256
 #: Wavelengths (Angstrom) that are used, around the input grid.
-_READ_RANGE = (3900.0, 7150.0)
+READ_RANGE = (3900.0, 7150.0)
 
 
 def near_input(spectra: SpectrumArrays) -> SpectrumArrays:
     """Spectra around the input grid, with the ends of their gaps marked."""
-    return fill_gaps(spectra.near(*_READ_RANGE))
+    return fill_gaps(spectra.near(*READ_RANGE))
 
 
 def pieces_of(size: int, threads: int = 1) -> list[slice]:

@@ -10,12 +10,10 @@ from astropy import units as u
 
 from sedflux.exceptions import InputError
 from sedflux.spectra.flux_units import in_unit, relative_factor
+from sedflux.spectra.noise import estimate_variance
 
-__all__ = ["MIN_PIXELS", "CheckedSpectra", "SpectrumArrays", "check_spectra", "estimate_variance",
-           "real_array", "spectrum_arrays"]
+__all__ = ["CheckedSpectra", "SpectrumArrays", "check_spectra", "real_array", "spectrum_arrays"]
 
-#: Fewer pixels than these are no spectrum.
-MIN_PIXELS = 20
 #: Inverse variances of the relative flux that measurements have.  A pixel below counts as
 #: bad; values above would overflow and are limited, and a flag tells of them.
 MIN_IVAR, MAX_IVAR = 1e-20, 1e200
@@ -62,11 +60,7 @@ class SpectrumArrays:
 
     def near(self, low: float, high: float) -> SpectrumArrays:
         """The pixels between two wavelengths (Angstrom); all if two or fewer lie there."""
-        inside = slice(np.searchsorted(self.wavelength, low, side="right"),
-                       np.searchsorted(self.wavelength, high, side="left"))
-        if inside.stop - inside.start <= 2:
-            return self
-        power = self.resolving_power
+        inside, power = _inside(self.wavelength, low, high), self.resolving_power
         if isinstance(power, np.ndarray) and power.ndim:
             power = power[inside]
         return replace(self, wavelength=self.wavelength[inside], flux=self.flux[:, inside],
@@ -107,6 +101,17 @@ class CheckedSpectra:
     def noise_estimated(self) -> bool:
         """Whether the variance is estimated from the spectra, because none was given."""
         return self.weights is None
+
+    def near(self, low: float, high: float) -> CheckedSpectra:
+        """The pixels between two wavelengths; all if the noise is estimated, which uses them."""
+        if self.weights is None:
+            return self
+        inside = _inside(self.wavelength, low, high)
+        return replace(self, wavelength=self.wavelength[inside], rows=self.rows[:, inside],
+                       weights=self.weights[:, inside],
+                       marked=[marks[:, inside] for marks in self.marked],
+                       unsure=[marks[:, inside] for marks in self.unsure],
+                       factor=None if self.factor is None else self.factor[inside])
 
     def take(self, rows: Any) -> SpectrumArrays:
         """
@@ -185,6 +190,13 @@ class CheckedSpectra:
         for marks in self.unsure:
             good &= marks[some] == 0
         return good
+
+
+def _inside(wavelength, low, high):
+    """The pixels between two wavelengths; all if two or fewer lie there."""
+    inside = slice(np.searchsorted(wavelength, low, side="right"),
+                   np.searchsorted(wavelength, high, side="left"))
+    return inside if inside.stop - inside.start > 2 else slice(None)
 
 
 def real_array(value: Any, name: str, *, masked: bool = False, cast: bool = True) -> np.ndarray:
@@ -364,37 +376,3 @@ def _array_of_ivar(ivar: Any, shape: tuple[int, ...]) -> np.ndarray:
         raise InputError(f"ivar reaches down to {np.nanmin(ivar):g}; it must not be negative "
                          "(zero marks bad pixels)")
     return ivar
-
-
-def estimate_variance(flux: np.ndarray, good: np.ndarray) -> np.ndarray:
-    """
-    Variance estimated from spectra: third differences, in running windows.
-
-    Differences of third order suppress everything smooth on four pixels (Stoehr
-    et al. 2008, DER_SNR); lines that remain only raise the estimate.
-
-    Parameters
-    ----------
-    flux : `~numpy.ndarray`, shape (N, n)
-    good : `~numpy.ndarray` of bool, shape (N, n)
-
-    Returns
-    -------
-    variance : `~numpy.ndarray`, shape (N, n)
-        Zero in bad pixels.
-    """
-    from scipy.ndimage import median_filter
-
-    variance = np.zeros_like(flux)
-    for row in range(len(flux)):
-        index = np.flatnonzero(good[row])
-        if index.size < MIN_PIXELS:
-            continue
-        value = flux[row, index]
-        third = (-value[:-3] + 3.0 * value[1:-2] - 3.0 * value[2:-1] + value[3:]) / np.sqrt(20.0)
-        level = 1.4826 * median_filter(np.abs(third), size=min(301, index.size // 2 * 2 - 3),
-                                       mode="nearest")
-        floor = 1e-3 * np.abs(np.median(value))
-        level = np.maximum(np.pad(level, (1, 2), mode="edge"), max(floor, 1e-300))
-        variance[row, index] = level**2
-    return variance

@@ -80,7 +80,7 @@ def normalise_spectra(flux: np.ndarray, ivar: np.ndarray, basis: np.ndarray
         flux, ivar = (part.T[:, rows].T for part in (flux, ivar * ~spikes))
         normalised[rows], new_ivar[rows] = remove_continuum(flux, ivar, basis, tolerance=TOLERANCE)
     # A spectrum of noise alone may have no continuum, here and there or anywhere.
-    if not (-MAX_NORMALISED < normalised.min() and normalised.max() < MAX_NORMALISED
+    if not (normalised.min() > -MAX_NORMALISED and normalised.max() < MAX_NORMALISED
             and np.isfinite(new_ivar.sum(dtype=float))):
         none = ~(np.abs(normalised) < MAX_NORMALISED) | ~np.isfinite(new_ivar)
         normalised, new_ivar = np.where(none, 0.0, normalised), np.where(none, 0.0, new_ivar)

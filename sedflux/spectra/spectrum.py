@@ -13,8 +13,9 @@ from astropy.io import fits
 from astropy.nddata import InverseVariance, StdDevUncertainty, VarianceUncertainty
 
 from sedflux.exceptions import InputError
-from sedflux.spectra.arrays import MIN_PIXELS, SpectrumArrays, spectrum_arrays
+from sedflux.spectra.arrays import SpectrumArrays, spectrum_arrays
 from sedflux.spectra.flux_units import flux_factor, unit_error
+from sedflux.spectra.noise import MIN_PIXELS
 
 if TYPE_CHECKING:
     from specutils import Spectrum

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 from specutils import Spectrum
 
 from sedflux.exceptions import InputError
-from sedflux.spectra.arrays import estimate_variance
+from sedflux.spectra.noise import estimate_variance
 from sedflux.spectra.sed import from_sed, with_covariance
 from sedflux.spectra.spectrum import air_to_vacuum, from_spectrum
 
