@@ -2,10 +2,6 @@
 
 import os
 
-if "PYTEST_XDIST_WORKER" in os.environ:
-    # Processes side by side have one thread each; libraries read this when they are imported.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import numpy as np
 import pytest
 from astropy import units as u
@@ -34,6 +30,17 @@ def pytest_configure(config):
 def pytest_xdist_auto_num_workers(config):
     """One process for files that are named; as many as pytest-xdist likes for more."""
     return 0 if all(".py" in name for name in config.args) else None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes():
+    """
+    Give processes side by side one thread each.
+
+    Libraries read the variable when they are imported, and plugins import NumPy before a process
+    reads this file: so the process that starts the others sets it.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.hookimpl(tryfirst=True)
