@@ -2,10 +2,6 @@
 
 import os
 
-if "PYTEST_XDIST_WORKER" in os.environ:
-    # Processes side by side have one thread each; libraries read this when they are imported.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import numpy as np
 import pytest
 from astropy import units as u
@@ -16,11 +12,14 @@ from astropy.table import Table
 from sedflux.demo import demo_arrays
 from sedflux.libraries.library import SpectralLibrary
 
-#: Fixtures that take seconds to make: tests that use one of them run in one process.
-SLOW_FIXTURES = ("toy_models", "trained", "responses", "correction", "survey", "computed")
-#: Files of tests that take seconds each.
-SLOW_FILES = ("test_response_studies.py", "test_catalog.py", "test_simulator.py", "test_fit.py",
-              "test_quality.py", "test_training.py")
+#: Fixtures of several files that take seconds to make: tests that use one of them run in one
+#: process.
+SLOW_FIXTURES = ("toy_models", "responses", "survey")
+#: Files of tests that take many seconds together.
+SLOW_FILES = ("test_baselines.py", "test_chooser.py", "test_fuzz.py", "test_killing.py",
+              "test_processes.py", "test_response_studies.py", "test_simulator.py",
+              "test_slitless.py", "test_star_correction.py", "test_training.py",
+              "test_white_dwarfs.py")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -36,14 +35,25 @@ def pytest_xdist_auto_num_workers(config):
     return 0 if all(".py" in name for name in config.args) else None
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes():
+    """
+    Give processes side by side one thread each.
+
+    Libraries read the variable when they are imported, and plugins import NumPy before a process
+    reads this file: so the process that starts the others sets it.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """Make slow fixtures in one process alone, and begin with what is slow."""
+    """Make what the tests of a file share in one process alone, and begin with what is slow."""
     ranks = {}
     for item in items:
         used = [name for name in SLOW_FIXTURES if name in getattr(item, "fixturenames", ())]
-        if used:
-            item.add_marker(pytest.mark.xdist_group(used[0]))
+        group = used[0] if used else f"{item.path.parent.name}.{item.path.stem}"
+        item.add_marker(pytest.mark.xdist_group(group))
         ranks[item] = (not used, item.path.name not in SLOW_FILES)
     if hasattr(config, "workerinput"):
         items.sort(key=ranks.get)
@@ -231,7 +241,7 @@ def toy_models(star_files, tmp_path_factory):
     folder, files = tmp_path_factory.mktemp("train"), {k: str(v) for k, v in star_files.items()}
     (folder / "one").mkdir()
     (folder / "one" / "kernels.json").write_text(json.dumps(kernels_to_lists([Kernel.initial()])))
-    common = ["--steps", "8", "--workers", "0"]
+    common = ["--steps", "4", "--workers", "0"]
     assert main(["train", "pretrain", files["library"], "--output", str(folder / "one"),
                  "--name", "uara.one", *common]) == 0
     first = folder / "one" / "uara.one.safetensors"

@@ -21,11 +21,10 @@ from astropy.table import Table, vstack
 
 from sedflux.exceptions import InputError
 from sedflux.photometry import anchor
-from sedflux.predict.predictor import Predictor
 from sedflux.simulate.detector import BandOperators, contaminating_light, noisy_rates
 from sedflux.simulate.field import SimulatedField
 from sedflux.simulate.settings import OUTLIER_KINDS, FieldSettings
-from sedflux.simulate.stars import LibraryStars, ModelStars
+from sedflux.simulate.stars import LibraryStars, ModelStars, single_predictor
 from sedflux.simulate.white_dwarfs import WhiteDwarfs, WhiteDwarfStars, checked_white_dwarfs
 from sedflux.slitless.instrument import SlitlessBand
 from sedflux.slitless.throughput import Throughput
@@ -96,7 +95,7 @@ class Simulator:
             raise InputError(f"response is a {type(response).__name__}; a function of wavelength "
                              "and star is needed")
         self.settings = _checked_settings(settings)
-        self.predictor = model if isinstance(model, Predictor) else Predictor(model)
+        self.predictor = single_predictor(model)
         teff, prior = self.settings.teff, self.settings.prior
         self.source: LibraryStars | ModelStars
         if library is None:

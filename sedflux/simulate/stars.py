@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -9,17 +11,39 @@ import numpy as np
 from sedflux.exceptions import InputError
 from sedflux.libraries.prior import label_chances
 from sedflux.predict.checks import RESOLVING_POWER
+from sedflux.predict.loading import loaded_predictor
+from sedflux.predict.models import AUTO
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.predict.predictor import Predictor
 from sedflux.spectra.grids import SED_RESOLVING_POWER, input_grid
 
-__all__ = ["LibraryStars", "ModelStars"]
+__all__ = ["LibraryStars", "ModelStars", "single_predictor"]
 
 #: References above this quantile of resolving power are used: their resolving power is close to
 #: the nominal one.
 _SHARP_QUANTILE = 0.6
 #: Inverse variance, S/N of 200 per pixel, with which labels of the references are predicted.
 _LABEL_IVAR = 4e4
+#: Number of models whose references are kept.
+_KEPT_MODELS = 4
+
+
+def single_predictor(model: str | os.PathLike[str] | Predictor | None) -> Predictor:
+    """
+    The predictor of one model, read once; ``"auto"``, a choice of several, is none.
+
+    Parameters
+    ----------
+    model : str, path-like or `~sedflux.Predictor`, optional
+        By default, the packaged model.
+
+    Returns
+    -------
+    predictor : `~sedflux.Predictor`
+    """
+    if isinstance(model, str) and model == AUTO:
+        return Predictor(model)  # says which models there are
+    return loaded_predictor(model)
 
 
 class LibraryStars:
@@ -137,19 +161,7 @@ class ModelStars:
     """
 
     def __init__(self, predictor: Predictor, *, teff: tuple[float, float], prior: str) -> None:
-        network = predictor.arrays
-        power = network.reference_powers()
-        if not power.size:
-            raise InputError(f"model {predictor.name!r} holds no reference stars; give a library")
-        sharp = np.flatnonzero(power > np.quantile(power, _SHARP_QUANTILE))
-        spectra, power = network.reference_spectra(sharp)
-        self.input_resolving_power = float(np.median(power))
-        estimates = predictor.predict(
-            input_grid(), spectra, np.full(spectra.shape, _LABEL_IVAR),
-            resolving_power=self.input_resolving_power).diagnostics
-        unknown = np.full(len(spectra), np.nan)
-        labels = np.stack([estimates.get(name, unknown) for name in ("teff", "logg", "mh")],
-                          axis=1)
+        labels, spectra, self.input_resolving_power = _sharp_references(predictor)
         rows = (labels[:, 0] >= teff[0]) & (labels[:, 0] <= teff[1])
         if rows.sum() < 2:
             raise InputError(f"model {predictor.name!r} has {rows.sum()} reference stars between "
@@ -182,6 +194,23 @@ class ModelStars:
         rank = prediction.factor.shape[1]
         draw = rng.standard_normal((len(rows), 1, rank)) @ prediction.factor
         return prediction, prediction.flux * np.exp(draw[:, 0])
+
+
+@lru_cache(maxsize=_KEPT_MODELS)
+def _sharp_references(predictor):
+    """Labels (k, 3), normalised spectra (k, pixels) and resolving power of sharp references."""
+    network = predictor.arrays
+    power = network.reference_powers()
+    if not power.size:
+        raise InputError(f"model {predictor.name!r} holds no reference stars; give a library")
+    sharp = np.flatnonzero(power > np.quantile(power, _SHARP_QUANTILE))
+    spectra, power = network.reference_spectra(sharp)
+    nominal = float(np.median(power))
+    estimates = predictor.predict(input_grid(), spectra, np.full(spectra.shape, _LABEL_IVAR),
+                                  resolving_power=nominal).diagnostics
+    unknown = np.full(len(spectra), np.nan)
+    labels = np.stack([estimates.get(name, unknown) for name in ("teff", "logg", "mh")], axis=1)
+    return labels, spectra, nominal
 
 
 def _predict(predictor, spectra, snr, power, rng):

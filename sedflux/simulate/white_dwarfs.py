@@ -16,8 +16,7 @@ from astropy import units as u
 
 from sedflux.exceptions import InputError
 from sedflux.predict.models import WHITE_DWARF_MODEL
-from sedflux.predict.predictor import Predictor
-from sedflux.simulate.stars import LibraryStars, ModelStars
+from sedflux.simulate.stars import LibraryStars, ModelStars, single_predictor
 from sedflux.units import finite_array, positive_number, whole_number
 
 if TYPE_CHECKING:
@@ -147,8 +146,8 @@ class WhiteDwarfStars:
 
     def __init__(self, white_dwarfs: WhiteDwarfs, wavelength: np.ndarray,
                  resolving_power: float | None) -> None:
-        model, teff = white_dwarfs.model, white_dwarfs.teff
-        self._predictor = model if isinstance(model, Predictor) else Predictor(model)
+        teff = white_dwarfs.teff
+        self._predictor = single_predictor(white_dwarfs.model)
         self._source: LibraryStars | ModelStars
         if white_dwarfs.library is None:
             self._source = ModelStars(self._predictor, teff=teff, prior="flat")

@@ -112,7 +112,7 @@ def test_options_leave_their_defaults_to_python():
 
 
 def test_a_reader_that_stops_reading_is_no_error():
-    with subprocess.Popen([sys.executable, "-u", "-m", "sedflux", "predict", "--demo"],
+    with subprocess.Popen([sys.executable, "-u", "-m", "sedflux", "models"],
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
         assert process.stderr.read() == b""

@@ -159,7 +159,7 @@ def test_lines_of_a_subdwarf_are_of_neither_kind(chooser, both):
 
 def test_evidence_is_that_of_a_gaussian_process(chooser, both):
     """Differences of log evidences, against dense algebra on fewer pixels."""
-    from scipy.stats import multivariate_normal
+    from scipy.stats import Covariance, multivariate_normal
 
     star, dwarf = chooser.predictors
     # The normalised spectrum comes from the screen, which sees it.
@@ -180,7 +180,8 @@ def test_evidence_is_that_of_a_gaussian_process(chooser, both):
         covariance = np.diag(1.0 / seen["ivar"][0, good] + 0.003**2) \
             + templates[:, good].T @ templates[:, good]
         dense.append(multivariate_normal.logpdf(
-            seen["normalised"][0, good], projection.mean.numpy()[good], covariance))
+            seen["normalised"][0, good], projection.mean.numpy()[good],
+            Covariance.from_cholesky(np.linalg.cholesky(covariance))))
     assert float(second["evidence"][0] - first["evidence"][0]) == pytest.approx(
         dense[1] - dense[0], rel=1e-3)
 

@@ -1,9 +1,5 @@
 """The pipeline: what it returns, what it flags, and what it refuses."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from astropy import units as u
@@ -440,27 +436,6 @@ def test_the_model_is_read_once(spectrum, monkeypatch):
     predict_sed(spectrum)
     monkeypatch.setattr(checkpoint, "load_network", None)
     predict_sed(spectrum)
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_forked_processes_predict(predictor, star):
-    """torch's threads do not survive a fork; without care the child waits for ever."""
-    code = (
-        "import multiprocessing as mp, numpy as np, warnings\n"
-        "warnings.simplefilter('ignore')\n"
-        "from sedflux import Predictor\n"
-        "from sedflux.demo import demo_arrays\n"
-        "wavelength, flux = demo_arrays()\n"
-        "predictor = Predictor()\n"
-        "rows = np.stack([flux] * 300)\n"
-        "predictor.predict(wavelength, rows)\n"
-        "def work(number):\n"
-        "    return float(predictor.predict(wavelength, flux).flux[0])\n"
-        "with mp.get_context('fork').Pool(2) as pool:\n"
-        "    print(len(set(pool.map(work, range(4)))))\n")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
-                          timeout=120, check=True)
-    assert done.stdout.strip() == "1"
 
 
 @pytest.mark.parametrize("name", [one.name for one in FLAGS])

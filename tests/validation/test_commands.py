@@ -10,7 +10,7 @@ from sedflux.cli.main import main
 
 def test_training_says_where_it_comes_from(toy_models):
     first, second = (Predictor(path).metadata for path in toy_models)
-    assert first["training"]["schedule"]["steps"] == 8
+    assert first["training"]["schedule"]["steps"] == 4
     assert second["training"]["start"] == "uara.one"
     assert set(second["training"]["files"]) == {"miles.fits", "stis.fits", "photometry.fits",
                                                  "johnson.fits"}
@@ -25,9 +25,9 @@ def test_three_trainings_lead_to_a_model(toy_models):
     folder = toy_models[1].parent
     logs = [Table.read(path / "log.csv", format="ascii.csv")
             for path in (folder / "first", folder / "second", folder)]
-    assert [int(log["step"][-1]) for log in logs] == [4, 8, 2]
+    assert [int(log["step"][-1]) for log in logs] == [2, 4, 1]
     training = Predictor(toy_models[1]).metadata["training"]
-    assert [stage["steps"] for stage in training["stages"]] == [4, 8, 2]
+    assert [stage["steps"] for stage in training["stages"]] == [2, 4, 1]
     assert training["stages"][2]["seed"] == training["stages"][1]["seed"] + 1
 
 
