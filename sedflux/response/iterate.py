@@ -238,23 +238,25 @@ class ResponseFit:
 
     def _linearise(self):
         """Expected counts of the first order and variances; updates errors for the response."""
-        stars, (a, b) = self.stars, self._noise
-        first = np.empty_like(stars.rate)
-        shifted = self.options.shift_error > 0
+        stars, shifted = self.stars, self.options.shift_error > 0
+        first, variance = np.empty_like(stars.rate), np.empty_like(stars.rate)
         for rows, pixels, density, rate in stars.rates(
                 lambda rows: self.model.throughput(self.coefficients, rows)):
-            first[pixels] = rate
+            first[pixels], variance[pixels] = rate, self._variance(rate, pixels)
             if shifted:
                 self._factor[rows, -1] = self._shift_errors(density)
-        # Variances from noisy counts favour pixels with low counts, which would bias the
-        # response; variances from the expected counts do not.
-        whole = first + stars.second + stars.background
-        variance = np.where(np.isfinite(a[stars.star]),
-                            a[stars.star] + b[stars.star] * whole, stars.variance)
-        variance = np.maximum(variance, _MIN_VARIANCE * stars.variance)
         if stars.second_errors is not None:
             self._mix_errors(first, variance)
         return first, variance
+
+    def _variance(self, first, pixels):
+        """Variances of the counts of some pixels, from the expected counts of the first order."""
+        # Variances from noisy counts favour pixels with low counts, which would bias the
+        # response; variances from the expected counts do not.
+        stars, given = self.stars, self.stars.variance[pixels]
+        a, b = (one[stars.star[pixels]] for one in self._noise)
+        whole = first + stars.second[pixels] + stars.background
+        return np.maximum(np.where(np.isfinite(a), a + b * whole, given), _MIN_VARIANCE * given)
 
     def _mix_errors(self, first, variance):
         """Errors of the SEDs in the light of both orders."""
@@ -289,11 +291,15 @@ class ResponseFit:
 
     def _at_nodes(self, state):
         """Weights and residuals at the nodes."""
-        first, variance = state
-        weight = self.robust.pixel * first**2 / variance
-        data = self.robust.pixel * first * (self.stars.first_rate - first) / variance
-        weight, data = self.stars.to_nodes(weight, data)
-        return weight, np.divide(data, weight, out=np.zeros_like(data), where=weight > 0)
+        weight, residual = (np.empty((len(self.stars), self.stars.nodes.size)) for _ in range(2))
+        for rows, pixels in self.stars.blocks():
+            first, variance = (one[pixels] for one in state)
+            share = self.robust.pixel[pixels] * first / variance
+            weight[rows], data = self.stars.block_to_nodes(
+                rows, pixels, share * first, share * (self.stars.first_rate(pixels) - first))
+            residual[rows] = np.divide(data, weight[rows], out=np.zeros_like(data),
+                                       where=weight[rows] > 0)
+        return weight, residual
 
     def _normal_equations(self, state):
         weight, residual = self._at_nodes(state)
@@ -305,10 +311,14 @@ class ResponseFit:
 
     def _pulls(self, state, explained):
         """Deviations of the pixels from the SED errors (N, g) at the nodes, in sigma."""
-        first, variance = state
-        first = np.maximum(first, 1e-300)
-        left = self.stars.first_rate / first - 1.0 - self.stars.at_pixels(explained)
-        return left / np.sqrt(variance / first**2 + self.stars.at_pixels(self._diagonal))
+        pull = np.empty_like(self.stars.rate)
+        for rows, pixels in self.stars.blocks():
+            first, variance = np.maximum(state[0][pixels], 1e-300), state[1][pixels]
+            common, own = (self.stars.at_pixels(rows, pixels, values[rows])
+                           for values in (explained, self._diagonal))
+            left = self.stars.first_rate(pixels) / first - 1.0 - common
+            pull[pixels] = left / np.sqrt(variance / first**2 + own)
+        return pull
 
     def _adapt_roughness(self):
         """Reduce the smoothness prior where the spline is curved: at the edges of a band."""

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
-from scipy import sparse
 
 from sedflux.covariance import LowRankCovariance, positive_part
 from sedflux.exceptions import InputError, SedfluxWarning
 from sedflux.response.counts import MIN_PIXELS, count_arrays, unusable_reason
 from sedflux.response.outliers import EXCLUDED, UNUSABLE, Rejection
+from sedflux.response.pixel_integrals import pixel_integrals
 from sedflux.response.solve import STARS_AT_A_TIME
 from sedflux.response.star_arrays import SecondErrors, StarArrays
 from sedflux.response.systematics import largest_library_error
@@ -25,7 +25,7 @@ from sedflux.slitless.forward import (
     second_order_operator,
     sed_operator,
 )
-from sedflux.spectra.grids import integral_matrix, interpolation_matrix, pixel_edges
+from sedflux.spectra.grids import interpolation_matrix, pixel_edges
 from sedflux.spectra.library_error import library_error_of
 from sedflux.spectra.relative_errors import MODEL_PARTS, is_zero_point, shared_names
 from sedflux.spectra.resolution import FWHM_PER_SIGMA, lsf_matrix
@@ -213,8 +213,9 @@ def _assemble(found, rejected, area, line_spread, second_order):
     photons, factor, diagonal, parts, second_errors = _sed_arrays(found, fine, nodes, line_spread,
                                                                   second_order)
     flat = {name: np.concatenate([getattr(star, name) for star in found])
-            for name in ("pixels", "rate", "variance")}
-    star = np.repeat(np.arange(len(found)), [one.pixels.size for one in found])
+            for name in ("pixels", "low", "high", "rate", "variance")}
+    star = np.repeat(np.arange(len(found), dtype=np.int32), [one.pixels.size for one in found])
+    collect = pixel_integrals(fine, flat["low"], flat["high"], star)
     second = np.zeros(star.size)
     if second_order is not None:
         second = np.concatenate([_second_order_rate(one, area, line_spread, second_order)
@@ -222,20 +223,11 @@ def _assemble(found, rejected, area, line_spread, second_order):
     return StarArrays([one.name for one in found], rejected,
                       np.array([one.row for one in found]), area, fine, blur, photons, star,
                       flat["pixels"], flat["rate"], flat["variance"], second,
-                      _pixel_integrals(found, fine), nodes, factor, diagonal, parts,
+                      collect, nodes, factor, diagonal, parts,
                       np.array([one.ebv for one in found]), line_spread,
                       library_error=largest_library_error(one.library_error for one in found),
                       second_errors=second_errors,
                       scaled=np.array([one.scaled for one in found]))
-
-
-def _pixel_integrals(found, fine):
-    """Integrals over the good pixels of all stars, sparse (p, m), made for a few at a time."""
-    blocks = [found[begin:begin + STARS_AT_A_TIME]
-              for begin in range(0, len(found), STARS_AT_A_TIME)]
-    return sparse.vstack([
-        integral_matrix(fine, *(np.concatenate([getattr(star, name) for star in block])
-                                for name in ("low", "high"))) for block in blocks], format="csr")
 
 
 def _grids(found, low, high, pixel, line_spread):
