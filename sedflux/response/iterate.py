@@ -20,6 +20,7 @@ from sedflux.response.common_terms import (
 )
 from sedflux.response.curve import ResponseCurve
 from sedflux.response.diagnostics import CHECKED_STARS, warn_of_causes
+from sedflux.response.error_factor import ErrorFactor
 from sedflux.response.field_terms import FieldTerms
 from sedflux.response.model import ResponseModel, response_model
 from sedflux.response.options import Options
@@ -238,13 +239,13 @@ class ResponseFit:
 
     def _linearise(self):
         """Expected counts of the first order and variances; updates errors for the response."""
-        stars, shifted = self.stars, self.options.shift_error > 0
+        stars, shift = self.stars, self._factor.shift
         first, variance = np.empty_like(stars.rate), np.empty_like(stars.rate)
         for rows, pixels, density, rate in stars.rates(
                 lambda rows: self.model.throughput(self.coefficients, rows)):
             first[pixels], variance[pixels] = rate, self._variance(rate, pixels)
-            if shifted:
-                self._factor[rows, -1] = self._shift_errors(density)
+            if shift is not None:
+                shift[rows] = self._shift_errors(density)
         if stars.second_errors is not None:
             self._mix_errors(first, variance)
         return first, variance
@@ -264,22 +265,19 @@ class ResponseFit:
         if self.options.covariance == "diagonal":
             self._diagonal = self._diagonal + np.square(factor, dtype=float).sum(axis=1)
         else:
-            self._factor[:, :factor.shape[1]] = factor
+            self._factor = replace(self._factor, sed=factor)
 
     def _errors(self):
-        """Factor and diagonal; rows of errors that depend on the response are zero here."""
+        """Factor and diagonal; errors that depend on the response are zero here."""
         stars, options = self.stars, self.options
         factor, diagonal = stars.factor, stars.diagonal
         if options.covariance == "diagonal":
             diagonal = diagonal + np.square(factor, dtype=float).sum(axis=1)
             factor = factor[:, :0]
-        rank = factor.shape[1]
-        more = (options.grey_error > 0) + (options.shift_error > 0)
-        whole = np.zeros((len(stars), rank + more, stars.nodes.size), dtype=np.float32)
-        whole[:, :rank] = factor
-        if options.grey_error > 0:
-            whole[:, rank] = options.grey_error
-        return whole, diagonal
+        shift = None
+        if options.shift_error > 0:
+            shift = np.zeros(diagonal.shape, dtype=np.float32)
+        return ErrorFactor(factor, options.grey_error, shift), diagonal
 
     def _shift_errors(self, density):
         """Relative errors at the nodes from the wavelength zero points, (N, g)."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from sedflux.response.error_factor import ErrorFactor
 from sedflux.response.options import Options
 from sedflux.response.patterns import FitPatterns
 from sedflux.response.solve import Design, normal_equations
@@ -29,7 +30,7 @@ class LinearProblem:
         those that stars share, which ``factor`` does not have.
     options : `~sedflux.response.options.Options`
     design : `~sedflux.response.solve.Design`
-    factor : `~numpy.ndarray`, shape (N, r, g)
+    factor : `~sedflux.response.error_factor.ErrorFactor`, or `~numpy.ndarray` of shape (N, r, g)
         Directions in which the errors of each star are common to the nodes: of its SED, and
         then grey and wavelength errors, if there are any.
     weight : `~numpy.ndarray`, shape (N, g)
@@ -54,7 +55,7 @@ class LinearProblem:
     parts: Mapping[str, np.ndarray]
     options: Options
     design: Design
-    factor: np.ndarray
+    factor: ErrorFactor | np.ndarray
     weight: np.ndarray
     diagonal: np.ndarray
     residual: np.ndarray

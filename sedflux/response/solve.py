@@ -18,6 +18,8 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, eigh
 from scipy.optimize import minimize_scalar
 
+from sedflux.response.error_factor import ErrorFactor
+
 __all__ = ["STARS_AT_A_TIME", "Design", "Mapper", "SmoothnessPrior", "StarStatistics",
            "column_equations", "normal_equations", "root_of_inverse", "solve", "star_information",
            "star_statistics"]
@@ -121,16 +123,16 @@ def _weighted_factor(factor, weight, diagonal):
     return weight, factor, factor * weight[:, None, :]
 
 
-def normal_equations(design: Design, factor: np.ndarray, weight: np.ndarray, diagonal: np.ndarray,
-                     residual: np.ndarray, inflation: np.ndarray, *, mapper: Mapper = map
-                     ) -> tuple[np.ndarray, np.ndarray]:
+def normal_equations(design: Design, factor: ErrorFactor | np.ndarray, weight: np.ndarray,
+                     diagonal: np.ndarray, residual: np.ndarray, inflation: np.ndarray, *,
+                     mapper: Mapper = map) -> tuple[np.ndarray, np.ndarray]:
     """
     Normal matrix and right side of all stars together.
 
     Parameters
     ----------
     design : `Design`
-    factor : `~numpy.ndarray`, shape (N, r, g)
+    factor : `~sedflux.response.error_factor.ErrorFactor`, or `~numpy.ndarray` of shape (N, r, g)
         Directions in which the errors of each SED are common to the nodes.
     weight : `~numpy.ndarray`, shape (N, g)
         Inverse variance of the noise at the nodes.
@@ -202,7 +204,7 @@ def _add_noise_part(normal, right, blocks, weight, data):
                 normal[there, here] += block.T
 
 
-def column_equations(design: Design, factor: np.ndarray, weight: np.ndarray,
+def column_equations(design: Design, factor: ErrorFactor | np.ndarray, weight: np.ndarray,
                      diagonal: np.ndarray, residual: np.ndarray, inflation: np.ndarray,
                      columns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
@@ -274,7 +276,7 @@ class StarStatistics:
     square: np.ndarray
 
 
-def star_statistics(factor: np.ndarray, weight: np.ndarray, diagonal: np.ndarray,
+def star_statistics(factor: ErrorFactor | np.ndarray, weight: np.ndarray, diagonal: np.ndarray,
                     residual: np.ndarray, *, mapper: Mapper = map) -> StarStatistics:
     """
     Compare the residuals of each star with the covariance of its SED.
@@ -313,7 +315,7 @@ def _block_statistics(block: tuple) -> tuple[np.ndarray, ...]:
             amplitude, left, np.where(tested, value, 0.0), square)
 
 
-def star_information(factor: np.ndarray, weight: np.ndarray, diagonal: np.ndarray,
+def star_information(factor: ErrorFactor | np.ndarray, weight: np.ndarray, diagonal: np.ndarray,
                      inflation: np.ndarray) -> np.ndarray:
     """
     Inverse variance of ln(response) that each star alone gives at each node.
