@@ -160,6 +160,7 @@ class ResponseFit:
         self.robust = RobustWeights.ones(stars.rate.size, len(stars))
         self.roughness_weight = np.ones(model.k - 2)
         self._noise = stars.noise_models()
+        self._state = np.empty_like(stars.rate), np.empty_like(stars.rate)
         self._factor, self._diagonal = self._errors()
         self._parts = stars.parts
 
@@ -238,9 +239,12 @@ class ResponseFit:
         return bool((moved < np.maximum(_CONVERGED_SIGMA * sigma, _CONVERGED)).all())
 
     def _linearise(self):
-        """Expected counts of the first order and variances; updates errors for the response."""
+        """Expected counts of the first order and variances, in the place of those of the last step.
+
+        Errors that depend on the response follow it.
+        """
         stars, shift = self.stars, self._factor.shift
-        first, variance = np.empty_like(stars.rate), np.empty_like(stars.rate)
+        first, variance = self._state
         for rows, pixels, density, rate in stars.rates(
                 lambda rows: self.model.throughput(self.coefficients, rows)):
             first[pixels], variance[pixels] = rate, self._variance(rate, pixels)

@@ -109,12 +109,13 @@ def robust_weights(found: StarStatistics, pull: np.ndarray, star: np.ndarray) ->
     # All stars deviate while the response is wrong, or if the noise is underestimated.  Outliers
     # deviate more than the typical star, so that deviations are compared with the median.
     noise_scale = max(1.0, float(np.median(size)) / _NORMAL_MEDIAN)
-    size = size / noise_scale
+    size /= noise_scale
     ratio = found.sed_chi2 / np.maximum(found.sed_number, 1)
     chi2_scale = max(1.0, float(np.median(ratio)))
     found = replace(found, sed_chi2=found.sed_chi2 / chi2_scale,
                     largest=found.largest / np.sqrt(chi2_scale))
-    pixel = np.where(size > _HUBER_SIGMA, _HUBER_SIGMA / np.maximum(size, _HUBER_SIGMA), 1.0)
+    pixel = np.maximum(size, _HUBER_SIGMA)
+    np.divide(_HUBER_SIGMA, pixel, out=pixel)
     pixel[size > _ZERO_WEIGHT * _HUBER_SIGMA] = 0.0
     limit = chi2_distribution.ppf(_INFLATION_QUANTILE, np.maximum(found.sed_number, 1))
     rejections = find_rejections(found, size, star)
