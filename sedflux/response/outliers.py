@@ -154,13 +154,14 @@ def find_rejections(found: StarStatistics, size: np.ndarray, star: np.ndarray) \
     count = np.maximum(np.bincount(star, minlength=number), 1)
     contaminated = np.bincount(star, size > _CONTAMINATED_SIGMA, number) / count
     probability = chi2_distribution.sf(found.sed_chi2, np.maximum(found.sed_number, 1))
+    inconsistent = (found.largest > _MAX_DEVIATION) | (probability < _MIN_PROBABILITY)
     rejections = {}
-    for row in range(number):
+    for row in np.flatnonzero(inconsistent | (contaminated > _MAX_CONTAMINATED)).tolist():
         if contaminated[row] > _MAX_CONTAMINATED:
             rejections[row] = Rejection(CONTAMINATED, (
                 f"{100 * contaminated[row]:.0f} % of its pixels deviate by more than "
                 f"{_CONTAMINATED_SIGMA:.0f} sigma: contaminated, or of another spectral type"))
-        elif found.largest[row] > _MAX_DEVIATION or probability[row] < _MIN_PROBABILITY:
+        else:
             rejections[row] = Rejection(INCONSISTENT, (
                 f"off by {found.largest[row]:.1f} sigma of its SED (chi2 "
                 f"{found.sed_chi2[row]:.0f} for {found.sed_number[row]}): variable, "

@@ -176,12 +176,15 @@ def _block_equations(block: tuple) -> tuple[np.ndarray, np.ndarray]:
     core = np.eye(scaled.shape[1]) + weighted @ scaled.transpose(0, 2, 1)
     triangle = np.linalg.cholesky(core)
     blocks = design.blocks(rows)
-    # The first block is the spline, the same for all stars.
-    columns = [weighted @ blocks[0][1], *(term[:, None, None] * (weighted @ basis)
-                                          for term, basis in blocks[1:])]
+    # One product for all stars.  The first block is the spline, the same for all of them.
+    flat = weighted.reshape(-1, weighted.shape[2])
+    columns = [(flat @ basis).reshape(*weighted.shape[:2], -1) for _, basis in blocks]
+    columns[1:] = [term[:, None, None] * column for (term, _), column
+                   in zip(blocks[1:], columns[1:], strict=True)]
     data = inverse_variance * residual[rows]
     data_column = (weighted @ residual[rows][:, :, None])
-    white = np.linalg.solve(triangle, np.concatenate([*columns, data_column], axis=2))
+    # Triangles of a few rows: their inverses take less time than as many solutions.
+    white = np.linalg.inv(triangle) @ np.concatenate([*columns, data_column], axis=2)
     white = white.reshape(-1, design.size + 1)
     gram = white.T @ white
     normal -= gram[:-1, :-1]
