@@ -21,10 +21,11 @@ from sedflux.response.common_terms import (
 from sedflux.response.curve import ResponseCurve
 from sedflux.response.diagnostics import CHECKED_STARS, warn_of_causes
 from sedflux.response.error_factor import ErrorFactor
+from sedflux.response.evidence import solve
 from sedflux.response.field_terms import FieldTerms
 from sedflux.response.model import ResponseModel, response_model
 from sedflux.response.options import Options
-from sedflux.response.outliers import RobustWeights, robust_weights
+from sedflux.response.outliers import RobustWeights, check_agreement, robust_weights
 from sedflux.response.patterns import (
     FitPatterns,
     instrument_columns,
@@ -34,7 +35,7 @@ from sedflux.response.patterns import (
 from sedflux.response.problem import LinearProblem
 from sedflux.response.result import response_curve
 from sedflux.response.second_errors import mixed_errors
-from sedflux.response.solve import Mapper, normal_equations, solve, star_statistics
+from sedflux.response.solve import Mapper, normal_equations, star_statistics
 from sedflux.response.star_arrays import StarArrays
 from sedflux.response.start import starting_coefficients
 
@@ -50,8 +51,6 @@ _MIN_VARIANCE = 1e-12
 _MAX_SHIFT_ERROR = 0.5
 #: Largest ratio of the prior variances of second differences, between curved and flat parts.
 _MAX_BEND = 1e4
-#: Typical deviations of stars, in units of their errors, that give a warning and an error.
-_WARN_DEVIATION, _MAX_DEVIATION = 2.0, 8.0
 #: Number of stars in the first fit, which gives the starting curve if there are many stars.
 _FIRST_FIT_STARS = 120
 #: Most steps of the parameters of the instrument.
@@ -338,24 +337,8 @@ class ResponseFit:
 
     def check_agreement(self) -> None:
         """Refuse stars with SEDs of other stars; warn if errors are too small."""
-        if not self.options.robust:
-            return
-        robust, number = self.robust, len(self.stars)
-        largest = max(robust.noise_scale, robust.sed_scale)
-        none = not np.isfinite(robust.inflation).any()
-        if none or (number > 2 and largest > _MAX_DEVIATION):
-            reason = next((one.reason for one in robust.rejections.values()), "")
-            raise InputError(
-                f"all {number} stars were rejected: they deviate from any common response by "
-                f"{robust.noise_scale:.0f} times the noise and {robust.sed_scale:.0f} times the "
-                f"errors of their SEDs{'; ' * bool(reason)}{reason}.  Check fluxes, units, area "
-                "and line-spread function, or use robust=False to see the fit")
-        if number > 2 and largest > _WARN_DEVIATION:
-            warnings.warn(
-                f"stars deviate from their common response by {robust.noise_scale:.1f} times the "
-                f"noise of the counts and {robust.sed_scale:.1f} times the errors of their SEDs: "
-                "one of these errors is too small, and with it the error of the response",
-                SedfluxWarning, stacklevel=5)
+        if self.options.robust:
+            check_agreement(self.robust)
 
     def _patterns(self, state):
         """What common errors do to the counts of the stars."""
@@ -392,7 +375,8 @@ class ResponseFit:
         problem = LinearProblem(
             np.array(self.stars.name), self._parts, self.options, self.model.design,
             self._factor, weight, self._diagonal, residual, self.robust.inflation,
-            self.robust.spread, inverse, self._patterns(state))
+            self.robust.spread, inverse,
+            self.model.prior(self.roughness_weight).inverse(smoothness), self._patterns(state))
         return response_curve(
             problem, self.model, self.stars, self.robust, found=found,
             pull=self._pulls(state, residual - found.residual), coefficients=self.coefficients,

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.stats import chi2 as chi2_distribution
 
+from sedflux.exceptions import InputError, SedfluxWarning
 from sedflux.response.solve import StarStatistics
 from sedflux.response.tails import tail_weights
 
 __all__ = ["CONTAMINATED", "EXCLUDED", "INCONSISTENT", "UNUSABLE", "Rejection", "RobustWeights",
-           "find_rejections", "robust_weights"]
+           "check_agreement", "find_rejections", "robust_weights"]
 
 #: Kinds of rejections.  Unusable: no response can be fitted to the spectrum.  Excluded: by the
 #: user.  Contaminated: many pixels deviate in this band.  Inconsistent: the star deviates from
@@ -37,6 +39,8 @@ _MAX_CONTAMINATED = 0.2
 _MIN_PROBABILITY = 1e-5
 #: ... and its largest deviation along one direction of the SED's errors, in sigma.
 _MAX_DEVIATION = 5.0
+#: Typical deviations of stars, in units of their errors, that give a warning and an error.
+_WARN_TYPICAL, _MAX_TYPICAL = 2.0, 8.0
 
 
 @dataclass(frozen=True)
@@ -167,3 +171,33 @@ def find_rejections(found: StarStatistics, size: np.ndarray, star: np.ndarray) \
                 f"{found.sed_chi2[row]:.0f} for {found.sed_number[row]}): variable, "
                 "blended, or a wrong SED, dust or magnitude"))
     return rejections
+
+
+def check_agreement(robust: RobustWeights) -> None:
+    """
+    Refuse stars with SEDs of other stars; warn if errors are too small.
+
+    Parameters
+    ----------
+    robust : `RobustWeights`
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If all stars were rejected, or deviate by far more than their errors.
+    """
+    number, largest = robust.inflation.size, max(robust.noise_scale, robust.sed_scale)
+    none = not np.isfinite(robust.inflation).any()
+    if none or (number >= _MIN_STARS and largest > _MAX_TYPICAL):
+        reason = next((one.reason for one in robust.rejections.values()), "")
+        raise InputError(
+            f"all {number} stars were rejected: they deviate from any common response by "
+            f"{robust.noise_scale:.0f} times the noise and {robust.sed_scale:.0f} times the "
+            f"errors of their SEDs{'; ' * bool(reason)}{reason}.  Check fluxes, units, area "
+            "and line-spread function, or use robust=False to see the fit")
+    if number >= _MIN_STARS and largest > _WARN_TYPICAL:
+        warnings.warn(
+            f"stars deviate from their common response by {robust.noise_scale:.1f} times the "
+            f"noise of the counts and {robust.sed_scale:.1f} times the errors of their SEDs: "
+            "one of these errors is too small, and with it the error of the response",
+            SedfluxWarning, stacklevel=6)

@@ -47,6 +47,8 @@ class LinearProblem:
         `~sedflux.response.outliers.RobustWeights`.
     inverse : `~numpy.ndarray`, shape (n, n)
         Inverse covariance of the coefficients if ``inflation`` were known beforehand.
+    prior : `~numpy.ndarray`, shape (n, n)
+        The part of it that does not come from the stars.
     patterns : `~sedflux.response.patterns.FitPatterns` or None
         What common errors do to the counts; None for some of the stars.
     """
@@ -62,6 +64,7 @@ class LinearProblem:
     inflation: np.ndarray
     spread: np.ndarray
     inverse: np.ndarray
+    prior: np.ndarray
     patterns: FitPatterns | None = None
 
     @property
@@ -89,8 +92,7 @@ class LinearProblem:
         if np.array_equal(self.spread, self.inflation):
             return self
         other = replace(self, inflation=self.spread)
-        return replace(other, inverse=self.inverse + (other.normal_equations()[0]
-                                                      - self.normal_equations()[0]))
+        return replace(other, inverse=self.prior + other.normal_equations()[0])
 
     def normal_equations(self) -> tuple[np.ndarray, np.ndarray]:
         """
