@@ -22,6 +22,7 @@ from sedflux.response.curve import ResponseCurve
 from sedflux.response.diagnostics import CHECKED_STARS, warn_of_causes
 from sedflux.response.error_factor import ErrorFactor
 from sedflux.response.evidence import solve
+from sedflux.response.extrapolation import Extrapolation
 from sedflux.response.field_terms import FieldTerms
 from sedflux.response.model import ResponseModel, response_model
 from sedflux.response.options import Options
@@ -208,6 +209,7 @@ class ResponseFit:
             self.coefficients, self.roughness_weight = start.coefficients, start.roughness_weight
             min_steps, first_robust, robust_steps = 1, 0, 3
         used: np.ndarray | None = None
+        extrapolation = Extrapolation()
         for step in range(self.options.iterations):
             state = self._linearise()
             if self.options.robust and first_robust <= step < first_robust + robust_steps:
@@ -217,7 +219,11 @@ class ResponseFit:
                 normal, right, self.coefficients, self.model.prior(self.roughness_weight),
                 self.options.smoothness)
             change = np.clip(new - self.coefficients, -_MAX_STEP, _MAX_STEP)
-            self.coefficients = self.coefficients + change
+            if start is not None and step >= first_robust + robust_steps - 1:
+                # From here on the weights stay.  Fits of few stars end well within their errors.
+                self.coefficients = extrapolation.next_point(self.coefficients, change, inverse)
+            else:
+                self.coefficients = self.coefficients + change
             if step == 2 and start is None:
                 self._adapt_roughness()
             former, used = used, np.isfinite(self.robust.inflation)
