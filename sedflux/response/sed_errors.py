@@ -75,8 +75,9 @@ def photon_fluxes(seds: Sequence[SEDArrays], powers: Sequence[float | None], fin
     Returns
     -------
     photons : `~numpy.ndarray`, shape (N, m)
+        In single precision, for they are among the largest arrays of a fit.
     """
-    photons = np.empty((len(seds), fine.size))
+    photons = np.empty((len(seds), fine.size), dtype=np.float32)
     for wavelength, power, blocks in _alike(seds, powers, STARS_AT_A_TIME):
         operator = sed_operator(wavelength, fine, sed_resolving_power=power)
         for rows in blocks:

@@ -78,7 +78,7 @@ class StarArrays:
     blur : sparse matrix, shape (m, m), or None
         Convolution with the line-spread function on the fine grid.
     photons : `~numpy.ndarray`, shape (N, m)
-        Photon flux on the fine grid.
+        Photon flux on the fine grid, in single precision.
     star : `~numpy.ndarray` of int, shape (p,)
         Star of each good pixel.
     pixel : `~numpy.ndarray`, shape (p,)
