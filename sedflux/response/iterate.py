@@ -318,7 +318,8 @@ class ResponseFit:
 
     def _pulls(self, state, explained):
         """Deviations of the pixels from the SED errors (N, g) at the nodes, in sigma."""
-        pull = np.empty_like(self.stars.rate)
+        # In single precision: weights take several arrays of this size at once.
+        pull = np.empty(self.stars.rate.shape, dtype=np.float32)
         for rows, pixels in self.stars.blocks():
             first, variance = np.maximum(state[0][pixels], 1e-300), state[1][pixels]
             common, own = (self.stars.at_pixels(rows, pixels, values[rows])

@@ -109,7 +109,8 @@ def robust_weights(found: StarStatistics, pull: np.ndarray, star: np.ndarray) ->
     -------
     weights : `RobustWeights`
     """
-    size = np.abs(np.where(np.isfinite(pull), pull, 0.0))
+    size = np.abs(pull)
+    size[~np.isfinite(size)] = 0.0
     # All stars deviate while the response is wrong, or if the noise is underestimated.  Outliers
     # deviate more than the typical star, so that deviations are compared with the median.
     noise_scale = max(1.0, float(np.median(size)) / _NORMAL_MEDIAN)
