@@ -46,7 +46,8 @@ class SEDPrediction:
     diagonal : `~numpy.ndarray`, shape (n,) or (N, n)
         Independent part of the variance of ln(flux).
     factor : `~numpy.ndarray`, shape (r, n) or (N, r, n)
-        Common part of the covariance of ln(flux), ``factor.T @ factor``.
+        Common part of the covariance of ln(flux), ``factor.T @ factor``; made when it is first
+        asked for, as it is nine tenths of what a prediction holds.
     flags : tuple of str, or tuple of those
         Reasons to be careful; empty for an ordinary star.
     model : str, or `~numpy.ndarray` of str, shape (N,)

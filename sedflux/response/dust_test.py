@@ -28,7 +28,7 @@ def amplitudes_of(problem: LinearProblem, direction: np.ndarray) -> np.ndarray:
     amplitude : `~numpy.ndarray`, shape (N,)
         Zero for stars whose pixels do not tell.
     """
-    factor = problem.factor.astype(float)
+    factor = np.asarray(problem.factor, dtype=float)
     inverse = problem.weight / (1.0 + problem.weight * problem.diagonal)
     weighted = factor * inverse[:, None, :]
     core = np.eye(factor.shape[1]) + weighted @ factor.transpose(0, 2, 1)

@@ -20,10 +20,13 @@ from sedflux.response.common_terms import (
 )
 from sedflux.response.curve import ResponseCurve
 from sedflux.response.diagnostics import CHECKED_STARS, warn_of_causes
+from sedflux.response.error_factor import ErrorFactor
+from sedflux.response.evidence import solve
+from sedflux.response.extrapolation import Extrapolation
 from sedflux.response.field_terms import FieldTerms
 from sedflux.response.model import ResponseModel, response_model
 from sedflux.response.options import Options
-from sedflux.response.outliers import RobustWeights, robust_weights
+from sedflux.response.outliers import RobustWeights, check_agreement, robust_weights
 from sedflux.response.patterns import (
     FitPatterns,
     instrument_columns,
@@ -33,7 +36,7 @@ from sedflux.response.patterns import (
 from sedflux.response.problem import LinearProblem
 from sedflux.response.result import response_curve
 from sedflux.response.second_errors import mixed_errors
-from sedflux.response.solve import Mapper, normal_equations, solve, star_statistics
+from sedflux.response.solve import Mapper, normal_equations, star_statistics
 from sedflux.response.star_arrays import StarArrays
 from sedflux.response.start import starting_coefficients
 
@@ -49,8 +52,6 @@ _MIN_VARIANCE = 1e-12
 _MAX_SHIFT_ERROR = 0.5
 #: Largest ratio of the prior variances of second differences, between curved and flat parts.
 _MAX_BEND = 1e4
-#: Typical deviations of stars, in units of their errors, that give a warning and an error.
-_WARN_DEVIATION, _MAX_DEVIATION = 2.0, 8.0
 #: Number of stars in the first fit, which gives the starting curve if there are many stars.
 _FIRST_FIT_STARS = 120
 #: Most steps of the parameters of the instrument.
@@ -159,6 +160,7 @@ class ResponseFit:
         self.robust = RobustWeights.ones(stars.rate.size, len(stars))
         self.roughness_weight = np.ones(model.k - 2)
         self._noise = stars.noise_models()
+        self._state = np.empty_like(stars.rate), np.empty_like(stars.rate)
         self._factor, self._diagonal = self._errors()
         self._parts = stars.parts
 
@@ -207,6 +209,7 @@ class ResponseFit:
             self.coefficients, self.roughness_weight = start.coefficients, start.roughness_weight
             min_steps, first_robust, robust_steps = 1, 0, 3
         used: np.ndarray | None = None
+        extrapolation = Extrapolation()
         for step in range(self.options.iterations):
             state = self._linearise()
             if self.options.robust and first_robust <= step < first_robust + robust_steps:
@@ -216,7 +219,11 @@ class ResponseFit:
                 normal, right, self.coefficients, self.model.prior(self.roughness_weight),
                 self.options.smoothness)
             change = np.clip(new - self.coefficients, -_MAX_STEP, _MAX_STEP)
-            self.coefficients = self.coefficients + change
+            if start is not None and step >= first_robust + robust_steps - 1:
+                # From here on the weights stay.  Fits of few stars end well within their errors.
+                self.coefficients = extrapolation.next_point(self.coefficients, change, inverse)
+            else:
+                self.coefficients = self.coefficients + change
             if step == 2 and start is None:
                 self._adapt_roughness()
             former, used = used, np.isfinite(self.robust.inflation)
@@ -237,24 +244,29 @@ class ResponseFit:
         return bool((moved < np.maximum(_CONVERGED_SIGMA * sigma, _CONVERGED)).all())
 
     def _linearise(self):
-        """Expected counts of the first order and variances; updates errors for the response."""
-        stars, (a, b) = self.stars, self._noise
-        first = np.empty_like(stars.rate)
-        shifted = self.options.shift_error > 0
+        """Expected counts of the first order and variances, in the place of those of the last step.
+
+        Errors that depend on the response follow it.
+        """
+        stars, shift = self.stars, self._factor.shift
+        first, variance = self._state
         for rows, pixels, density, rate in stars.rates(
                 lambda rows: self.model.throughput(self.coefficients, rows)):
-            first[pixels] = rate
-            if shifted:
-                self._factor[rows, -1] = self._shift_errors(density)
-        # Variances from noisy counts favour pixels with low counts, which would bias the
-        # response; variances from the expected counts do not.
-        whole = first + stars.second + stars.background
-        variance = np.where(np.isfinite(a[stars.star]),
-                            a[stars.star] + b[stars.star] * whole, stars.variance)
-        variance = np.maximum(variance, _MIN_VARIANCE * stars.variance)
+            first[pixels], variance[pixels] = rate, self._variance(rate, pixels)
+            if shift is not None:
+                shift[rows] = self._shift_errors(density)
         if stars.second_errors is not None:
             self._mix_errors(first, variance)
         return first, variance
+
+    def _variance(self, first, pixels):
+        """Variances of the counts of some pixels, from the expected counts of the first order."""
+        # Variances from noisy counts favour pixels with low counts, which would bias the
+        # response; variances from the expected counts do not.
+        stars, given = self.stars, self.stars.variance[pixels]
+        a, b = (one[stars.star[pixels]] for one in self._noise)
+        whole = first + stars.second[pixels] + stars.background
+        return np.maximum(np.where(np.isfinite(a), a + b * whole, given), _MIN_VARIANCE * given)
 
     def _mix_errors(self, first, variance):
         """Errors of the SEDs in the light of both orders."""
@@ -262,22 +274,19 @@ class ResponseFit:
         if self.options.covariance == "diagonal":
             self._diagonal = self._diagonal + np.square(factor, dtype=float).sum(axis=1)
         else:
-            self._factor[:, :factor.shape[1]] = factor
+            self._factor = replace(self._factor, sed=factor)
 
     def _errors(self):
-        """Factor and diagonal; rows of errors that depend on the response are zero here."""
+        """Factor and diagonal; errors that depend on the response are zero here."""
         stars, options = self.stars, self.options
         factor, diagonal = stars.factor, stars.diagonal
         if options.covariance == "diagonal":
             diagonal = diagonal + np.square(factor, dtype=float).sum(axis=1)
             factor = factor[:, :0]
-        rank = factor.shape[1]
-        more = (options.grey_error > 0) + (options.shift_error > 0)
-        whole = np.zeros((len(stars), rank + more, stars.nodes.size), dtype=np.float32)
-        whole[:, :rank] = factor
-        if options.grey_error > 0:
-            whole[:, rank] = options.grey_error
-        return whole, diagonal
+        shift = None
+        if options.shift_error > 0:
+            shift = np.zeros(diagonal.shape, dtype=np.float32)
+        return ErrorFactor(factor, options.grey_error, shift), diagonal
 
     def _shift_errors(self, density):
         """Relative errors at the nodes from the wavelength zero points, (N, g)."""
@@ -289,11 +298,15 @@ class ResponseFit:
 
     def _at_nodes(self, state):
         """Weights and residuals at the nodes."""
-        first, variance = state
-        weight = self.robust.pixel * first**2 / variance
-        data = self.robust.pixel * first * (self.stars.first_rate - first) / variance
-        weight, data = self.stars.to_nodes(weight, data)
-        return weight, np.divide(data, weight, out=np.zeros_like(data), where=weight > 0)
+        weight, residual = (np.empty((len(self.stars), self.stars.nodes.size)) for _ in range(2))
+        for rows, pixels in self.stars.blocks():
+            first, variance = (one[pixels] for one in state)
+            share = self.robust.pixel[pixels] * first / variance
+            weight[rows], data = self.stars.block_to_nodes(
+                rows, pixels, share * first, share * (self.stars.first_rate(pixels) - first))
+            residual[rows] = np.divide(data, weight[rows], out=np.zeros_like(data),
+                                       where=weight[rows] > 0)
+        return weight, residual
 
     def _normal_equations(self, state):
         weight, residual = self._at_nodes(state)
@@ -305,10 +318,15 @@ class ResponseFit:
 
     def _pulls(self, state, explained):
         """Deviations of the pixels from the SED errors (N, g) at the nodes, in sigma."""
-        first, variance = state
-        first = np.maximum(first, 1e-300)
-        left = self.stars.first_rate / first - 1.0 - self.stars.at_pixels(explained)
-        return left / np.sqrt(variance / first**2 + self.stars.at_pixels(self._diagonal))
+        # In single precision: weights take several arrays of this size at once.
+        pull = np.empty(self.stars.rate.shape, dtype=np.float32)
+        for rows, pixels in self.stars.blocks():
+            first, variance = np.maximum(state[0][pixels], 1e-300), state[1][pixels]
+            common, own = (self.stars.at_pixels(rows, pixels, values[rows])
+                           for values in (explained, self._diagonal))
+            left = self.stars.first_rate(pixels) / first - 1.0 - common
+            pull[pixels] = left / np.sqrt(variance / first**2 + own)
+        return pull
 
     def _adapt_roughness(self):
         """Reduce the smoothness prior where the spline is curved: at the edges of a band."""
@@ -326,24 +344,8 @@ class ResponseFit:
 
     def check_agreement(self) -> None:
         """Refuse stars with SEDs of other stars; warn if errors are too small."""
-        if not self.options.robust:
-            return
-        robust, number = self.robust, len(self.stars)
-        largest = max(robust.noise_scale, robust.sed_scale)
-        none = not np.isfinite(robust.inflation).any()
-        if none or (number > 2 and largest > _MAX_DEVIATION):
-            reason = next((one.reason for one in robust.rejections.values()), "")
-            raise InputError(
-                f"all {number} stars were rejected: they deviate from any common response by "
-                f"{robust.noise_scale:.0f} times the noise and {robust.sed_scale:.0f} times the "
-                f"errors of their SEDs{'; ' * bool(reason)}{reason}.  Check fluxes, units, area "
-                "and line-spread function, or use robust=False to see the fit")
-        if number > 2 and largest > _WARN_DEVIATION:
-            warnings.warn(
-                f"stars deviate from their common response by {robust.noise_scale:.1f} times the "
-                f"noise of the counts and {robust.sed_scale:.1f} times the errors of their SEDs: "
-                "one of these errors is too small, and with it the error of the response",
-                SedfluxWarning, stacklevel=5)
+        if self.options.robust:
+            check_agreement(self.robust)
 
     def _patterns(self, state):
         """What common errors do to the counts of the stars."""
@@ -380,7 +382,8 @@ class ResponseFit:
         problem = LinearProblem(
             np.array(self.stars.name), self._parts, self.options, self.model.design,
             self._factor, weight, self._diagonal, residual, self.robust.inflation,
-            self.robust.spread, inverse, self._patterns(state))
+            self.robust.spread, inverse,
+            self.model.prior(self.roughness_weight).inverse(smoothness), self._patterns(state))
         return response_curve(
             problem, self.model, self.stars, self.robust, found=found,
             pull=self._pulls(state, residual - found.residual), coefficients=self.coefficients,

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sedflux.exceptions import InputError
+from sedflux.response.evidence import SmoothnessPrior
 from sedflux.response.field_terms import FieldTerms
-from sedflux.response.solve import Design, SmoothnessPrior
+from sedflux.response.solve import Design
 from sedflux.response.splines import spline_basis
 from sedflux.response.star_arrays import StarArrays
 from sedflux.spectra.grids import interpolation_matrix
@@ -98,7 +99,7 @@ class ResponseModel:
 
         Returns
         -------
-        prior : `~sedflux.response.solve.SmoothnessPrior`
+        prior : `~sedflux.response.evidence.SmoothnessPrior`
         """
         size = self.design.size
         second = np.zeros((self.k - 2, size))

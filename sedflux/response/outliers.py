@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.stats import chi2 as chi2_distribution
 
+from sedflux.exceptions import InputError, SedfluxWarning
 from sedflux.response.solve import StarStatistics
 from sedflux.response.tails import tail_weights
 
 __all__ = ["CONTAMINATED", "EXCLUDED", "INCONSISTENT", "UNUSABLE", "Rejection", "RobustWeights",
-           "find_rejections", "robust_weights"]
+           "check_agreement", "find_rejections", "robust_weights"]
 
 #: Kinds of rejections.  Unusable: no response can be fitted to the spectrum.  Excluded: by the
 #: user.  Contaminated: many pixels deviate in this band.  Inconsistent: the star deviates from
@@ -37,6 +39,8 @@ _MAX_CONTAMINATED = 0.2
 _MIN_PROBABILITY = 1e-5
 #: ... and its largest deviation along one direction of the SED's errors, in sigma.
 _MAX_DEVIATION = 5.0
+#: Typical deviations of stars, in units of their errors, that give a warning and an error.
+_WARN_TYPICAL, _MAX_TYPICAL = 2.0, 8.0
 
 
 @dataclass(frozen=True)
@@ -105,16 +109,18 @@ def robust_weights(found: StarStatistics, pull: np.ndarray, star: np.ndarray) ->
     -------
     weights : `RobustWeights`
     """
-    size = np.abs(np.where(np.isfinite(pull), pull, 0.0))
+    size = np.abs(pull)
+    size[~np.isfinite(size)] = 0.0
     # All stars deviate while the response is wrong, or if the noise is underestimated.  Outliers
     # deviate more than the typical star, so that deviations are compared with the median.
     noise_scale = max(1.0, float(np.median(size)) / _NORMAL_MEDIAN)
-    size = size / noise_scale
+    size /= noise_scale
     ratio = found.sed_chi2 / np.maximum(found.sed_number, 1)
     chi2_scale = max(1.0, float(np.median(ratio)))
     found = replace(found, sed_chi2=found.sed_chi2 / chi2_scale,
                     largest=found.largest / np.sqrt(chi2_scale))
-    pixel = np.where(size > _HUBER_SIGMA, _HUBER_SIGMA / np.maximum(size, _HUBER_SIGMA), 1.0)
+    pixel = np.maximum(size, _HUBER_SIGMA)
+    np.divide(_HUBER_SIGMA, pixel, out=pixel)
     pixel[size > _ZERO_WEIGHT * _HUBER_SIGMA] = 0.0
     limit = chi2_distribution.ppf(_INFLATION_QUANTILE, np.maximum(found.sed_number, 1))
     rejections = find_rejections(found, size, star)
@@ -153,15 +159,46 @@ def find_rejections(found: StarStatistics, size: np.ndarray, star: np.ndarray) \
     count = np.maximum(np.bincount(star, minlength=number), 1)
     contaminated = np.bincount(star, size > _CONTAMINATED_SIGMA, number) / count
     probability = chi2_distribution.sf(found.sed_chi2, np.maximum(found.sed_number, 1))
+    inconsistent = (found.largest > _MAX_DEVIATION) | (probability < _MIN_PROBABILITY)
     rejections = {}
-    for row in range(number):
+    for row in np.flatnonzero(inconsistent | (contaminated > _MAX_CONTAMINATED)).tolist():
         if contaminated[row] > _MAX_CONTAMINATED:
             rejections[row] = Rejection(CONTAMINATED, (
                 f"{100 * contaminated[row]:.0f} % of its pixels deviate by more than "
                 f"{_CONTAMINATED_SIGMA:.0f} sigma: contaminated, or of another spectral type"))
-        elif found.largest[row] > _MAX_DEVIATION or probability[row] < _MIN_PROBABILITY:
+        else:
             rejections[row] = Rejection(INCONSISTENT, (
                 f"off by {found.largest[row]:.1f} sigma of its SED (chi2 "
                 f"{found.sed_chi2[row]:.0f} for {found.sed_number[row]}): variable, "
                 "blended, or a wrong SED, dust or magnitude"))
     return rejections
+
+
+def check_agreement(robust: RobustWeights) -> None:
+    """
+    Refuse stars with SEDs of other stars; warn if errors are too small.
+
+    Parameters
+    ----------
+    robust : `RobustWeights`
+
+    Raises
+    ------
+    sedflux.exceptions.InputError
+        If all stars were rejected, or deviate by far more than their errors.
+    """
+    number, largest = robust.inflation.size, max(robust.noise_scale, robust.sed_scale)
+    none = not np.isfinite(robust.inflation).any()
+    if none or (number >= _MIN_STARS and largest > _MAX_TYPICAL):
+        reason = next((one.reason for one in robust.rejections.values()), "")
+        raise InputError(
+            f"all {number} stars were rejected: they deviate from any common response by "
+            f"{robust.noise_scale:.0f} times the noise and {robust.sed_scale:.0f} times the "
+            f"errors of their SEDs{'; ' * bool(reason)}{reason}.  Check fluxes, units, area "
+            "and line-spread function, or use robust=False to see the fit")
+    if number >= _MIN_STARS and largest > _WARN_TYPICAL:
+        warnings.warn(
+            f"stars deviate from their common response by {robust.noise_scale:.1f} times the "
+            f"noise of the counts and {robust.sed_scale:.1f} times the errors of their SEDs: "
+            "one of these errors is too small, and with it the error of the response",
+            SedfluxWarning, stacklevel=6)

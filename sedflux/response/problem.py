@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from sedflux.response.error_factor import ErrorFactor
 from sedflux.response.options import Options
 from sedflux.response.patterns import FitPatterns
 from sedflux.response.solve import Design, normal_equations
@@ -29,7 +30,7 @@ class LinearProblem:
         those that stars share, which ``factor`` does not have.
     options : `~sedflux.response.options.Options`
     design : `~sedflux.response.solve.Design`
-    factor : `~numpy.ndarray`, shape (N, r, g)
+    factor : `~sedflux.response.error_factor.ErrorFactor`, or `~numpy.ndarray` of shape (N, r, g)
         Directions in which the errors of each star are common to the nodes: of its SED, and
         then grey and wavelength errors, if there are any.
     weight : `~numpy.ndarray`, shape (N, g)
@@ -46,6 +47,8 @@ class LinearProblem:
         `~sedflux.response.outliers.RobustWeights`.
     inverse : `~numpy.ndarray`, shape (n, n)
         Inverse covariance of the coefficients if ``inflation`` were known beforehand.
+    prior : `~numpy.ndarray`, shape (n, n)
+        The part of it that does not come from the stars.
     patterns : `~sedflux.response.patterns.FitPatterns` or None
         What common errors do to the counts; None for some of the stars.
     """
@@ -54,13 +57,14 @@ class LinearProblem:
     parts: Mapping[str, np.ndarray]
     options: Options
     design: Design
-    factor: np.ndarray
+    factor: ErrorFactor | np.ndarray
     weight: np.ndarray
     diagonal: np.ndarray
     residual: np.ndarray
     inflation: np.ndarray
     spread: np.ndarray
     inverse: np.ndarray
+    prior: np.ndarray
     patterns: FitPatterns | None = None
 
     @property
@@ -88,8 +92,7 @@ class LinearProblem:
         if np.array_equal(self.spread, self.inflation):
             return self
         other = replace(self, inflation=self.spread)
-        return replace(other, inverse=self.inverse + (other.normal_equations()[0]
-                                                      - self.normal_equations()[0]))
+        return replace(other, inverse=self.prior + other.normal_equations()[0])
 
     def normal_equations(self) -> tuple[np.ndarray, np.ndarray]:
         """

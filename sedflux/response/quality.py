@@ -191,12 +191,11 @@ def split_half(response: ResponseCurve, *, seed: int = 0) -> Table:
         raise InputError(f"{used.size} stars were used; two halves need four or more")
     used = np.random.default_rng(seed).permutation(used)
     basis = response.basis(response.wavelength)
-    prior = problem.inverse - problem.normal_equations()[0]
     steps, variances = [], []
     for rows in np.array_split(used, 2):
         normal, right = problem.take(rows).normal_equations()
         # Steps start at the solution of all stars, where the prior is already balanced by the data.
-        inverse = np.linalg.inv(normal + prior)
+        inverse = np.linalg.inv(normal + problem.prior)
         steps.append(basis @ (inverse @ right))
         variances.append((basis @ (inverse @ normal @ inverse) * basis).sum(axis=1))
     return Table({"wavelength": response.wavelength * u.AA, "difference": steps[0] - steps[1],

@@ -12,10 +12,11 @@ from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import SedfluxWarning
 from sedflux.response.common_rows import model_rows, shared_rows
 from sedflux.response.curve import ResponseCurve
+from sedflux.response.evidence import root_of_inverse
 from sedflux.response.model import ResponseModel
 from sedflux.response.outliers import Rejection, RobustWeights
 from sedflux.response.problem import LinearProblem
-from sedflux.response.solve import StarStatistics, root_of_inverse, star_information
+from sedflux.response.solve import StarStatistics, star_information
 from sedflux.response.star_arrays import StarArrays
 from sedflux.response.systematics import common_errors
 

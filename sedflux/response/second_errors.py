@@ -59,7 +59,8 @@ def mixed_errors(stars: StarArrays, first: np.ndarray, variance: np.ndarray) \
     assert second is not None
     weight, light = stars.to_nodes(first**2 / variance, first * stars.second / variance)
     share = np.divide(light, weight, out=np.zeros_like(light), where=weight > 0)
-    return (with_second_order(stars.factor, second.factor, share),
+    # In the precision of the factors, which fill most of the memory.
+    return (with_second_order(stars.factor, second.factor, share.astype(stars.factor.dtype)),
             stars.diagonal + share**2 * second.diagonal,
             {name: with_second_order(value, second.parts[name], share)
              for name, value in stars.parts.items()})

@@ -15,24 +15,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve, eigh
-from scipy.optimize import minimize_scalar
 
-__all__ = ["STARS_AT_A_TIME", "Design", "Mapper", "SmoothnessPrior", "StarStatistics",
-           "column_equations", "normal_equations", "root_of_inverse", "solve", "star_information",
-           "star_statistics"]
+from sedflux.response.error_factor import ErrorFactor
+
+__all__ = ["STARS_AT_A_TIME", "Design", "Mapper", "StarStatistics", "column_equations",
+           "normal_equations", "star_information", "star_statistics"]
 
 #: What works like `map` with one iterable.
 Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 
 #: Stars per matrix product: enough for speed, and few enough for the processor's cache.
 STARS_AT_A_TIME = 256
-#: Range of the standard deviation of the second differences of ln T in the search by evidence.
-_SMOOTHNESS_RANGE = (1e-4, 3.0)
 #: Smallest ratio of SED variance and noise variance of a direction that is tested.
 _MIN_SIGNAL = 1e-3
-#: Relative size of what is added to the diagonal of a matrix that may be singular.
-_JITTER = 1e-13
 
 
 @dataclass(frozen=True)
@@ -94,26 +89,6 @@ class Design:
         return [(ones, self.spline)] + [(column, self.term_basis) for column in self.terms[rows].T]
 
 
-@dataclass(frozen=True)
-class SmoothnessPrior:
-    """
-    Gaussian prior of the coefficients, about zero.
-
-    Attributes
-    ----------
-    roughness : `~numpy.ndarray`, shape (n, n)
-        Inverse covariance for a smoothness of one.
-    fixed : `~numpy.ndarray`, shape (n, n)
-        Inverse covariance that does not depend on the smoothness.
-    rank : int
-        Rank of the roughness.
-    """
-
-    roughness: np.ndarray
-    fixed: np.ndarray
-    rank: int
-
-
 def _weighted_factor(factor, weight, diagonal):
     """Inverse variance of noise and diagonal, the factor, and their product, (C, r, g)."""
     weight = weight / (1.0 + weight * diagonal)
@@ -121,16 +96,16 @@ def _weighted_factor(factor, weight, diagonal):
     return weight, factor, factor * weight[:, None, :]
 
 
-def normal_equations(design: Design, factor: np.ndarray, weight: np.ndarray, diagonal: np.ndarray,
-                     residual: np.ndarray, inflation: np.ndarray, *, mapper: Mapper = map
-                     ) -> tuple[np.ndarray, np.ndarray]:
+def normal_equations(design: Design, factor: ErrorFactor | np.ndarray, weight: np.ndarray,
+                     diagonal: np.ndarray, residual: np.ndarray, inflation: np.ndarray, *,
+                     mapper: Mapper = map) -> tuple[np.ndarray, np.ndarray]:
     """
     Normal matrix and right side of all stars together.
 
     Parameters
     ----------
     design : `Design`
-    factor : `~numpy.ndarray`, shape (N, r, g)
+    factor : `~sedflux.response.error_factor.ErrorFactor`, or `~numpy.ndarray` of shape (N, r, g)
         Directions in which the errors of each SED are common to the nodes.
     weight : `~numpy.ndarray`, shape (N, g)
         Inverse variance of the noise at the nodes.
@@ -174,12 +149,15 @@ def _block_equations(block: tuple) -> tuple[np.ndarray, np.ndarray]:
     core = np.eye(scaled.shape[1]) + weighted @ scaled.transpose(0, 2, 1)
     triangle = np.linalg.cholesky(core)
     blocks = design.blocks(rows)
-    # The first block is the spline, the same for all stars.
-    columns = [weighted @ blocks[0][1], *(term[:, None, None] * (weighted @ basis)
-                                          for term, basis in blocks[1:])]
+    # One product for all stars.  The first block is the spline, the same for all of them.
+    flat = weighted.reshape(-1, weighted.shape[2])
+    columns = [(flat @ basis).reshape(*weighted.shape[:2], -1) for _, basis in blocks]
+    columns[1:] = [term[:, None, None] * column for (term, _), column
+                   in zip(blocks[1:], columns[1:], strict=True)]
     data = inverse_variance * residual[rows]
     data_column = (weighted @ residual[rows][:, :, None])
-    white = np.linalg.solve(triangle, np.concatenate([*columns, data_column], axis=2))
+    # Triangles of a few rows: their inverses take less time than as many solutions.
+    white = np.linalg.inv(triangle) @ np.concatenate([*columns, data_column], axis=2)
     white = white.reshape(-1, design.size + 1)
     gram = white.T @ white
     normal -= gram[:-1, :-1]
@@ -202,7 +180,7 @@ def _add_noise_part(normal, right, blocks, weight, data):
                 normal[there, here] += block.T
 
 
-def column_equations(design: Design, factor: np.ndarray, weight: np.ndarray,
+def column_equations(design: Design, factor: ErrorFactor | np.ndarray, weight: np.ndarray,
                      diagonal: np.ndarray, residual: np.ndarray, inflation: np.ndarray,
                      columns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
@@ -274,7 +252,7 @@ class StarStatistics:
     square: np.ndarray
 
 
-def star_statistics(factor: np.ndarray, weight: np.ndarray, diagonal: np.ndarray,
+def star_statistics(factor: ErrorFactor | np.ndarray, weight: np.ndarray, diagonal: np.ndarray,
                     residual: np.ndarray, *, mapper: Mapper = map) -> StarStatistics:
     """
     Compare the residuals of each star with the covariance of its SED.
@@ -313,7 +291,7 @@ def _block_statistics(block: tuple) -> tuple[np.ndarray, ...]:
             amplitude, left, np.where(tested, value, 0.0), square)
 
 
-def star_information(factor: np.ndarray, weight: np.ndarray, diagonal: np.ndarray,
+def star_information(factor: ErrorFactor | np.ndarray, weight: np.ndarray, diagonal: np.ndarray,
                      inflation: np.ndarray) -> np.ndarray:
     """
     Inverse variance of ln(response) that each star alone gives at each node.
@@ -333,63 +311,3 @@ def star_information(factor: np.ndarray, weight: np.ndarray, diagonal: np.ndarra
         for begin in range(0, len(factor), STARS_AT_A_TIME)]) * inflation[:, None]
     with np.errstate(invalid="ignore"):
         return np.where(np.isfinite(inflation)[:, None] & (weight > 0), 1.0 / (noise + common), 0.0)
-
-
-def solve(normal: np.ndarray, right: np.ndarray, present: np.ndarray, prior: SmoothnessPrior,
-          smoothness: float | None = None) -> tuple[np.ndarray, np.ndarray, float]:
-    """
-    Coefficients, and the smoothness of the largest evidence (MacKay 1992).
-
-    Parameters
-    ----------
-    normal : `~numpy.ndarray`, shape (n, n)
-    right : `~numpy.ndarray`, shape (n,)
-        Of the residuals at the present coefficients.
-    present : `~numpy.ndarray`, shape (n,)
-        Coefficients about which the problem was linearised.
-    prior : `SmoothnessPrior`
-    smoothness : float, optional
-        Standard deviation of the second differences of ln T; chosen if not given.
-
-    Returns
-    -------
-    coefficients : `~numpy.ndarray`, shape (n,)
-    inverse : `~numpy.ndarray`, shape (n, n)
-        Posterior inverse covariance.
-    smoothness : float
-    """
-    whole = right + normal @ present
-    jitter = _JITTER * np.trace(normal) / len(normal) * np.eye(len(normal))
-
-    def cost(log_size):
-        total = normal + prior.fixed + prior.roughness * np.exp(-2.0 * log_size)
-        triangle = cho_factor(total + jitter, lower=True)
-        gain = whole @ cho_solve(triangle, whole)
-        return 2.0 * np.log(np.diag(triangle[0])).sum() + 2.0 * prior.rank * log_size - gain
-
-    if smoothness is None:
-        low, high = np.log(_SMOOTHNESS_RANGE)
-        smoothness = float(np.exp(minimize_scalar(cost, bounds=(low, high), method="bounded",
-                                                  options={"xatol": 0.02}).x))
-    prior_inverse = prior.fixed + prior.roughness / smoothness**2
-    inverse = normal + prior_inverse
-    # As a step from the present coefficients, the solution at convergence is free of the jitter.
-    step = cho_solve(cho_factor(inverse + jitter, lower=True), right - prior_inverse @ present)
-    return present + step, inverse, smoothness
-
-
-def root_of_inverse(matrix: np.ndarray) -> np.ndarray:
-    """
-    Square root of the inverse of a positive matrix.
-
-    Parameters
-    ----------
-    matrix : `~numpy.ndarray`, shape (n, n)
-
-    Returns
-    -------
-    root : `~numpy.ndarray`, shape (n, n)
-        ``root @ root.T`` is the inverse.
-    """
-    values, vectors = eigh(matrix)
-    return vectors / np.sqrt(np.maximum(values, _JITTER * values.max()))

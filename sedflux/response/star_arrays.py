@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
 from sedflux.response.outliers import Rejection
+from sedflux.response.pixel_integrals import PixelIntegrals
 from sedflux.response.solve import STARS_AT_A_TIME
 from sedflux.slitless.line_spread import LineSpread
 from sedflux.spectra.resolution import FWHM_PER_SIGMA
@@ -78,7 +78,7 @@ class StarArrays:
     blur : sparse matrix, shape (m, m), or None
         Convolution with the line-spread function on the fine grid.
     photons : `~numpy.ndarray`, shape (N, m)
-        Photon flux on the fine grid.
+        Photon flux on the fine grid, in single precision.
     star : `~numpy.ndarray` of int, shape (p,)
         Star of each good pixel.
     pixel : `~numpy.ndarray`, shape (p,)
@@ -87,7 +87,7 @@ class StarArrays:
         Count rates and their variances.
     second : `~numpy.ndarray`, shape (p,)
         Count rates of the second order.
-    collect : `~scipy.sparse.csr_matrix`, shape (p, m)
+    collect : `~sedflux.response.pixel_integrals.PixelIntegrals`
         Integrals over the pixels.
     nodes : `~numpy.ndarray`, shape (g,)
         Angstrom, evenly spaced.
@@ -131,7 +131,7 @@ class StarArrays:
     rate: np.ndarray
     variance: np.ndarray
     second: np.ndarray
-    collect: sparse.csr_matrix
+    collect: PixelIntegrals
     nodes: np.ndarray
     factor: np.ndarray
     diagonal: np.ndarray
@@ -165,7 +165,8 @@ class StarArrays:
             [self.name[row] for row in chosen], {}, self.row[chosen], self.area, self.fine,
             self.blur,
             self.photons[chosen], place[self.star[keep]], self.pixel[keep], self.rate[keep],
-            self.variance[keep], self.second[keep], self.collect[keep], self.nodes,
+            self.variance[keep], self.second[keep],
+            self.collect.take(keep, self.star[keep]), self.nodes,
             self.factor[chosen], self.diagonal[chosen],
             {name: value[chosen] for name, value in self.parts.items()},
             None if self.ebv is None else self.ebv[chosen], self.line_spread,
@@ -174,10 +175,16 @@ class StarArrays:
             None if self.second_errors is None else self.second_errors.take(chosen),
             self.background, None if self.scaled is None else self.scaled[chosen])
 
-    @property
-    def first_rate(self) -> np.ndarray:
-        """Measured count rates of the first order, without other light, shape (p,)."""
-        return self.rate - self.second - self.background
+    def first_rate(self, pixels: slice = slice(None)) -> np.ndarray:
+        """
+        Measured count rates of the first order, without other light.
+
+        Parameters
+        ----------
+        pixels : slice, optional
+            All by default.
+        """
+        return self.rate[pixels] - self.second[pixels] - self.background
 
     def across(self, axis: str) -> np.ndarray | None:
         """
@@ -221,7 +228,7 @@ class StarArrays:
     @property
     def pixel_width(self) -> float:
         """Median width of the pixels in Angstrom."""
-        return float(np.median(np.asarray(self.collect.sum(axis=1))))
+        return float(np.median(self.collect.width))
 
     def blocks(self) -> Iterator[tuple[slice, slice]]:
         """
@@ -257,18 +264,14 @@ class StarArrays:
         rate : `~numpy.ndarray`, shape (k,)
             Count rates of the pixels, without the second order.
         """
-        begin = self.collect.indptr
         for rows, pixels in self.blocks():
             density = self.area * throughput(rows) * self.photons[rows]
             if self.blur is not None:
                 # Each star's row stays in one piece of memory.
                 density = np.ascontiguousarray((self.blur @ density.T).T)
             density = self._of_each_star(density, rows)
-            first, last = begin[pixels.start], begin[pixels.stop]
-            entries = np.diff(begin[pixels.start:pixels.stop + 1])
-            star = np.repeat(self.star[pixels] - rows.start, entries)
-            terms = self.collect.data[first:last] * density[star, self.collect.indices[first:last]]
-            yield rows, pixels, density, np.add.reduceat(terms, begin[pixels] - first)
+            yield (rows, pixels, density,
+                   self.collect.of(density, self.star[pixels] - rows.start, pixels))
 
     def _of_each_star(self, density, rows):
         """Densities (K, m) as each star's own wavelengths and line-spread function make them."""
@@ -299,35 +302,60 @@ class StarArrays:
         -------
         sums : list of `~numpy.ndarray`, shape (N, g)
         """
-        size = self.nodes.size
-        left, share = self._neighbours
-        index = self.star * size + left
-        return [(np.bincount(index, value * (1.0 - share), len(self) * size)
-                 + np.bincount(index + 1, value * share, len(self) * size)
-                 ).reshape(len(self), size) for value in values]
+        sums = [np.empty((len(self), self.nodes.size)) for _ in values]
+        for rows, pixels in self.blocks():
+            here = self.block_to_nodes(rows, pixels, *(value[pixels] for value in values))
+            for whole, part in zip(sums, here, strict=True):
+                whole[rows] = part
+        return sums
 
-    def at_pixels(self, values: np.ndarray) -> np.ndarray:
+    def block_to_nodes(self, rows: slice, pixels: slice, *values: np.ndarray) -> list[np.ndarray]:
         """
-        Interpolate values at the nodes to the pixels.
+        The same for one block of K stars.
 
         Parameters
         ----------
-        values : `~numpy.ndarray`, shape (N, g)
+        rows, pixels : slice
+            From `blocks`.
+        *values : `~numpy.ndarray`, shape (k,)
+            Of these pixels.
 
         Returns
         -------
-        values : `~numpy.ndarray`, shape (p,)
+        sums : list of `~numpy.ndarray`, shape (K, g)
         """
-        left, share = self._neighbours
-        return values[self.star, left] * (1.0 - share) + values[self.star, left + 1] * share
+        left, share = self._neighbours(pixels)
+        shape = (rows.stop - rows.start, self.nodes.size)
+        index = (self.star[pixels] - rows.start) * shape[1] + left
+        size = shape[0] * shape[1]
+        return [(np.bincount(index, value * (1.0 - share), size)
+                 + np.bincount(index + 1, value * share, size)).reshape(shape)
+                for value in values]
 
-    @cached_property
-    def _neighbours(self):
-        """Node below every pixel, and the share of the node above."""
-        left = np.clip(np.searchsorted(self.nodes, self.pixel, side="right") - 1, 0,
-                       self.nodes.size - 2)
-        share = (self.pixel - self.nodes[left]) / (self.nodes[left + 1] - self.nodes[left])
-        return left, np.clip(share, 0.0, 1.0)
+    def at_pixels(self, rows: slice, pixels: slice, values: np.ndarray) -> np.ndarray:
+        """
+        Interpolate values at the nodes to the pixels of one block of K stars.
+
+        Parameters
+        ----------
+        rows, pixels : slice
+            From `blocks`.
+        values : `~numpy.ndarray`, shape (K, g)
+
+        Returns
+        -------
+        values : `~numpy.ndarray`, shape (k,)
+        """
+        left, share = self._neighbours(pixels)
+        index = (self.star[pixels] - rows.start) * self.nodes.size + left
+        values = values.ravel()
+        return values[index] * (1.0 - share) + values[index + 1] * share
+
+    def _neighbours(self, pixels):
+        """Node below each of some pixels, and the share of the node above."""
+        place = (self.pixel[pixels] - self.nodes[0]) / (self.nodes[1] - self.nodes[0])
+        left = np.clip(place.astype(int), 0, self.nodes.size - 2)
+        return left, np.clip(place - left, 0.0, 1.0)
 
     def noise_models(self) -> tuple[np.ndarray, np.ndarray]:
         """
@@ -338,10 +366,17 @@ class StarArrays:
         a, b : `~numpy.ndarray`, shape (N,)
             NaN for stars whose variances do not follow the rates.
         """
-        size, star = len(self), self.star
+        parts = [self._noise_models(rows, pixels) for rows, pixels in self.blocks()]
+        a, b = (np.concatenate(values) for values in zip(*parts, strict=True))
+        return a, b
+
+    def _noise_models(self, rows, pixels):
+        """`noise_models` of one block of stars."""
+        size, star = rows.stop - rows.start, self.star[pixels] - rows.start
+        rate, variance = self.rate[pixels], self.variance[pixels]
         count = np.bincount(star, minlength=size)
-        level = np.maximum(np.bincount(star, np.abs(self.rate), size) / count, 1e-300)
-        x, y = self.rate / level[star], self.variance / level[star] ** 2
+        level = np.maximum(np.bincount(star, np.abs(rate), size) / count, 1e-300)
+        x, y = rate / level[star], variance / level[star] ** 2
         mean_x, mean_y = (np.bincount(star, value, size) / count for value in (x, y))
         dx, dy = x - mean_x[star], y - mean_y[star]
         square = np.bincount(star, dx * dx, size)

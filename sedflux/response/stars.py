@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
-from scipy import sparse
 
-from sedflux.covariance import LowRankCovariance, positive_part
 from sedflux.exceptions import InputError, SedfluxWarning
 from sedflux.response.counts import MIN_PIXELS, count_arrays, unusable_reason
 from sedflux.response.outliers import EXCLUDED, UNUSABLE, Rejection
-from sedflux.response.solve import STARS_AT_A_TIME
+from sedflux.response.pixel_integrals import pixel_integrals
+from sedflux.response.sed_errors import node_errors, photon_fluxes
 from sedflux.response.star_arrays import SecondErrors, StarArrays
 from sedflux.response.systematics import largest_library_error
 from sedflux.slitless.forward import (
@@ -23,12 +22,10 @@ from sedflux.slitless.forward import (
     distinct_points,
     fine_grid,
     second_order_operator,
-    sed_operator,
 )
-from sedflux.spectra.grids import integral_matrix, interpolation_matrix, pixel_edges
+from sedflux.spectra.grids import pixel_edges
 from sedflux.spectra.library_error import library_error_of
 from sedflux.spectra.relative_errors import MODEL_PARTS, is_zero_point, shared_names
-from sedflux.spectra.resolution import FWHM_PER_SIGMA, lsf_matrix
 from sedflux.spectra.sed import SEDArrays, flux_of, from_sed
 from sedflux.spectra.spectrum import header_value
 
@@ -40,9 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["read_stars"]
 
-#: Rows of the factors whose relative errors are below this for nine in ten stars are added to the
-#: diagonal.
-_NEGLIGIBLE_ERROR = 5e-4
 #: Points of the fine grid per pixel without a line-spread function.
 _POINTS_PER_PIXEL = 3.0
 #: Fewest intervals between nodes.
@@ -54,19 +48,50 @@ _ASKED = {"reddening": ("E(B-V)", "give predict_sed or condition reddening=(E(B-
 _ONE_MAGNITUDE, _MAGNITUDES = "magnitude", "photometry"
 
 
+class _Pixels:
+    """
+    Good pixels of all stars one after the other, in arrays that are made once.
+
+    Many small arrays, joined in the end, would leave holes in the memory.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.stars: list[int] = []
+        self._values, self._edges = np.empty((3, size)), np.empty((2, size))
+        # Zeros that nobody writes to take no memory.
+        self._second = np.zeros(size)
+        self._end = 0
+
+    def add(self, good: np.ndarray, edges: np.ndarray, *values: np.ndarray,
+            second: np.ndarray | None) -> None:
+        """Add pixels of one star: edges (p + 1,), centre, rate, variance, and second order."""
+        number = int(good.sum())
+        here = slice(self._end, self._end + number)
+        self._end = here.stop
+        self.stars.append(number)
+        for target, value in ((self._edges, (edges[:-1], edges[1:])), (self._values, values)):
+            for row, one in zip(target, value, strict=True):
+                row[here] = one[good]
+        if second is not None:
+            self._second[here] = second[good]
+
+    @property
+    def values(self) -> tuple[np.ndarray, ...]:
+        """Centre, rate, variance, and rate of the second order, each (p,)."""
+        return *self._values[:, :self._end], self._second[:self._end]
+
+    @property
+    def edges(self) -> np.ndarray:
+        """Lower and upper edges, shape (2, p)."""
+        return self._edges[:, :self._end]
+
+
 @dataclass(frozen=True)
 class _Star:
-    """One star as read; ``every`` has all of its pixels, ``pixels`` the good ones."""
+    """One star as read, without its pixels."""
 
     name: str
     row: int
-    every: np.ndarray
-    good: np.ndarray
-    pixels: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    rate: np.ndarray
-    variance: np.ndarray
     sed: SEDArrays
     resolving_power: float | None
     ebv: float
@@ -75,8 +100,8 @@ class _Star:
     unknown: tuple[str, ...]
 
 
-def _read_star(counts, sed, row, name, options):
-    """A star, or the reason why it cannot be used."""
+def _read_star(counts, sed, row, name, options, found):
+    """A star, or the reason why it cannot be used; its good pixels are added to those found."""
     pixels, rate, variance = count_arrays(counts, f"counts[{row}]",
                                           saturation=options["saturation"])
     if pixels.size > 1 and np.any(np.diff(pixels) <= 0):
@@ -104,12 +129,16 @@ def _read_star(counts, sed, row, name, options):
         return reason
     # Without a line-spread function the SEDs are taken to be as broad as the counts.
     power = None
-    if options["broadened"]:
+    if options["line_spread"] is not None:
         power = options["sed_resolving_power"] or arrays.resolving_power
-    return _Star(name, row, pixels, good, pixels[good], edges[:-1][good], edges[1:][good],
-                 rate[good], variance[good], arrays, power, _known_ebv(sed),
-                 _library_error(sed, arrays), _is_scaled(sed, arrays),
-                 _unknown_errors(sed, arrays))
+    second = None
+    if options["second_order"] is not None:
+        second = second_order_operator(
+            pixels, arrays.wavelength, options["second_order"], area=options["area"],
+            line_spread=options["line_spread"], sed_resolving_power=power) @ arrays.flux
+    found.add(good, edges, pixels, rate, variance, second=second)
+    return _Star(name, row, arrays, power, _known_ebv(sed), _library_error(sed, arrays),
+                 _is_scaled(sed, arrays), _unknown_errors(sed, arrays))
 
 
 def _library_error(sed, arrays):
@@ -184,15 +213,17 @@ def read_stars(counts: Sequence[Spectrum], seds: Sequence[Spectrum], *, area: fl
         If a spectrum is of the wrong kind, or no star can be used.
     """
     names = [str(name) for name in (names if names is not None else range(len(counts)))]
-    options = {"saturation": saturation, "wavelength_range": wavelength_range,
-               "sed_resolving_power": sed_resolving_power, "broadened": line_spread is not None}
+    options = {"saturation": saturation, "wavelength_range": wavelength_range, "area": area,
+               "sed_resolving_power": sed_resolving_power, "line_spread": line_spread,
+               "second_order": second_order}
     found: list[_Star] = []
+    pixels = _Pixels(sum(np.size(getattr(one, "data", ())) for one in counts))
     rejected: dict[str, Rejection] = {}
     for row, (one, sed) in enumerate(zip(counts, seds, strict=True)):
         if exclude and names[row] in exclude:
             rejected[names[row]] = Rejection(EXCLUDED, exclude[names[row]])
             continue
-        star = _read_star(one, sed, row, names[row], options)
+        star = _read_star(one, sed, row, names[row], options, pixels)
         if isinstance(star, str):
             rejected[names[row]] = Rejection(UNUSABLE, star)
         else:
@@ -201,41 +232,34 @@ def read_stars(counts: Sequence[Spectrum], seds: Sequence[Spectrum], *, area: fl
         reasons = "; ".join(f"{name}: {one.reason}" for name, one in list(rejected.items())[:5])
         raise InputError(f"none of the {len(rejected)} stars can be used: {reasons}")
     _warn_of_unknown_errors(found)
-    return _assemble(found, rejected, area, line_spread, second_order)
+    return _assemble(found, pixels, rejected, area=area, line_spread=line_spread,
+                     ratio=None if second_order is None else second_order.ratio)
 
 
-def _assemble(found, rejected, area, line_spread, second_order):
-    """Arrays of the stars that were read."""
-    low, high = min(star.low[0] for star in found), max(star.high[-1] for star in found)
-    pixel = float(np.median(np.concatenate([star.high - star.low for star in found])))
-    fine, blur, step = _grids(found, low, high, pixel, line_spread)
+def _assemble(found, pixels, rejected, *, area, line_spread, ratio):
+    """Arrays of the stars that were read; a second order has a ratio of wavelengths."""
+    low, high = pixels.edges
+    fine, blur, step = _grids(found, low.min(), high.max(), float(np.median(high - low)),
+                              line_spread)
+    star = np.repeat(np.arange(len(found), dtype=np.int32), pixels.stars)
+    collect = pixel_integrals(fine, low, high, star)
+    low, high = low.min(), high.max()
     nodes = np.linspace(low, high, max(int(np.ceil((high - low) / step)), _MIN_INTERVALS) + 1)
-    photons, factor, diagonal, parts, second_errors = _sed_arrays(found, fine, nodes, line_spread,
-                                                                  second_order)
-    flat = {name: np.concatenate([getattr(star, name) for star in found])
-            for name in ("pixels", "rate", "variance")}
-    star = np.repeat(np.arange(len(found)), [one.pixels.size for one in found])
-    second = np.zeros(star.size)
-    if second_order is not None:
-        second = np.concatenate([_second_order_rate(one, area, line_spread, second_order)
-                                 for one in found])
+    seds = [one.sed for one in found]
+    errors = node_errors(seds, nodes, [1.0] if ratio is None else [1.0, ratio], line_spread)
+    second_errors = None
+    if ratio is not None:
+        # The second order of the nodes comes from other wavelengths.
+        errors, there = errors.split(nodes.size)
+        second_errors = SecondErrors(ratio, *there)
     return StarArrays([one.name for one in found], rejected,
-                      np.array([one.row for one in found]), area, fine, blur, photons, star,
-                      flat["pixels"], flat["rate"], flat["variance"], second,
-                      _pixel_integrals(found, fine), nodes, factor, diagonal, parts,
+                      np.array([one.row for one in found]), area, fine, blur,
+                      photon_fluxes(seds, [one.resolving_power for one in found], fine), star,
+                      *pixels.values, collect, nodes, *errors,
                       np.array([one.ebv for one in found]), line_spread,
                       library_error=largest_library_error(one.library_error for one in found),
                       second_errors=second_errors,
                       scaled=np.array([one.scaled for one in found]))
-
-
-def _pixel_integrals(found, fine):
-    """Integrals over the good pixels of all stars, sparse (p, m), made for a few at a time."""
-    blocks = [found[begin:begin + STARS_AT_A_TIME]
-              for begin in range(0, len(found), STARS_AT_A_TIME)]
-    return sparse.vstack([
-        integral_matrix(fine, *(np.concatenate([getattr(star, name) for star in block])
-                                for name in ("low", "high"))) for block in blocks], format="csr")
 
 
 def _grids(found, low, high, pixel, line_spread):
@@ -252,107 +276,3 @@ def _grids(found, low, high, pixel, line_spread):
     fine = fine_grid(low, high, line_spread, extra=extra, limits=limits)
     narrow = float(line_spread.fwhm_at(np.linspace(low, high, 50)).min())
     return fine, blur_operator(fine, line_spread), max(pixel, 0.5 * narrow)
-
-
-def _sed_arrays(found, fine, nodes, line_spread, second_order):
-    """Photon fluxes on the fine grid, and relative errors of the SEDs at the nodes."""
-    groups = {}
-    for index, star in enumerate(found):
-        key = (star.sed.wavelength.tobytes(), star.resolving_power)
-        groups.setdefault(key, []).append(index)
-    rank = max(star.sed.relative_covariance.rank + len(star.sed.relative_covariance.removed)
-               + len(shared_names(star.sed.parts)) for star in found)
-    size = len(found)
-    # The second order of the nodes comes from other wavelengths, whose errors are correlated.
-    ratios = [1.0] if second_order is None else [1.0, second_order.ratio]
-    places = np.concatenate([ratio * nodes for ratio in ratios])
-    steps = np.concatenate([ratio * np.gradient(nodes) for ratio in ratios])
-    widths = None if line_spread is None else np.concatenate(
-        [ratio * line_spread.fwhm_at(nodes) for ratio in ratios])
-    photons, diagonal = np.zeros((size, fine.size)), np.zeros((size, places.size))
-    factor = np.zeros((size, rank, places.size), dtype=np.float32)
-    parts = {}
-    for (_, power), rows in groups.items():
-        wavelength = found[rows[0]].sed.wavelength
-        operator = sed_operator(wavelength, fine, sed_resolving_power=power)
-        smooth = _node_operator(wavelength, places, widths)
-        # Nodes that are closer than the samples of the SED share its independent errors.
-        repeated = np.maximum(np.interp(places, wavelength, np.gradient(wavelength)) / steps, 1.0)
-        for begin in range(0, len(rows), STARS_AT_A_TIME):
-            block = rows[begin:begin + STARS_AT_A_TIME]
-            flux = np.stack([found[row].sed.flux for row in block])
-            photons[block] = (operator @ flux.T).T
-            level = (smooth @ flux.T).T
-            _errors_at_nodes(found, block, smooth, level, factor=factor, diagonal=diagonal,
-                             parts=parts)
-        diagonal[rows] *= repeated
-    factor, diagonal = _compressed(factor, diagonal)
-    if second_order is None:
-        return photons, factor, diagonal, parts, None
-    here, there = np.split(np.arange(places.size), 2)
-    return (photons, factor[..., here], diagonal[:, here],
-            {name: value[:, here] for name, value in parts.items()},
-            SecondErrors(second_order.ratio, factor[..., there], diagonal[:, there],
-                         {name: value[:, there] for name, value in parts.items()}))
-
-
-def _node_operator(wavelength, places, widths):
-    """Means of an SED's samples around some places, over the line-spread function's FWHM."""
-    inside = np.clip(places, wavelength[0], wavelength[-1])
-    if widths is None:
-        return interpolation_matrix(wavelength, inside)
-    return lsf_matrix(wavelength, widths / FWHM_PER_SIGMA, new_wavelength=inside)
-
-
-def _errors_at_nodes(found, rows, smooth, level, *, factor, diagonal, parts):
-    """Fill in the relative errors of some stars' SEDs at the nodes, (N, g)."""
-    square = smooth.power(2)
-    for row, here in zip(rows, level, strict=True):
-        flux, covariance = found[row].sed.flux, _own_errors(found[row].sed)
-        each = np.vstack([covariance.factor, covariance.removed])
-        each = (smooth @ (each * flux).T).T / here
-        if len(covariance.removed):
-            # The fit has no place for directions that are taken away.
-            sign = np.repeat([1.0, -1.0], [covariance.rank, len(covariance.removed)])
-            each = positive_part(each, np.diag(sign))
-        factor[row, : len(each)] = each
-        diagonal[row] = (square @ (covariance.diagonal * flux**2)) / here**2
-        for name, direction in found[row].sed.parts.items():
-            if name not in parts:
-                parts[name] = np.zeros_like(diagonal)
-            parts[name][row] = (smooth @ (np.asarray(direction) * flux)) / here
-
-
-def _own_errors(sed):
-    """Covariance of an SED without the errors that it shares with others."""
-    whole = sed.relative_covariance
-    shared = [sed.parts[name] for name in shared_names(sed.parts)]
-    if not shared:
-        return whole
-    return LowRankCovariance(whole.diagonal, whole.factor, np.vstack([whole.removed, *shared]))
-
-
-def _compressed(factor, diagonal):
-    """A factor with fewer rows: within one band, errors of an SED have few directions."""
-    found, rest = np.zeros_like(factor), np.zeros(factor.shape[:2])
-    blocks = [slice(begin, begin + STARS_AT_A_TIME)
-              for begin in range(0, len(factor), STARS_AT_A_TIME)]
-    for rows in blocks:
-        # The factors U and Q^T U give the same covariance; the last rows of Q^T U are small.
-        _, vector = np.linalg.eigh(factor[rows] @ factor[rows].transpose(0, 2, 1))
-        found[rows] = (vector.transpose(0, 2, 1) @ factor[rows])[:, ::-1]
-        square = found[rows].astype(float) ** 2
-        rest[rows] = square[:, ::-1].cumsum(axis=1)[:, ::-1].max(axis=2)
-    keep = int((np.quantile(rest, 0.9, axis=0) > _NEGLIGIBLE_ERROR**2).sum())
-    diagonal = diagonal.copy()
-    for rows in blocks:
-        diagonal[rows] += np.square(found[rows, keep:], dtype=float).sum(axis=1)
-    return found[:, :keep].copy(), diagonal
-
-
-def _second_order_rate(star, area, line_spread, second_order):
-    """Count rates of the second order on a star's good pixels."""
-    operator = second_order_operator(
-        star.every, star.sed.wavelength, second_order, area=area, line_spread=line_spread,
-        sed_resolving_power=star.resolving_power)
-    return (operator @ star.sed.flux)[star.good]

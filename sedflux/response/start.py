@@ -37,7 +37,7 @@ def starting_coefficients(stars: StarArrays, model: ResponseModel) -> np.ndarray
     ones = np.ones(stars.fine.size)
     first = np.concatenate([rate for *_, rate in stars.rates(lambda rows: ones)])
     weight = first**2 / stars.variance
-    summed, ratio = stars.to_nodes(weight, weight * stars.first_rate / np.maximum(first, 1e-300))
+    summed, ratio = stars.to_nodes(weight, weight * stars.first_rate() / np.maximum(first, 1e-300))
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = np.where(summed > 0, ratio / summed, np.nan)
     known = np.isfinite(ratio).any(axis=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -57,16 +58,20 @@ def library_error_of(sed: Any) -> tuple[tuple[float, float], ...] | None:
         If the card holds anything else.
     """
     text = header_value(sed, LIBRARY_CARD)
-    if text is None:
-        return None
+    return None if text is None else _pairs_of(str(text))
+
+
+@lru_cache(maxsize=16)
+def _pairs_of(text):
+    """Pairs from the text of a card, which all stars of a model share."""
     try:
         pairs = np.array([[float(number) for number in pair.split(":")]
-                          for pair in str(text).split()]).reshape(-1, 2)
+                          for pair in text.split()]).reshape(-1, 2)
         if not (np.isfinite(pairs).all() and (pairs >= 0).all()
                 and (np.diff(pairs[:, 0]) > 0).all()):
             raise ValueError
     except ValueError as error:
-        raise InputError(f"the card {LIBRARY_CARD} of the SED is {str(text)[:80]!r}; pairs such as "
+        raise InputError(f"the card {LIBRARY_CARD} of the SED is {text[:80]!r}; pairs such as "
                          "'3000:0.03 4000:0.01', ascending, are needed: remove it, or predict the "
                          "SED again") from error
     return tuple((wavelength, error) for wavelength, error in pairs.tolist())

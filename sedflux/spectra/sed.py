@@ -323,10 +323,11 @@ def from_sed(sed: Spectrum) -> SEDArrays:
         longer belongs to it.
     """
     wavelength, flux, absolute = flux_of(sed)
-    order = np.argsort(wavelength)
     errors = _errors(sed, wavelength, np.asarray(sed.data, float), flux_variance(sed), 0)
-    errors = errors.take(order)
-    return SEDArrays(wavelength[order], flux[order], errors.covariance, absolute, errors.parts,
+    if np.any(np.diff(wavelength) < 0):
+        order = np.argsort(wavelength)
+        wavelength, flux, errors = wavelength[order], flux[order], errors.take(order)
+    return SEDArrays(wavelength, flux, errors.covariance, absolute, errors.parts,
                      checked_notes(sed).get("resolving_power"))
 
 

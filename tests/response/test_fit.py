@@ -291,15 +291,16 @@ def test_fits_of_many_stars_start_from_a_fit_of_some(rng, monkeypatch):
 
 
 def test_the_number_of_stars_at_a_time_changes_nothing(rng, monkeypatch):
-    from sedflux.response import solve, star_arrays, stars
+    from sedflux.response import sed_errors, solve, star_arrays
 
     counts, seds = field(rng, 11, resolving_power=300.0)
     options = {"area": AREA, "resolving_power": 300.0, "wavelength_error": 2.0,
                "grey_error": 0.01, "field": FieldTerms(position=1, size=(1.0, 1.0)),
                "stars": {"x": rng.uniform(0, 1, 11), "y": rng.uniform(0, 1, 11)}}
     together = fit_response(counts, seds, **options)
-    for module in (solve, star_arrays, stars):
+    for module in (sed_errors, solve, star_arrays):
         monkeypatch.setattr(module, "STARS_AT_A_TIME", 4)
+    monkeypatch.setattr(sed_errors, "_SEDS_AT_A_TIME", 3)
     apart = fit_response(counts, seds, **options)
     assert_allclose(apart.throughput, together.throughput, rtol=1e-8)
     assert_allclose(apart.sigma, together.sigma, rtol=1e-8)
