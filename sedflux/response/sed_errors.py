@@ -173,7 +173,8 @@ def _common_errors(seds, smooth, level, rank):
                           *(sed.parts[name] for name in shared_names(sed.parts))])
         rows[:, row, :len(each)] = (each * sed.flux).T
         sign[row, :len(each)] = _signs(sed)
-    rows = (smooth @ rows.reshape(len(rows), -1)).reshape(-1, len(seds), rank)
+    rows = (smooth @ rows.reshape(len(rows), len(seds) * rank)).reshape(
+        smooth.shape[0], len(seds), rank)
     return principal_rows(rows.transpose(1, 2, 0) / level[:, None, :], sign)
 
 

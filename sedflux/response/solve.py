@@ -151,7 +151,7 @@ def _block_equations(block: tuple) -> tuple[np.ndarray, np.ndarray]:
     blocks = design.blocks(rows)
     # One product for all stars.  The first block is the spline, the same for all of them.
     flat = weighted.reshape(-1, weighted.shape[2])
-    columns = [(flat @ basis).reshape(*weighted.shape[:2], -1) for _, basis in blocks]
+    columns = [(flat @ basis).reshape(*weighted.shape[:2], basis.shape[1]) for _, basis in blocks]
     columns[1:] = [term[:, None, None] * column for (term, _), column
                    in zip(blocks[1:], columns[1:], strict=True)]
     data = inverse_variance * residual[rows]

@@ -76,6 +76,15 @@ def test_errors_at_the_nodes_are_those_of_the_interpolated_sed():
     assert (errors.diagonal > 0.4e-4).all()
 
 
+def test_independent_errors_alone_have_no_rows():
+    flux = np.full(WAVELENGTH.size, 1e-15)
+    one = SEDArrays(WAVELENGTH, flux, LowRankCovariance(
+        np.full(flux.size, 1e-4), np.zeros((0, flux.size))), True, {})
+    errors = node_errors([one, one], NODES, [1.0], None)
+    assert errors.factor.shape == (2, 0, NODES.size)
+    assert (errors.diagonal > 0.4e-4).all()
+
+
 def test_second_orders_follow_the_first():
     given, spread = seds(), LineSpread.from_resolving_power(200.0)
     both = node_errors(given, NODES, [1.0, 0.8], spread)
