@@ -16,6 +16,7 @@ import numpy as np
 from astropy import units as u
 
 from sedflux.exceptions import InputError
+from sedflux.network.blas import one_blas_thread
 from sedflux.response.cluster import cluster_mapper
 from sedflux.response.common_errors import CommonErrors
 from sedflux.response.counts import saturation_rate
@@ -156,15 +157,17 @@ def fit_response(counts: Spectrum | Sequence[Spectrum], seds: Spectrum | Sequenc
     mapper = cluster_mapper(client)
     names = star_names(names, len(counts))
     terms = field_values(field, stars, len(counts))
-    arrays = read_stars(
-        counts, seds, area=collecting_area(area), names=names, line_spread=line_spread,
-        second_order=second_order, sed_resolving_power=options.sed_resolving_power,
-        wavelength_range=None if band is None else band.wavelength_range,
-        saturation=saturation_rate(saturation), exclude=excluded_stars(exclude, names))
-    arrays.place = _places(stars, len(counts), arrays.row)
-    options = options.for_pixels(arrays.pixel_width).for_seds(arrays.library_error)
-    return fit_stars(arrays, options, field=field, terms=terms[arrays.row], mapper=mapper,
-                     fwhm=None if line_spread is None else line_spread.fwhm_at)
+    # Products of a few hundred stars are too small for several threads.
+    with one_blas_thread():
+        arrays = read_stars(
+            counts, seds, area=collecting_area(area), names=names, line_spread=line_spread,
+            second_order=second_order, sed_resolving_power=options.sed_resolving_power,
+            wavelength_range=None if band is None else band.wavelength_range,
+            saturation=saturation_rate(saturation), exclude=excluded_stars(exclude, names))
+        arrays.place = _places(stars, len(counts), arrays.row)
+        options = options.for_pixels(arrays.pixel_width).for_seds(arrays.library_error)
+        return fit_stars(arrays, options, field=field, terms=terms[arrays.row], mapper=mapper,
+                         fwhm=None if line_spread is None else line_spread.fwhm_at)
 
 
 def _places(stars: Any, number: int, rows: np.ndarray) -> dict[str, np.ndarray]:
