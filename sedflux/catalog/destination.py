@@ -181,7 +181,6 @@ class Destination:
         sedflux.exceptions.InputError
             If the folder holds other files, or a catalogue of another source, model or options.
         """
-        inputs = _parquet(rows, facts["shard_size"])
         wavelength = np.asarray(facts["wavelength"], dtype="<f8")
         facts = {"layout": _LAYOUT, **facts, "wavelength": wavelength.tolist(),
                  "stars": len(rows), "inputs_sha256": _digest(rows),
@@ -205,7 +204,8 @@ class Destination:
             raise WriteError(f"catalogue {str(self.path)!r} cannot be written "
                              f"({error.strerror or error}); free space or choose another "
                              "folder") from error
-        write_whole(self.path / "inputs.parquet", lambda path: path.write_bytes(inputs))
+        write_whole(self.path / "inputs.parquet",
+                    lambda path: _write_parquet(rows, facts["shard_size"], path))
         text = json.dumps(facts, indent=1)
         write_whole(self.path / "catalog.json", lambda path: path.write_text(text))
 
@@ -268,7 +268,9 @@ class Destination:
         except OSError as error:
             raise WriteError(f"shard {number} of {str(self.path)!r} cannot be written "
                              f"({error.strerror or error}); free space and start again") from error
-        table = _parquet(shard.table, size)
+        stream = io.BytesIO()
+        _write_parquet(shard.table, size, stream)
+        table = stream.getvalue()
         write_whole(self.part(number), lambda path: path.write_bytes(table))
         hashes["table"] = hashlib.sha256(table).hexdigest()
         note = {"predicted": int(shard.table["predicted"].sum()),
@@ -343,20 +345,22 @@ def _make_arrays(path, facts):
     group["wavelength"].attrs["unit"] = "Angstrom"
 
 
-def _parquet(table, rows):
-    """A table as the bytes of a Parquet file, with units in the fields' metadata."""
-    columns = {name: pyarrow.array(table[name].tolist() if table[name].dtype.kind in "OU"
-                                   else np.asarray(table[name])) for name in table.colnames}
-    fields = [pyarrow.field(name, column.type,
+def _write_parquet(table, rows, target):
+    """Write a table as a Parquet file, with units in the fields' metadata."""
+    columns = {name: np.asarray(table[name]) for name in table.colnames}
+    texts = [name for name, column in columns.items() if column.dtype.kind in "OU"]
+    fields = [pyarrow.field(name, pyarrow.string() if name in texts
+                            else pyarrow.from_numpy_dtype(column.dtype),
                             metadata={"unit": unit_of(name)} if unit_of(name) else None)
               for name, column in columns.items()]
-    lengths = {f"{LENGTH}{name}": str(max(map(len, table[name]), default=1) or 1)
-               for name in table.colnames if table[name].dtype.kind in "OU"}
-    stream = io.BytesIO()
-    pyarrow.parquet.write_table(
-        pyarrow.table(columns, schema=pyarrow.schema(fields, metadata=lengths)), stream,
-        row_group_size=rows)
-    return stream.getvalue()
+    schema = pyarrow.schema(fields, metadata={
+        f"{LENGTH}{name}": str(max(map(len, columns[name]), default=1) or 1) for name in texts})
+    with pyarrow.parquet.ParquetWriter(target, schema) as writer:
+        # Groups of rows one by one: millions of texts take no second place in memory.
+        for begin in range(0, len(table), rows):
+            group = {name: column[begin:begin + rows] for name, column in columns.items()}
+            writer.write_table(pyarrow.table({name: column.tolist() if name in texts else column
+                                              for name, column in group.items()}, schema=schema))
 
 
 def _joint_schema(schemas):

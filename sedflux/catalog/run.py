@@ -187,8 +187,10 @@ def _local_client(workers):
     import dask
     from distributed import Client, LocalCluster
 
-    # On a busy machine a killed process returns later than a cluster waits by default.
-    with dask.config.set({"distributed.deploy.lost-worker-timeout": _RETURNING}), \
+    # On a busy machine a killed process returns later than a cluster waits by default.  Profiles
+    # of the workers take memory that grows with time, and nobody reads them.
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": _RETURNING,
+                          "distributed.worker.profile.enabled": False}), \
             LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0",
                          silence_logs=logging.ERROR) as cluster, Client(cluster) as client:
         yield client

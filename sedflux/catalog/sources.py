@@ -174,6 +174,7 @@ def _from_path(path, name, photometry):
     if path.suffix in ARRAYS and path.exists():
         return _from_arrays(path, photometry)
     if path.is_dir():
+        path = Path(os.path.abspath(path))
         return _from_files(_files_below(path), base=path)
     if glob.has_magic(name) and not path.exists():
         return _from_files(sorted(glob.glob(os.fspath(path), recursive=True),
@@ -229,7 +230,13 @@ def _named(paths, base=None):
     if len(set(names)) < len(names):
         names = [os.path.relpath(path, base) for path in paths] if base else list(paths)
     return Table({"identifier": np.array(names, dtype=object),
-                  "path": np.array([os.path.abspath(path) for path in paths], dtype=object)})
+                  "path": np.array([_absolute(path) for path in paths], dtype=object)})
+
+
+def _absolute(path):
+    """An absolute path; the same text, and not a copy of it, if it is one."""
+    absolute = os.path.abspath(path)
+    return path if absolute == path else absolute
 
 
 def _read_table(path):
