@@ -79,11 +79,11 @@ def forbidden_emission(residual: np.ndarray, ivar: np.ndarray) -> np.ndarray:
     """
     filters = _filters()
     weight = ivar / (1.0 + ivar * np.float32(LINE_ERROR**2))
-    signal = (weight * residual) @ filters.T
-    noise = np.sqrt(weight @ (filters.T**2))
+    weighted = weight * residual
+    signal, noise = weighted @ filters.T, np.sqrt(weight @ (filters.T**2))
     # Where residuals are larger than the noise and the error of lines, they are the noise.
     good = np.maximum((ivar > 0).sum(axis=1), 1)
-    noise *= np.sqrt(np.maximum((weight * residual**2).sum(axis=1) / good, 1.0))[:, None]
+    noise *= np.sqrt(np.maximum((weighted * residual).sum(axis=1) / good, 1.0))[:, None]
     each = np.divide(signal, noise, out=np.zeros_like(signal), where=noise > 0)
     return np.clip(each, -_MOST, _MOST).sum(axis=1, dtype=float) / np.sqrt(len(_DOUBLETS))
 

@@ -58,12 +58,13 @@ def outlying(residual: np.ndarray, ivar: np.ndarray) -> np.ndarray:
         None in spectra in which more than 3 % of the pixels are.
     """
     found = np.zeros(residual.shape, dtype=bool, order="F")
-    # |residual| over hypot(noise, error of the lines).
-    size = np.abs(residual) * np.sqrt(ivar / (1.0 + ivar * np.float32(LINE_ERROR**2)))
-    rows = np.flatnonzero(size.max(axis=1) > LIMIT)
+    # The square of the residual over hypot(noise, error of the lines).
+    square = residual * residual
+    square *= ivar / (1.0 + ivar * np.float32(LINE_ERROR**2))
+    rows = np.flatnonzero(square.max(axis=1) > LIMIT**2)
     if not rows.size:
         return found
-    size = size[rows]
+    size = np.sqrt(square[rows])
     # Bad pixels are zeros, which come first.
     middle = size.shape[1] - ((ivar[rows] > 0).sum(axis=1) + 1) // 2
     median = np.sort(size, axis=1)[np.arange(rows.size), middle]
@@ -124,11 +125,15 @@ def bad_joint(residual: np.ndarray, ivar: np.ndarray, filters: np.ndarray) -> np
     bad : `~numpy.ndarray` of bool, shape (N,)
     """
     weight = ivar / (1.0 + ivar * np.float32(JOINT_ERROR**2))
-    good = np.maximum((ivar > 0).sum(axis=1), 1)
+    weighted = weight * residual
+    signal, noise = np.abs(weighted @ filters), np.sqrt(weight @ filters**2)
+    bad = (signal > BAD_JOINT * noise).any(axis=1)
+    rows = np.flatnonzero(bad)
     # A bad fit everywhere is no bad joint.
-    scale = np.sqrt(np.maximum((weight * residual**2).sum(axis=1) / good, 1.0))
-    signal = np.abs((weight * residual) @ filters)
-    return (signal > BAD_JOINT * scale[:, None] * np.sqrt(weight @ filters**2)).any(axis=1)
+    good = np.maximum((ivar[rows] > 0).sum(axis=1), 1)
+    scale = np.sqrt(np.maximum((weighted[rows] * residual[rows]).sum(axis=1) / good, 1.0))
+    bad[rows] = (signal[rows] > BAD_JOINT * scale[:, None] * noise[rows]).any(axis=1)
+    return bad
 
 
 def pixels_between(low, high):
