@@ -11,9 +11,10 @@ from astropy.table import QTable
 
 from sedflux.catalog.bands import CatalogBands, bandpass, colours, magnitudes_of
 from sedflux.catalog.destination import undamaged
+from sedflux.catalog.models import shared_errors
 from sedflux.catalog.photometry import conditioned, measured_groups
 from sedflux.conditioning.condition import conditioned_spectrum
-from sedflux.conditioning.offsets import evidence, offsets_table
+from sedflux.conditioning.offsets import Evidence, evidence, library_shifts, offsets_table
 from sedflux.conditioning.result import ConditionedSEDs
 from sedflux.exceptions import InputError
 from sedflux.photometry import anchor
@@ -149,8 +150,8 @@ def offsets_of(catalog: Any, width: Any) -> QTable:
             places.append(rows.start + some)
     if not found:
         raise InputError("no star of this selection has a prediction and magnitudes")
-    information, residual, known = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    table = offsets_table(names, information, residual, known, width)
+    library = library_shifts(catalog.wavelength, bands, shared_errors(catalog.facts).values())
+    table = offsets_table(names, Evidence.joined(found), width, library)
     weights = np.full(len(catalog), np.nan)
     weights[np.concatenate(places)] = table.meta["weights"]
     table.meta["weights"] = weights

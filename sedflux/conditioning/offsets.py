@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from astropy import units as u
@@ -16,10 +16,12 @@ from sedflux.conditioning.magnitudes import Magnitudes, as_magnitudes
 from sedflux.conditioning.update import search, solve
 from sedflux.exceptions import InputError
 from sedflux.predict.prediction import SEDPrediction
+from sedflux.response.systematics import common_errors, largest_library_error
 from sedflux.spectra.reddening import LAW, R_V
-from sedflux.units import positive_number
+from sedflux.spectra.relative_errors import shared_names
+from sedflux.units import MAG_PER_LN, positive_number
 
-__all__ = ["evidence", "offsets_table", "photometric_offsets"]
+__all__ = ["Evidence", "evidence", "library_shifts", "offsets_table", "photometric_offsets"]
 
 #: Degrees of freedom of Student's t, which reduces the weights of discrepant stars.
 _STUDENT_DOF = 4.0
@@ -27,6 +29,37 @@ _STUDENT_DOF = 4.0
 _MOST_ITERATIONS, _TOLERANCE = 100, 1e-7
 #: Stars per chunk.
 _CHUNK = 64
+
+
+class Evidence(NamedTuple):
+    """
+    What N stars say of the offsets of b bands.
+
+    Attributes
+    ----------
+    information : `~numpy.ndarray`, shape (N, b, b)
+        Inverse covariance of the residuals, scale and dust projected out.
+    residual : `~numpy.ndarray`, shape (N, b)
+        Measured minus predicted magnitudes.
+    known : `~numpy.ndarray` of bool, shape (N, b)
+    shared : dict of str to `~numpy.ndarray`, shape (N, b)
+        Magnitudes by which errors that stars of one model share move the predictions.
+    """
+
+    information: np.ndarray
+    residual: np.ndarray
+    known: np.ndarray
+    shared: dict[str, np.ndarray]
+
+    @classmethod
+    def joined(cls, found: Sequence[Evidence]) -> Evidence:
+        """That of several groups of stars together."""
+        names = dict.fromkeys(name for one in found for name in one.shared)
+        information, residual, known = (np.concatenate(parts) for parts in zip(
+            *(one[:3] for one in found), strict=True))
+        return cls(information, residual, known, {
+            name: np.concatenate([one.shared.get(name, np.zeros_like(one.residual))
+                                  for one in found]) for name in names})
 
 
 def photometric_offsets(seds: SEDPrediction, photometry: Any, bandpasses: Any, *,
@@ -38,8 +71,8 @@ def photometric_offsets(seds: SEDPrediction, photometry: Any, bandpasses: Any, *
 
     The scale of each star is free, so that offsets are relative to their mean over the bands.
     Stars that fit badly (variables, wrong matches) get low weights, as for errors with Student's t
-    distribution.  Errors that all SEDs have in common, such as those of the model, add to the
-    offsets.
+    distribution.  More stars do not reduce errors that SEDs have in common, those of the model:
+    they are told apart.
 
     Parameters
     ----------
@@ -55,8 +88,9 @@ def photometric_offsets(seds: SEDPrediction, photometry: Any, bandpasses: Any, *
     -------
     table : `~astropy.table.QTable`
         One row per band: ``band``, ``offset`` (measured minus predicted, in mag: subtract it from
-        the magnitudes), ``error``, ``stars`` (number of stars with this band), and ``pull``
-        (offset over error).  ``meta["covariance"]`` is the covariance in mag2 (b, b), and
+        the magnitudes), ``error``, ``systematic`` (error that all SEDs of a model share),
+        ``stars`` (number of stars with this band), and ``pull`` (offset over both errors).
+        ``meta["covariance"]`` and ``meta["systematic"]`` are the covariances in mag2 (b, b), and
         ``meta["weights"]`` are the weights of the stars (N,).
 
     Raises
@@ -94,11 +128,12 @@ def photometric_offsets(seds: SEDPrediction, photometry: Any, bandpasses: Any, *
     width = positive_number(width, "width", u.mag)
     dust = dust_prior(seds.wavelength, len(seds), reddening=reddening, law=law, r_v=r_v,
                       r_v_error=r_v_error)
-    return offsets_table(bands.names, *evidence(seds, magnitudes, bands, dust), width)
+    return offsets_table(bands.names, evidence(seds, magnitudes, bands, dust), width,
+                         library_shifts(seds.wavelength, bands, seds.library_error.values()))
 
 
 def evidence(seds: SEDPrediction, magnitudes: Magnitudes, bands: BandRows, dust: Dust
-             ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+             ) -> Evidence:
     """
     What each star says of the offsets.
 
@@ -112,11 +147,7 @@ def evidence(seds: SEDPrediction, magnitudes: Magnitudes, bands: BandRows, dust:
 
     Returns
     -------
-    information : `~numpy.ndarray`, shape (N, b, b)
-        Inverse covariance of the residuals, scale and dust projected out.
-    residual : `~numpy.ndarray`, shape (N, b)
-        Measured minus predicted magnitudes.
-    known : `~numpy.ndarray` of bool, shape (N, b)
+    evidence : `Evidence`
     """
     stars = star_arrays(seds, magnitudes, np.zeros(len(bands)))
     count = len(bands)
@@ -128,38 +159,84 @@ def evidence(seds: SEDPrediction, magnitudes: Magnitudes, bands: BandRows, dust:
         column = sample.dust * prior.error[:, None, None]
         solution = solve(sample, relative=few.relative, column=column)
         information[rows], residual[rows] = solution.information[:, 0], sample.residual[:, 0]
-    return information, residual, stars.known
+    shared = {name: np.stack([_shift(bands, band, seds.flux, seds.parts[name])
+                              for band in range(count)], axis=-1)
+              for name in shared_names(seds.parts)}
+    return Evidence(information, residual, stars.known, shared)
 
 
-def offsets_table(names: Sequence[str], information: np.ndarray, residual: np.ndarray,
-                  known: np.ndarray, width: float) -> QTable:
+def _shift(bands, band, flux, change):
+    """Magnitudes (...) by which a change (..., n) of ln(flux) moves one band."""
+    place, weight = bands.places[band], bands.weights[band]
+    light = flux[..., place] * weight
+    return -MAG_PER_LN * (light * change[..., place]).sum(axis=-1) / light.sum(axis=-1)
+
+
+def library_shifts(wavelength: np.ndarray, bands: BandRows,
+                   library_error: Iterable[tuple[tuple[float, float], ...]]) -> np.ndarray:
+    """
+    Magnitudes by which the errors of a library move all predictions.
+
+    Parameters
+    ----------
+    wavelength : `~numpy.ndarray`, shape (n,)
+        In Angstrom.
+    bands : `~sedflux.conditioning.bands.BandRows`
+    library_error : iterable of pairs
+        Of each model, see `SEDPrediction`; the largest counts.
+
+    Returns
+    -------
+    shifts : `~numpy.ndarray`, shape (m, b)
+        One row for each direction of these errors, for flat light.
+    """
+    pairs = largest_library_error(list(library_error) or [()])
+    rows = common_errors(wavelength, library_error=pairs)["library"].factor
+    return np.stack([_shift(bands, band, np.ones(wavelength.size), rows)
+                     for band in range(len(bands))], axis=-1)
+
+
+def offsets_table(names: Sequence[str], found: Evidence, width: float, library: np.ndarray
+                  ) -> QTable:
     """
     The table of `photometric_offsets`.
 
     Parameters
     ----------
     names : sequence of str, length b
-    information, residual, known
-        From `evidence`.
+    found : `Evidence`
     width : float
         See `photometric_offsets`.
+    library : `~numpy.ndarray`, shape (m, b)
+        From `library_shifts`.
 
     Returns
     -------
     table : `~astropy.table.QTable`
     """
-    offset, covariance, weights = _robust(information, residual, known, width)
+    offset, covariance, influence, weights = _robust(*found[:3], width)
     error = np.sqrt(np.clip(np.diag(covariance), 0.0, None))
+    # What moves all predictions moves the offsets by as much, but for their prior.
+    shared = [library @ np.einsum("s,sij->ij", weights, found.information) @ influence.T,
+              *(np.einsum("s,sij,sj->i", weights, found.information, shift)[None] @ influence.T
+                for shift in found.shared.values())]
+    systematic = sum(rows.T @ rows for rows in shared)
+    common = np.sqrt(np.diag(systematic))
+    whole = np.hypot(error, common)
     return QTable(
         {"band": list(names), "offset": offset * u.mag, "error": error * u.mag,
-         "stars": known.sum(axis=0),
-         "pull": np.divide(offset, error, out=np.zeros_like(offset), where=error > 0)},
-        meta={"covariance": covariance, "weights": weights})
+         "systematic": common * u.mag, "stars": found.known.sum(axis=0),
+         "pull": np.divide(offset, whole, out=np.zeros_like(offset), where=whole > 0)},
+        meta={"covariance": covariance, "systematic": systematic, "weights": weights})
 
 
 def _robust(information: np.ndarray, residual: np.ndarray, known: np.ndarray, width: float
-            ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Offsets (b,) relative to their mean, their covariance, and weights of the stars (N,)."""
+            ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """
+    Offsets (b,) relative to their mean, their covariance, and weights of the stars (N,).
+
+    Between the two last: what the offsets change for a change of the weighted scores, (b, b).
+    """
     count = known.shape[1]
     free = np.maximum(known.sum(axis=1) - 1, 1)
     offset, prior = np.zeros(count), np.eye(count) / width**2
@@ -177,5 +254,5 @@ def _robust(information: np.ndarray, residual: np.ndarray, known: np.ndarray, wi
     scatter = np.einsum("s,si,sj->ij", weights**2, score, score) + prior
     inverse = np.linalg.inv(total)
     contrast = np.eye(count) - 1.0 / count
-    covariance = contrast @ inverse @ scatter @ inverse @ contrast
-    return contrast @ offset, covariance, weights
+    influence = contrast @ inverse
+    return contrast @ offset, influence @ scatter @ influence.T, influence, weights
