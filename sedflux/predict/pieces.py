@@ -12,7 +12,7 @@ from sedflux.spectra.gaps import fill_gaps
 __all__ = ["PIECE_SIZE", "READ_RANGE", "near_input", "pieces_of"]
 
 #: Largest number of spectra per piece, small enough for the processor's cache.
-PIECE_SIZE = 256
+PIECE_SIZE = 384
 #: Wavelengths (Angstrom) that are used, around the input grid.
 READ_RANGE = (3900.0, 7150.0)
 

@@ -4,6 +4,8 @@ import tracemalloc
 
 import numpy as np
 
+from sedflux.predict.pieces import PIECE_SIZE
+
 
 def peak(predictor, star, size):
     """Most bytes that a prediction of so many spectra takes, and those that it leaves."""
@@ -21,13 +23,13 @@ def peak(predictor, star, size):
 
 
 def test_memory_of_a_star_is_that_of_its_result(predictor, star):
-    few, many = (peak(predictor, star, size) for size in (512, 1024))
-    beyond = (many[0] - many[1] - few[0] + few[1]) / 512
+    few, many = (peak(predictor, star, pieces * PIECE_SIZE) for pieces in (2, 4))
+    beyond = (many[0] - many[1] - few[0] + few[1]) / (2 * PIECE_SIZE)
     # A copy of a spectrum in double precision alone takes 8 bytes for every pixel.
     assert beyond < 4.0 * star[0].size
     # SED, its variances, components of the factor, pixels that are left out, diagnostics; the rows
     # of the factor would take 40 kB.
-    assert (many[1] - few[1]) / 512 < 14_000
+    assert (many[1] - few[1]) / (2 * PIECE_SIZE) < 14_000
 
 
 def test_seds_of_many_stars_take_no_second_copy(predictor, star):
