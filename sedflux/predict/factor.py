@@ -37,7 +37,9 @@ class FactorRows:
     def __init__(self, widening: Any, values: Mapping[str, np.ndarray], severity: np.ndarray,
                  *, opened: bool) -> None:
         self._widening, self._severity, self._opened = widening, severity, opened
-        self._values = {name: values[name] for name in ("snr", "label_mean", "directions")}
+        self._values = {name: values[name] for name in ("label_mean", "directions")}
+        # Users see the S/N among the diagnostics, and may change it.
+        self._values["snr"] = np.array(values["snr"])
 
     def __reduce__(self):
         # The rows are of use without the model.

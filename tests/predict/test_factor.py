@@ -48,6 +48,12 @@ def test_copies_and_other_processes_get_rows(prediction):
     assert_array_equal(again.factor, prediction.factor)
 
 
+def test_diagnostics_that_a_user_changes_leave_the_errors(prediction):
+    expected = prediction.take(np.arange(len(prediction))).factor
+    prediction.diagnostics["snr"][:] = 1.0
+    assert_array_equal(prediction.factor, expected)
+
+
 def test_parts_are_rows_of_the_factor(star):
     """Errors that white dwarfs share are known by name: these rows exist."""
     wavelength, flux = star
