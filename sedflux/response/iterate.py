@@ -54,6 +54,8 @@ _MAX_SHIFT_ERROR = 0.5
 _MAX_BEND = 1e4
 #: Number of stars in the first fit, which gives the starting curve if there are many stars.
 _FIRST_FIT_STARS = 120
+#: Largest deviation of a pixel that is told, in sigma: single precision holds its square.
+_MAX_PULL = 1e15
 #: Most steps of the parameters of the instrument.
 _TERM_STEPS = 12
 
@@ -219,11 +221,13 @@ class ResponseFit:
                 normal, right, self.coefficients, self.model.prior(self.roughness_weight),
                 self.options.smoothness)
             change = np.clip(new - self.coefficients, -_MAX_STEP, _MAX_STEP)
-            if start is not None and step >= first_robust + robust_steps - 1:
+            new = self.coefficients + change
+            if (start is not None and step >= first_robust + robust_steps - 1
+                    and np.abs(change).max() < _MAX_STEP):
                 # From here on the weights stay.  Fits of few stars end well within their errors.
-                self.coefficients = extrapolation.next_point(self.coefficients, change, inverse)
-            else:
-                self.coefficients = self.coefficients + change
+                new = extrapolation.next_point(self.coefficients, change, inverse)
+                new = self.coefficients + np.clip(new - self.coefficients, -_MAX_STEP, _MAX_STEP)
+            self.coefficients = new
             if step == 2 and start is None:
                 self._adapt_roughness()
             former, used = used, np.isfinite(self.robust.inflation)
@@ -321,11 +325,13 @@ class ResponseFit:
         # In single precision: weights take several arrays of this size at once.
         pull = np.empty(self.stars.rate.shape, dtype=np.float32)
         for rows, pixels in self.stars.blocks():
-            first, variance = np.maximum(state[0][pixels], 1e-300), state[1][pixels]
+            first, variance = (one[pixels] for one in state)
             common, own = (self.stars.at_pixels(rows, pixels, values[rows])
                            for values in (explained, self._diagonal))
-            left = self.stars.first_rate(pixels) / first - 1.0 - common
-            pull[pixels] = left / np.sqrt(variance / first**2 + own)
+            # Where no light is expected, rounding leaves any sign.
+            left = self.stars.first_rate(pixels) - first * (1.0 + common)
+            pull[pixels] = np.clip(left / np.sqrt(variance + first**2 * own),
+                                   -_MAX_PULL, _MAX_PULL)
         return pull
 
     def _adapt_roughness(self):
