@@ -212,7 +212,8 @@ def places_of_stars(stars: StarArrays) -> dict[str, Any]:
     """
     nodes = stars.nodes
     blue = stars.fine < 0.5 * (nodes[0] + nodes[-1])
-    light = [np.maximum(stars.photons[:, half].mean(axis=1), 1e-300) for half in (blue, ~blue)]
+    light = [np.maximum(stars.photons[:, half].mean(axis=1, dtype=float), 1e-300)
+             for half in (blue, ~blue)]
     values = {"colour": -2.5 * np.log10(light[0] / light[1]),
               "magnitude": -2.5 * np.log10(light[0] + light[1])}
     if stars.ebv is not None:
