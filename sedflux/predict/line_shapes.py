@@ -1,4 +1,4 @@
-"""What the lines of evaluated spectra tell beyond the labels that fit them."""
+"""What the lines of projected spectra tell beyond the labels that fit them."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ def _some(values, rows):
 
 def reject_outliers(flux: np.ndarray, ivar: np.ndarray, values: dict[str, np.ndarray],
                     filters: np.ndarray,
-                    evaluate: Callable[[np.ndarray, np.ndarray], dict[str, np.ndarray]]
+                    project: Callable[[np.ndarray, np.ndarray], dict[str, np.ndarray]]
                     ) -> np.ndarray:
     """
     Project spectra again without a bad joint and outliers, until there are none.
@@ -170,7 +170,7 @@ def reject_outliers(flux: np.ndarray, ivar: np.ndarray, values: dict[str, np.nda
         place.
     filters : `~numpy.ndarray`, shape (m, f)
         From `joint_filters`.
-    evaluate : callable
+    project : callable
         Gets flux and inverse variance of some spectra, and gives their values.
 
     Returns
@@ -193,7 +193,7 @@ def reject_outliers(flux: np.ndarray, ivar: np.ndarray, values: dict[str, np.nda
         rejected[rows] |= found[some]
         some_ivar = _some(ivar, rows)
         some_ivar[rejected[rows]] = 0.0
-        latest = evaluate(_some(flux, rows), some_ivar)
+        latest = project(_some(flux, rows), some_ivar)
         for name, value in latest.items():
             if name not in FIRST:
                 values[name][rows] = value

@@ -69,14 +69,14 @@ def _neighbours(pixels):
 def reject_outlying_pixels(
         flux: torch.Tensor, ivar: torch.Tensor, values: dict[str, torch.Tensor],
         filters: torch.Tensor,
-        evaluate: Callable[[torch.Tensor, torch.Tensor], dict[str, torch.Tensor]]
+        project: Callable[[torch.Tensor, torch.Tensor], dict[str, torch.Tensor]]
         ) -> torch.Tensor:
     """
     Project spectra again without a bad joint and outliers, until there are none.
 
     Parameters
     ----------
-    flux, ivar, values, filters, evaluate
+    flux, ivar, values, filters, project
         See `sedflux.predict.rejection.reject_outliers`, as tensors.
 
     Returns
@@ -97,7 +97,7 @@ def reject_outlying_pixels(
             break
         rows = rows[some]
         rejected[rows] |= found[some]
-        latest = evaluate(flux[rows], torch.where(rejected[rows], 0.0, ivar[rows]))
+        latest = project(flux[rows], torch.where(rejected[rows], 0.0, ivar[rows]))
         for name, value in latest.items():
             if name not in FIRST:
                 values[name][rows] = value
