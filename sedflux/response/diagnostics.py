@@ -255,4 +255,4 @@ def warn_of_causes(tests: Table) -> None:
                      for row in causes)
     warnings.warn(f"the residuals of the fit are not only noise, and its errors do not say so.  "
                   f"Check {said}.  response.diagnostics() has all tests", SedfluxWarning,
-                  stacklevel=5)
+                  stacklevel=6)

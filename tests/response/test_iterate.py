@@ -68,3 +68,13 @@ def test_no_step_is_longer_than_it_may_be(monkeypatch):
     steps = np.abs(np.diff(points[-10:], axis=0)).max(axis=1)
     assert (steps <= 1.0 + 1e-9).all()
     assert (steps > 0.99).any()
+
+
+def test_warnings_point_at_the_caller(rng, recwarn):
+    """Noise three times as large as the uncertainties of the counts: two warnings."""
+    counts, seds = field(rng, 8)
+    counts = [as_counts(one.flux.value, one.uncertainty.array / 3.0, one.spectral_axis.value)
+              for one in counts]
+    fit_response(counts, seds, area=AREA)
+    assert len(recwarn) == 2
+    assert {one.filename for one in recwarn} == {__file__}
