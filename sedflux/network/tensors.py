@@ -13,10 +13,10 @@ from sedflux.network.arrays import ArrayNetwork, NetworkValues
 from sedflux.network.constants import VARIANCE_FLOOR
 from sedflux.network.least_squares import Projected
 
-__all__ = ["PROJECTED", "TensorNetwork"]
+__all__ = ["TensorNetwork"]
 
 #: Names of what the projection gives.
-PROJECTED = ("coefficients", "errors", "residual", "weight", "log_volume")
+_PROJECTED = ("coefficients", "errors", "residual", "weight", "log_volume")
 
 #: Numbers of rows of the network's input; fewer spectra are padded to the next of these.
 _BATCH_SIZES = (4, 8, 16, 64, 128, 256)
@@ -117,7 +117,7 @@ class TensorNetwork:
             See `sedflux.network.projection.Projection`, and the ``evidence``.
         """
         found = self._network.projection(normalised, ivar)
-        return dict(zip(PROJECTED, found, strict=True)) | {"evidence": evidence_of(found)}
+        return dict(zip(_PROJECTED, found, strict=True)) | {"evidence": evidence_of(found)}
 
     def tensors(self, normalised: torch.Tensor, ivar: torch.Tensor, power: float, *,
                 projected: dict[str, torch.Tensor] | None = None) -> dict[str, torch.Tensor]:
@@ -140,7 +140,7 @@ class TensorNetwork:
         powers = torch.full((len(ivar),), power, device=ivar.device)
         if projected is None:
             projected = self.project(normalised, ivar)
-        found = tuple(projected[name] for name in PROJECTED)
+        found = tuple(projected[name] for name in _PROJECTED)
         features, bounded = network.features(
             network.summarise(found, normalised, ivar, powers))
         scores = network.config.sed_components
