@@ -18,6 +18,7 @@ from sedflux.response.common_terms import (
     term_step,
     term_table,
 )
+from sedflux.response.convergence import has_converged, warn_of_step
 from sedflux.response.curve import ResponseCurve
 from sedflux.response.diagnostics import CHECKED_STARS, warn_of_causes
 from sedflux.response.error_factor import ErrorFactor
@@ -44,8 +45,6 @@ __all__ = ["ResponseFit", "fit_stars"]
 
 #: Largest change of ln T in one step.
 _MAX_STEP = 1.0
-#: Converged: changes of ln T below this, in sigma or absolute, and never above the last.
-_CONVERGED_SIGMA, _CONVERGED, _NOT_CONVERGED = 0.03, 1e-7, 0.1
 #: Smallest variance of a pixel, relative to that in its spectrum.
 _MIN_VARIANCE = 1e-12
 #: Largest relative error that a shift of the wavelengths may cause.
@@ -185,6 +184,7 @@ class ResponseFit:
 
     def tested(self, curve: ResponseCurve) -> ResponseCurve:
         """The response; warns of what its tests find."""
+        warn_of_step(self.model, self.stars.nodes, *self._last)
         if self.options.robust and np.isfinite(self.robust.inflation).sum() >= CHECKED_STARS:
             warn_of_causes(curve.diagnostics())
         return curve
@@ -232,20 +232,10 @@ class ResponseFit:
                 self._adapt_roughness()
             former, used = used, np.isfinite(self.robust.inflation)
             settled = former is not None and np.array_equal(former, used)
-            if step > min_steps and settled and self._converged(change, inverse):
+            if step > min_steps and settled and has_converged(self.model, change, inverse):
                 break
+        self._last = change, inverse
         return inverse, smoothness
-
-    def _converged(self, change, inverse):
-        """Whether the response moved by less than a thirtieth of its error everywhere."""
-        k = self.model.k
-        base = self.model.spline[self.model.inside]
-        moved = np.abs(base @ change[:k])
-        if moved.max() > _NOT_CONVERGED:
-            return False
-        variance = (base @ np.linalg.inv(inverse)[:k, :k] * base).sum(axis=1)
-        sigma = np.sqrt(np.maximum(variance, 0.0))
-        return bool((moved < np.maximum(_CONVERGED_SIGMA * sigma, _CONVERGED)).all())
 
     def _linearise(self):
         """Expected counts of the first order and variances, in the place of those of the last step.

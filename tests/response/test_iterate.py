@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from sedflux import fit_response
+from sedflux.exceptions import SedfluxWarning
 from sedflux.response import iterate
 from sedflux.slitless.forward import count_model
 from sedflux.slitless.line_spread import LineSpread
@@ -45,7 +46,11 @@ def test_fluxes_of_any_size(rng, factor):
 
 
 def test_no_step_is_longer_than_it_may_be(monkeypatch):
-    """Neither one from the equations nor one that is extrapolated: in the dark all are long."""
+    """
+    Neither one from the equations nor one that is extrapolated: in the dark all are long.
+
+    So are the last ones, of which a warning tells.
+    """
     rng, counts = np.random.default_rng(5), []
     for _ in range(24):
         pixels = np.arange(3700.0, 6500.0, 20.0) + rng.uniform(-10.0, 10.0)
@@ -63,8 +68,10 @@ def test_no_step_is_longer_than_it_may_be(monkeypatch):
 
     monkeypatch.setattr(iterate, "_FIRST_FIT_STARS", 8)
     monkeypatch.setattr(iterate, "solve", watched)
-    fit_response(counts, [make_sed()] * len(counts), area=AREA, resolving_power=100.0,
-                 smoothness=0.5, knot_spacing=40.0)
+    with pytest.warns(SedfluxWarning, match="has not converged") as warned:
+        fit_response(counts, [make_sed()] * len(counts), area=AREA, resolving_power=100.0,
+                     smoothness=0.5, knot_spacing=40.0)
+    assert {one.filename for one in warned} == {__file__}
     steps = np.abs(np.diff(points[-10:], axis=0)).max(axis=1)
     assert (steps <= 1.0 + 1e-9).all()
     assert (steps > 0.99).any()
