@@ -61,6 +61,9 @@ def test_many_stars_are_the_stars_one_by_one(draw, photometry, bandpasses):
         assert_allclose(one.reddening, many.reddening[row], rtol=1e-8)
         assert_allclose(one.chi2, many.chi2[row], rtol=1e-7)
         assert_allclose(one.pulls, many.pulls[row][np.isfinite(many.pulls[row])], rtol=1e-6)
+    (alone,) = one
+    assert alone is one
+    assert_allclose([each.reddening for each in many], many.reddening, rtol=0)
 
 
 def test_tables_mappings_and_masks_say_the_same(draw, photometry, bandpasses):
