@@ -108,8 +108,25 @@ def test_air_is_taken_from_meta_or_argument():
     assert by_meta[0] > WAVELENGTH[0] + 1.0
 
 
+@pytest.mark.parametrize("medium", ["air", "vacuum"])
+def test_a_part_of_a_spectrum_has_its_resolving_power(medium):
+    power = np.linspace(500.0, 900.0, 300)
+    whole = build(meta={"resolving_power": power, "resolving_power_wavelength": WAVELENGTH,
+                        "medium": medium})
+    assert_allclose(from_spectrum(whole).resolving_power, power, rtol=0)
+    for part in (whole[40:200], whole[WAVELENGTH[40] * u.AA:WAVELENGTH[200] * u.AA]):
+        assert_allclose(from_spectrum(part).resolving_power, power[40:200], rtol=1e-12)
+
+
+def test_a_part_without_wavelengths_of_its_resolving_power_is_refused():
+    with pytest.raises(InputError, match=r"resolving_power has the shape \(300,\)"):
+        from_spectrum(build(meta={"resolving_power": np.full(300, 900.0)})[40:200])
+
+
 @pytest.mark.parametrize(("bad", "message"), [
-    ("text", "is a str"),
+    ("text", r"is a str; .*Spectrum\.read reads a file after sedflux\.register_readers"),
+    ([build(), build()], "is a list; .*one at a time"),
+    (FLUX, r"is a ndarray; .*Predictor\.predict"),
     (build(np.arange(300) * u.pix), "spectral axis has the unit 'pix'"),
     (build(uncertainty=UnknownUncertainty(np.ones(300))), "UnknownUncertainty"),
     (build(mask=np.ones(300, dtype=bool)), "no good pixel"),
