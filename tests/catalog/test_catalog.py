@@ -143,6 +143,9 @@ def test_selections(catalog):
             catalog.select(**bad)
     with pytest.raises(InputError, match="not among the 9"):
         catalog.select(snr=(20.0, None))["spec-007"]
+    for key in (0, slice(2)):
+        with pytest.raises(InputError, match=r"give the name of a star, or .* spectra\(\)"):
+            catalog[key]
 
 
 def test_photometry_of_all_stars(catalog):
