@@ -34,7 +34,7 @@ _BRIGHTEST, _FAINTEST = -50.0, 100.0
 MAX_MAGNITUDE_ERROR = 10.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SyntheticPhotometry:
     """
     Photometry in m bands.

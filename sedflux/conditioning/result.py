@@ -24,7 +24,7 @@ __all__ = ["DUST_CARDS", "ConditionedSEDs"]
 DUST_CARDS = ("SEDEBV", "SEDEBVER", "SEDLAW", "SEDRVEXT")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ConditionedSEDs:
     """
     SEDs of N stars, or of one, given their lines and their magnitudes.

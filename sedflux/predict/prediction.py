@@ -32,7 +32,7 @@ _MOST_PIXELS = 100_000
 _OF_STARS = ("radial_velocity", "reddening", "reddening_error")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SEDPrediction:
     """
     Predicted SEDs of N stars, or of one.

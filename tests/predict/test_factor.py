@@ -50,6 +50,12 @@ def test_loops_go_through_the_stars_and_end(prediction):
     assert alone is stars[3]
 
 
+def test_predictions_are_found_in_lists_and_sets(prediction):
+    one, other = prediction[0], prediction[0]
+    assert [other, one].index(one) == 1
+    assert len({one, other, one}) == 2
+
+
 def test_rows_that_cannot_be_taken_are_named_as_given(prediction):
     with pytest.raises(InputError, match=r"cannot be '-1' \(they have 0 dimensions\)"):
         prediction.take(-1)
