@@ -269,8 +269,8 @@ class SEDCatalog:
     def __getitem__(self, identifier: str) -> Any:
         """The SED of a star as `sedflux.predict_sed` gives it; with magnitudes, see `spectra`."""
         if not isinstance(identifier, str):
-            raise InputError(f"identifier is {identifier!r}; give the name of a star, or go through "
-                             "all of them with spectra() or chunks()")
+            raise InputError(f"identifier is {identifier!r}; give the name of a star, or go "
+                             "through all of them with spectra() or chunks()")
         if identifier not in self._places:
             raise InputError(f"star {identifier!r} is not among the {len(self)} of this selection")
         place = self._places[identifier]

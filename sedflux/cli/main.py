@@ -109,7 +109,8 @@ class _Terminated(BaseException):
 
 @contextmanager
 def _stopped_in_order() -> Iterator[None]:
-    """Close files and stop workers at SIGTERM; without this, workers complain in long tracebacks."""
+    """Close files and stop workers at SIGTERM; otherwise workers print long tracebacks."""
+
     def stop(number, frame):
         raise _Terminated
 
