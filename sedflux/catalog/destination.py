@@ -268,9 +268,9 @@ class Destination:
         except OSError as error:
             raise WriteError(f"shard {number} of {str(self.path)!r} cannot be written "
                              f"({error.strerror or error}); free space and start again") from error
-        stream = io.BytesIO()
-        _write_parquet(shard.table, size, stream)
-        table = stream.getvalue()
+        buffer = io.BytesIO()
+        _write_parquet(shard.table, size, buffer)
+        table = buffer.getvalue()
         write_whole(self.part(number), lambda path: path.write_bytes(table))
         hashes["table"] = hashlib.sha256(table).hexdigest()
         note = {"predicted": int(shard.table["predicted"].sum()),

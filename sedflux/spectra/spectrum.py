@@ -167,7 +167,8 @@ def _sorted_power(power: Any, wavelength: np.ndarray, order: np.ndarray) -> Any:
 
 def _read_power(meta: Mapping[str, Any], wavelength: np.ndarray, medium: str) -> Any:
     """Resolving power in meta data; of a part of what a reader gave, that of its pixels."""
-    power, whole = meta.get("resolving_power"), meta.get("resolving_power_wavelength")
+    power: Any = meta.get("resolving_power")
+    whole: Any = meta.get("resolving_power_wavelength")
     if np.ndim(power) != 1 or np.shape(power) != np.shape(whole) or (
             np.size(power) == wavelength.size):
         return power
