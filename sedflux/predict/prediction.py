@@ -21,7 +21,7 @@ from sedflux.predict.flags import flag_names
 from sedflux.spectra.grids import SED_RESOLVING_POWER, average_matrix, optical_mean
 from sedflux.spectra.library_error import LIBRARY_CARD, library_error_text
 from sedflux.spectra.reddening import LAW, R_V, extinction_curve
-from sedflux.spectra.relative_errors import ErrorsOfStars, RelativeErrors
+from sedflux.spectra.relative_errors import ErrorsOfStars, OfStars, RelativeErrors
 from sedflux.spectra.spectrum import sed_to_spectrum
 
 __all__ = ["SEDPrediction", "reddening_direction"]
@@ -288,7 +288,8 @@ class SEDPrediction:
             cards = self._star_cards() | cards
         else:
             # A row of the spectrum takes its own.
-            meta["cards"] = tuple(one._star_cards() for one in self)
+            meta |= {"cards": OfStars(one._star_cards() for one in self),
+                     "flags": OfStars(self.flags), "flag_names": OfStars(self._flag_names())}
         return sed_to_spectrum(kind, axis, flux, sigma, meta=meta, header=cards)
 
     def _cards(self):
@@ -341,7 +342,7 @@ class SEDPrediction:
         matrix = average_matrix(self.wavelength, centre[order])[inverse]
         flux = (matrix @ np.atleast_2d(self.flux).T).T
         # Relative errors are averaged with the flux as weight.
-        errors = tuple(
+        errors = OfStars(
             RelativeErrors(centre, one.covariance.propagate(matrix).scaled(1.0 / row),
                            {name: matrix @ (part * one.flux) / row
                             for name, part in one.parts.items()})

@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose
 from specutils import Spectrum
 
 from sedflux.exceptions import InputError
+from sedflux.spectra.flux_units import flux_factor
 from sedflux.spectra.noise import estimate_variance
 from sedflux.spectra.sed import from_sed, with_covariance
 from sedflux.spectra.spectrum import air_to_vacuum, from_spectrum
@@ -74,6 +75,13 @@ def test_f_nu_becomes_f_lambda():
     f_nu = (FLUX * u.Unit("erg/(s cm2 AA)")).to(u.Jy, u.spectral_density(WAVELENGTH * u.AA))
     ratio = from_spectrum(build(flux=f_nu)).flux[0] / FLUX
     assert_allclose(ratio, ratio[0], rtol=1e-8)
+
+
+def test_counts_are_not_compared_with_flux_densities(monkeypatch):
+    """This takes longer than the prediction."""
+    monkeypatch.setattr(u, "spectral_density", None)
+    for unit in (u.ct, u.electron / u.s, u.dimensionless_unscaled):
+        assert_allclose(flux_factor(unit, WAVELENGTH), 1.0)
 
 
 def test_masks_and_nan():
