@@ -199,6 +199,9 @@ def find_model(model: str | os.PathLike[str] | None = None) -> Path:
         if not path.is_file():
             raise WeightsError(f"model file {name!r} is no regular file; give the path of a model")
         return path
+    if name == AUTO:
+        raise ModelError(f"model {AUTO!r} is a choice between two models; for arrays use "
+                         "sedflux.predict.chooser.Chooser() in the place of Predictor()")
     entries, base_urls = registry()
     if name not in entries:
         raise ModelError(

@@ -124,6 +124,11 @@ def test_damaged_pre_placed_file(remote, tmp_path):
         find_model("uara.far")
 
 
+def test_a_predictor_of_arrays_that_chooses_is_named():
+    with pytest.raises(ModelError, match=r"sedflux\.predict\.chooser\.Chooser\(\) in the place"):
+        Predictor("auto")
+
+
 def test_unknown_model_names_the_known_ones():
     with pytest.raises(ModelError, match=DEFAULT_MODEL):
         find_model("uara.none")
