@@ -32,9 +32,11 @@ _SHARE_OUTSIDE = 0.005
 _BRIGHTEST, _FAINTEST = -50.0, 100.0
 #: Largest error of a magnitude (mag): a factor of 10000 in flux.
 MAX_MAGNITUDE_ERROR = 10.0
+#: What a band may be, for messages.
+_WANTED = "a throughput (sedflux.read_throughput reads files) or a synphot.SpectralElement"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SyntheticPhotometry:
     """
     Photometry in m bands.
@@ -120,17 +122,15 @@ def _named_bands(bandpasses):
     if isinstance(bandpasses, SpectralElement):
         bandpasses = [bandpasses]
     if not isinstance(bandpasses, (Mapping, list, tuple)):
-        raise InputError(f"bandpasses is {bandpasses!r}; give a synphot.SpectralElement, or a list "
-                         "or dictionary of them")
+        raise InputError(f"bandpasses is {bandpasses!r}; give {_WANTED}, or a list or dictionary "
+                         "of them")
     if not isinstance(bandpasses, Mapping):
         bandpasses = _by_name(bandpasses)
     bandpasses = {name: _element(band) for name, band in bandpasses.items()}
     for name, band in bandpasses.items():
         if not isinstance(band, SpectralElement) or band.waveset is None:
-            raise InputError(
-                f"bandpass {name!r} is a {type(band).__name__}; give synphot.SpectralElement "
-                "with a defined range of wavelengths"
-            )
+            raise InputError(f"bandpass {name!r} is a {type(band).__name__}; give {_WANTED} with a "
+                             "defined range of wavelengths")
     if not bandpasses:
         raise InputError("bandpasses is empty; give at least one synphot.SpectralElement")
     return bandpasses

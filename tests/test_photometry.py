@@ -58,7 +58,7 @@ def test_throughputs_of_an_instrument_are_bands(sed):
 
 @pytest.mark.parametrize(("kwargs", "message"), [
     ({"bandpasses": []}, "empty"),
-    ({"bandpasses": ["V"]}, "SpectralElement"),
+    ({"bandpasses": ["V"]}, r"is a str; .*read_throughput reads files.*SpectralElement"),
     ({"bandpasses": SpectralElement(Box1D, x_0=11000.0, width=2000.0)}, "must lie inside"),
     ({"bandpasses": GREEN, "unit": u.Jy}, "u.ABmag and u.ct"),
     ({"bandpasses": GREEN, "unit": u.ct}, "collecting area"),

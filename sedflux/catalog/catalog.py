@@ -267,11 +267,10 @@ class SEDCatalog:
         return {name: place for place, name in enumerate(self.columns("identifier")["identifier"])}
 
     def __getitem__(self, identifier: str) -> Any:
-        """
-        The SED of a star, in the form that `sedflux.predict_sed` returns.
-
-        If the star has magnitudes, it is on an absolute scale, see `spectra`.
-        """
+        """The SED of a star as `sedflux.predict_sed` gives it; with magnitudes, see `spectra`."""
+        if not isinstance(identifier, str):
+            raise InputError(f"identifier is {identifier!r}; give the name of a star, or go "
+                             "through all of them with spectra() or chunks()")
         if identifier not in self._places:
             raise InputError(f"star {identifier!r} is not among the {len(self)} of this selection")
         place = self._places[identifier]

@@ -57,7 +57,8 @@ def predict_catalog(source: Any, destination: str | os.PathLike[str], *,
         Of a Dask cluster on whose workers source and destination have the same paths.
     workers : int, optional
         Local processes, if there is no client; one per core by default.  With 1, everything runs
-        in the calling process.
+        in the calling process.  Processes import the script that calls: there, call it below
+        ``if __name__ == "__main__":``.
     shard_size : int, optional
         Spectra that are read, predicted and written together.
     bands : dict of str to path-like or `synphot.SpectralElement`, optional
@@ -190,10 +191,16 @@ def _local_client(workers):
     # On a busy machine a killed process returns later than a cluster waits by default.  Profiles
     # of the workers take memory that grows with time, and nobody reads them.
     with dask.config.set({"distributed.deploy.lost-worker-timeout": _RETURNING,
-                          "distributed.worker.profile.enabled": False}), \
-            LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0",
-                         silence_logs=logging.ERROR) as cluster, Client(cluster) as client:
-        yield client
+                          "distributed.worker.profile.enabled": False}):
+        try:
+            started = LocalCluster(n_workers=workers, threads_per_worker=1,
+                                   dashboard_address="127.0.0.1:0", silence_logs=logging.ERROR)
+        except RuntimeError as error:
+            raise SedfluxError(
+                f"local processes do not start ({error}); each of them imports the script that "
+                "calls predict_catalog: call it below  if __name__ == '__main__':") from error
+        with started as cluster, Client(cluster) as client:
+            yield client
 
 
 def _distribute(client, path, missing, model) -> Iterator[int]:

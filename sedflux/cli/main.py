@@ -7,8 +7,10 @@ Modules of commands import little, so that the command starts fast; ``run`` impo
 from __future__ import annotations
 
 import logging
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from sedflux import __version__
 from sedflux.cli import (
@@ -31,9 +33,9 @@ __all__ = ["build_parser", "main"]
 
 _COMMANDS = (predict, catalog, response, simulate, models, fetch, train, validate, benchmark,
              completion)
-#: Exit status after errors of usage or input, Ctrl-C (128 + SIGINT), and a closed pipe
-#: (128 + SIGPIPE).
-_FAILED, _INTERRUPTED, _PIPE_CLOSED = 2, 130, 141
+#: Exit status after errors of usage or input, Ctrl-C (128 + SIGINT), a closed pipe
+#: (128 + SIGPIPE), and the end of a batch job (128 + SIGTERM).
+_FAILED, _INTERRUPTED, _PIPE_CLOSED, _TERMINATED = 2, 130, 141, 143
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     status : int
         0; 1 if some of several files failed; 2 after an error of usage or input, which is
-        reported in one line; 130 after Ctrl-C; 141 if the reader of the output stopped reading.
+        reported in one line; 130 after Ctrl-C; 141 if the reader of the output stopped reading;
+        143 after SIGTERM.
     """
     parser = build_parser()
     try:
@@ -81,11 +84,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _reported(work: Callable[[], int | None]) -> int:
     """Do some work, write its output, and report its error; return the exit status."""
     try:
-        status = work() or 0
+        with _stopped_in_order():
+            status = work() or 0
         sys.stdout.flush()
     except KeyboardInterrupt:
         _log.error("interrupted")
         return _INTERRUPTED
+    except _Terminated:
+        _log.error("terminated")
+        return _TERMINATED
     except BrokenPipeError:
         discard_output()
         return _PIPE_CLOSED
@@ -94,6 +101,29 @@ def _reported(work: Callable[[], int | None]) -> int:
         _log.error("%s", _output_error(error) or one_line(error))
         return _FAILED
     return status
+
+
+class _Terminated(BaseException):
+    """SIGTERM, as batch systems send it."""
+
+
+@contextmanager
+def _stopped_in_order() -> Iterator[None]:
+    """Close files and stop workers at SIGTERM; otherwise workers print long tracebacks."""
+
+    def stop(number, frame):
+        raise _Terminated
+
+    try:
+        former = signal.signal(signal.SIGTERM, stop)
+    except ValueError:
+        # Only the main thread takes signals.
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 def _output_error(error):

@@ -168,7 +168,7 @@ def report(record: Mapping[str, Any], caveat: str | None) -> Iterator[str]:
         yield (f"odds      10^{record['log_odds']:.0f} to 1 that the star is of this model's kind, "
                "not of the other")
     yield (f"input     S/N {record['snr']:.0f} per pixel, R = {record['resolving_power']:.0f}, "
-           f"radial velocity {record['radial_velocity']:+.1f} km/s removed")
+           f"{_velocity(record)} removed")
     yield (f"labels    Teff about {record['teff']:.0f} K, log g {record['logg']:.1f}"
            f"{_metallicity(record)}; {_fit_of_lines(record['excess'])}")
     if record.get("second_weight"):
@@ -190,6 +190,12 @@ def report(record: Mapping[str, Any], caveat: str | None) -> Iterator[str]:
             line += (f"  {value:8.4f}  {100 * (flux / value - 1):+8.1f} %"
                      f"  {(flux - value) / np.hypot(sigma, error):+8.1f}")
         yield line
+
+
+def _velocity(record):
+    """The velocity that was taken out; files may not tell it."""
+    velocity = record["radial_velocity"]
+    return f"radial velocity {velocity:+.1f} km/s" if velocity else "no radial velocity"
 
 
 def _metallicity(record):

@@ -79,8 +79,9 @@ def as_magnitudes(photometry: Any, *, system: str = "AB", stars: int = 1) -> Mag
         raise InputError(f"system is {system!r}; AB, ST and Vega are allowed")
     pairs = _table_pairs(photometry) if isinstance(photometry, Table) else photometry
     if not isinstance(pairs, Mapping):
-        raise InputError(f"photometry is {photometry!r}; give a mapping of band to magnitude and "
-                         "error, or a table with columns such as g and g_error")
+        raise InputError(f"photometry is a {type(photometry).__name__}; give a mapping of band to "
+                         "magnitude and error, or an astropy Table with columns such as g and "
+                         "g_error (Table.from_pandas makes one of a DataFrame)")
     if not pairs:
         raise InputError("photometry is of 0 bands; give one magnitude or more")
     found = [_band(str(name), pair, system, stars) for name, pair in pairs.items()]

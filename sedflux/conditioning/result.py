@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -24,7 +24,7 @@ __all__ = ["DUST_CARDS", "ConditionedSEDs"]
 DUST_CARDS = ("SEDEBV", "SEDEBVER", "SEDLAW", "SEDRVEXT")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ConditionedSEDs:
     """
     SEDs of N stars, or of one, given their lines and their magnitudes.
@@ -115,6 +115,9 @@ class ConditionedSEDs:
     def __len__(self) -> int:
         return 1 if self.single else len(self.flux)
 
+    def __iter__(self) -> Iterator[ConditionedSEDs]:
+        return iter((self,)) if self.single else (self[row] for row in range(len(self)))
+
     def __repr__(self) -> str:
         return (f"<ConditionedSEDs of {len(self)} star{'' if len(self) == 1 else 's'} at "
                 f"{self.wavelength.size} wavelengths, in {', '.join(self.bands)}>")
@@ -139,7 +142,7 @@ class ConditionedSEDs:
         """Covariance of ln(flux): a `~sedflux.LowRankCovariance`, or a tuple of N."""
         if self.single:
             return LowRankCovariance(self.diagonal, self.factor, self.removed)
-        return tuple(self[row].relative_covariance for row in range(len(self)))
+        return tuple(one.relative_covariance for one in self)
 
     @property
     def sigma(self) -> np.ndarray:

@@ -97,7 +97,8 @@ def _read(path, source):
     statistical = column.get("STATERROR", np.zeros_like(flux))[keep]
     uncertainty = (StdDevUncertainty(statistical * FLAM) if (statistical > 0).mean() > 0.5
                    else None)
-    meta["resolving_power"] = wavelength[keep] / _fwhm(column, wavelength)[keep]
+    meta |= {"resolving_power": wavelength[keep] / _fwhm(column, wavelength)[keep],
+             "resolving_power_wavelength": wavelength[keep]}
     if velocity is not None:
         meta["radial_velocity"] = velocity * u.km / u.s
     if "SYSERROR" in column:

@@ -70,7 +70,7 @@ def read_miles(path: str | os.PathLike[str], **kwargs: Any) -> Spectrum:
     wavelength = start + step * index
     check_wavelengths(wavelength, path)
     meta = {"header": header, "object": name, "medium": "air",
-            "resolving_power": wavelength / fwhm,
+            "resolving_power": wavelength / fwhm, "resolving_power_wavelength": wavelength,
             "radial_velocity": 0.0 * u.km / u.s, "source": "MILES"}
     return Spectrum(spectral_axis=wavelength * u.AA, flux=flux * u.dimensionless_unscaled,
                     mask=~np.isfinite(flux) | (flux <= 0), meta=meta)

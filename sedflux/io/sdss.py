@@ -91,7 +91,8 @@ def read_sdss(path: str | os.PathLike[str], **kwargs: Any) -> Spectrum:
                 "object": f"{header.get('PLATEID', '')}-{header.get('MJD', '')}-"
                           f"{header.get('FIBERID', '')}",
                 "radial_velocity": velocity * u.km / u.s,
-                "resolving_power": _resolving_power(table, log_wavelength)}
+                "resolving_power": _resolving_power(table, log_wavelength),
+                "resolving_power_wavelength": wavelength}
     mask = ~(ivar > 0) | ~np.isfinite(flux)
     return Spectrum(spectral_axis=wavelength * u.AA, flux=flux * _UNIT,
                     uncertainty=InverseVariance(np.where(mask, 0.0, ivar) * _UNIT**-2), mask=mask,

@@ -154,7 +154,7 @@ class Chooser(Predictor):
             second.evaluate(spectra, resolving_power, radial_velocity)
         except InputError:
             return error
-        return InputError(f"{error} If these are hydrogen white dwarfs, give "
+        return InputError(f"{error}; if these are hydrogen white dwarfs, give "
                           f"model={second.name!r}, which takes them")
 
     def _log_odds(self, difference):

@@ -150,10 +150,11 @@ FLAGS = (
          "With model='auto', the models of stars and of white dwarfs explain the lines about "
          "equally well: the odds are less than a hundred to one.  Name the model if you know the "
          "kind."),
-    Flag("other_kind", 17, "neither star nor hydrogen white dwarf: subdwarf, helium or magnetic "
-         "white dwarf, binary?",
+    Flag("other_kind", 17, "neither star nor hydrogen white dwarf: wrong velocity, subdwarf, "
+         "helium or magnetic white dwarf, binary?",
          "With model='auto', the model of white dwarfs explains the lines better than that of "
-         "stars, but not well, or only at the edge of its temperatures and gravities.  The SED is "
+         "stars, but not well, or only at the edge of its temperatures and gravities.  So it is "
+         "with a star whose velocity was not taken out, such as a fast halo star.  The SED is "
          "that of the model of stars: do not use it before the object is identified."),
     Flag("foreign", 18, "no star that the model knows: an M star, quasar, galaxy, wrong velocity "
          "or bad data?",

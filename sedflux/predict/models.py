@@ -15,6 +15,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,8 @@ AUTO = "auto"
 #: ``arch.tag``; a name becomes the name of a file, and must not lead out of its folder.
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+#: Files whose hash is kept, as long as they do not change.
+_KEPT_HASHES = 16
 
 
 @dataclass(frozen=True)
@@ -196,6 +199,9 @@ def find_model(model: str | os.PathLike[str] | None = None) -> Path:
         if not path.is_file():
             raise WeightsError(f"model file {name!r} is no regular file; give the path of a model")
         return path
+    if name == AUTO:
+        raise ModelError(f"model {AUTO!r} is a choice between two models; for arrays use "
+                         "sedflux.predict.chooser.Chooser() in the place of Predictor()")
     entries, base_urls = registry()
     if name not in entries:
         raise ModelError(
@@ -236,13 +242,20 @@ def _checked(path, entry):
     """The path, if the file is there and has the registered hash."""
     if not path.is_file():
         raise WeightsError(f"model {entry.name} is not at {str(path)!r}; install sedflux again")
-    found = file_hash(path)
+    state = path.stat()
+    found = _hash_once(path, state.st_size, state.st_mtime_ns)
     if found != entry.sha256:
         raise WeightsError(
             f"model {entry.name} at {str(path)!r} has the SHA-256 {found[:12]}... instead of "
             f"{entry.sha256[:12]}...: the file is damaged or another one; remove it and try again"
         )
     return path
+
+
+@lru_cache(maxsize=_KEPT_HASHES)
+def _hash_once(path, size, time):
+    """Hash of a file; another size or time of it is another file."""
+    return file_hash(path)
 
 
 def _fetched(entry, base_urls):

@@ -21,7 +21,7 @@ from sedflux.predict.flags import flag_names
 from sedflux.spectra.grids import SED_RESOLVING_POWER, average_matrix, optical_mean
 from sedflux.spectra.library_error import LIBRARY_CARD, library_error_text
 from sedflux.spectra.reddening import LAW, R_V, extinction_curve
-from sedflux.spectra.relative_errors import ErrorsOfStars, RelativeErrors
+from sedflux.spectra.relative_errors import ErrorsOfStars, OfStars, RelativeErrors
 from sedflux.spectra.spectrum import sed_to_spectrum
 
 __all__ = ["SEDPrediction", "reddening_direction"]
@@ -32,7 +32,7 @@ _MOST_PIXELS = 100_000
 _OF_STARS = ("radial_velocity", "reddening", "reddening_error")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SEDPrediction:
     """
     Predicted SEDs of N stars, or of one.
@@ -97,6 +97,9 @@ class SEDPrediction:
     def __len__(self):
         return 1 if self.single else len(self.flux)
 
+    def __iter__(self):
+        return iter((self,)) if self.single else (self[row] for row in range(len(self)))
+
     def __repr__(self):
         about = f"flags {', '.join(self._flag_names()) or 'none'}" if self.single else (
             f"{np.count_nonzero(self.flag_bits)} with flags")
@@ -139,13 +142,14 @@ class SEDPrediction:
         """
         if self.single:
             raise InputError("this prediction is of one star and has no rows")
+        asked = rows
         try:
             rows = np.arange(len(self))[np.asarray(rows)]
             if rows.ndim != 1:
                 raise IndexError(f"they have {rows.ndim} dimensions")
         except (IndexError, TypeError, ValueError) as error:
             raise InputError(f"rows of a prediction of {len(self)} stars cannot be "
-                             f"{str(rows)[:60]!r} ({error}); give a list of numbers") from error
+                             f"{str(asked)[:60]!r} ({error}); give a list of numbers") from error
         return replace(
             self, flux=self.flux[rows], diagonal=self.diagonal[rows], factor=factor_of(self)[rows],
             flags=tuple(self.flags[row] for row in rows),
@@ -194,7 +198,7 @@ class SEDPrediction:
         """
         if self.single:
             return self.flux * np.exp(self.relative_covariance.sample(size, rng))
-        return np.stack([self[row].sample(size, rng) for row in range(len(self))])
+        return np.stack([one.sample(size, rng) for one in self])
 
     @deprecated_renamed_argument(("ebv", "ebv_error"), ("reddening", "reddening_error"),
                                  ("0.1", "0.1"), pending=(True, True))
@@ -284,7 +288,8 @@ class SEDPrediction:
             cards = self._star_cards() | cards
         else:
             # A row of the spectrum takes its own.
-            meta["cards"] = tuple(one._star_cards() for one in self._rows())
+            meta |= {"cards": OfStars(one._star_cards() for one in self),
+                     "flags": OfStars(self.flags), "flag_names": OfStars(self._flag_names())}
         return sed_to_spectrum(kind, axis, flux, sigma, meta=meta, header=cards)
 
     def _cards(self):
@@ -323,10 +328,6 @@ class SEDPrediction:
             return flag_names(self.flag_bits)
         return tuple(flag_names(bits) for bits in self.flag_bits)
 
-    def _rows(self):
-        """Each star by itself."""
-        return [self] if self.single else [self[row] for row in range(len(self))]
-
     def _errors(self):
         """Relative errors of each star."""
         if self.single:
@@ -341,11 +342,11 @@ class SEDPrediction:
         matrix = average_matrix(self.wavelength, centre[order])[inverse]
         flux = (matrix @ np.atleast_2d(self.flux).T).T
         # Relative errors are averaged with the flux as weight.
-        errors = tuple(
+        errors = OfStars(
             RelativeErrors(centre, one.covariance.propagate(matrix).scaled(1.0 / row),
                            {name: matrix @ (part * one.flux) / row
                             for name, part in one.parts.items()})
-            for one, row in zip(self._rows(), flux, strict=True))
+            for one, row in zip(self, flux, strict=True))
         return flux[0] if self.single else flux, errors, wavelengths
 
 

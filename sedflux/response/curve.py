@@ -116,7 +116,7 @@ def _wavelengths(wavelength: npt.ArrayLike) -> np.ndarray:
     return found
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ResponseCurve:
     """
     Throughput of telescope and instrument, with its covariance.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,7 +54,7 @@ _TRUTH_COLUMNS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class SimulatedField:
     """
     A simulated field: counts, SEDs and the truth.
@@ -86,8 +86,11 @@ class SimulatedField:
     counts: dict[str, list[Spectrum]]
     seds: list[Spectrum]
     truth: Table
-    wavelength: np.ndarray = field(repr=False)
-    flux: np.ndarray = field(repr=False)
+    wavelength: np.ndarray
+    flux: np.ndarray
+
+    def __repr__(self) -> str:
+        return f"<SimulatedField of {len(self.seds)} stars in {', '.join(self.bands)}>"
 
     @property
     def names(self) -> list[str]:

@@ -44,7 +44,7 @@ _MIN_INFORMATION = 1e-30
 _CLASS_QUANTILE = 0.9
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class CalibrationPlan:
     """
     Stars and exposures for a precision.
@@ -96,6 +96,10 @@ class CalibrationPlan:
     classes: Table
     floor: np.ndarray
     white_dwarfs: Table | None = None
+
+    def __repr__(self) -> str:
+        return (f"<CalibrationPlan for errors of {self.precision:.2%} at {len(self.wavelength)} "
+                "wavelengths>")
 
     def to_table(self) -> Table:
         """

@@ -33,7 +33,7 @@ _MOST_PIXELS = 100_000
 _SHAPE_STEP, _SHAPE_MARGIN = 2.0, 200.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SlitlessBand:
     """
     One band (grating or prism) of an instrument.
@@ -86,6 +86,11 @@ class SlitlessBand:
     read_noise: float = 0.0
     height: float = 1.0
     detector_size: tuple[float, float] = (4096.0, 4096.0)
+
+    def __repr__(self) -> str:
+        low, high = self.wavelength_range
+        return (f"<SlitlessBand {self.name}: {low:.0f}-{high:.0f} Angstrom, "
+                f"{'no throughput' if self.throughput is None else 'with its throughput'}>")
 
     def __post_init__(self) -> None:
         try:
@@ -192,7 +197,7 @@ class SlitlessBand:
         return replace(self, throughput=found)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SlitlessInstrument:
     """
     A slitless spectrograph.
@@ -220,6 +225,9 @@ class SlitlessInstrument:
     bands: dict[str, SlitlessBand] = field(default_factory=dict)
     size: tuple[float, float] = (4096.0, 4096.0)
     sources: dict[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<SlitlessInstrument {self.name} with {', '.join(self.bands) or 'no band'}>"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", _checked_size(self.size, "size"))

@@ -26,7 +26,7 @@ _MAX_WAVELENGTH = 1e6
 _LEAST_SUM = 1e-200
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class LineSpread:
     """
     Line-spread function against wavelength: Gaussian, or tabulated.
@@ -58,6 +58,12 @@ class LineSpread:
     fwhm: np.ndarray
     offset: np.ndarray | None = None
     profile: np.ndarray | None = None
+
+    def __repr__(self) -> str:
+        widths = " to ".join(f"{width:.3g}" for width in np.unique(
+            [self.fwhm.min(), self.fwhm.max()]))
+        return (f"<LineSpread{'' if self.profile is None else ', tabulated'}: "
+                f"FWHM {widths} Angstrom>")
 
     def __post_init__(self) -> None:
         for name in ("wavelength", "fwhm"):

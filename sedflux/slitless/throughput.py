@@ -37,7 +37,7 @@ _LEAST_THROUGHPUT = -0.01
 _LARGEST_THROUGHPUT = 1.5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Throughput:
     """
     A throughput curve.
@@ -62,6 +62,10 @@ class Throughput:
     wavelength: np.ndarray
     value: np.ndarray
     error: np.ndarray | None = None
+
+    def __repr__(self) -> str:
+        return (f"<Throughput of {self.wavelength.size} wavelengths, {self.wavelength[0]:.0f}-"
+                f"{self.wavelength[-1]:.0f} Angstrom, {self.value.max():.3g} at the most>")
 
     def __post_init__(self) -> None:
         wavelength = finite_array(self.wavelength, "wavelength of a throughput", u.AA)

@@ -37,8 +37,11 @@ def flux_factor(unit: Any, wavelength: np.ndarray) -> np.ndarray:
     sedflux.exceptions.InputError
         If it is no unit of light.
     """
-    density = u.spectral_density(wavelength * u.AA)
     if isinstance(unit, u.UnitBase):
+        # Photons may be a flux density; astropy takes 4 ms to find that other counts are none.
+        if u.photon not in unit.bases and _is_counts(unit):
+            return np.ones_like(wavelength)
+        density = u.spectral_density(wavelength * u.AA)
         for wanted in (FLAM, FLAM / u.sr, FLAM * u.cm**2):
             try:
                 return (1.0 * unit).to_value(wanted, density)

@@ -13,9 +13,9 @@ import numpy as np
 from sedflux.covariance import LowRankCovariance
 from sedflux.exceptions import InputError
 
-__all__ = ["MODEL_PARTS", "NO_COVARIANCE", "ErrorsOfStars", "RelativeErrors", "check_absolute",
-           "checked_notes", "find_errors", "is_zero_point", "precision_of", "shared_names",
-           "zero_point_name"]
+__all__ = ["MODEL_PARTS", "NO_COVARIANCE", "ErrorsOfStars", "OfStars", "RelativeErrors",
+           "check_absolute", "checked_notes", "find_errors", "is_zero_point", "precision_of",
+           "shared_names", "zero_point_name"]
 
 #: Parts of the errors of SEDs that all stars of a model share: see
 #: `sedflux.training.white_dwarf_errors`.
@@ -113,6 +113,10 @@ class ErrorsOfStars(Sequence[RelativeErrors]):
     factor: np.ndarray
     parts: Mapping[str, np.ndarray] = field(default_factory=dict)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> ErrorsOfStars:
+        # specutils copies the meta data of all stars for each row that it is asked for.
+        return self
+
     def __repr__(self) -> str:
         return f"<ErrorsOfStars of {len(self)} stars, {self.wavelength.size} values each>"
 
@@ -131,6 +135,25 @@ class ErrorsOfStars(Sequence[RelativeErrors]):
         return RelativeErrors(self.wavelength,
                               LowRankCovariance(self.diagonal[row], self.factor[row]),
                               {name: part[row] for name, part in self.parts.items()})
+
+
+class OfStars(tuple[Any, ...]):
+    """
+    Notes of several SEDs, one of each, which copies share as they do `ErrorsOfStars`.
+
+    Examples
+    --------
+    >>> from copy import deepcopy
+    >>> from sedflux.spectra.relative_errors import OfStars
+    >>> notes = OfStars([{"SEDRV": 10.0}, {"SEDRV": -20.0}])
+    >>> deepcopy(notes) is notes
+    True
+    """
+
+    __slots__ = ()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> OfStars:
+        return self
 
 
 def zero_point_name(band: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -129,10 +130,13 @@ def _check_kind(spectrum: Any) -> None:
     from specutils import Spectrum
 
     if not isinstance(spectrum, Spectrum):
-        raise InputError(
-            f"spectrum is a {type(spectrum).__name__}; give a specutils.Spectrum "
-            "(for plain arrays use sedflux.Predictor.predict)"
-        )
+        how = "for plain arrays use sedflux.Predictor.predict"
+        if isinstance(spectrum, (str, os.PathLike)):
+            how = "Spectrum.read reads a file after sedflux.register_readers()"
+        elif isinstance(spectrum, Sequence) and spectrum and isinstance(spectrum[0], Spectrum):
+            how = "one at a time"
+        raise InputError(f"spectrum is a {type(spectrum).__name__}; give a specutils.Spectrum "
+                         f"({how})")
     if not isinstance(spectrum.unit, u.UnitBase):
         # specutils takes magnitudes, and fails when their flux is asked for.
         raise unit_error(spectrum.unit)
@@ -161,6 +165,17 @@ def _sorted_power(power: Any, wavelength: np.ndarray, order: np.ndarray) -> Any:
     return power[order]
 
 
+def _read_power(meta: Mapping[str, Any], wavelength: np.ndarray, medium: str) -> Any:
+    """Resolving power in meta data; of a part of what a reader gave, that of its pixels."""
+    power: Any = meta.get("resolving_power")
+    whole: Any = meta.get("resolving_power_wavelength")
+    if np.ndim(power) != 1 or np.shape(power) != np.shape(whole) or (
+            np.size(power) == wavelength.size):
+        return power
+    whole = air_to_vacuum(whole) if medium == "air" else whole
+    return np.interp(wavelength, whole, power)
+
+
 def from_spectrum(spectrum: Spectrum, *, medium: str | None = None,
                   resolving_power: Any = None) -> SpectrumArrays:
     """
@@ -174,7 +189,9 @@ def from_spectrum(spectrum: Spectrum, *, medium: str | None = None,
         What the wavelengths refer to; by default ``spectrum.meta["medium"]``, or
         vacuum.
     resolving_power : float or array_like, shape (n,), optional
-        By default ``spectrum.meta["resolving_power"]``.
+        By default ``spectrum.meta["resolving_power"]``.  If this is of the wavelengths in
+        ``meta["resolving_power_wavelength"]`` (Angstrom, ascending), as readers give it, the
+        spectrum may be a part of them.
 
     Returns
     -------
@@ -200,7 +217,7 @@ def from_spectrum(spectrum: Spectrum, *, medium: str | None = None,
     order = np.argsort(wavelength, kind="stable")
     if (np.diff(wavelength[order]) <= 0).any():
         raise InputError("spectral axis has repeated wavelengths: merge or drop them")
-    power = meta.get("resolving_power") if resolving_power is None else resolving_power
+    power = _read_power(meta, wavelength, medium) if resolving_power is None else resolving_power
     ivar, scale = _inverse_variance(spectrum, flux, good)
     if ivar is not None:
         ivar = (ivar / relative**2)[:, order]

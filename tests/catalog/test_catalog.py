@@ -143,6 +143,9 @@ def test_selections(catalog):
             catalog.select(**bad)
     with pytest.raises(InputError, match="not among the 9"):
         catalog.select(snr=(20.0, None))["spec-007"]
+    for key in (0, slice(2)):
+        with pytest.raises(InputError, match=r"give the name of a star, or .* spectra\(\)"):
+            catalog[key]
 
 
 def test_photometry_of_all_stars(catalog):
@@ -430,6 +433,20 @@ def test_workers_that_are_killed_lose_nothing(survey, catalog, tmp_path, monkeyp
     assert len(killed) == 2
     assert summary["predicted"] == 10
     assert checksums(tmp_path / "out") == checksums(catalog.path)
+
+
+def test_scripts_without_a_main_block_are_told(survey, tmp_path):
+    """Its workers import the script, and would predict the catalogue once more."""
+    call = f"predict_catalog({str(survey)!r}, {str(tmp_path / 'out')!r}, workers=2, shard_size=5)"
+    script = tmp_path / "script.py"
+    script.write_text(f"from sedflux import predict_catalog\n{call}\n")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith("call it below  if __name__ == '__main__':")
+    script.write_text("from sedflux import predict_catalog\n"
+                      f"if __name__ == '__main__':\n    print({call})\n")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("{'predicted': 10,")
 
 
 def test_a_killed_run_is_resumed_from_the_shell(survey, catalog, tmp_path):

@@ -130,8 +130,10 @@ def test_a_full_disk_is_told_in_one_line(arguments):
                            "(No space left on device)\n")
 
 
-def test_interrupt_from_the_keyboard():
-    """SIGINT while a command works: one line, status 130."""
+@pytest.mark.parametrize(("number", "status", "word"), [
+    (signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")])
+def test_interrupt_from_the_keyboard_and_end_of_a_job(number, status, word):
+    """A signal while a command works: one line, and 128 plus the number as status."""
     with subprocess.Popen(
         # Where tests run side by side, their processes ignore the signal.
         [sys.executable, "-c", "import signal\n"
@@ -143,9 +145,9 @@ def test_interrupt_from_the_keyboard():
          "below.list_models = wait\nsys.exit(main(['models']))"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "ready\n"
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (130, "sedflux: error: interrupted\n")
+    assert (process.returncode, err) == (status, f"sedflux: error: {word}\n")
 
 
 def test_messages_go_to_the_standard_error_as_verbosity_asks(capsys, tmp_path):

@@ -12,6 +12,7 @@ from sedflux import InputError, condition, read_throughput, synthetic_photometry
 from sedflux.slitless.throughput import Throughput
 from sedflux.spectra.reddening import extinction_curve
 from sedflux.spectra.sed import covariance_of, parts_of
+from sedflux.units import FLAM
 
 AREA = 3000.0 * u.cm**2
 
@@ -61,6 +62,9 @@ def test_many_stars_are_the_stars_one_by_one(draw, photometry, bandpasses):
         assert_allclose(one.reddening, many.reddening[row], rtol=1e-8)
         assert_allclose(one.chi2, many.chi2[row], rtol=1e-7)
         assert_allclose(one.pulls, many.pulls[row][np.isfinite(many.pulls[row])], rtol=1e-6)
+    (alone,) = one
+    assert alone is one
+    assert_allclose([each.reddening for each in many], many.reddening, rtol=0)
 
 
 def test_tables_mappings_and_masks_say_the_same(draw, photometry, bandpasses):
@@ -211,7 +215,7 @@ FAR = SpectralElement(Box1D, x_0=12000, width=1000)
     ({"K": (14.0, 0.1)}, {}, "has the band 'K', bandpasses has u, g"),
     ({"far": (14.0, 0.1)}, {}, "must lie inside"),
     ({}, {}, "of 0 bands"),
-    (3.0, {}, "photometry is 3.0"),
+    (3.0, {}, "photometry is a float"),
     ({"g": (None, None)}, {}, "no magnitude of this star"),
     ({"g": (14.0, 0.1)}, {"reddening": None}, "cannot tell scale from dust"),
     ({"g": (14.0, 0.1)}, {"reddening": -0.1}, "reddening is -0.1"),
@@ -226,6 +230,15 @@ FAR = SpectralElement(Box1D, x_0=12000, width=1000)
 def test_bad_input_is_named(toy_sed, bandpasses, photometry, options, message):
     with pytest.raises(InputError, match=message):
         condition(toy_sed, photometry, bandpasses | {"far": FAR}, **{"reddening": 0} | options)
+
+
+def test_data_frames_are_named_and_not_printed(toy_sed, bandpasses):
+    frame = pytest.importorskip("pandas").DataFrame({"g": [14.0] * 99, "g_error": [0.1] * 99})
+    with pytest.raises(InputError, match=r"is a DataFrame; .*Table\.from_pandas") as caught:
+        condition(toy_sed, frame, bandpasses)
+    assert len(str(caught.value)) < 300
+    table = Table.from_pandas(frame[:1])
+    assert condition(toy_sed, table, bandpasses, reddening=0).flux.unit == FLAM
 
 
 def test_bad_bandpasses_and_seds_are_named(toy_sed, bandpasses, star_photometry):

@@ -202,7 +202,8 @@ def test_calspec_values_and_keys(tmp_path):
     write_stis(tmp_path / "star.fits", FWHM=width)
     star = read_calspec(tmp_path / "star.fits")
     assert set(star.meta) == {"header", "object", "medium", "telescope", "source",
-                              "resolving_power", "radial_velocity", "systematic"}
+                              "resolving_power", "resolving_power_wavelength",
+                              "radial_velocity", "systematic"}
     assert_allclose(star.meta["resolving_power"][3:], star.spectral_axis.value[3:] / 4.0)
     # Where the file does not tell, two pixels of STIS.
     assert_allclose(star.meta["resolving_power"][:3], star.spectral_axis.value[:3] / 2.7)
@@ -269,8 +270,8 @@ def test_miles_values_and_keys(tmp_path):
     flux[5], flux[6] = 0.0, np.nan
     write_miles(tmp_path / "star.fits", flux, OBJECT="HD 1")
     star = Spectrum.read(str(tmp_path / "star.fits"))
-    assert set(star.meta) == {"header", "object", "medium", "resolving_power", "radial_velocity",
-                              "source"}
+    assert set(star.meta) == {"header", "object", "medium", "resolving_power",
+                              "resolving_power_wavelength", "radial_velocity", "source"}
     assert star.meta["object"] == "HD 1"
     assert np.flatnonzero(star.mask).tolist() == [5, 6]
     assert_allclose(star.spectral_axis.value, 3540.5 + 0.9 * np.arange(4300))

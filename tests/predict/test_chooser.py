@@ -206,7 +206,7 @@ def test_unusable_spectra_stay_with_the_stars(chooser, both):
 
 
 def test_spectra_that_white_dwarfs_alone_can_use(chooser, both):
-    with pytest.raises(InputError, match=r"model='uara\.da1'"):
+    with pytest.raises(InputError, match=r"star; if these are .*model='uara\.da1'"):
         chooser.predict(input_grid(), both[0][13], both[1][13], resolving_power=400.0)
     with pytest.raises(InputError, match="resolving_power is 200;"):
         chooser.predict(input_grid(), both[0][13], both[1][13], resolving_power=200.0)

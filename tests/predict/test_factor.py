@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sedflux import Predictor
+from sedflux import InputError, Predictor
 from sedflux.predict.factor import FactorRows, factor_of, replaced
 
 
@@ -40,6 +40,25 @@ def test_the_factor_of_some_stars_is_theirs(prediction):
     assert_allclose(one.factor, whole[3], rtol=1e-5, atol=1e-9)
     assert_allclose(some.factor, whole[[5, 3]], rtol=1e-5, atol=1e-9)
     assert_allclose(some.sigma, prediction.sigma[[5, 3]], rtol=1e-6)
+
+
+def test_loops_go_through_the_stars_and_end(prediction):
+    stars = list(prediction)
+    assert len(stars) == len(prediction) == 40
+    assert_allclose(stars[3].sigma, prediction.sigma[3], rtol=1e-6)
+    (alone,) = stars[3]
+    assert alone is stars[3]
+
+
+def test_predictions_are_found_in_lists_and_sets(prediction):
+    one, other = prediction[0], prediction[0]
+    assert [other, one].index(one) == 1
+    assert len({one, other, one}) == 2
+
+
+def test_rows_that_cannot_be_taken_are_named_as_given(prediction):
+    with pytest.raises(InputError, match=r"cannot be '-1' \(they have 0 dimensions\)"):
+        prediction.take(-1)
 
 
 def test_copies_and_other_processes_get_rows(prediction):

@@ -11,6 +11,8 @@ from threading import Thread
 import pytest
 
 from sedflux import ModelError, Predictor, WeightsError, list_models
+from sedflux.io.download import file_hash
+from sedflux.predict import models
 from sedflux.predict.models import DEFAULT_MODEL, find_model
 
 
@@ -97,12 +99,34 @@ def test_pre_placed_file_needs_no_server(remote, tmp_path):
     assert find_model("uara.far").name == "uara.far.safetensors"
 
 
+def test_a_file_is_hashed_once_while_it_does_not_change(remote, tmp_path, monkeypatch):
+    source = remote([])
+    (tmp_path / "data").mkdir()
+    path = tmp_path / "data" / "uara.far.safetensors"
+    shutil.copy(source, path)
+    hashed = []
+    monkeypatch.setattr(models, "file_hash", lambda path: hashed.append(path) or file_hash(path))
+    for _ in range(3):
+        find_model("uara.far")
+    assert hashed == [path]
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match="damaged or another one"):
+        find_model("uara.far")
+
+
 def test_damaged_pre_placed_file(remote, tmp_path):
     remote([])
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "uara.far.safetensors").write_bytes(b"short")
     with pytest.raises(WeightsError, match="damaged or another one"):
         find_model("uara.far")
+
+
+def test_a_predictor_of_arrays_that_chooses_is_named():
+    with pytest.raises(ModelError, match=r"sedflux\.predict\.chooser\.Chooser\(\) in the place"):
+        Predictor("auto")
 
 
 def test_unknown_model_names_the_known_ones():

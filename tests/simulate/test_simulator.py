@@ -42,6 +42,11 @@ def test_a_seed_fixes_the_field(simulator):
     assert one.truth["magnitude"][0] != other.truth["magnitude"][0]
 
 
+def test_a_field_prints_in_a_line(simulator):
+    field = simulator.draw(3, seed=1)
+    assert repr(field) == f"<SimulatedField of 3 stars in {', '.join(field.bands)}>"
+
+
 def test_fields_follow_their_settings(simulator):
     field = simulator.draw(120, seed=3)
     settings, truth = simulator.settings, field.truth

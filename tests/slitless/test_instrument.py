@@ -42,6 +42,28 @@ def test_every_description_is_complete(name):
         assert np.median(band.line_spread.fwhm_at(pixels) / np.gradient(pixels)) > 1.5
 
 
+def test_descriptions_print_in_a_line_each():
+    """They hold thousands of numbers."""
+    instrument = get_instrument("lookalike")
+    band = instrument.bands["GU"]
+    assert repr(instrument) == "<SlitlessInstrument lookalike with GU, GV, GI>"
+    assert repr(band) == "<SlitlessBand GU: 2550-4050 Angstrom, with its throughput>"
+    assert "no throughput" in repr(get_instrument("csst").bands["GU"])
+    assert repr(band.throughput) == (
+        "<Throughput of 950 wavelengths, 2350-4248 Angstrom, 0.207 at the most>")
+    assert repr(band.line_spread) == "<LineSpread: FWHM 15 Angstrom>"
+    assert repr(LineSpread([4000.0, 8000.0], [10.0, 20.0])) == (
+        "<LineSpread: FWHM 10 to 20 Angstrom>")
+    assert "tabulated" in repr(LineSpread.tabulated([5000.0], [-1.0, 0.0, 1.0], [[0.2, 1.0, 0.2]]))
+
+
+def test_curves_are_found_in_lists_and_sets():
+    one, other = (get_instrument("lookalike").bands["GU"] for _ in range(2))
+    for mine, its in ((one.throughput, other.throughput), (one.line_spread, other.line_spread)):
+        assert [its, mine].index(mine) == 1
+        assert len({mine, its, mine}) == 2
+
+
 def test_bands_of_csst_cover_their_nominal_ranges():
     bands = get_instrument("csst").bands
     assert [bands[name].covered for name in ("GU", "GV", "GI")] == [

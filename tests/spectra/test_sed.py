@@ -90,6 +90,16 @@ def test_rows_of_several_seds(predictor, star):
         assert_allclose(covariance_of(seds[row]).to_dense(), covariances[row].to_dense())
 
 
+@pytest.mark.parametrize("options", [{}, {"wavelengths": np.arange(4000.0, 5000.0, 20.0) * u.AA}])
+def test_a_row_shares_what_is_known_of_all_stars(predictor, star, options):
+    """specutils copies meta data: a row of 20,000 SEDs took 4 s, and the memory of all factors."""
+    wavelength, flux = star
+    both = Spectrum(spectral_axis=wavelength * u.AA, flux=np.stack([flux, flux**1.2]) * u.ct)
+    seds = predict_sed(both, model=predictor, **options)
+    for name in ("errors", "cards", "flags", "flag_names"):
+        assert seds[1].meta["sedflux"][name] is seds.meta["sedflux"][name]
+
+
 def test_a_changed_sed_is_written_with_its_own_covariance(sed, tmp_path):
     half = (0.5 * sed)[100:300]
     write_sed(half, tmp_path / "half.fits")

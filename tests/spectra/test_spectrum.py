@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose
 from specutils import Spectrum
 
 from sedflux.exceptions import InputError
+from sedflux.spectra.flux_units import flux_factor
 from sedflux.spectra.noise import estimate_variance
 from sedflux.spectra.sed import from_sed, with_covariance
 from sedflux.spectra.spectrum import air_to_vacuum, from_spectrum
@@ -76,6 +77,13 @@ def test_f_nu_becomes_f_lambda():
     assert_allclose(ratio, ratio[0], rtol=1e-8)
 
 
+def test_counts_are_not_compared_with_flux_densities(monkeypatch):
+    """This takes longer than the prediction."""
+    monkeypatch.setattr(u, "spectral_density", None)
+    for unit in (u.ct, u.electron / u.s, u.dimensionless_unscaled):
+        assert_allclose(flux_factor(unit, WAVELENGTH), 1.0)
+
+
 def test_masks_and_nan():
     flux = FLUX.copy()
     flux[5] = np.nan
@@ -108,8 +116,25 @@ def test_air_is_taken_from_meta_or_argument():
     assert by_meta[0] > WAVELENGTH[0] + 1.0
 
 
+@pytest.mark.parametrize("medium", ["air", "vacuum"])
+def test_a_part_of_a_spectrum_has_its_resolving_power(medium):
+    power = np.linspace(500.0, 900.0, 300)
+    whole = build(meta={"resolving_power": power, "resolving_power_wavelength": WAVELENGTH,
+                        "medium": medium})
+    assert_allclose(from_spectrum(whole).resolving_power, power, rtol=0)
+    for part in (whole[40:200], whole[WAVELENGTH[40] * u.AA:WAVELENGTH[200] * u.AA]):
+        assert_allclose(from_spectrum(part).resolving_power, power[40:200], rtol=1e-12)
+
+
+def test_a_part_without_wavelengths_of_its_resolving_power_is_refused():
+    with pytest.raises(InputError, match=r"resolving_power has the shape \(300,\)"):
+        from_spectrum(build(meta={"resolving_power": np.full(300, 900.0)})[40:200])
+
+
 @pytest.mark.parametrize(("bad", "message"), [
-    ("text", "is a str"),
+    ("text", r"is a str; .*Spectrum\.read reads a file after sedflux\.register_readers"),
+    ([build(), build()], "is a list; .*one at a time"),
+    (FLUX, r"is a ndarray; .*Predictor\.predict"),
     (build(np.arange(300) * u.pix), "spectral axis has the unit 'pix'"),
     (build(uncertainty=UnknownUncertainty(np.ones(300))), "UnknownUncertainty"),
     (build(mask=np.ones(300, dtype=bool)), "no good pixel"),
