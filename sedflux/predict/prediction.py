@@ -46,8 +46,7 @@ class SEDPrediction:
     diagonal : `~numpy.ndarray`, shape (n,) or (N, n)
         Independent part of the variance of ln(flux).
     factor : `~numpy.ndarray`, shape (r, n) or (N, r, n)
-        Common part of the covariance of ln(flux), ``factor.T @ factor``; made when it is first
-        asked for, as it is nine tenths of what a prediction holds.
+        Common part of the covariance of ln(flux), ``factor.T @ factor``; large, so made if asked.
     flags : tuple of str, or tuple of those
         Reasons to be careful; empty for an ordinary star.
     model : str, or `~numpy.ndarray` of str, shape (N,)
@@ -232,8 +231,9 @@ class SEDPrediction:
         mean = optical_mean(self.wavelength)
         flux = self.flux * np.exp(ebv * curve)
         flux = flux / (mean @ flux.T).T
-        direction = reddening_direction(self.wavelength, flux, ebv_error[..., 0], law=law, r_v=r_v)
         factor = self.factor
+        direction = reddening_direction(self.wavelength, flux, ebv_error[..., 0], law=law, r_v=r_v)
+        direction = direction.astype(factor.dtype)
         if ebv_error.any():
             factor = np.concatenate([factor, direction[..., None, :]], axis=-2)
         shape = () if self.single else (len(self),)

@@ -3,7 +3,9 @@
 import tracemalloc
 
 import numpy as np
+import pytest
 
+from sedflux.network.threads import thread_count, use_threads
 from sedflux.predict.pieces import PIECE_SIZE
 
 
@@ -22,6 +24,16 @@ def peak(predictor, star, size):
         tracemalloc.stop()
 
 
+@pytest.fixture
+def one_thread():
+    """Pieces one after the other: several at once take turns that nobody knows."""
+    before = thread_count()
+    use_threads(1)
+    yield
+    use_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_memory_of_a_star_is_that_of_its_result(predictor, star):
     few, many = (peak(predictor, star, pieces * PIECE_SIZE) for pieces in (2, 4))
     beyond = (many[0] - many[1] - few[0] + few[1]) / (2 * PIECE_SIZE)
