@@ -166,11 +166,9 @@ class Rebinning:
         overlap = _overlaps(np.asarray(wavelength, float), np.asarray(new_wavelength, float))
         self._least = 0.5 * np.diff(pixel_edges(new_wavelength))[:, None]
         width = np.diff(pixel_edges(wavelength))
-        self._overlap, self._covered = overlap, np.asarray(overlap.sum(axis=1))
-        share = sparse.csr_matrix(
-            (overlap.data / width[overlap.indices], overlap.indices, overlap.indptr),
-            shape=overlap.shape)
-        self._shares = {np.dtype(kind): share.astype(kind) for kind in (np.float32, np.float64)}
+        self._overlap, self._covered = overlap, (overlap @ np.ones(width.size))[:, None]
+        self._share = overlap.data / width[overlap.indices]
+        self._shares: dict[np.dtype, sparse.csr_matrix] = {}
 
     def __call__(self, flux: np.ndarray, ivar: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """
@@ -197,8 +195,16 @@ class Rebinning:
         total = self._overlap @ flux.T
         usable = covered > self._least
         new_flux = np.divide(total, covered, out=np.zeros_like(total), where=usable)
-        new_ivar = self._shares[ivar.dtype] @ ivar.T
+        new_ivar = self._shares_in(ivar.dtype) @ ivar.T
         return new_flux.T, (usable * new_ivar).T
+
+    def _shares_in(self, kind):
+        """Shares of input pixels in output pixels, in the precision of the inverse variance."""
+        if kind not in self._shares:
+            overlap = self._overlap
+            self._shares[kind] = sparse.csr_matrix(
+                (self._share.astype(kind), overlap.indices, overlap.indptr), shape=overlap.shape)
+        return self._shares[kind]
 
 
 def rebin_spectra(wavelength: np.ndarray, flux: np.ndarray, ivar: np.ndarray,
