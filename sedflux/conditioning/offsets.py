@@ -13,13 +13,13 @@ from sedflux.conditioning.bands import BandRows, find_bands
 from sedflux.conditioning.condition import star_arrays
 from sedflux.conditioning.dust import Dust, dust_prior
 from sedflux.conditioning.magnitudes import Magnitudes, as_magnitudes
-from sedflux.conditioning.update import search, solve
+from sedflux.conditioning.update import band_changes, search, solve
 from sedflux.exceptions import InputError
 from sedflux.predict.prediction import SEDPrediction
 from sedflux.response.systematics import common_errors, largest_library_error
 from sedflux.spectra.reddening import LAW, R_V
 from sedflux.spectra.relative_errors import shared_names
-from sedflux.units import MAG_PER_LN, positive_number
+from sedflux.units import positive_number
 
 __all__ = ["Evidence", "evidence", "library_shifts", "offsets_table", "photometric_offsets"]
 
@@ -159,17 +159,12 @@ def evidence(seds: SEDPrediction, magnitudes: Magnitudes, bands: BandRows, dust:
         column = sample.dust * prior.error[:, None, None]
         solution = solve(sample, relative=few.relative, column=column)
         information[rows], residual[rows] = solution.information[:, 0], sample.residual[:, 0]
-    shared = {name: np.stack([_shift(bands, band, seds.flux, seds.parts[name])
-                              for band in range(count)], axis=-1)
-              for name in shared_names(seds.parts)}
+    names, shared = shared_names(seds.parts), {}
+    if names:
+        parts = np.stack([seds.parts[name] for name in names], axis=1)
+        changes = band_changes(bands, np.log(seds.flux)[:, None], parts)
+        shared = dict(zip(names, np.swapaxes(changes, 0, 1), strict=True))
     return Evidence(information, residual, stars.known, shared)
-
-
-def _shift(bands, band, flux, change):
-    """Magnitudes (...) by which a change (..., n) of ln(flux) moves one band."""
-    place, weight = bands.places[band], bands.weights[band]
-    light = flux[..., place] * weight
-    return -MAG_PER_LN * (light * change[..., place]).sum(axis=-1) / light.sum(axis=-1)
 
 
 def library_shifts(wavelength: np.ndarray, bands: BandRows,
@@ -192,8 +187,7 @@ def library_shifts(wavelength: np.ndarray, bands: BandRows,
     """
     pairs = largest_library_error(list(library_error) or [()])
     rows = common_errors(wavelength, library_error=pairs)["library"].factor
-    return np.stack([_shift(bands, band, np.ones(wavelength.size), rows)
-                     for band in range(len(bands))], axis=-1)
+    return band_changes(bands, np.zeros((1, 1, wavelength.size)), rows[None])[0]
 
 
 def offsets_table(names: Sequence[str], found: Evidence, width: float, library: np.ndarray

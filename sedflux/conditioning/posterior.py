@@ -21,7 +21,7 @@ from sedflux.conditioning.update import (
     Sample,
     Solution,
     Stars,
-    light,
+    band_changes,
     search,
     settle,
     solve,
@@ -135,9 +135,7 @@ def _seen(stars, bands, found):
     if not stars.parts.any():
         return np.zeros((len(stars.known), 0, len(bands)))
     log_flux = found.nodes.coordinates @ found.directions.rows + stars.log_flux[:, None]
-    grey = np.ones_like(stars.parts[:, :1])
-    changes = light(bands, log_flux, np.concatenate([grey, stars.parts], axis=1), 0)[1]
-    return np.swapaxes(changes[:, 0, :, 1:] * stars.known[..., None], 1, 2)
+    return band_changes(bands, log_flux, stars.parts) * stars.known[:, None]
 
 
 def _with_one(covariance, place, spread):

@@ -18,8 +18,8 @@ from sedflux.conditioning.bands import BandRows
 from sedflux.conditioning.dust import Dust
 from sedflux.units import MAG_PER_LN
 
-__all__ = ["Directions", "Found", "Nodes", "Sample", "Solution", "Stars", "light", "linearised",
-           "search", "settle", "solve"]
+__all__ = ["Directions", "Found", "Nodes", "Sample", "Solution", "Stars", "band_changes",
+           "linearised", "search", "settle", "solve"]
 
 #: Steps of the search for the most likely E(B-V), and those of stars that are not found by then.
 _STEPS, _MOST_STEPS = 3, 8
@@ -208,6 +208,24 @@ def light(bands: BandRows, log_flux: np.ndarray, rows: np.ndarray, grey: int
     total = changes[..., grey].copy()
     changes *= (-MAG_PER_LN / total)[..., None]
     return bands.zero_points - MAG_PER_LN * (np.log(total) + level), changes, shares
+
+
+def band_changes(bands: BandRows, log_flux: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """
+    Changes of the magnitudes along directions of ln(flux), at the first node.
+
+    Parameters
+    ----------
+    bands, log_flux, rows
+        As for `light`, without a row of ones.
+
+    Returns
+    -------
+    changes : `~numpy.ndarray`, shape (N, R, b)
+    """
+    grey = np.ones((len(rows), 1, rows.shape[2]), rows.dtype)
+    changes = light(bands, log_flux, np.concatenate([grey, rows], axis=1), 0)[1]
+    return np.swapaxes(changes[:, 0, :, 1:], 1, 2)
 
 
 def linearised(stars: Stars, bands: BandRows, nodes: Nodes, directions: Directions, *,
