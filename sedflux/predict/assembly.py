@@ -85,5 +85,4 @@ class Assembly:
         """
         for results in self._work:
             list(results)
-        return self._diagonal, FactorRows(self._widening, values, self.severity,
-                                          opened=bool((self.severity > 1.0).any()))
+        return self._diagonal, self._widening.factor(values, self.severity)

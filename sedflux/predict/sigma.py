@@ -133,8 +133,22 @@ class Widening:
             Rows of the network, of the scatter, and of the common errors; and four more if any
             spectrum is beyond.
         """
-        return (self.diagonal(values, severity),
-                FactorRows(self, values, severity, opened=bool((severity > 1.0).any())))
+        return self.diagonal(values, severity), self.factor(values, severity)
+
+    def factor(self, values: Mapping[str, np.ndarray], severity: np.ndarray) -> FactorRows:
+        """
+        The factor of a covariance, which is made when it is asked for.
+
+        Parameters
+        ----------
+        values, severity
+            See `covariance`.
+
+        Returns
+        -------
+        factor : `~sedflux.predict.factor.FactorRows`, shape (N, r, n)
+        """
+        return FactorRows(self, values, severity, opened=bool((severity > 1.0).any()))
 
     def empty_factor(self, values: Mapping[str, np.ndarray], *, opened: bool,
                      size: int | None = None) -> np.ndarray:
@@ -192,9 +206,7 @@ class Widening:
         -------
         diagonal : `~numpy.ndarray`, shape (N, n)
         """
-        scale, own_scale = self._scales(values, severity)
-        if own_scale is not None:
-            scale *= own_scale
+        scale, _ = self._scales(values, severity)
         scale *= scale
         scale *= values["diagonal"]
         return scale
@@ -214,8 +226,6 @@ class Widening:
         rank = values["directions"].shape[1]
         growth = np.maximum(severity, 1.0).astype(np.float32)
         scale, own_scale = self._scales(values, severity)
-        if own_scale is not None:
-            scale *= own_scale
         own = factor[:, :rank]
         for begin in range(0, len(own), _BLOCK):
             some = slice(begin, begin + _BLOCK)
@@ -235,14 +245,16 @@ class Widening:
             np.multiply(opening[:, None, None], self._prior, out=factor[:, beyond:])
 
     def _scales(self, values, severity):
-        """Scales of sigma at the wavelengths, (N, n): of the network, and of all; or None."""
+        """Scales of sigma at the wavelengths, (N, n): of all, and that of the scatter, or None."""
         growth = np.maximum(severity, 1.0).astype(np.float32)
         bands = _columns(np.log(np.maximum(values["snr"], 1.0)), self._levels, self._table)
         scale = bands @ self._bands * growth[:, None]
         if not self._scale_tables:
             return scale, None
         labels = self._label_set.unscale(values["label_mean"])
-        return scale, self._own_scales(labels) @ self._scale_weights
+        own_scale = self._own_scales(labels) @ self._scale_weights
+        scale *= own_scale
+        return scale, own_scale
 
     def _own_scales(self, labels):
         """Scales of stars at the wavelengths of the table, (N, b), from labels (N, 6)."""
