@@ -325,9 +325,9 @@ class UncertaintyAwareResidualAttention(nn.Module):
         square = residual * residual
         noise = 1.0 / (weight + (1.0 - good))
         excess = (good * (square - noise)).sum(dim=1) / count
-        chi2 = (square * weight).sum(dim=1)
+        chi2 = chi2_of(projected)
         return {
-            "evidence": evidence_of(projected),
+            "evidence": evidence_of(projected, chi2),
             "misfit": chi2 / count,
             "unusual": (coefficients**2 + errors**2).mean(dim=1),
             "excess": excess.clamp(min=0.0).sqrt(),
@@ -335,7 +335,13 @@ class UncertaintyAwareResidualAttention(nn.Module):
         }
 
 
-def evidence_of(projected):
+def chi2_of(projected):
+    """Chi-square of the residuals of a projection, (N,)."""
+    _, _, residual, weight, _ = projected
+    return (residual * residual * weight).sum(dim=1)
+
+
+def evidence_of(projected, chi2):
     """
     Logarithm of the likelihood of spectra, see `sedflux.network.output.Output`.
 
@@ -343,16 +349,18 @@ def evidence_of(projected):
     ----------
     projected : tuple of `torch.Tensor`
         From the projection.
+    chi2 : `torch.Tensor`, shape (N,)
+        From `chi2_of`.
 
     Returns
     -------
     evidence : `torch.Tensor`, shape (N,)
     """
-    coefficients, _, residual, weight, log_volume = projected
+    coefficients, *_, log_volume = projected
     # Templates with normal coefficients are a Gaussian process, whose likelihood this is, but
     # for the noise of the pixels, which is the same for all templates.
-    chi2 = (residual * residual * weight).sum(dim=1).double()
-    return -0.5 * (chi2 + (coefficients.double()**2).sum(dim=1)) - log_volume
+    prior = (coefficients.double()**2).sum(dim=1)
+    return -0.5 * (chi2.double() + prior) - log_volume
 
 
 #: Architectures by name.

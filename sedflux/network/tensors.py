@@ -8,7 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from sedflux.network.architecture import UncertaintyAwareResidualAttention, evidence_of
+from sedflux.network.architecture import (
+    UncertaintyAwareResidualAttention,
+    chi2_of,
+    evidence_of,
+)
 from sedflux.network.arrays import ArrayNetwork, NetworkValues
 from sedflux.network.constants import VARIANCE_FLOOR
 from sedflux.network.least_squares import Projected
@@ -117,7 +121,8 @@ class TensorNetwork:
             See `sedflux.network.projection.Projection`, and the ``evidence``.
         """
         found = self._network.projection(normalised, ivar)
-        return dict(zip(_PROJECTED, found, strict=True)) | {"evidence": evidence_of(found)}
+        return dict(zip(_PROJECTED, found, strict=True)) | {
+            "evidence": evidence_of(found, chi2_of(found))}
 
     def tensors(self, normalised: torch.Tensor, ivar: torch.Tensor, power: float, *,
                 projected: dict[str, torch.Tensor] | None = None) -> dict[str, torch.Tensor]:
