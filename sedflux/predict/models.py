@@ -242,14 +242,25 @@ def _checked(path, entry):
     """The path, if the file is there and has the registered hash."""
     if not path.is_file():
         raise WeightsError(f"model {entry.name} is not at {str(path)!r}; install sedflux again")
-    state = path.stat()
-    found = _hash_once(path, state.st_size, state.st_mtime_ns)
+    found = model_hash(path)
     if found != entry.sha256:
         raise WeightsError(
             f"model {entry.name} at {str(path)!r} has the SHA-256 {found[:12]}... instead of "
             f"{entry.sha256[:12]}...: the file is damaged or another one; remove it and try again"
         )
     return path
+
+
+def model_hash(path: Path) -> str:
+    """
+    SHA-256 of a model's file, computed once while it does not change.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+    """
+    state = path.stat()
+    return _hash_once(path, state.st_size, state.st_mtime_ns)
 
 
 @lru_cache(maxsize=_KEPT_HASHES)

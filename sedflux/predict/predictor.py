@@ -90,10 +90,9 @@ class Predictor:
 
     def __init__(self, model: str | os.PathLike[str] | None = None, *, device: Any = "cpu"
                  ) -> None:
-        from sedflux.io.download import file_hash
         from sedflux.network.header import require_entries, require_sizes
         from sedflux.network.stored import read_weights
-        from sedflux.predict.models import DEFAULT_MODEL, find_model, model_labels
+        from sedflux.predict.models import DEFAULT_MODEL, find_model, model_hash, model_labels
 
         path = find_model(model)
         config, self.metadata, weights = read_weights(path)
@@ -103,7 +102,7 @@ class Predictor:
                       labels=len(self.label_set.names))
         self.arrays = ArrayNetwork(config, weights)
         self.name = self.metadata.get("name", DEFAULT_MODEL if model is None else str(model))
-        self.sha256 = file_hash(path)
+        self.sha256 = model_hash(path)
         shared = self.metadata.get("library_error", {"wavelength": (), "error": ()})
         self.library_error = tuple(zip(shared["wavelength"], shared["error"], strict=True))
         self.wavelength, self._grid = sed_grid(), input_grid()
