@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 import scipy.fft
 
-from sedflux.predict.rejection import LINE_ERROR
+from sedflux.predict.rejection import LINE_ERROR, misfit_scale
 from sedflux.spectra.grids import input_grid
 from sedflux.spectra.resolution import FWHM_PER_SIGMA
 from sedflux.units import LIGHT_KM_S
@@ -82,8 +82,7 @@ def forbidden_emission(residual: np.ndarray, ivar: np.ndarray) -> np.ndarray:
     weighted = weight * residual
     signal, noise = weighted @ filters.T, np.sqrt(weight @ (filters.T**2))
     # Where residuals are larger than the noise and the error of lines, they are the noise.
-    good = np.maximum((ivar > 0).sum(axis=1), 1)
-    noise *= np.sqrt(np.maximum((weighted * residual).sum(axis=1) / good, 1.0))[:, None]
+    noise *= misfit_scale(weighted, residual, ivar)[:, None]
     each = np.divide(signal, noise, out=np.zeros_like(signal), where=noise > 0)
     return np.clip(each, -_MOST, _MOST).sum(axis=1, dtype=float) / np.sqrt(len(_DOUBLETS))
 

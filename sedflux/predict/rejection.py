@@ -18,8 +18,10 @@ from collections.abc import Callable
 import numpy as np
 
 from sedflux.spectra.grids import input_grid
+from sedflux.spectra.normalise import some_spectra
 
-__all__ = ["LINE_ERROR", "bad_joint", "joint_filters", "outlying", "reject_outliers"]
+__all__ = ["LINE_ERROR", "bad_joint", "joint_filters", "misfit_scale", "outlying",
+           "reject_outliers"]
 
 #: Deviation (sigma) of an outlier, and of pixels beside it that go with it.
 LIMIT, BESIDE = 5.0, 2.5
@@ -130,10 +132,28 @@ def bad_joint(residual: np.ndarray, ivar: np.ndarray, filters: np.ndarray) -> np
     bad = (signal > BAD_JOINT * noise).any(axis=1)
     rows = np.flatnonzero(bad)
     # A bad fit everywhere is no bad joint.
-    good = np.maximum((ivar[rows] > 0).sum(axis=1), 1)
-    scale = np.sqrt(np.maximum((weighted[rows] * residual[rows]).sum(axis=1) / good, 1.0))
+    scale = misfit_scale(weighted[rows], residual[rows], ivar[rows])
     bad[rows] = (signal[rows] > BAD_JOINT * scale[:, None] * noise[rows]).any(axis=1)
     return bad
+
+
+def misfit_scale(weighted: np.ndarray, residual: np.ndarray, ivar: np.ndarray) -> np.ndarray:
+    """
+    Rms of residuals in units of their errors, one at the least.
+
+    Parameters
+    ----------
+    weighted : `~numpy.ndarray`, shape (N, m)
+        Residuals over their variances.
+    residual, ivar : `~numpy.ndarray`, shape (N, m)
+        See `outlying`.
+
+    Returns
+    -------
+    scale : `~numpy.ndarray`, shape (N,)
+    """
+    good = np.maximum((ivar > 0).sum(axis=1), 1)
+    return np.sqrt(np.maximum((weighted * residual).sum(axis=1) / good, 1.0))
 
 
 def pixels_between(low, high):
@@ -147,11 +167,6 @@ def _neighbours(pixels):
     beside[:, 1:] |= pixels[:, :-1]
     beside[:, :-1] |= pixels[:, 1:]
     return beside
-
-
-def _some(values, rows):
-    """Some rows of an array; the pixels are the slow axis, as in all of them."""
-    return values.T[:, rows].T
 
 
 def reject_outliers(flux: np.ndarray, ivar: np.ndarray, values: dict[str, np.ndarray],
@@ -191,9 +206,9 @@ def reject_outliers(flux: np.ndarray, ivar: np.ndarray, values: dict[str, np.nda
             break
         rows = rows[some]
         rejected[rows] |= found[some]
-        some_ivar = _some(ivar, rows)
+        some_ivar = some_spectra(ivar, rows)
         some_ivar[rejected[rows]] = 0.0
-        latest = project(_some(flux, rows), some_ivar)
+        latest = project(some_spectra(flux, rows), some_ivar)
         for name, value in latest.items():
             if name not in FIRST:
                 values[name][rows] = value

@@ -10,7 +10,7 @@ from sedflux.spectra.continuum import remove_continuum, smooth_basis
 from sedflux.spectra.grids import Rebinning, input_grid
 from sedflux.spectra.reddening import continuum_shapes
 
-__all__ = ["input_basis", "normalise_spectra", "rebinning_to_input"]
+__all__ = ["input_basis", "normalise_spectra", "rebinning_to_input", "some_spectra"]
 
 #: Pixels further above the continuum than this, and than five sigma, are emission or cosmic rays.
 SPIKE_HEIGHT = 0.5
@@ -45,6 +45,18 @@ def _rebinning(wavelength: bytes) -> Rebinning:
     return Rebinning(np.frombuffer(wavelength), input_grid())
 
 
+def some_spectra(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """
+    Some rows of an array whose pixels are the slow axis; they are in the result.
+
+    Parameters
+    ----------
+    values : `~numpy.ndarray`, shape (N, m)
+    rows : `~numpy.ndarray` of int, shape (K,)
+    """
+    return values.T[:, rows].T
+
+
 def normalise_spectra(flux: np.ndarray, ivar: np.ndarray, basis: np.ndarray
                       ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
@@ -77,7 +89,7 @@ def normalise_spectra(flux: np.ndarray, ivar: np.ndarray, basis: np.ndarray
     spikes[rows] &= normalised[rows] ** 2 * new_ivar[rows] > 25.0
     rows = rows[spikes[rows].any(axis=1)]
     if rows.size:
-        flux, ivar = (part.T[:, rows].T for part in (flux, ivar * ~spikes))
+        flux, ivar = (some_spectra(part, rows) for part in (flux, ivar * ~spikes))
         normalised[rows], new_ivar[rows] = remove_continuum(flux, ivar, basis, tolerance=TOLERANCE)
     # A spectrum of noise alone may have no continuum, here and there or anywhere.
     if not (normalised.min() > -MAX_NORMALISED and normalised.max() < MAX_NORMALISED
