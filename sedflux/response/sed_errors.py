@@ -124,7 +124,7 @@ def node_errors(seds: Sequence[SEDArrays], nodes: np.ndarray, ratios: Sequence[f
             independent = np.stack([sed.relative_covariance.diagonal for sed in here]) * flux**2
             diagonal[rows] = repeated * (square @ independent.T).T / level**2
             for name, values in parts.items():
-                known = np.stack([flux[0] * 0.0 + sed.parts.get(name, 0.0) for sed in here])
+                known = np.stack([sed.parts.get(name, np.zeros_like(wavelength)) for sed in here])
                 values[rows] = (smooth @ (known * flux).T).T / level
             found = _common_errors(here, smooth, level, rank)
             factor[rows] = found
